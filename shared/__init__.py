@@ -1,0 +1,1 @@
+"""What both agents and the simulator stand on; `docs/architecture.md` draws the layers."""

@@ -1,0 +1,1 @@
+"""The `v2x` command: one file per subcommand."""

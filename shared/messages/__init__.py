@@ -1,0 +1,1 @@
+"""Facilities messages as frozen values with SI units, and their UPER codecs."""

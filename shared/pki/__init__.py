@@ -1,0 +1,1 @@
+"""Authority logic of TS 102 941, without input or output."""

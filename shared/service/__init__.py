@@ -1,0 +1,1 @@
+"""What a long-running program needs: configuration, run loop, notification, storage, logs, metrics."""

@@ -1,0 +1,1 @@
+"""The station: the one place where messages, network and security meet."""

@@ -1,0 +1,1 @@
+"""The simulator: real agents, simulated cars, roads, radios and attackers."""
