@@ -1,0 +1,35 @@
+"""What an agent asks its shell to do: effects are values, returned in order, never callbacks.
+
+The shell of a program, the log replay and the simulator all carry out the same effects. An effect is complete in itself: whoever
+carries it out needs to ask the agent nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send one GeoNetworking packet on the radio.
+
+    Attributes:
+        packet: everything after the Ethernet header, from the Basic Header on.
+    """
+
+    packet: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Tell the driver, the operator or a log one thing; it becomes one JSON line.
+
+    Attributes:
+        kind: a stable lower-case word: `hazard_ahead`, `signal_ahead`, `odometer_recorded` ...
+        fields: JSON values with units in their names.
+    """
+
+    kind: str
+    fields: Mapping[str, object]
+
+
+Effect = Transmit | Notice
