@@ -45,7 +45,7 @@ def displaced(origin: GeoPoint, east_m: float, north_m: float) -> GeoPoint:
     per_lat, per_lon = metres_per_degree((origin.lat_deg + lat) / 2)
     lat = max(-90.0, min(90.0, origin.lat_deg + north_m / per_lat))
     lon = origin.lon_deg + (east_m / per_lon if per_lon > 1e-9 else 0.0)
-    return GeoPoint(lat, (lon + 180.0) % 360.0 - 180.0)
+    return GeoPoint(lat, lon if -180.0 <= lon <= 180.0 else (lon + 180.0) % 360.0 - 180.0)
 
 
 def distance_m(a: GeoPoint, b: GeoPoint) -> float:
