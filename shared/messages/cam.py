@@ -1,0 +1,152 @@
+"""Cooperative awareness messages (EN 302 637-2 V1.4.1): who and where a station is, up to ten times a second.
+
+The special-vehicle container stays a plain decoded tree (`Cam.special_vehicle`); its fields are few and rare.
+"""
+
+from dataclasses import dataclass
+
+from shared.codec.uper import Tree
+from shared.core.ids import StationId
+from shared.core.itstime import TimestampIts
+from shared.messages.cdd import (
+    AccelerationControl,
+    CurvatureCalculationMode,
+    DriveDirection,
+    ExteriorLights,
+    PathPoint,
+    VehicleLengthConfidenceIndication,
+    VehicleRole,
+)
+
+MAX_PATH_POINTS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectedZone:
+    """`ProtectedCommunicationZone`: a tolling station around which transmitters take care.
+
+    Attributes:
+        is_temporary: `temporaryCenDsrcTolling` rather than permanent.
+        lat_deg: centre.
+        lon_deg: centre.
+        radius_m: 1..255, None where not stated.
+        expiry_time: until when, None where not stated.
+        zone_id: 0..134217727, None where not stated.
+    """
+
+    is_temporary: bool
+    lat_deg: float | None
+    lon_deg: float | None
+    radius_m: int | None = None
+    expiry_time: TimestampIts | None = None
+    zone_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowFrequency:
+    """`BasicVehicleContainerLowFrequency`: what changes slowly, sent at most every 500 ms.
+
+    Attributes:
+        vehicle_role: what the vehicle is doing just now.
+        exterior_lights: lamps that are on.
+        path_history: at most `MAX_PATH_POINTS`, newest first, each relative to the one before.
+    """
+
+    vehicle_role: VehicleRole
+    exterior_lights: ExteriorLights
+    path_history: tuple[PathPoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cam:
+    """One CAM, flat. `protected_zones is None` makes it a vehicle's; otherwise it is a roadside unit's and all motion is absent.
+
+    Attributes:
+        station_id: pseudonymous identifier, 0..2^32-1.
+        generation_delta_time_ms: time of the position, ITS milliseconds modulo 65,536.
+        station_type: a `StationType` where the number has one.
+        lat_deg: latitude in [-90, 90], or None.
+        lon_deg: longitude in [-180, 180], or None.
+        semi_major_m: half axis of the 95 % ellipse of the position, 0.01..40.93, inf.
+        semi_minor_m: likewise, across.
+        semi_major_orientation_deg: direction of the major axis, [0, 360).
+        altitude_m: above the ellipsoid, -1000..8000.
+        altitude_confidence_m: a step of 0.01, 0.02, 0.05, 0.1 ... 200, inf.
+        heading_deg: [0, 360) clockwise from WGS-84 north.
+        heading_confidence_deg: 0.1..12.5, inf.
+        speed_mps: 0..163.82 (saturates); backwards is `drive_direction`.
+        speed_confidence_mps: 0.01..1.25, inf.
+        drive_direction: None when unknown.
+        vehicle_length_m: 0.1..102.1, inf.
+        vehicle_length_confidence: what is known of a trailer.
+        vehicle_width_m: 0.1..6.0, inf.
+        longitudinal_acceleration_mps2: +-16 (saturates), positive forward.
+        longitudinal_acceleration_confidence_mps2: 0..10, inf.
+        curvature_per_m: +-0.1 (saturates), positive to the left.
+        curvature_confidence_per_m: a step of 0.00002, 0.0001, 0.0005, 0.002, 0.01, 0.1, inf.
+        curvature_calculation_mode: whether the yaw rate went into it.
+        yaw_rate_dps: +-327.66 (saturates), positive to the left.
+        yaw_rate_confidence_dps: a step of 0.01, 0.05, 0.1, 1, 5, 10, 100, inf.
+        acceleration_control: None where not sent.
+        lane_position: -1..14, None where not sent.
+        steering_wheel_angle_deg: +-766.5 in steps of 1.5 (saturates), positive to the left.
+        steering_wheel_angle_confidence_deg: 1.5..187.5, inf.
+        lateral_acceleration_mps2: +-16 (saturates), positive to the left.
+        lateral_acceleration_confidence_mps2: 0..10, inf.
+        vertical_acceleration_mps2: +-16 (saturates), positive up.
+        vertical_acceleration_confidence_mps2: 0..10, inf.
+        performance_class: 1..7, None when unavailable or not sent.
+        tolling_zone: a protected zone the vehicle is near; only its centre and `zone_id` are sent.
+        protected_zones: None for a vehicle; a roadside unit's zones (at most 16), `()` where it has none.
+        low_frequency: the low-frequency container, None where not sent.
+        special_vehicle: the special-vehicle container as a plain tree `(alternative, fields)`, None where not sent.
+    """
+
+    station_id: StationId
+    generation_delta_time_ms: int
+    station_type: int
+    lat_deg: float | None
+    lon_deg: float | None
+    semi_major_m: float | None = None
+    semi_minor_m: float | None = None
+    semi_major_orientation_deg: float | None = None
+    altitude_m: float | None = None
+    altitude_confidence_m: float | None = None
+    heading_deg: float | None = None
+    heading_confidence_deg: float | None = None
+    speed_mps: float | None = None
+    speed_confidence_mps: float | None = None
+    drive_direction: DriveDirection | None = None
+    vehicle_length_m: float | None = None
+    vehicle_length_confidence: VehicleLengthConfidenceIndication | None = None
+    vehicle_width_m: float | None = None
+    longitudinal_acceleration_mps2: float | None = None
+    longitudinal_acceleration_confidence_mps2: float | None = None
+    curvature_per_m: float | None = None
+    curvature_confidence_per_m: float | None = None
+    curvature_calculation_mode: CurvatureCalculationMode | None = None
+    yaw_rate_dps: float | None = None
+    yaw_rate_confidence_dps: float | None = None
+    acceleration_control: AccelerationControl | None = None
+    lane_position: int | None = None
+    steering_wheel_angle_deg: float | None = None
+    steering_wheel_angle_confidence_deg: float | None = None
+    lateral_acceleration_mps2: float | None = None
+    lateral_acceleration_confidence_mps2: float | None = None
+    vertical_acceleration_mps2: float | None = None
+    vertical_acceleration_confidence_mps2: float | None = None
+    performance_class: int | None = None
+    tolling_zone: ProtectedZone | None = None
+    protected_zones: tuple[ProtectedZone, ...] | None = None
+    low_frequency: LowFrequency | None = None
+    special_vehicle: Tree | None = None
+
+
+def encode_cam(cam: Cam) -> bytes:
+    """Encode to UPER; raises `EncodeError` naming the field that does not fit."""
+    raise NotImplementedError
+
+
+def decode_cam(encoded: bytes) -> Cam:
+    """Decode a whole CAM; raises `DecodeError` and nothing else."""
+    raise NotImplementedError
