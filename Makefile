@@ -49,7 +49,8 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.python:
-	@python='$(PYTHON)'; \
+	@if $(bin)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then touch $@; exit 0; fi; \
+	python='$(PYTHON)'; \
 	if [ -z "$$python" ]; then \
 	  for candidate in python3 python3.11 python3.12 python3.13 python3.14; do \
 	    if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; \
@@ -62,8 +63,7 @@ $(VENV)/.python:
 	  echo 'Python cannot make a virtual environment here. Please run: apt install python3-venv' >&2; exit 2; \
 	fi; \
 	echo "Making $(VENV) with $$("$$python" --version)"; \
-	"$$python" -m venv --clear $(VENV)
-	@touch $@
+	"$$python" -m venv --clear $(VENV) && touch $@
 
 $(VENV)/.runtime: $(VENV)/.python requirements.lock pyproject.toml
 	@echo 'Installing what the programs need (requirements.lock)'
