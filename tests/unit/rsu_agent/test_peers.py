@@ -1,0 +1,91 @@
+from rsu_agent.peers import MAX_REASONS, OTHER_REASONS, PeerTable
+from shared.core.clock import NS_PER_S, Instant, MonotonicNs
+from shared.core.geo import GeoPoint
+from shared.core.ids import HashedId8, MessageId, StationId
+
+
+def at(seconds: float) -> Instant:
+    return Instant(MonotonicNs(round(seconds * NS_PER_S)), None)
+
+
+def ticket(number: int) -> HashedId8:
+    return HashedId8(number.to_bytes(8, "big"))
+
+
+HERE = GeoPoint(48.0, 11.0)
+
+
+def test_a_verified_message_makes_a_row_and_the_next_one_counts_on_it() -> None:
+    table = PeerTable()
+    assert table.heard(ticket(1), StationId(7), MessageId.CAM, at(1), position=HERE, speed_mps=3.0, heading_deg=90.0)
+    assert not table.heard(ticket(1), StationId(7), MessageId.CAM, at(2), position=HERE, speed_mps=4.0, heading_deg=91.0)
+    (peer,) = table
+    assert peer.messages == ((MessageId.CAM, 2),)
+    assert (peer.first_seen, peer.last_seen) == (at(1), at(2))
+    assert (peer.speed_mps, peer.heading_deg) == (4.0, 91.0)
+
+
+def test_a_message_without_a_position_keeps_the_last_one_and_counts_by_its_own_type() -> None:
+    table = PeerTable()
+    table.heard(ticket(1), StationId(7), MessageId.CAM, at(1), position=HERE, speed_mps=3.0)
+    table.heard(ticket(1), StationId(7), MessageId.DENM, at(2))
+    (peer,) = table
+    assert peer.position == HERE
+    assert peer.speed_mps == 3.0
+    assert peer.messages == ((MessageId.DENM, 1), (MessageId.CAM, 1))
+
+
+def test_a_message_with_a_position_but_no_speed_does_not_keep_an_old_speed_beside_a_new_place() -> None:
+    table = PeerTable()
+    table.heard(ticket(1), StationId(7), MessageId.CAM, at(1), position=HERE, speed_mps=3.0)
+    table.heard(ticket(1), StationId(7), MessageId.CAM, at(2), position=HERE)
+    (peer,) = table
+    assert peer.speed_mps is None
+
+
+def test_a_station_id_shared_by_two_tickets_makes_two_rows() -> None:
+    table = PeerTable()
+    table.heard(ticket(1), StationId(7), MessageId.CAM, at(1))
+    table.heard(ticket(2), StationId(7), MessageId.CAM, at(1))
+    assert len(table) == 2
+
+
+def test_a_full_table_forgets_who_was_heard_longest_ago_and_counts_it() -> None:
+    table = PeerTable(capacity=3)
+    for number in (1, 2, 3):
+        table.heard(ticket(number), StationId(number), MessageId.CAM, at(number))
+    table.heard(ticket(1), StationId(1), MessageId.CAM, at(4))
+    table.heard(ticket(4), StationId(4), MessageId.CAM, at(5))
+    assert [peer.ticket for peer in table] == [ticket(3), ticket(1), ticket(4)]
+    assert table.evicted == 1
+
+
+def test_ten_thousand_new_tickets_leave_the_table_at_its_bound() -> None:
+    table = PeerTable(capacity=64)
+    for number in range(10_000):
+        table.heard(ticket(number), StationId(number), MessageId.CAM, at(number / 1_000))
+    assert len(table) == 64
+    assert table.evicted == 10_000 - 64
+
+
+def test_a_peer_is_gone_after_the_lifetime_and_not_before() -> None:
+    table = PeerTable(lifetime_ns=10 * NS_PER_S)
+    table.heard(ticket(1), StationId(1), MessageId.CAM, at(5))
+    table.expire(at(15))
+    assert len(table) == 1
+    due = table.next_expiry()
+    assert due is not None
+    table.expire(Instant(due, None))
+    assert len(table) == 0
+    assert table.next_expiry() is None
+
+
+def test_refusals_are_counted_by_reason_and_the_reasons_are_bounded() -> None:
+    table = PeerTable()
+    table.refuse("false_signature")
+    table.refuse("false_signature")
+    for number in range(MAX_REASONS + 10):
+        table.refuse(f"reason_{number}")
+    assert table.refused["false_signature"] == 2
+    assert table.refused[OTHER_REASONS] == 11
+    assert len(table.refused) == MAX_REASONS + 1
