@@ -1,0 +1,152 @@
+"""What the car says about itself: an immutable snapshot whose every field knows its age.
+
+Frames become `SignalUpdate`s (`vehicle_agent.can_input`), `fold` lays them over a `VehicleState`, and whoever reads a field
+asks for it at a moment: a value older than the map allows is not a value. Signs follow ISO 8855 and TS 102 894-2: yaw rate,
+steering angle and lateral acceleration are positive to the left; heading is clockwise from WGS-84 north. Speed has no sign,
+`drive_direction` says which way. Where a value comes from is the signal map's business, not this module's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from shared.core.clock import MonotonicNs
+from shared.core.geo import GeoPoint
+from shared.messages.cdd import DriveDirection
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+
+Value = float | bool | DriveDirection | GeoPoint
+"""What a field may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aged(Generic[T_co]):
+    """A value and the moment it was true.
+
+    Attributes:
+        value: in the unit its field names.
+        at: when the frame that carried it was received.
+        max_age_ns: for how long it may be used, in nanoseconds.
+    """
+
+    value: T_co
+    at: MonotonicNs
+    max_age_ns: int
+
+    def fresh(self, now: MonotonicNs) -> T_co | None:
+        """Return the value, or None when it is older than it may be (or dated as far ahead of `now`)."""
+        return self.value if -self.max_age_ns <= now - self.at <= self.max_age_ns else None
+
+
+def fresh(aged: Aged[T] | None, now: MonotonicNs) -> T | None:
+    """Return the value of a field at `now`; None where it was never known or is too old."""
+    return None if aged is None else aged.fresh(now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalUpdate:
+    """A frame's news about one field.
+
+    Attributes:
+        field: a name of `FIELDS`.
+        value: the new value, or None when the car itself says "not available".
+        at: when the frame was received.
+        max_age_ns: for how long the value may be used, in nanoseconds.
+    """
+
+    field: str
+    value: Value | None
+    at: MonotonicNs
+    max_age_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleState:
+    """Everything known of the car; None where the car never said or said "not available"."""
+
+    position: Aged[GeoPoint] | None = None
+    altitude_m: Aged[float] | None = None
+    heading_deg: Aged[float] | None = None
+    speed_mps: Aged[float] | None = None
+    longitudinal_acceleration_mps2: Aged[float] | None = None
+    lateral_acceleration_mps2: Aged[float] | None = None
+    yaw_rate_dps: Aged[float] | None = None
+    steering_wheel_angle_deg: Aged[float] | None = None
+    drive_direction: Aged[DriveDirection] | None = None
+    odometer_m: Aged[float] | None = None
+    ignition_on: Aged[bool] | None = None
+    turn_left: Aged[bool] | None = None
+    turn_right: Aged[bool] | None = None
+    hazard_lights: Aged[bool] | None = None
+    brake_pedal_pressed: Aged[bool] | None = None
+    low_beam: Aged[bool] | None = None
+    high_beam: Aged[bool] | None = None
+    doors_open: Aged[bool] | None = None
+
+
+class FieldKind(Enum):
+    """What sort of value a field holds."""
+
+    QUANTITY = "quantity"
+    FLAG = "flag"
+    DIRECTION = "direction"
+    POSITION = "position"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """What a field can hold at all; a signal map may narrow the range, not widen it.
+
+    Attributes:
+        kind: the sort of value.
+        dimension: SI unit (or degrees) of a quantity as in `shared.core.units`, else None.
+        minimum: smallest plausible value of a quantity.
+        maximum: largest plausible value of a quantity.
+    """
+
+    kind: FieldKind
+    dimension: str | None = None
+    minimum: float = 0.0
+    maximum: float = 0.0
+
+
+def _quantity(dimension: str, minimum: float, maximum: float) -> FieldSpec:
+    return FieldSpec(FieldKind.QUANTITY, dimension, minimum, maximum)
+
+
+_FLAG = FieldSpec(FieldKind.FLAG)
+
+FIELDS: Mapping[str, FieldSpec] = MappingProxyType(
+    {
+        "position": FieldSpec(FieldKind.POSITION, "deg"),
+        "altitude_m": _quantity("m", -1_000.0, 9_000.0),
+        "heading_deg": _quantity("deg", 0.0, 360.0),
+        "speed_mps": _quantity("m/s", 0.0, 163.81),
+        "longitudinal_acceleration_mps2": _quantity("m/s2", -40.0, 40.0),
+        "lateral_acceleration_mps2": _quantity("m/s2", -40.0, 40.0),
+        "yaw_rate_dps": _quantity("deg/s", -327.66, 327.66),
+        "steering_wheel_angle_deg": _quantity("deg", -1_080.0, 1_080.0),
+        "drive_direction": FieldSpec(FieldKind.DIRECTION),
+        "odometer_m": _quantity("m", 0.0, 4_294_967_295.0),
+        "ignition_on": _FLAG,
+        "turn_left": _FLAG,
+        "turn_right": _FLAG,
+        "hazard_lights": _FLAG,
+        "brake_pedal_pressed": _FLAG,
+        "low_beam": _FLAG,
+        "high_beam": _FLAG,
+        "doors_open": _FLAG,
+    }
+)
+"""Every field of `VehicleState`. Ranges: TS 102 894-2 where it has one, else what no road vehicle reaches."""
+
+
+def fold(state: VehicleState, updates: Iterable[SignalUpdate]) -> VehicleState:
+    """Return `state` with `updates` laid over it in order; the same object where there is nothing new."""
+    changes: dict[str, Any] = {u.field: None if u.value is None else Aged(u.value, u.at, u.max_age_ns) for u in updates}
+    return replace(state, **changes) if changes else state
