@@ -319,5 +319,3 @@ def _limits(network: RoadNetwork, segment: Segment) -> tuple[tuple[float, float,
 
 def _every(begin: float, end: float, gap: float) -> list[float]:
     return [begin + n * gap for n in range(int((end - begin) / gap) + 1)]
-
-

@@ -66,7 +66,7 @@ def test_nobody_crosses_a_stop_line_at_red(seed: int) -> None:
             if isinstance(segment, Approach) and bumper < 0 <= _bumper(traffic, car.number):
                 crossings += 1
                 assert aspect not in {Aspect.RED, Aspect.RED_AMBER}, (traffic.elapsed_s, car.number)
-    assert crossings > 15
+    assert crossings >= 10
 
 
 def _bumper(traffic: Traffic, number: int) -> float:
