@@ -1,0 +1,185 @@
+"""The only way in: functions that check, and the types that only they make.
+
+    bytes -> SignedCheckpoint      a log of the policy signed it; cosignatures that claim to be the witnesses' hold
+          -> TrustedCheckpoint     ... and it extends what was trusted before, and the quorum has witnessed it
+          -> Included              ... and this entry is in it
+
+Whoever holds a `TrustedCheckpoint` or an `Included` need not ask what was checked. Constructing one elsewhere is a TypeError.
+Where a proof was fetched matters to nobody: a path that does not lead to the signed root is a bad path (`ProofError`), one that
+does, but denies the older root, is two signed statements that cannot both be true (`SplitViewError`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass
+
+from shared.core.errors import ProofError, SplitViewError
+from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
+from shared.ledger.cosignature import find_cosignature
+from shared.ledger.merkle import leaf_hash, roots_from_consistency, verify_inclusion
+from shared.ledger.note import parse_note, signatures_by, verify_note
+from shared.ledger.policy import Policy
+
+_SEAL = object()
+
+
+class QuorumError(ProofError):
+    """Not enough witnesses have cosigned a checkpoint (yet)."""
+
+    @property
+    def code(self) -> str:
+        """`quorum`."""
+        return "quorum"
+
+
+def _check_seal(seal: object, kind: str) -> None:
+    if seal is not _SEAL:
+        raise TypeError(f"only shared.ledger.verify makes a {kind}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedCheckpoint:
+    """A checkpoint signed by a log of the policy; whether it is consistent with anything is not known yet.
+
+    Attributes:
+        checkpoint: what it says.
+        note: the signed note, byte for byte.
+        witnesses: policy names of the witnesses whose cosignature holds.
+    """
+
+    checkpoint: Checkpoint
+    note: bytes
+    witnesses: tuple[str, ...]
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        _check_seal(seal, "SignedCheckpoint")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedCheckpoint:
+    """A checkpoint that is signed, witnessed as the policy asks, and consistent with all this verifier trusted before."""
+
+    checkpoint: Checkpoint
+    note: bytes
+    witnesses: tuple[str, ...]
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        _check_seal(seal, "TrustedCheckpoint")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Included:
+    """An entry that is in the log: as long as any one witness of the quorum (or the log alone, without one) is honest.
+
+    Attributes:
+        entry: the entry's bytes.
+        index: its place in the log.
+        hashes: the inclusion proof.
+        trusted: the checkpoint it was proven against.
+    """
+
+    entry: bytes
+    index: int
+    hashes: tuple[bytes, ...]
+    trusted: TrustedCheckpoint
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        _check_seal(seal, "Included")
+
+
+def verify_signed(note: bytes, policy: Policy) -> SignedCheckpoint:
+    """Parse a checkpoint note and verify its log's signature and every cosignature by a witness of the policy.
+
+    Raises:
+        DecodeError: the note or its text is malformed.
+        ProofError: the log is not in the policy, or a signature that claims to be by a key of the policy does not hold.
+    """
+    parsed = parse_note(note)
+    checkpoint = parse_checkpoint(parsed.body)
+    keys = policy.log_keys(checkpoint.origin)
+    if not keys:
+        raise ProofError(f"the policy knows no log {checkpoint.origin!r}")
+    signed_by = tuple(key for key in keys if signatures_by(parsed, key))
+    if not signed_by:
+        raise ProofError(f"not signed by any key the policy has for {checkpoint.origin}")
+    for key in signed_by:
+        verify_note(parsed, key)
+    cosigned = tuple(w.name for w in policy.witnesses if find_cosignature(parsed, w.key) is not None)
+    return SignedCheckpoint(checkpoint=checkpoint, note=parsed.encoded, witnesses=cosigned, seal=_SEAL)
+
+
+def check_quorum(signed: SignedCheckpoint, policy: Policy) -> None:
+    """Raise `QuorumError` unless enough witnesses have cosigned."""
+    if not policy.is_quorum(signed.witnesses):
+        names = ", ".join(signed.witnesses) or "no known witness"
+        raise QuorumError(f"the quorum {policy.quorum!r} is not met: cosigned by {names}")
+
+
+def trust_first(signed: SignedCheckpoint, policy: Policy) -> TrustedCheckpoint:
+    """Trust a checkpoint without an older one to compare with: offline proofs, a pinned note, or a client's first sight of a log.
+
+    Raises:
+        QuorumError: not enough witnesses.
+    """
+    check_quorum(signed, policy)
+    return TrustedCheckpoint(checkpoint=signed.checkpoint, note=signed.note, witnesses=signed.witnesses, seal=_SEAL)
+
+
+AnyCheckpoint = SignedCheckpoint | TrustedCheckpoint
+
+
+def check_extends(older: AnyCheckpoint, newer: AnyCheckpoint, path: Sequence[bytes]) -> None:
+    """Check that `newer` extends `older`, one log's two signed statements, whichever of them is the trusted one.
+
+    Args:
+        older: the statement about the smaller (or equal) tree.
+        newer: the statement about the larger tree.
+        path: hashes of `shared.ledger.merkle.consistency_path`: from the old tree's own last subtree up; empty where sizes are
+            equal or the old tree is empty.
+
+    Raises:
+        ProofError: the path does not lead to the newer root: it is wrong and says nothing about the log.
+        SplitViewError: the path leads to the newer root but to another old one, or equal sizes have different roots.
+    """
+    a, b = older.checkpoint, newer.checkpoint
+    if a.origin != b.origin:
+        raise ProofError(f"checkpoints of two logs: {a.origin!r} and {b.origin!r}")
+    if a.tree_size > b.tree_size:
+        raise ProofError(f"{b.tree_size} entries cannot extend {a.tree_size}")
+    if a.tree_size == b.tree_size:
+        if a.root != b.root:
+            raise SplitViewError(f"{a.origin} signed two different roots for {a.tree_size} entries", older.note, newer.note)
+        return
+    if a.tree_size == 0:
+        return
+    if not path:
+        raise ProofError("the consistency path is empty")
+    old_root, new_root = roots_from_consistency(a.tree_size, b.tree_size, path[0], path[1:])
+    if new_root != b.root:
+        raise ProofError(f"the consistency path does not lead to the signed root at {b.tree_size} entries")
+    if old_root != a.root:
+        raise SplitViewError(
+            f"{a.origin} signed a tree of {b.tree_size} entries that does not contain the {a.tree_size} entries it signed before",
+            older.note,
+            newer.note,
+        )
+
+
+def trust_next(trusted: TrustedCheckpoint, signed: SignedCheckpoint, path: Sequence[bytes], policy: Policy) -> TrustedCheckpoint:
+    """Move trust on to a checkpoint that extends the trusted one and is witnessed (in this order).
+
+    Raises:
+        ProofError: see `check_extends`.
+        SplitViewError: see `check_extends`.
+        QuorumError: it is consistent, but not enough witnesses have cosigned it.
+    """
+    check_extends(trusted, signed, path)
+    return trust_first(signed, policy)
+
+
+def verify_included(trusted: TrustedCheckpoint, entry: bytes, index: int, hashes: Sequence[bytes]) -> Included:
+    """Check that `entry` stands at `index` of the trusted tree, or raise `ProofError`."""
+    verify_inclusion(leaf_hash(entry), index, trusted.checkpoint.tree_size, hashes, trusted.checkpoint.root)
+    return Included(entry=bytes(entry), index=index, hashes=tuple(bytes(h) for h in hashes), trusted=trusted, seal=_SEAL)
