@@ -1,0 +1,158 @@
+"""GeoNetworking packets as UDP multicast datagrams: the radio of labs, of the simulator's live mode and of one machine.
+
+By default it stays on the loopback interface: no root, no broker, every process of the machine that opens the same group and port
+hears all. Given another interface address it reaches a local network; the time to live of 1 keeps it there. One datagram is one
+packet, from the Basic Header on. It authenticates nobody: that is what the signature inside is for.
+"""
+
+import asyncio
+import socket
+from ipaddress import AddressValueError, IPv4Address
+from struct import Struct
+from typing import Self
+
+from shared.core.clock import Clock
+from shared.core.errors import TransportError
+from shared.network.packet import MAX_PACKET_OCTETS
+from shared.transport.radio import (
+    RECEIVE_QUEUE_PACKETS,
+    RadioCounts,
+    ReceivedPacket,
+    ReceiveQueue,
+    counts_of,
+    require_sendable,
+)
+
+DEFAULT_GROUP = "239.137.71.1"
+"""Administratively scoped (RFC 2365)."""
+
+DEFAULT_PORT = 35_143
+"""The ethertype of GeoNetworking, 0x8947, as a port."""
+
+LOOPBACK_INTERFACE = "127.0.0.1"
+
+TIME_TO_LIVE_HOPS = 1
+KERNEL_BUFFER_OCTETS = 2 << 20
+DATAGRAMS_PER_WAKE = 64
+"""Datagrams read before the event loop may do something else."""
+
+_MEMBERSHIP = Struct(">4s4s")
+
+
+class UdpRadio:
+    """One membership in a multicast group; opened by `UdpRadio.open`.
+
+    Args:
+        sock: bound, joined and non-blocking.
+        endpoint: `group:port`, for errors.
+        clock: stamps arrivals.
+        capacity_packets: how many packets wait for the reader before the oldest is dropped.
+    """
+
+    def __init__(self, sock: socket.socket, endpoint: str, clock: Clock, capacity_packets: int) -> None:
+        self._sock = sock
+        self._endpoint = endpoint
+        self._clock = clock
+        self._queue = ReceiveQueue(endpoint, capacity_packets)
+        self._loop = asyncio.get_running_loop()
+        port: int = sock.getsockname()[1]
+        self._group = (endpoint.rpartition(":")[0], port)
+        self._sent = 0
+        self._loop.add_reader(sock.fileno(), self._drain)
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        clock: Clock,
+        group: str = DEFAULT_GROUP,
+        port: int = DEFAULT_PORT,
+        interface: str = LOOPBACK_INTERFACE,
+        capacity_packets: int = RECEIVE_QUEUE_PACKETS,
+    ) -> Self:
+        """Join a group; needs a running event loop.
+
+        Args:
+            clock: stamps arrivals.
+            group: IPv4 multicast address.
+            port: UDP port, 1..65535 (0 lets the system choose, for a radio alone).
+            interface: IPv4 address of the interface to use.
+            capacity_packets: how many packets wait for the reader before the oldest is dropped.
+
+        Raises:
+            TransportError: an address is none, or the system refuses to bind or join.
+        """
+        endpoint = f"{group}:{port}"
+        if not _parsed(group, endpoint).is_multicast:
+            raise TransportError(endpoint, f"{group} is not a multicast address")
+        local = _parsed(interface, endpoint)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            _join(sock, group, port, local)
+        except (OSError, OverflowError) as error:
+            sock.close()
+            raise TransportError(endpoint, f"cannot join on {interface}: {error}") from error
+        return cls(sock, endpoint, clock, capacity_packets)
+
+    @property
+    def port(self) -> int:
+        """The UDP port the group is heard on."""
+        return self._group[1]
+
+    @property
+    def counts(self) -> RadioCounts:
+        """What was sent, received and dropped so far."""
+        return counts_of(self._queue, self._sent)
+
+    async def send(self, packet: bytes) -> None:
+        """Transmit one packet; raises `TransportError` when closed, when it is no packet, or when the network is down."""
+        self._queue.require_open()
+        require_sendable(packet, self._endpoint)
+        try:
+            await self._loop.sock_sendto(self._sock, packet, self._group)
+        except OSError as error:
+            raise TransportError(self._endpoint, f"cannot send: {error}") from error
+        self._sent += 1
+
+    async def receive(self) -> ReceivedPacket:
+        """Wait for the next packet; raises `TransportError` once closed and empty."""
+        return await self._queue.get()
+
+    def close(self) -> None:
+        """Leave the group."""
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock.fileno())
+            self._sock.close()
+        self._queue.close()
+
+    def _drain(self) -> None:
+        now = self._clock.now()
+        for _ in range(DATAGRAMS_PER_WAKE):
+            try:
+                datagram = self._sock.recv(MAX_PACKET_OCTETS + 1)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                self._loop.remove_reader(self._sock.fileno())
+                self._queue.close(f"cannot receive: {error}")
+                return
+            self._queue.put(datagram, now)
+
+
+def _parsed(address: str, endpoint: str) -> IPv4Address:
+    try:
+        return IPv4Address(address)
+    except AddressValueError:
+        raise TransportError(endpoint, f"{address!r} is not an IPv4 address") from None
+
+
+def _join(sock: socket.socket, group: str, port: int, local: IPv4Address) -> None:
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER_OCTETS)
+    sock.bind((group, port))
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, local.packed)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, TIME_TO_LIVE_HOPS)
+    membership = _MEMBERSHIP.pack(IPv4Address(group).packed, local.packed)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
