@@ -1,0 +1,357 @@
+"""ECDSA on the four curves of IEEE 1609.2 (6.3.29-6.3.36): points, signatures over a digest, keys.
+
+The signed digest is made elsewhere (`hashing`); here it is opaque octets of the curve's hash. A public key object is built once
+per certificate and kept, so that the only dear step per message is the verification itself. Signing is deterministic (RFC 6979):
+no weak random source can leak a key. Left out: SM2, implicit certificates (ECQV).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol, Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
+
+from shared.codec.coer import CoerReader, encode_choice, encode_opaque
+from shared.core.errors import ConfigError, DecodeError, EncodeError, VerificationError
+from shared.core.report import VerificationReport
+from shared.security.hashing import HashAlgorithm
+
+
+@dataclass(frozen=True, slots=True)
+class _CurveFacts:
+    index: int
+    octets: int
+    order: int
+    hash_algorithm: HashAlgorithm
+    curve: ec.EllipticCurve
+
+
+class Curve(Enum):
+    """A curve and the numbers that belong to it; the value is the name people use."""
+
+    NIST_P256 = "P-256"
+    BRAINPOOL_P256R1 = "brainpoolP256r1"
+    BRAINPOOL_P384R1 = "brainpoolP384r1"
+    NIST_P384 = "P-384"
+
+    @property
+    def index(self) -> int:
+        """Index of the alternative in `Signature` and `PublicVerificationKey`."""
+        return _FACTS[self].index
+
+    @property
+    def octets(self) -> int:
+        """Octets of a coordinate and of a scalar."""
+        return _FACTS[self].octets
+
+    @property
+    def order(self) -> int:
+        """Order of the group; signatures hold scalars in [1, order - 1]."""
+        return _FACTS[self].order
+
+    @property
+    def hash_algorithm(self) -> HashAlgorithm:
+        """SHA-256 for 256-bit keys, SHA-384 for 384-bit keys."""
+        return _FACTS[self].hash_algorithm
+
+    @property
+    def in_extension(self) -> bool:
+        """Whether the alternative stands behind the extension marker and is wrapped in a length."""
+        return self.index >= 2
+
+    @property
+    def parameters(self) -> ec.EllipticCurve:
+        """The curve as the cryptographic library names it."""
+        return _FACTS[self].curve
+
+
+_FACTS = {
+    Curve.NIST_P256: _CurveFacts(
+        0,
+        32,
+        0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+        HashAlgorithm.SHA256,
+        ec.SECP256R1(),
+    ),
+    Curve.BRAINPOOL_P256R1: _CurveFacts(
+        1,
+        32,
+        0xA9FB57DBA1EEA9BC3E660A909D838D718C397AA3B561A6F7901E0E82974856A7,
+        HashAlgorithm.SHA256,
+        ec.BrainpoolP256R1(),
+    ),
+    Curve.BRAINPOOL_P384R1: _CurveFacts(
+        2,
+        48,
+        0x8CB91E82A3386D280F5D6F7E50E641DF152F7109ED5456B31F166E6CAC0425A7CF3AB6AF6B7FC3103B883202E9046565,
+        HashAlgorithm.SHA384,
+        ec.BrainpoolP384R1(),
+    ),
+    Curve.NIST_P384: _CurveFacts(
+        3,
+        48,
+        0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
+        HashAlgorithm.SHA384,
+        ec.SECP384R1(),
+    ),
+}
+
+_CURVE_BY_INDEX = {curve.index: curve for curve in Curve}
+_ALGORITHMS = {
+    curve: ec.ECDSA(Prehashed(hashes.SHA256() if curve.octets == 32 else hashes.SHA384()), deterministic_signing=True)
+    for curve in Curve
+}
+_VERIFY_ALGORITHMS = {
+    curve: ec.ECDSA(Prehashed(hashes.SHA256() if curve.octets == 32 else hashes.SHA384())) for curve in Curve
+}
+
+
+class PointForm(Enum):
+    """How a point is written; the value is the index in `EccP256CurvePoint` and `EccP384CurvePoint`."""
+
+    X_ONLY = 0
+    COMPRESSED_Y0 = 2
+    COMPRESSED_Y1 = 3
+    UNCOMPRESSED = 4
+
+
+_FORM_BY_INDEX = {form.value: form for form in PointForm}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EccPoint:
+    """A point as it was written: big-endian coordinates of the curve's width; `y` only when uncompressed."""
+
+    form: PointForm
+    x: bytes
+    y: bytes | None = None
+
+    @property
+    def compressed(self) -> "EccPoint":
+        """The canonical form of a key's point (IEEE 1609.2 6.3.1 canonicalization); an x-only point stays as it is."""
+        if self.y is None:
+            return self
+        form = PointForm.COMPRESSED_Y1 if self.y[-1] & 1 else PointForm.COMPRESSED_Y0
+        return EccPoint(form=form, x=self.x)
+
+
+def read_point(reader: CoerReader, octets: int, field: str) -> EccPoint:
+    """Read `EccP256CurvePoint` (32 octets) or `EccP384CurvePoint` (48); the `fill` form and unknown tags are refused."""
+    index = reader.choice(field)
+    form = _FORM_BY_INDEX.get(index)
+    if form is None:
+        raise reader.refuse(field, f"point form {index} is not usable")
+    x = reader.octets(octets, field)
+    return EccPoint(form=form, x=x, y=reader.octets(octets, field) if form is PointForm.UNCOMPRESSED else None)
+
+
+def encode_point(point: EccPoint) -> bytes:
+    """Encode a point in the form it is held in."""
+    return encode_choice(point.form.value, point.x + (point.y or b""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """An ECDSA signature: r and s as big-endian octets of the curve's width.
+
+    Attributes:
+        canonical: False when r was not written x-only on the wire; the value is the same.
+    """
+
+    curve: Curve
+    r: bytes
+    s: bytes
+    canonical: bool = True
+
+    @classmethod
+    def from_p1363(cls, curve: Curve, octets: bytes) -> Self:
+        """Take r || s; raises `DecodeError` when the length is not twice the curve's width."""
+        if len(octets) != 2 * curve.octets:
+            raise DecodeError("signature", f"{len(octets)} octets, {2 * curve.octets} are needed")
+        return cls(curve=curve, r=octets[: curve.octets], s=octets[curve.octets :])
+
+    @property
+    def p1363(self) -> bytes:
+        """The concatenation r || s."""
+        return self.r + self.s
+
+
+def read_signature(reader: CoerReader, field: str) -> Signature:
+    """Read IEEE 1609.2 `Signature`; r may be x-only, compressed or uncompressed, only its x counts."""
+    index = reader.choice(field)
+    curve = _CURVE_BY_INDEX.get(index)
+    if curve is None:
+        raise reader.refuse(field, f"signature algorithm {index} is not supported")
+    inner = reader.open_type(field) if curve.in_extension else reader
+    point = read_point(inner, curve.octets, field)
+    s = inner.octets(curve.octets, field)
+    if curve.in_extension:
+        inner.finish(field)
+    return Signature(curve=curve, r=point.x, s=s, canonical=point.form is PointForm.X_ONLY)
+
+
+def encode_signature(signature: Signature) -> bytes:
+    """Encode IEEE 1609.2 `Signature` with r x-only."""
+    value = encode_choice(PointForm.X_ONLY.value, signature.r) + signature.s
+    curve = signature.curve
+    return encode_choice(curve.index, encode_opaque(value, "signature") if curve.in_extension else value)
+
+
+def read_verification_key(reader: CoerReader, field: str) -> tuple[Curve, EccPoint]:
+    """Read IEEE 1609.2 `PublicVerificationKey`; the point is not yet known to lie on the curve."""
+    index = reader.choice(field)
+    curve = _CURVE_BY_INDEX.get(index)
+    if curve is None:
+        raise reader.refuse(field, f"key algorithm {index} is not supported")
+    inner = reader.open_type(field) if curve.in_extension else reader
+    point = read_point(inner, curve.octets, field)
+    if curve.in_extension:
+        inner.finish(field)
+    if point.form is PointForm.X_ONLY:
+        raise reader.refuse(field, "an x-only point does not determine a public key")
+    return curve, point
+
+
+def encode_verification_key(curve: Curve, point: EccPoint) -> bytes:
+    """Encode IEEE 1609.2 `PublicVerificationKey`."""
+    value = encode_point(point)
+    return encode_choice(curve.index, encode_opaque(value, "key") if curve.in_extension else value)
+
+
+class PublicKey:
+    """A point known to lie on its curve, ready to verify."""
+
+    __slots__ = ("_key", "_point", "curve")
+
+    def __init__(self, curve: Curve, key: ec.EllipticCurvePublicKey) -> None:
+        if key.curve.name != curve.parameters.name:
+            raise EncodeError("public_key", f"key on {key.curve.name}, not on {curve.value}")
+        self.curve = curve
+        self._key = key
+        octets = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+        self._point = EccPoint(form=_FORM_BY_INDEX[octets[0]], x=octets[1:])
+
+    @classmethod
+    def from_point(cls, curve: Curve, point: EccPoint) -> Self:
+        """Load a compressed or uncompressed point.
+
+        Raises:
+            DecodeError: the point is x-only (two keys would fit) or not on the curve.
+        """
+        match point.form:
+            case PointForm.UNCOMPRESSED:
+                octets = b"\x04" + point.x + (point.y or b"")
+            case PointForm.COMPRESSED_Y0 | PointForm.COMPRESSED_Y1:
+                octets = bytes((point.form.value,)) + point.x
+            case PointForm.X_ONLY:
+                raise DecodeError("public_key", "an x-only point does not determine a public key")
+        try:
+            return cls(curve, ec.EllipticCurvePublicKey.from_encoded_point(curve.parameters, octets))
+        except ValueError as error:
+            raise DecodeError("public_key", f"the point is not on {curve.value}") from error
+
+    @property
+    def point(self) -> EccPoint:
+        """The point in compressed form."""
+        return self._point
+
+    @property
+    def native(self) -> ec.EllipticCurvePublicKey:
+        """The key as the cryptographic library holds it, for writing key files and for ECDH."""
+        return self._key
+
+    def verify_digest(self, digest: bytes, signature: Signature) -> None:
+        """Verify a signature over `digest` (octets of the curve's hash).
+
+        Raises:
+            VerificationError: `FALSE_SIGNATURE`, also for a scalar outside [1, order - 1] or a signature of another curve.
+        """
+        curve = self.curve
+        if signature.curve is not curve:
+            raise _false_signature(f"the signature is on {signature.curve.value}, the key on {curve.value}")
+        r = int.from_bytes(signature.r, "big")
+        s = int.from_bytes(signature.s, "big")
+        if not (0 < r < curve.order and 0 < s < curve.order) or len(digest) != curve.hash_algorithm.octets:
+            raise _false_signature("a signature scalar or the digest is out of range")
+        try:
+            self._key.verify(encode_dss_signature(r, s), digest, _VERIFY_ALGORITHMS[curve])
+        except InvalidSignature:
+            raise _false_signature("the signature does not hold under the signer's key") from None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PublicKey):
+            return NotImplemented
+        return self.curve is other.curve and self._point == other._point
+
+    def __hash__(self) -> int:
+        return hash((self.curve, self._point.x))
+
+    def __repr__(self) -> str:
+        return f"PublicKey({self.curve.value}, {self._point.x.hex()})"
+
+
+class Signer(Protocol):
+    """Where a private key lives: a file, a token, a TPM. The key itself never leaves it."""
+
+    @property
+    def curve(self) -> Curve:
+        """The key's curve."""
+        ...
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The public half."""
+        ...
+
+    def sign_digest(self, digest: bytes) -> Signature:
+        """Sign `digest`, octets of the curve's hash."""
+        ...
+
+
+class SoftwareSigner:
+    """A private key in this program's memory."""
+
+    __slots__ = ("_key", "curve", "public_key")
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
+        curve = next((curve for curve in Curve if curve.parameters.name == key.curve.name), None)
+        if curve is None:
+            raise ConfigError("private key", f"curve {key.curve.name} is not one of IEEE 1609.2")
+        self._key = key
+        self.curve = curve
+        self.public_key = PublicKey(curve, key.public_key())
+
+    @classmethod
+    def generate(cls, curve: Curve) -> Self:
+        """Make a fresh key from the operating system's random source."""
+        return cls(ec.generate_private_key(curve.parameters))
+
+    @classmethod
+    def from_scalar(cls, curve: Curve, scalar: int) -> Self:
+        """Take a published test key or one drawn by a simulation; `scalar` in [1, order - 1]."""
+        if not 0 < scalar < curve.order:
+            raise EncodeError("private_key", "scalar out of range")
+        return cls(ec.derive_private_key(scalar, curve.parameters))
+
+    @property
+    def native(self) -> ec.EllipticCurvePrivateKey:
+        """The key as the cryptographic library holds it, for the key store."""
+        return self._key
+
+    def sign_digest(self, digest: bytes) -> Signature:
+        """Sign `digest`, octets of the curve's hash; raises `EncodeError` for another length."""
+        curve = self.curve
+        if len(digest) != curve.hash_algorithm.octets:
+            raise EncodeError("digest", f"{len(digest)} octets for {curve.value}")
+        r, s = decode_dss_signature(self._key.sign(digest, _ALGORITHMS[curve]))
+        return Signature(curve=curve, r=r.to_bytes(curve.octets, "big"), s=s.to_bytes(curve.octets, "big"))
+
+    def __repr__(self) -> str:
+        return f"SoftwareSigner({self.public_key!r})"
+
+
+def _false_signature(detail: str) -> VerificationError:
+    return VerificationError(VerificationReport.FALSE_SIGNATURE, detail)
