@@ -1,0 +1,190 @@
+"""The CAM basic service of a vehicle: state in, CAM out (EN 302 637-2 V1.4.1 clauses 5.3 and 6.1).
+
+The service fills both containers from a `VehicleState`, adds the low-frequency container to the first CAM and then whenever
+500 ms have passed since the last that had it, and keeps the path history. It signs and sends nothing: it answers `poll` with a
+`CamDue`, and takes `note_sent` once the packet really left. A value the bus does not give, or gave too long ago, is unavailable
+in the CAM. Special-vehicle containers are not here yet.
+"""
+
+from dataclasses import dataclass
+
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
+from shared.core.geo import GeoPoint
+from shared.core.ids import StationId, StationType
+from shared.core.itstime import generation_delta_time, time64_of
+from shared.messages.cam import Cam, LowFrequency
+from shared.messages.cdd import (
+    AccelerationControl,
+    CurvatureCalculationMode,
+    DriveDirection,
+    ExteriorLights,
+    PathPoint,
+    VehicleRole,
+)
+from shared.stack.station import EgoPosition
+from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS, T_GEN_CAM_MIN_NS, CamTrigger, Dynamics, TriggerCondition
+from vehicle_agent.path_history import PathHistory, TracePoint
+from vehicle_agent.vehicle_state import VehicleState, fresh
+
+T_GEN_CAM_LF_NS = 500 * NS_PER_MS
+"""Least interval between two low-frequency containers."""
+
+MAX_PATH_DELTA_TIME_S = 655.35
+MAX_PATH_DELTA_DEG = 0.0131071
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CamDue:
+    """A CAM that should leave now.
+
+    Attributes:
+        cam: the message.
+        position: for the position vector.
+        dynamics: what the next trigger compares with.
+        condition: why it is due.
+    """
+
+    cam: Cam
+    position: EgoPosition
+    dynamics: Dynamics
+    condition: TriggerCondition
+
+
+class CamService:
+    """Builds the CAMs of one pseudonym.
+
+    Args:
+        station_id: the pseudonym's.
+        station_type: of the vehicle.
+        length_m: outline of the vehicle.
+        width_m: likewise.
+        phase_ns: offset of this station's checks within `T_CHECK_CAM_GEN_NS`, so that a fleet does not speak in lock-step.
+    """
+
+    def __init__(
+        self, *, station_id: StationId, station_type: StationType, length_m: float, width_m: float, phase_ns: int
+    ) -> None:
+        self._station_id = station_id
+        self._station_type = station_type
+        self._length_m = length_m
+        self._width_m = width_m
+        self._trigger = CamTrigger()
+        self._path = PathHistory()
+        self._low_frequency_sent_at: MonotonicNs | None = None
+        self._next_check = MonotonicNs(phase_ns % T_CHECK_CAM_GEN_NS)
+
+    def next_due(self) -> MonotonicNs:
+        """When the conditions should be checked next."""
+        return self._next_check
+
+    def poll(self, state: VehicleState, now: Instant, *, t_gen_cam_dcc_ns: int = T_GEN_CAM_MIN_NS) -> CamDue | None:
+        """Return the CAM that is due, or None: not time yet, or the position is not known.
+
+        Raises:
+            UntrustedTimeError: a CAM is due and UTC is not known.
+        """
+        if now.monotonic < self._next_check:
+            return None
+        checks_passed = (now.monotonic - self._next_check) // T_CHECK_CAM_GEN_NS + 1
+        self._next_check = MonotonicNs(self._next_check + checks_passed * T_CHECK_CAM_GEN_NS)
+        point = fresh(state.position, now.monotonic)
+        if point is None or state.position is None:
+            return None
+        self._path.add(point, state.position.at)
+        dynamics = Dynamics(point, fresh(state.heading_deg, now.monotonic), fresh(state.speed_mps, now.monotonic))
+        condition = self._trigger.due(dynamics, now.monotonic, t_gen_cam_dcc_ns=t_gen_cam_dcc_ns)
+        if condition is None:
+            return None
+        taken_at = UtcNs(now.require_utc() - (now.monotonic - state.position.at))
+        return CamDue(
+            cam=self._cam(state, point, taken_at, now.monotonic),
+            position=EgoPosition(
+                point=point, taken_at=taken_at, speed_mps=_signed_speed(state, now.monotonic), heading_deg=dynamics.heading_deg
+            ),
+            dynamics=dynamics,
+            condition=condition,
+        )
+
+    def note_sent(self, due: CamDue, now: MonotonicNs) -> None:
+        """Take note that the packet left."""
+        self._trigger.note_sent(due.dynamics, now, due.condition)
+        if due.cam.low_frequency is not None:
+            self._low_frequency_sent_at = now
+
+    def _cam(self, state: VehicleState, point: GeoPoint, taken_at: UtcNs, now: MonotonicNs) -> Cam:
+        wants_low_frequency = self._low_frequency_sent_at is None or now - self._low_frequency_sent_at >= T_GEN_CAM_LF_NS
+        return Cam(
+            station_id=self._station_id,
+            generation_delta_time_ms=generation_delta_time(time64_of(taken_at)),
+            station_type=self._station_type,
+            lat_deg=point.lat_deg,
+            lon_deg=point.lon_deg,
+            altitude_m=fresh(state.altitude_m, now),
+            heading_deg=fresh(state.heading_deg, now),
+            speed_mps=fresh(state.speed_mps, now),
+            drive_direction=fresh(state.drive_direction, now),
+            vehicle_length_m=self._length_m,
+            vehicle_width_m=self._width_m,
+            longitudinal_acceleration_mps2=fresh(state.longitudinal_acceleration_mps2, now),
+            lateral_acceleration_mps2=fresh(state.lateral_acceleration_mps2, now),
+            curvature_calculation_mode=CurvatureCalculationMode.YAW_RATE_NOT_USED,
+            yaw_rate_dps=fresh(state.yaw_rate_dps, now),
+            steering_wheel_angle_deg=fresh(state.steering_wheel_angle_deg, now),
+            acceleration_control=_acceleration_control(state, now),
+            low_frequency=self._low_frequency(state, point, now) if wants_low_frequency else None,
+        )
+
+    def _low_frequency(self, state: VehicleState, reference: GeoPoint, now: MonotonicNs) -> LowFrequency:
+        return LowFrequency(
+            vehicle_role=VehicleRole.DEFAULT,
+            exterior_lights=_exterior_lights(state, now),
+            path_history=_path_points(self._path.points(reference), reference, now),
+        )
+
+
+def _path_points(points: tuple[TracePoint, ...], reference: GeoPoint, now: MonotonicNs) -> tuple[PathPoint, ...]:
+    """Each point relative to the one before it, as long as the steps fit their fields."""
+    result: list[PathPoint] = []
+    previous, previous_at = reference, now
+    for point in points:
+        delta_lat = point.position.lat_deg - previous.lat_deg
+        delta_lon = (point.position.lon_deg - previous.lon_deg + 180.0) % 360.0 - 180.0
+        delta_time_s = (previous_at - point.at) / NS_PER_S
+        if max(abs(delta_lat), abs(delta_lon)) > MAX_PATH_DELTA_DEG:
+            break
+        in_range = 0.01 <= delta_time_s <= MAX_PATH_DELTA_TIME_S
+        result.append(PathPoint(delta_lat, delta_lon, delta_time_s=delta_time_s if in_range else None))
+        previous, previous_at = point.position, point.at
+    return tuple(result)
+
+
+def _signed_speed(state: VehicleState, now: MonotonicNs) -> float | None:
+    speed_mps = fresh(state.speed_mps, now)
+    backwards = fresh(state.drive_direction, now) is DriveDirection.BACKWARD
+    return -speed_mps if speed_mps is not None and backwards else speed_mps
+
+
+def _acceleration_control(state: VehicleState, now: MonotonicNs) -> AccelerationControl | None:
+    match fresh(state.brake_pedal_pressed, now):
+        case None:
+            return None
+        case True:
+            return AccelerationControl.BRAKE_PEDAL_ENGAGED
+        case False:
+            return AccelerationControl(0)
+
+
+def _exterior_lights(state: VehicleState, now: MonotonicNs) -> ExteriorLights:
+    hazard = fresh(state.hazard_lights, now) is True
+    lights = ExteriorLights(0)
+    if fresh(state.low_beam, now):
+        lights |= ExteriorLights.LOW_BEAM_HEADLIGHTS_ON
+    if fresh(state.high_beam, now):
+        lights |= ExteriorLights.HIGH_BEAM_HEADLIGHTS_ON
+    if hazard or fresh(state.turn_left, now):
+        lights |= ExteriorLights.LEFT_TURN_SIGNAL_ON
+    if hazard or fresh(state.turn_right, now):
+        lights |= ExteriorLights.RIGHT_TURN_SIGNAL_ON
+    if fresh(state.drive_direction, now) is DriveDirection.BACKWARD:
+        lights |= ExteriorLights.REVERSE_LIGHT_ON
+    return lights

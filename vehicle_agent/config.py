@@ -1,0 +1,113 @@
+"""The vehicle agent's configuration file: TOML into frozen structs; unknown keys are refused, the error names the path.
+
+Relative paths are taken from the folder of the configuration file. There are no default keys and no switches that turn a check off;
+what has a default here is a matter of taste or of physics, not of trust. `systemd/vehicle-agent.toml` is a commented example.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from shared.core.ids import StationType
+
+
+class StationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the vehicle is: type and outline in metres (both are sent in every CAM)."""
+
+    length_m: float
+    width_m: float
+    type: Literal[
+        "moped",
+        "motorcycle",
+        "passenger_car",
+        "bus",
+        "light_truck",
+        "heavy_truck",
+        "trailer",
+        "special_vehicle",
+        "tram",
+    ] = "passenger_car"
+
+    @property
+    def station_type(self) -> StationType:
+        """The TS 102 894-2 number."""
+        return StationType[self.type.upper()]
+
+
+class IdentityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Folders with the authorization ticket, the enrolment credential and the trusted roots and authorities."""
+
+    ticket: str
+    enrolment: str
+    trust: str
+
+
+class TimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What makes UTC trusted; `assume_trusted` is for labs and simulation and is said loudly at start."""
+
+    source: Literal["gnss", "synchronised", "assume_trusted"]
+
+
+class CanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The bus and the signal map; `interface` and `options` are python-can's (`socketcan`, `udp_multicast`, `virtual`)."""
+
+    interface: str
+    channel: str
+    map: str
+    options: dict[str, str | int | float | bool] = {}
+
+
+class PositionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the position comes from: signals of the map, or one fixed place (a bench, a vehicle that never moves)."""
+
+    source: Literal["can", "fixed"] = "can"
+    lat_deg: float | None = None
+    lon_deg: float | None = None
+
+
+class RadioConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """UDP multicast radio; every packet also goes to `pcap` when that is set."""
+
+    group: str = "239.255.89.47"
+    port: int = 35_143
+    interface: str = "127.0.0.1"
+    pcap: str | None = None
+
+
+class OdometerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a reading is recorded besides ignition on and off."""
+
+    every_m: int = 10_000
+    every_s: int = 86_400
+
+
+class LedgerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The embedded ledger: its SQLite file, its key file (made at first start, mode 0600), and the log's origin line."""
+
+    log: str
+    key: str
+    origin: str
+
+
+class StateConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Files the agent keeps: the spool of records and proofs, and where `status` listens."""
+
+    spool: str
+    passport: str
+    status_socket: str
+    notices: str = "-"
+    """JSON lines for the driver: a file, or `-` for standard output."""
+
+
+class VehicleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    station: StationConfig
+    identity: IdentityConfig
+    time: TimeConfig
+    can: CanConfig
+    ledger: LedgerConfig
+    state: StateConfig
+    position: PositionConfig = PositionConfig()
+    radio: RadioConfig = RadioConfig()
+    odometer: OdometerConfig = OdometerConfig()
