@@ -1,0 +1,134 @@
+"""The units as systemd reads and rates them, in a tree staged as the operator's manual says (systemd/README.md)."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.data import REPOSITORY
+from tests.helpers.debian import require
+
+UNITS = REPOSITORY / "systemd"
+AGENTS = ("vehicle-agent.service", "rsu-agent.service")
+WORST_EXPOSURE = 2.0
+SYSTEM_UNITS = (Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
+
+
+@pytest.fixture
+def staged(tmp_path: Path) -> Path:
+    """Return a root directory with our units, systemd's own, and stand-ins for the programs they start."""
+    require("systemd-analyze", "systemd")
+    theirs = next(path for path in SYSTEM_UNITS if path.is_dir())
+    shutil.copytree(theirs, tmp_path / "usr/lib/systemd/system", symlinks=True)
+    ours = tmp_path / "etc/systemd/system"
+    ours.mkdir(parents=True)
+    for unit in UNITS.glob("*.service"):
+        shutil.copy(unit, ours / unit.name.replace("@.", "@can0."))
+    for program in ("opt/v2x-trust/bin/vehicle-agent", "opt/v2x-trust/bin/rsu-agent", "usr/sbin/ip"):
+        stand_in = tmp_path / program
+        stand_in.parent.mkdir(parents=True, exist_ok=True)
+        stand_in.write_text("#!/bin/sh\n")
+        stand_in.chmod(0o755)
+    return tmp_path
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [require("systemd-analyze", "systemd"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"},
+    )
+
+
+def verify(root: Path, unit: str) -> subprocess.CompletedProcess[str]:
+    return analyze("verify", f"--root={root}", "--man=no", "--recursive-errors=no", unit)
+
+
+@pytest.mark.parametrize("unit", [*AGENTS, "can@can0.service"])
+def test_systemd_finds_nothing_to_say_about_a_unit(staged: Path, unit: str) -> None:
+    result = verify(staged, unit)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_systemd_would_have_found_a_missing_program(staged: Path) -> None:
+    (staged / "opt/v2x-trust/bin/rsu-agent").unlink()
+    assert verify(staged, "rsu-agent.service").returncode != 0
+
+
+def test_systemd_would_have_found_a_misspelt_directive(staged: Path) -> None:
+    unit = staged / "etc/systemd/system/rsu-agent.service"
+    unit.write_text(unit.read_text().replace("ProtectHome=", "ProtectHouse="))
+    assert "ProtectHouse" in verify(staged, "rsu-agent.service").stderr
+
+
+@pytest.mark.parametrize("unit", [*AGENTS, "can@can0.service"])
+def test_a_unit_is_exposed_no_more_than_we_promise(staged: Path, unit: str) -> None:
+    result = analyze("security", "--offline=true", f"--root={staged}", "--no-pager", unit)
+    found = re.search(rf"exposure level for {re.escape(unit)}: ([0-9.]+)", result.stdout)
+    assert found is not None, result.stderr
+    assert float(found[1]) <= WORST_EXPOSURE
+
+
+def directives(unit: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in (UNITS / unit).read_text().splitlines():
+        if "=" in line and not line.startswith("#"):
+            name, value = line.split("=", 1)
+            found.setdefault(name, []).append(value)
+    return found
+
+
+@pytest.mark.parametrize("unit", AGENTS)
+def test_an_agent_is_watched_and_says_when_it_is_ready(unit: str) -> None:
+    service = directives(unit)
+    assert service["Type"] == ["notify"]
+    assert 0 < int(service["WatchdogSec"][0]) <= 60
+    assert service["RestartPreventExitStatus"] == ["2"]
+
+
+@pytest.mark.parametrize("unit", AGENTS)
+def test_keys_reach_an_agent_as_credentials_only(unit: str) -> None:
+    service = directives(unit)
+    assert service["LoadCredential"]
+    assert "Environment" not in service
+    assert "EnvironmentFile" not in service
+    assert service["LimitCORE"] == ["0"]
+
+
+def test_an_agent_may_open_only_the_sockets_it_needs() -> None:
+    assert directives("vehicle-agent.service")["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_CAN"]
+    assert directives("rsu-agent.service")["RestrictAddressFamilies"] == ["AF_UNIX AF_INET"]
+
+
+def test_each_agent_has_a_user_of_its_own(staged: Path) -> None:
+    command = [require("systemd-sysusers", "systemd"), f"--root={staged}", str(UNITS / "sysusers.d/v2x-trust.conf")]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    users = {line.split(":")[0] for line in (staged / "etc/passwd").read_text().splitlines()}
+    wanted = {directives(unit)["User"][0] for unit in AGENTS}
+    assert len(wanted) == len(AGENTS)
+    assert wanted <= users
+
+
+def test_the_folders_of_keys_are_closed_to_all_but_root(staged: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("systemd-tmpfiles gives folders to root: only root may run this")
+    tmpfiles = require("systemd-tmpfiles", "systemd")
+    loose = staged / "etc/v2x-trust/vehicle/ticket/ticket.key"
+    loose.parent.mkdir(parents=True)
+    loose.touch(mode=0o644)
+    command = [tmpfiles, "--create", f"--root={staged}", str(UNITS / "tmpfiles.d/v2x-trust.conf")]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    for unit in AGENTS:
+        for credential in directives(unit)["LoadCredential"]:
+            source = staged / credential.split(":", 1)[1].lstrip("/")
+            folder = source if source.is_dir() else source.parent
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700, credential
+    assert stat.S_IMODE(loose.stat().st_mode) == 0o600
+    assert stat.S_IMODE((staged / "etc/v2x-trust/trust").stat().st_mode) == 0o755
