@@ -7,13 +7,13 @@ order the antennas were put up, so the same seed gives the same air. Left out: c
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from heapq import heappop, heappush
 from math import hypot
 from random import Random
 
 from shared.core.clock import NS_PER_S, NS_PER_US, MonotonicNs
 from shared.core.errors import TransportError
+from simulator.options import AttackerKind
 
 DEFAULT_RANGE_M = 300.0
 DEFAULT_LOSS = 0.01
@@ -30,14 +30,6 @@ MAX_IN_FLIGHT = 100_000
 """More deliveries than this under way at once mean a station that floods the air; the next frame is an error."""
 
 MAX_ANTENNAS = 256
-
-
-class AttackKind(Enum):
-    """What an attack frame is; the value is the key in `summary.json`."""
-
-    FORGED = "forged"
-    TAMPERED = "tampered"
-    REPLAYED = "replayed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +49,7 @@ class Frame:
     sender: int
     packet: bytes
     sent: MonotonicNs
-    attack: AttackKind | None = None
+    attack: AttackerKind | None = None
     copy_of: int | None = None
 
 
@@ -116,7 +108,7 @@ class Medium:
         return self._antennas[antenna]
 
     def send(
-        self, sender: int, packet: bytes, now: MonotonicNs, *, attack: AttackKind | None = None, copy_of: int | None = None
+        self, sender: int, packet: bytes, now: MonotonicNs, *, attack: AttackerKind | None = None, copy_of: int | None = None
     ) -> Frame:
         """Put a packet on the air.
 

@@ -5,7 +5,8 @@ from random import Random
 import pytest
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
-from simulator.medium import AttackKind, Delivery, Frame, Medium
+from simulator.medium import Delivery, Frame, Medium
+from simulator.options import AttackerKind
 
 FOREVER = MonotonicNs(10**18)
 
@@ -79,8 +80,8 @@ def test_ground_truth_travels_with_the_frame_and_not_in_the_packet() -> None:
     medium, frames = air()
     sender, _ = medium.put_up(0, 0), medium.put_up(1, 0)
     original = medium.send(sender, b"x", MonotonicNs(0))
-    medium.send(sender, b"x", MonotonicNs(1), attack=AttackKind.REPLAYED, copy_of=original.number)
-    assert [(f.attack, f.copy_of) for f in frames] == [(None, None), (AttackKind.REPLAYED, 0)]
+    medium.send(sender, b"x", MonotonicNs(1), attack=AttackerKind.REPLAYED, copy_of=original.number)
+    assert [(f.attack, f.copy_of) for f in frames] == [(None, None), (AttackerKind.REPLAYED, 0)]
     assert {d.frame.packet for d in arrivals(medium)} == {b"x"}
 
 
