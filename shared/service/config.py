@@ -1,0 +1,89 @@
+"""Configuration: TOML into frozen structs, with every mistake named by file and key.
+
+A program declares its configuration as `ConfigStruct`s; `load` reads one. Unknown keys are refused, because a misspelt option that
+is silently ignored is how a security setting gets lost. A field annotated `Path` may be written relative: it is resolved against
+the folder of the file that names it, so a configuration can be moved as a folder. There are no defaults from the environment.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from shared.core.errors import ConfigError
+
+MAX_CONFIG_OCTETS = 1 << 20
+"""Longer files are refused unread."""
+
+
+class ConfigStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every table of a configuration: immutable, no key it does not know.
+
+    A subclass may refuse impossible values in `__post_init__` with ValueError; the sentence reaches the operator with the key.
+    """
+
+
+T = TypeVar("T", bound=ConfigStruct)
+
+
+def load(path: Path, struct_type: type[T]) -> T:
+    """Read one configuration file.
+
+    Args:
+        path: a TOML file of at most `MAX_CONFIG_OCTETS`.
+        struct_type: what it must contain.
+
+    Raises:
+        ConfigError: the file cannot be read, is not TOML, or does not fit; `path` names the file and the key.
+    """
+    table = load_table(path)
+
+    def from_text(kind: type, value: object) -> object:
+        if kind is Path:
+            if not isinstance(value, str) or not value:
+                raise ValueError("expected the path of a file or folder")
+            return resolve(path, value)
+        raise TypeError(f"no way to read a {kind.__name__} from TOML")
+
+    try:
+        return msgspec.convert(table, type=struct_type, strict=True, dec_hook=from_text)
+    except msgspec.ValidationError as error:
+        reason, key = _split_key(str(error))
+        raise ConfigError(f"{path}: {key}" if key else str(path), reason) from None
+
+
+def load_table(path: Path) -> dict[str, object]:
+    """Read a TOML file as nested tables; raises `ConfigError` when it cannot be read or parsed."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_CONFIG_OCTETS + 1)
+    except OSError as error:
+        raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
+    if len(raw) > MAX_CONFIG_OCTETS:
+        raise ConfigError(str(path), f"longer than {MAX_CONFIG_OCTETS} octets")
+    try:
+        return tomllib.loads(raw.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), f"not UTF-8 at octet {error.start}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), f"not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(str(path), "nested too deeply") from None
+
+
+def resolve(config_file: Path, text: str) -> Path:
+    """Return the path `text` means inside `config_file`: absolute as it is, relative from the file's folder."""
+    return (config_file.parent / Path(text).expanduser()).absolute()
+
+
+def _split_key(message: str) -> tuple[str, str]:
+    """Take ``Expected `int`, got `str` - at `$.radio.port``` apart into the sentence and `radio.port`."""
+    reason, _, where = message.rpartition(" - at `$")
+    if not reason:
+        return _plain(message), ""
+    return _plain(reason), where.rstrip("`").lstrip(".")
+
+
+def _plain(reason: str) -> str:
+    return reason.replace("Object contains unknown field", "unknown key").replace("Object missing required field", "missing key")

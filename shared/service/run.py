@@ -1,0 +1,224 @@
+"""How a program runs: one event loop, one task group, one working loop, and three exit codes.
+
+`run_service` owns the process: it installs the signals, opens the task group, and turns every error into one line and a code. The
+program's body starts its tasks in the group and returns when it is done, or is cancelled on SIGTERM or SIGINT; its `async with`
+and `finally` clean up. `WorkingLoop` drives a sans-IO agent: tasks that wait for input post steps, the loop carries them out one
+after another, keeps the agent's timer, performs the effects, and feeds the watchdog; nothing else feeds it.
+
+    exit 0 ok | 1 failed | 2 usage or configuration
+"""
+
+import asyncio
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from shared.core.clock import NS_PER_S, Clock, Instant, MonotonicNs
+from shared.core.errors import ConfigError, V2xError
+from shared.service.notify import Notifier, Watchdog
+from shared.stack.effects import Effect
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_CONFIGURATION = 2
+
+INBOX_STEPS = 256
+"""Steps that wait for the working loop; then whoever posts waits, and drops at its own source."""
+
+STEPS_PER_TURN = 64
+"""Steps carried out before the timer and the watchdog get their turn."""
+
+Step = Callable[[Instant], tuple[Effect, ...]]
+"""One input, ready to be given to the agent: `partial(agent.on_packet, packet)`."""
+
+Perform = Callable[[Effect], Awaitable[None]]
+"""Carries out one effect; deals itself with a medium that fails."""
+
+
+class TimedAgent(Protocol):
+    """The part of a sans-IO agent that the working loop needs."""
+
+    def next_due(self) -> MonotonicNs | None:
+        """Return when `on_timer` wants to be called, or None."""
+        ...
+
+    def on_timer(self, now: Instant) -> tuple[Effect, ...]:
+        """Do what is due."""
+        ...
+
+
+def seconds_until(due: MonotonicNs | None, now: MonotonicNs) -> float | None:
+    """Return the delay an event loop's timer needs for `due`: 0 when it is past, None when nothing is due."""
+    return None if due is None else max(0, due - now) / NS_PER_S
+
+
+class WorkingLoop:
+    """Gives an agent its inputs and its time, one thing after another.
+
+    Args:
+        agent: sans-IO; only this loop touches it.
+        clock: stamps every step.
+        perform: carries out effects.
+        watchdog: fed each time the loop comes round.
+    """
+
+    def __init__(self, agent: TimedAgent, *, clock: Clock, perform: Perform, watchdog: Watchdog) -> None:
+        self._agent = agent
+        self._clock = clock
+        self._perform = perform
+        self._watchdog = watchdog
+        self._inbox: asyncio.Queue[Step] = asyncio.Queue(INBOX_STEPS)
+
+    async def post(self, step: Step) -> None:
+        """Queue one input; waits while `INBOX_STEPS` are queued."""
+        await self._inbox.put(step)
+
+    async def run(self) -> None:
+        """Work until cancelled; an error of the agent or of `perform` ends it."""
+        while True:
+            self._watchdog.feed(self._clock.now().monotonic)
+            for step in await self._next_steps():
+                await self._perform_all(step(self._clock.now()))
+            now = self._clock.now()
+            due = self._agent.next_due()
+            if due is not None and due <= now.monotonic:
+                await self._perform_all(self._agent.on_timer(now))
+
+    async def _next_steps(self) -> list[Step]:
+        steps: list[Step] = []
+        try:
+            async with asyncio.timeout(self._patience_s()):
+                steps.append(await self._inbox.get())
+        except TimeoutError:
+            return steps
+        while len(steps) < STEPS_PER_TURN and not self._inbox.empty():
+            steps.append(self._inbox.get_nowait())
+        return steps
+
+    def _patience_s(self) -> float | None:
+        now = self._clock.now().monotonic
+        due_s = seconds_until(self._agent.next_due(), now)
+        feed_ns = self._watchdog.feed_every_ns
+        if feed_ns is None:
+            return due_s
+        feed_s = feed_ns / 2 / NS_PER_S
+        return feed_s if due_s is None else min(due_s, feed_s)
+
+    async def _perform_all(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            await self._perform(effect)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the body of a service is given.
+
+    Attributes:
+        tasks: the one task group; no task lives outside it.
+        notifier: the way to systemd; the body says `ready`, `run_service` says `stopping`.
+        watchdog: for the `WorkingLoop`.
+    """
+
+    tasks: asyncio.TaskGroup
+    notifier: Notifier
+    watchdog: Watchdog
+
+
+Body = Callable[[Service], Coroutine[object, object, None]]
+
+
+class _Stopped(Exception):  # noqa: N818 - not an error: how the task group is told to end
+    """The body returned or a signal came."""
+
+
+def run_service(
+    body: Body,
+    *,
+    notifier: Notifier,
+    watchdog: Watchdog,
+    errors: TextIO | None = None,
+    signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGINT),
+) -> int:
+    """Run a program to its end.
+
+    Args:
+        body: the program; cancelled on a signal.
+        notifier: told when the service stops.
+        watchdog: handed to the body.
+        errors: where the one line about a failure goes; standard error by default.
+        signals: what asks the program to stop.
+
+    Returns:
+        The exit code: `EXIT_OK` also after a signal.
+    """
+
+    def run() -> None:
+        asyncio.run(_supervise(body, notifier, watchdog, signals))
+
+    return guarded(run, errors=errors)
+
+
+def guarded(call: Callable[[], object], *, errors: TextIO | None = None) -> int:
+    """Call `call` and return an exit code; a failure becomes one line on `errors` (standard error), never a traceback."""
+    try:
+        call()
+    except KeyboardInterrupt:
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever comes ends the program with a sentence
+        cause = first_cause(error)
+        print(error_line(cause), file=sys.stderr if errors is None else errors)
+        return exit_code_of(cause)
+    return EXIT_OK
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return the first error inside (nested) groups of them, or the error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return the exit code an error ends a program with."""
+    return EXIT_CONFIGURATION if isinstance(error, ConfigError) else EXIT_FAILED
+
+
+def error_line(error: BaseException) -> str:
+    """Return the one line that tells a person what happened; for a bug, also where in the code."""
+    sentence = " ".join(str(error).split())
+    if isinstance(error, V2xError):
+        return f"error: {sentence}"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"internal error: {type(error).__name__}: {sentence}{where}"
+
+
+async def _supervise(body: Body, notifier: Notifier, watchdog: Watchdog, signals: tuple[signal.Signals, ...]) -> None:
+    loop = asyncio.get_running_loop()
+    asked_to_stop = asyncio.Event()
+    for number in signals:
+        loop.add_signal_handler(number, asked_to_stop.set)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_stop_when(asked_to_stop))
+            await _to_the_end(body, Service(tasks, notifier, watchdog))
+    except* _Stopped:
+        pass
+    finally:
+        notifier.stopping()
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+async def _to_the_end(body: Body, service: Service) -> None:
+    await body(service)
+    raise _Stopped
+
+
+async def _stop_when(asked_to_stop: asyncio.Event) -> None:
+    await asked_to_stop.wait()
+    raise _Stopped
