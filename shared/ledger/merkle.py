@@ -122,8 +122,8 @@ def inclusion_proof(index: int, size: int, read: NodeReader) -> tuple[Hash, ...]
 def consistency_path(old_size: int, new_size: int) -> tuple[LeafRange, ...]:
     """Return the ranges of PROOF(old_size, D[new_size]) (RFC 9162 2.1.4.1), always with the subtree the path starts from.
 
-    The RFC leaves that first hash out where it is the old root itself, which the verifier knows. A verifier that reads the tree, not
-    a proof, wants it: then the old root is computed, not assumed.
+    The RFC leaves that first hash out where it is the old root itself, which the verifier knows. A verifier that reads the tree,
+    not a proof, wants it: then the old root is computed, not assumed.
 
     Raises:
         ProofError: the old tree is empty (everything is consistent with it, so there is nothing to prove) or larger than the new.

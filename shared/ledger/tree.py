@@ -1,9 +1,9 @@
 """The append-only tree of a log, as a value: append to it and get a new tree and the tiles that changed.
 
 A `Tree` keeps the right edge only: the roots of its complete subtrees (at most 63) and the unfinished tile of every level (at most
-8 KiB each). It is immutable, so a log stores the changed tiles and the new checkpoint in one transaction and takes the new tree only
-once that holds; after a failure the old one is still there, or is loaded again from the tiles. Storage is a Protocol; a database or
-a directory is below, in `shared.service`.
+8 KiB each). It is immutable, so a log stores the changed tiles and the new checkpoint in one transaction and takes the new tree
+only once that holds; after a failure the old one is still there, or is loaded again from the tiles. Storage is a Protocol; the
+database behind it is `shared.service.log_store`.
 """
 
 from collections.abc import Iterable, Mapping
