@@ -107,12 +107,14 @@ class FieldSpec:
         dimension: SI unit (or degrees) of a quantity as in `shared.core.units`, else None.
         minimum: smallest plausible value of a quantity.
         maximum: largest plausible value of a quantity.
+        modulus: a quantity that comes round again is kept below this.
     """
 
     kind: FieldKind
     dimension: str | None = None
     minimum: float = 0.0
     maximum: float = 0.0
+    modulus: float | None = None
 
 
 def _quantity(dimension: str, minimum: float, maximum: float) -> FieldSpec:
@@ -125,7 +127,7 @@ FIELDS: Mapping[str, FieldSpec] = MappingProxyType(
     {
         "position": FieldSpec(FieldKind.POSITION, "deg"),
         "altitude_m": _quantity("m", -1_000.0, 9_000.0),
-        "heading_deg": _quantity("deg", 0.0, 360.0),
+        "heading_deg": FieldSpec(FieldKind.QUANTITY, "deg", 0.0, 360.0, modulus=360.0),
         "speed_mps": _quantity("m/s", 0.0, 163.81),
         "longitudinal_acceleration_mps2": _quantity("m/s2", -40.0, 40.0),
         "lateral_acceleration_mps2": _quantity("m/s2", -40.0, 40.0),

@@ -1,0 +1,81 @@
+"""The shape of a signal map's TOML; `vehicle_agent.signal_map` says what it means and checks it against the DBC."""
+
+import msgspec
+
+
+class UnitByEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A unit that another signal of the same message selects; keys are its raw values or their names in the DBC."""
+
+    signal: str
+    units: dict[str, str]
+
+
+class FieldEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A `[fields.NAME]` table.
+
+    Attributes:
+        signal: `MESSAGE.SIGNAL`.
+        mean_of: signals whose mean is the value.
+        sum_of: signals whose sum is the value.
+        any_of: flags of which one suffices.
+        latitude: signal of a position, degrees north.
+        longitude: signal of a position, degrees east.
+        unit: unit of `physical * factor + offset`, a name of `shared.core.units`.
+        unit_by: unit selected by another signal.
+        dbc_unit_is_wrong: `unit` holds although the DBC names another one.
+        factor: correction of a wrong DBC, or -1 for a sign the other way round.
+        offset: likewise.
+        choices: what raw values (or their names in the DBC) mean: true, false, "forward", "backward", "unavailable".
+        not_available: raw values that mean "unavailable"; all signals of the field.
+        range: smallest and largest value believed, in the field's own unit.
+        max_age_ms: for how long a value may be used.
+    """
+
+    signal: str | None = None
+    mean_of: tuple[str, ...] | None = None
+    sum_of: tuple[str, ...] | None = None
+    any_of: tuple[str, ...] | None = None
+    latitude: str | None = None
+    longitude: str | None = None
+    unit: str | None = None
+    unit_by: UnitByEntry | None = None
+    dbc_unit_is_wrong: bool = False
+    factor: float = 1.0
+    offset: float = 0.0
+    choices: dict[str, bool | str] | None = None
+    not_available: tuple[int, ...] = ()
+    range: tuple[float, float] | None = None
+    max_age_ms: int
+
+
+class ChecksumEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A checksum by the name of its rule, in a signal or, where the DBC names none, in a whole byte (negative: from the end)."""
+
+    rule: str
+    signal: str | None = None
+    byte: int | None = None
+
+
+class CounterEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A counter that grows by one with each frame and wraps at its width, or after `last`."""
+
+    signal: str
+    last: int | None = None
+
+
+class MessageEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A `[messages.NAME]` table: what protects a message, and where it is seen if not on the map's channel."""
+
+    checksum: ChecksumEntry | None = None
+    counter: CounterEntry | None = None
+    channel: str | None = None
+
+
+class MapFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The file as a whole."""
+
+    name: str
+    dbc: str
+    channel: str | None = None
+    fields: dict[str, FieldEntry]
+    messages: dict[str, MessageEntry] = {}

@@ -1,0 +1,103 @@
+"""A signal map after its names were found in the DBC: what decoding needs, as values.
+
+Made by `vehicle_agent.signal_map`, used by `vehicle_agent.can_input`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from shared.core.units import Unit
+from shared.messages.cdd import DriveDirection
+from vehicle_agent.checksums import ChecksumRule
+from vehicle_agent.dbc import MessageLayout, SignalLayout
+from vehicle_agent.vehicle_state import FieldSpec
+
+
+class Combination(Enum):
+    """How a field's signals become one value."""
+
+    ONE = "signal"
+    MEAN = "mean_of"
+    SUM = "sum_of"
+    ANY = "any_of"
+    POSITION = "latitude, longitude"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitSelector:
+    """A unit chosen by the raw value of a signal."""
+
+    signal: SignalLayout
+    units: Mapping[int, Unit]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedField:
+    """Where one field comes from.
+
+    Attributes:
+        field: a name of `FIELDS`.
+        spec: what that field can hold.
+        combination: how `signals` become one value.
+        signals: at least one; latitude first for a position.
+        unit: of a quantity with one unit, else None.
+        selector: of a quantity whose unit another signal names, else None.
+        factor: see `FieldEntry`.
+        offset: see `FieldEntry`.
+        choices: meaning of raw values (None: unavailable); empty for numbers.
+        not_available: raw values that mean "unavailable".
+        minimum: smallest value believed, SI.
+        maximum: largest value believed, SI.
+        max_age_ns: for how long a value may be used, nanoseconds.
+    """
+
+    field: str
+    spec: FieldSpec
+    combination: Combination
+    signals: tuple[SignalLayout, ...]
+    unit: Unit | None
+    selector: UnitSelector | None
+    factor: float
+    offset: float
+    choices: Mapping[int, bool | DriveDirection | None]
+    not_available: frozenset[int]
+    minimum: float
+    maximum: float
+    max_age_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedChecksum:
+    """A checksum's rule and the bits it stands in: byte `byte` (negative: from the end), `mask` within it."""
+
+    rule: ChecksumRule
+    byte: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedCounter:
+    """A counter's place and the value after which it starts at zero again."""
+
+    signal: SignalLayout
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedMessage:
+    """A message of which at least one field is wanted.
+
+    Attributes:
+        layout: the message in the DBC.
+        channel: the bus it is seen on; None for any.
+        checksum: what its checksum must be, where the map says.
+        counter: its counter, where the map says.
+        fields: at least one.
+    """
+
+    layout: MessageLayout
+    channel: str | None
+    checksum: MappedChecksum | None
+    counter: MappedCounter | None
+    fields: tuple[MappedField, ...]

@@ -1,0 +1,405 @@
+"""The signal map: a TOML file that says which signal of which DBC feeds which field of `VehicleState`.
+
+    name = "Toyota RAV4 2017"
+    dbc = "package:opendbc/dbc/generator/toyota/_toyota_2017.dbc"     # or a path relative to the map
+    channel = "can0"                                                  # optional: only frames of this bus
+
+    [fields.speed_mps]
+    mean_of = ["WHEEL_SPEEDS.WHEEL_SPEED_FL", "WHEEL_SPEEDS.WHEEL_SPEED_FR"]
+    unit = "km/h"
+    max_age_ms = 500
+
+    [messages.SPEED]
+    checksum = { rule = "toyota", signal = "CHECKSUM" }
+    counter = { signal = "COUNTER" }
+
+A field takes one of `signal`, `mean_of`, `sum_of`, `any_of`, or `latitude` with `longitude`; all its signals stand in one message,
+so that a value is never put together from two moments. A quantity becomes SI as `unit(physical * factor + offset)`. Reading the
+map finds every fault in it and raises one `ConfigError` that names them all. Decoding is `vehicle_agent.can_input`'s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+
+from shared.core.clock import NS_PER_MS
+from shared.core.errors import ConfigError
+from shared.core.units import UNITS, Unit
+from shared.messages.cdd import DriveDirection
+from shared.transport.can_bus import CanFilter
+from vehicle_agent.checksums import CHECKSUMS
+from vehicle_agent.dbc import Dbc, MessageLayout, SignalLayout, load_dbc, resolve_reference
+from vehicle_agent.map_file import ChecksumEntry, CounterEntry, FieldEntry, MapFile
+from vehicle_agent.mapped import (
+    Combination,
+    MappedChecksum,
+    MappedCounter,
+    MappedField,
+    MappedMessage,
+    UnitSelector,
+)
+from vehicle_agent.vehicle_state import FIELDS, FieldKind, FieldSpec
+
+MAX_MAP_BYTES = 1024 * 1024
+"""Largest signal map read."""
+
+MAX_AGE_LIMIT_MS = 3_600_000
+"""Longest age a map may allow; slow body messages come every few seconds."""
+
+UNAVAILABLE = "unavailable"
+"""What `choices` maps to where a raw value means that the car does not know."""
+
+_DIRECTIONS = {"forward": DriveDirection.FORWARD, "backward": DriveDirection.BACKWARD}
+
+_DBC_UNITS = {
+    "kph": "km/h", "kmh": "km/h", "kmph": "km/h", "mps": "m/s", "miles": "mile", "mi": "mile", "mi/h": "mph", "kts": "knot",
+    "m/s^2": "m/s2", "m/s²": "m/s2", "m/ss": "m/s2", "degree": "deg", "degrees": "deg", "°": "deg", "deg/sec": "deg/s",
+    "degree/s": "deg/s", "degrees/s": "deg/s", "°/s": "deg/s", "rad/sec": "rad/s", "meters": "m", "metres": "m",
+}  # fmt: skip
+"""Other spellings of units in DBC files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalMap:
+    """A map whose every reference was found in its DBC.
+
+    Attributes:
+        name: the car.
+        path: the file it was read from.
+        messages: by identifier, ascending.
+    """
+
+    name: str
+    path: str
+    messages: tuple[MappedMessage, ...]
+
+    def fields(self) -> frozenset[str]:
+        """Return the fields of `VehicleState` that this map feeds."""
+        return frozenset(mapped.field for message in self.messages for mapped in message.fields)
+
+    def filters(self) -> tuple[CanFilter, ...]:
+        """Return the identifiers a bus needs to let through."""
+        return tuple(CanFilter(m.layout.arbitration_id, m.layout.is_extended) for m in self.messages)
+
+
+def load_signal_map(path: Path) -> SignalMap:
+    """Read a map and its DBC and resolve every name in it.
+
+    Raises:
+        ConfigError: a file cannot be read, or the map is wrong; all faults found are named.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_MAP_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
+    if len(content) > MAX_MAP_BYTES:
+        raise ConfigError(str(path), f"is larger than {MAX_MAP_BYTES} bytes")
+    try:
+        entry = msgspec.toml.decode(content, type=MapFile)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # ValidationError is a DecodeError
+        raise ConfigError(str(path), str(error)) from error
+    key = f"{path}: dbc"
+    dbc = load_dbc(resolve_reference(entry.dbc, relative_to=path.parent, key=key), key=key)
+    return resolve_map(entry, dbc, str(path))
+
+
+def resolve_map(entry: MapFile, dbc: Dbc, path: str) -> SignalMap:
+    """Find everything a map names in `dbc`; raises `ConfigError` naming every fault found."""
+    resolution = _Resolution(entry, dbc, path)
+    messages = resolution.messages()
+    if resolution.faults:
+        (key, reason), *rest = resolution.faults
+        if rest:
+            raise ConfigError(path, f"{len(resolution.faults)} faults: " + "; ".join(f"{k}: {r}" for k, r in resolution.faults))
+        raise ConfigError(f"{path}: {key}", reason)
+    return SignalMap(name=entry.name, path=path, messages=messages)
+
+
+class _FaultError(Exception):
+    """One entry is wrong; collected, never seen outside."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(reason)
+        self.key = key
+        self.reason = reason
+
+
+class _Resolution:
+    """One pass over a map; faults are collected so that the operator sees all of them at once."""
+
+    def __init__(self, entry: MapFile, dbc: Dbc, path: str) -> None:
+        self._entry = entry
+        self._dbc = dbc
+        self._path = path
+        self.faults: list[tuple[str, str]] = []
+
+    def messages(self) -> tuple[MappedMessage, ...]:
+        """Return what could be resolved; complete only where `faults` stays empty."""
+        if not self._entry.fields:
+            self.faults.append(("fields", "the map feeds no field"))
+        by_message: dict[str, list[MappedField]] = {}
+        for name, entry in self._entry.fields.items():
+            try:
+                message, mapped = self._field(name, entry)
+            except _FaultError as fault:
+                self.faults.append((_key("fields", name, fault.key), fault.reason))
+            else:
+                by_message.setdefault(message.name, []).append(mapped)
+        for name in self._entry.messages:
+            if name not in self._dbc.message_names():
+                self.faults.append((f"messages.{name}", f"{self._dbc.path} has no such message"))
+            elif name not in by_message and not self.faults:
+                self.faults.append((f"messages.{name}", "no field comes from this message"))
+        resolved: dict[tuple[int, bool], MappedMessage] = {}
+        for name, fields in by_message.items():
+            try:
+                resolution = self._message(name, tuple(fields))
+            except _FaultError as fault:
+                self.faults.append((_key("messages", name, fault.key), fault.reason))
+                continue
+            identity = (resolution.layout.arbitration_id, resolution.layout.is_extended)
+            twin = resolved.setdefault(identity, resolution)
+            if twin is not resolution:
+                self.faults.append((f"messages.{name}", f"has the identifier of {twin.layout.name}"))
+        return tuple(resolved[identity] for identity in sorted(resolved))
+
+    def _field(self, name: str, entry: FieldEntry) -> tuple[MessageLayout, MappedField]:
+        spec = FIELDS.get(name)
+        if spec is None:
+            raise _FaultError("", f"the vehicle state has no such field; it has {', '.join(FIELDS)}")
+        combination, references = _sources(entry)
+        _check_combination(combination, spec)
+        message, signals = self._signals(combination, references)
+        minimum, maximum = _range(entry, spec)
+        unit, selector = self._unit(entry, spec, message, signals)
+        if not 0 < entry.max_age_ms <= MAX_AGE_LIMIT_MS:
+            raise _FaultError("max_age_ms", f"must be 1..{MAX_AGE_LIMIT_MS}")
+        return message, MappedField(
+            field=name,
+            spec=spec,
+            combination=combination,
+            signals=signals,
+            unit=unit,
+            selector=selector,
+            factor=entry.factor,
+            offset=entry.offset,
+            choices=_choices(entry, spec, signals),
+            not_available=frozenset(entry.not_available),
+            minimum=minimum,
+            maximum=maximum,
+            max_age_ns=entry.max_age_ms * NS_PER_MS,
+        )
+
+    def _signals(self, combination: Combination, references: tuple[str, ...]) -> tuple[MessageLayout, tuple[SignalLayout, ...]]:
+        """Find the signals of one field, all in one message."""
+        key = combination.value
+        found: list[SignalLayout] = []
+        message: MessageLayout | None = None
+        for reference in references:
+            message_name, dot, signal_name = reference.partition(".")
+            if not dot:
+                raise _FaultError(key, f"{reference!r} is not MESSAGE.SIGNAL")
+            if message is not None and message.name != message_name:
+                raise _FaultError(key, f"takes signals of two messages, {message.name} and {message_name}")
+            message = self._layout(key, message_name)
+            found.append(self._signal(key, message, signal_name))
+        if message is None:
+            raise _FaultError(key, "names no signal")
+        return message, tuple(found)
+
+    def _layout(self, key: str, name: str) -> MessageLayout:
+        try:
+            return self._dbc.message(name)
+        except KeyError:
+            raise _FaultError(key, f"{self._dbc.path} has no message {name}") from None
+
+    def _signal(self, key: str, message: MessageLayout, name: str) -> SignalLayout:
+        try:
+            return message.signal(name)
+        except KeyError:
+            names = ", ".join(message.signal_names())
+            raise _FaultError(key, f"message {message.name} has no signal {name}; it has {names}") from None
+        except ValueError as error:
+            raise _FaultError(key, f"signal {message.name}.{name} {error}") from None
+
+    def _unit(
+        self, entry: FieldEntry, spec: FieldSpec, message: MessageLayout, signals: tuple[SignalLayout, ...]
+    ) -> tuple[Unit | None, UnitSelector | None]:
+        """Find the unit of a quantity or position, fixed or selected by a signal."""
+        if spec.dimension is None:
+            if entry.unit is not None or entry.unit_by is not None:
+                raise _FaultError("unit", "this field has no unit")
+            return None, None
+        if (entry.unit is None) == (entry.unit_by is None):
+            raise _FaultError("unit", "needs one of unit and unit_by")
+        if entry.unit is not None:
+            unit = _unit_named("unit", entry.unit, spec)
+            for signal in signals:
+                stated = _DBC_UNITS.get(signal.unit.strip().lower(), signal.unit.strip().lower())
+                if stated in UNITS and UNITS[stated] != unit and not entry.dbc_unit_is_wrong and entry.factor in (1.0, -1.0):
+                    raise _FaultError(
+                        "unit",
+                        f"says {entry.unit}, but the DBC says {signal.unit} for {signal.name} (dbc_unit_is_wrong = true if so)",
+                    )
+            return unit, None
+        assert entry.unit_by is not None
+        selector = self._signal("unit_by.signal", message, entry.unit_by.signal)
+        units = {
+            raw: _unit_named(f"unit_by.units.{text}", unit, spec)
+            for text, unit in entry.unit_by.units.items()
+            for raw in _raw_values("unit_by.units", text, (selector,))
+        }
+        if not units:
+            raise _FaultError("unit_by.units", "names no unit")
+        return None, UnitSelector(signal=selector, units=MappingProxyType(units))
+
+    def _message(self, name: str, fields: tuple[MappedField, ...]) -> MappedMessage:
+        """Put a message together and check that the signals in use do not overlap."""
+        layout = self._dbc.message(name)
+        entry = self._entry.messages.get(name)
+        checksum = None if entry is None or entry.checksum is None else self._checksum(layout, entry.checksum)
+        counter = None if entry is None or entry.counter is None else self._counter(layout, entry.counter)
+        used = {signal.name: signal for mapped in fields for signal in mapped.signals}
+        used |= {mapped.selector.signal.name: mapped.selector.signal for mapped in fields if mapped.selector is not None}
+        if counter is not None:
+            used[counter.signal.name] = counter.signal
+        taken: dict[int, str] = {}
+        for signal in used.values():
+            if signal.conditions:
+                continue
+            for bit in signal.bits():
+                other = taken.setdefault(bit, signal.name)
+                if other != signal.name:
+                    raise _FaultError("", f"the DBC lets {signal.name} and {other} overlap")
+        channel = entry.channel if entry is not None and entry.channel is not None else self._entry.channel
+        return MappedMessage(layout=layout, channel=channel, checksum=checksum, counter=counter, fields=fields)
+
+    def _checksum(self, layout: MessageLayout, entry: ChecksumEntry) -> MappedChecksum:
+        rule = CHECKSUMS.get(entry.rule)
+        if rule is None:
+            raise _FaultError("checksum.rule", f"there is no rule {entry.rule!r}; there are {', '.join(CHECKSUMS)}")
+        if (entry.signal is None) == (entry.byte is None):
+            raise _FaultError("checksum", "needs one of signal and byte")
+        if entry.signal is None:
+            assert entry.byte is not None
+            if not -layout.length <= entry.byte < layout.length or rule.width_bits != 8:
+                raise _FaultError("checksum.byte", f"the message has {layout.length} bytes and the rule {rule.width_bits} bits")
+            return MappedChecksum(rule=rule, byte=entry.byte, mask=0xFF)
+        signal = self._signal("checksum.signal", layout, entry.signal)
+        if signal.length_bits != rule.width_bits or signal.end_byte - signal.first_byte != 1:
+            raise _FaultError("checksum.signal", f"{signal.name} must have {rule.width_bits} bits within one byte")
+        return MappedChecksum(rule=rule, byte=signal.first_byte, mask=((1 << signal.length_bits) - 1) << signal.shift)
+
+    def _counter(self, layout: MessageLayout, entry: CounterEntry) -> MappedCounter:
+        signal = self._signal("counter.signal", layout, entry.signal)
+        largest = (1 << signal.length_bits) - 1
+        last = largest if entry.last is None else entry.last
+        if signal.is_float or signal.is_signed or signal.conditions or not 0 < last <= largest:
+            raise _FaultError("counter", f"{signal.name} must be a plain unsigned counter up to at most {largest}")
+        return MappedCounter(signal=signal, last=last)
+
+
+def _key(*parts: str) -> str:
+    return ".".join(part for part in parts if part)
+
+
+def _sources(entry: FieldEntry) -> tuple[Combination, tuple[str, ...]]:
+    """Return how the field is fed and by which references."""
+    given: list[tuple[Combination, tuple[str, ...]]] = []
+    if entry.signal is not None:
+        given.append((Combination.ONE, (entry.signal,)))
+    for combination, references in (
+        (Combination.MEAN, entry.mean_of),
+        (Combination.SUM, entry.sum_of),
+        (Combination.ANY, entry.any_of),
+    ):
+        if references is not None:
+            given.append((combination, references))
+    if entry.latitude is not None or entry.longitude is not None:
+        if entry.latitude is None or entry.longitude is None:
+            raise _FaultError("", "latitude and longitude belong together")
+        given.append((Combination.POSITION, (entry.latitude, entry.longitude)))
+    if len(given) != 1:
+        raise _FaultError("", "needs exactly one of signal, mean_of, sum_of, any_of, latitude with longitude")
+    return given[0]
+
+
+def _check_combination(combination: Combination, spec: FieldSpec) -> None:
+    allowed = {
+        FieldKind.QUANTITY: (Combination.ONE, Combination.MEAN, Combination.SUM),
+        FieldKind.FLAG: (Combination.ONE, Combination.ANY),
+        FieldKind.DIRECTION: (Combination.ONE,),
+        FieldKind.POSITION: (Combination.POSITION,),
+    }[spec.kind]
+    if combination not in allowed:
+        raise _FaultError(combination.value, f"this field takes {' or '.join(c.value for c in allowed)}")
+
+
+def _range(entry: FieldEntry, spec: FieldSpec) -> tuple[float, float]:
+    if entry.range is None:
+        return spec.minimum, spec.maximum
+    if spec.kind is not FieldKind.QUANTITY:
+        raise _FaultError("range", "only a quantity has a range")
+    minimum, maximum = entry.range
+    if not spec.minimum <= minimum < maximum <= spec.maximum:
+        raise _FaultError("range", f"must lie within {spec.minimum:g}..{spec.maximum:g} {spec.dimension}")
+    return minimum, maximum
+
+
+def _unit_named(key: str, name: str, spec: FieldSpec) -> Unit:
+    unit = UNITS.get(name)
+    if unit is None:
+        raise _FaultError(key, f"there is no unit {name!r}; there are {', '.join(UNITS)}")
+    if unit.dimension != spec.dimension:
+        raise _FaultError(key, f"{name} does not convert to {spec.dimension}")
+    return unit
+
+
+def _choices(entry: FieldEntry, spec: FieldSpec, signals: tuple[SignalLayout, ...]) -> Mapping[int, bool | DriveDirection | None]:
+    """Return what raw values mean, for flags and directions."""
+    if spec.kind in {FieldKind.QUANTITY, FieldKind.POSITION}:
+        if entry.choices is not None:
+            raise _FaultError("choices", "only flags and directions have choices")
+        return MappingProxyType({})
+    if entry.factor != 1.0 or entry.offset != 0.0:
+        raise _FaultError("factor", "only a quantity has factor and offset")
+    if entry.choices is None:
+        if spec.kind is FieldKind.DIRECTION or any(signal.length_bits != 1 for signal in signals):
+            raise _FaultError("choices", "says what the raw values mean; only a one-bit flag can do without")
+        return MappingProxyType({0: False, 1: True})
+    meaning: dict[int, bool | DriveDirection | None] = {}
+    for text, value in entry.choices.items():
+        key = f"choices.{text}"
+        for raw in _raw_values(key, text, signals):
+            if raw in meaning:
+                raise _FaultError(key, f"raw value {raw} is given twice")
+            meaning[raw] = _choice(key, value, spec.kind)
+    return MappingProxyType(meaning)
+
+
+def _choice(key: str, value: bool | str, kind: FieldKind) -> bool | DriveDirection | None:  # noqa: FBT001  # the value of a flag
+    if value == UNAVAILABLE:
+        return None
+    if kind is FieldKind.FLAG and isinstance(value, bool):
+        return value
+    if kind is FieldKind.DIRECTION and isinstance(value, str) and value in _DIRECTIONS:
+        return _DIRECTIONS[value]
+    allowed = "true, false" if kind is FieldKind.FLAG else ", ".join(f'"{name}"' for name in _DIRECTIONS)
+    raise _FaultError(key, f'must be one of {allowed}, "{UNAVAILABLE}"')
+
+
+def _raw_values(key: str, text: str, signals: tuple[SignalLayout, ...]) -> tuple[int, ...]:
+    """Return the raw values that `text` stands for: a number, or a name that the DBC gives to values of every signal."""
+    try:
+        return (int(text, 0),)
+    except ValueError:
+        pass
+    named = [frozenset(raw for raw, name in signal.choices.items() if name == text) for signal in signals]
+    if any(values != named[0] for values in named) or not named[0]:
+        known = ", ".join(repr(name) for name in signals[0].choices.values()) or "none"
+        raise _FaultError(key, f"{signals[0].name} has no value named {text!r} in the DBC (it has {known})")
+    return tuple(sorted(named[0]))
