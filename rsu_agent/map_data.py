@@ -14,8 +14,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint, displaced, distance_m, offset_m
 from shared.core.ids import IntersectionId, StationId
@@ -214,7 +212,7 @@ def mapem_of(junction: JunctionMap, station_id: StationId, minute_of_year: int |
     )
 
 
-class ConnectionDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ConnectionDocument(config.ConfigStruct):
     """`[[lane.connection]]` of a map file; see `JunctionConnection`."""
 
     to_lane: int
@@ -223,7 +221,7 @@ class ConnectionDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     connection_id: int | None = None
 
 
-class LaneDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class LaneDocument(config.ConfigStruct):
     """`[[lane]]` of a map file; see `JunctionLane`. Nodes are either metres (east, north) or degrees (latitude, longitude)."""
 
     number: int
@@ -237,7 +235,7 @@ class LaneDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     name: str | None = None
 
 
-class MapDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MapDocument(config.ConfigStruct):
     """A map file; see `JunctionMap`."""
 
     name: str

@@ -1,7 +1,8 @@
 """Where the lights' state comes from: one interface for every kind of signal controller.
 
-A controller says what each signal group shows now and, where it knows, what follows; it says nothing of lanes (`map_data`) and
-nothing of messages (`signal_service`). Kinds: `fixed_time`; real controllers and simulated lights follow.
+A controller says what each signal group shows now and, where it knows, what follows; it says nothing of lanes (`map_data`), nothing
+of messages (`signal_service`), and nothing of which groups conflict: whoever guards a controller knows that from elsewhere. Kinds:
+`fixed_time`; real controllers and simulated lights follow.
 """
 
 from dataclasses import dataclass
@@ -67,11 +68,6 @@ class SignalController(Protocol):
     @property
     def signal_groups(self) -> frozenset[int]:
         """Numbers of every group the controller speaks for."""
-        ...
-
-    @property
-    def conflicts(self) -> ConflictingPairs:
-        """Pairs of groups that must never be permitted together."""
         ...
 
     @property

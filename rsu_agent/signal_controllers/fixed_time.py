@@ -14,8 +14,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from rsu_agent.signal_controllers import ConflictingPairs, PhaseInterval, SignalGroupState
 from shared.core.clock import NS_PER_MS, Instant, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError
@@ -126,6 +124,16 @@ class FixedTimePlan:
         for conflict in self.conflicts:
             _check_conflict(self, conflict)
 
+    @property
+    def signal_groups(self) -> frozenset[int]:
+        """Numbers of every planned group."""
+        return frozenset(g.number for g in self.groups)
+
+    @property
+    def conflicting_pairs(self) -> ConflictingPairs:
+        """Every conflicting pair, for the guard of what is broadcast."""
+        return frozenset(frozenset({c.first, c.second}) for c in self.conflicts)
+
 
 def load_plan(path: Path) -> FixedTimePlan:
     """Read a plan from a TOML file.
@@ -172,18 +180,12 @@ class FixedTimeController:
             (group, _phase_table(plan, group)) for group in sorted(plan.groups, key=lambda planned: planned.number)
         )
         self._changes_ns = tuple(sorted({begin for _, table in self._groups for begin, _ in table}))
-        self._signal_groups = frozenset(g.number for g in plan.groups)
-        self._conflicts: ConflictingPairs = frozenset(frozenset({c.first, c.second}) for c in plan.conflicts)
+        self._signal_groups = plan.signal_groups
 
     @property
     def signal_groups(self) -> frozenset[int]:
         """Numbers of every planned group."""
         return self._signal_groups
-
-    @property
-    def conflicts(self) -> ConflictingPairs:
-        """Every conflicting pair of the plan."""
-        return self._conflicts
 
     @property
     def is_fixed_time(self) -> bool:
@@ -242,7 +244,7 @@ class FixedTimeController:
         return tuple(intervals)
 
 
-class GroupDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class GroupDocument(config.ConfigStruct):
     """`[[group]]` of a plan file; see `PlannedGroup`."""
 
     number: int
@@ -253,14 +255,14 @@ class GroupDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     movement: Literal["protected", "permissive"] = "protected"
 
 
-class ConflictDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ConflictDocument(config.ConfigStruct):
     """`[[conflict]]` of a plan file; see `Conflict`."""
 
     groups: tuple[int, int]
     intergreen_s: float
 
 
-class PlanDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PlanDocument(config.ConfigStruct):
     """A plan file; see `FixedTimePlan`."""
 
     name: str

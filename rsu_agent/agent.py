@@ -1,0 +1,204 @@
+"""The roadside unit: what it hears becomes peers, what it knows goes on the air. Sans-IO; this file is also its composition root.
+
+    packet -> station (verify) -> peers                      refusals -> counted by reason
+    due -> signal service, hazard service -> station (sign) -> Transmit
+
+A message of our own that cannot be sent (no time yet, ticket expired, ticket without the permission) is counted by its reason and
+said once; the unit lives and tries again. The shell (`cli`), the simulator and the tests drive the same object.
+"""
+
+from collections import Counter
+
+from rsu_agent.hazard_service import HazardService
+from rsu_agent.peers import Peer, PeerTable
+from rsu_agent.signal_service import SignalService
+from shared.core.clock import NS_PER_S, Instant, MonotonicNs
+from shared.core.errors import V2xError
+from shared.core.geo import GeoPoint
+from shared.core.ids import MessageId
+from shared.core.itstime import utc_text
+from shared.messages.cam import Cam
+from shared.messages.denm import Denm
+from shared.messages.mapem import Mapem
+from shared.messages.spatem import Spatem
+from shared.network.area import Area
+from shared.stack.effects import Effect, Notice, Transmit
+from shared.stack.inbound import Inbound
+from shared.stack.indication import Indication
+from shared.stack.station import EgoPosition, Station
+
+_MESSAGE_IDS: dict[type[Cam | Denm | Spatem | Mapem], MessageId] = {
+    Cam: MessageId.CAM,
+    Denm: MessageId.DENM,
+    Spatem: MessageId.SPATEM,
+    Mapem: MessageId.MAPEM,
+}
+
+
+class RsuAgent:
+    """One roadside unit.
+
+    Args:
+        station: signs and verifies.
+        position: where the unit stands.
+        signals: the junction it speaks for, or None where it has none.
+        hazards: the events it announces (possibly none).
+        peers: who is around.
+    """
+
+    def __init__(
+        self,
+        *,
+        station: Station,
+        position: GeoPoint,
+        signals: SignalService | None,
+        hazards: HazardService,
+        peers: PeerTable,
+    ) -> None:
+        self._station = station
+        self._inbound = Inbound(station)
+        self._position = position
+        self._signals = signals
+        self._hazards = hazards
+        self._peers = peers
+        self._sent: Counter[str] = Counter()
+        self._unsent: Counter[str] = Counter()
+        self._mute: str | None = None
+
+    @property
+    def peers(self) -> PeerTable:
+        """Who is around, and what was refused."""
+        return self._peers
+
+    @property
+    def signals(self) -> SignalService | None:
+        """The junction, or None."""
+        return self._signals
+
+    @property
+    def sent(self) -> dict[str, int]:
+        """Messages sent, by kind (`cam`, `denm`, `spatem`, `mapem`)."""
+        return dict(self._sent)
+
+    @property
+    def unsent(self) -> dict[str, int]:
+        """Messages that could not be sent, by reason."""
+        return dict(self._unsent)
+
+    @property
+    def inbound(self) -> Inbound:
+        """The account of what came in."""
+        return self._inbound
+
+    def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
+        """Take in one GeoNetworking packet; never raises for what is in it."""
+        indication = self._inbound.receive(packet, now)
+        if indication is not None:
+            self._note_peer(indication, now)
+        elif self._inbound.last_refusal is not None:
+            self._peers.refuse(self._inbound.last_refusal.code)
+        return ()
+
+    def on_timer(self, now: Instant) -> tuple[Effect, ...]:
+        """Say what is due."""
+        effects: list[Effect] = []
+        if self._signals is not None:
+            for item in self._signals.poll(now):
+                effects += (item,) if isinstance(item, Notice) else self._send(item, None, now)
+        for announcement in self._hazards.poll(now):
+            effects += self._send(announcement.denm, announcement.area, now)
+        self._peers.expire(now)
+        return tuple(effects)
+
+    def on_stop(self, now: Instant) -> tuple[Effect, ...]:
+        """Say the last words: cancel the hazards that end with this unit."""
+        effects: list[Effect] = []
+        for announcement in self._hazards.stop(now):
+            effects += self._send(announcement.denm, announcement.area, now)
+        return tuple(effects)
+
+    def next_due(self) -> MonotonicNs | None:
+        """Return when `on_timer` next has something to do; None if never."""
+        due = [self._hazards.next_due(), None if self._signals is None else self._signals.next_due()]
+        return min((d for d in due if d is not None), default=None)
+
+    def status(self, now: Instant) -> dict[str, object]:
+        """Return the unit's state as JSON values: peers, counters, junction, hazards."""
+        self._peers.expire(now)
+        return {
+            "station_id": self._station.identity.station_id,
+            "utc": None if now.utc is None else utc_text(now.utc),
+            "sent": dict(self._sent),
+            "unsent": dict(self._unsent),
+            "mute": self._mute,
+            "verified": dict(self._inbound.verified),
+            "refused": self._peers.refused,
+            "echoes": self._inbound.echoes,
+            "peers": [_peer_status(peer, now) for peer in self._peers],
+            "peers_evicted": self._peers.evicted,
+            "junction": self._junction_status(),
+            "hazards": [
+                {
+                    "sequence_number": announcement.denm.action_id.sequence_number,
+                    "cause_code": announcement.denm.cause_code,
+                    "radius_m": announcement.area.radius_m,
+                }
+                for announcement in self._hazards.live
+            ],
+        }
+
+    def _junction_status(self) -> dict[str, object] | None:
+        if self._signals is None:
+            return None
+        counters = self._signals.counters
+        return {
+            "available": self._signals.distrust is None,
+            "reason": self._signals.distrust,
+            "phases": {str(state.signal_group): state.phase.name.lower() for state in self._signals.phases},
+            "untrusted_time": counters.untrusted_time,
+            "distrusted": counters.distrusted,
+            "controller_failures": counters.controller_failures,
+        }
+
+    def _send(self, message: Spatem | Mapem | Denm, area: Area | None, now: Instant) -> tuple[Effect, ...]:
+        """Return the packet, and a notice when the unit falls silent or speaks again."""
+        try:
+            position = EgoPosition(point=self._position, taken_at=now.require_utc(), speed_mps=0.0)
+            packet = self._station.send(message, position=position, now=now, area=area)
+        except V2xError as error:
+            self._unsent[error.code] += 1
+            if self._mute == error.code:
+                return ()
+            self._mute = error.code
+            return (Notice("silent", {"reason": error.code, "detail": str(error)}),)
+        self._sent[type(message).__name__.lower()] += 1
+        if self._mute is None:
+            return (Transmit(packet),)
+        self._mute = None
+        return (Notice("speaking", {}), Transmit(packet))
+
+    def _note_peer(self, indication: Indication, now: Instant) -> None:
+        message, source = indication.message, indication.source
+        self._peers.heard(
+            indication.signer.hashed_id8,
+            message.station_id,
+            _MESSAGE_IDS[type(message)],
+            now,
+            position=source.position,
+            speed_mps=source.speed_mps,
+            heading_deg=source.heading_deg,
+        )
+
+
+def _peer_status(peer: Peer, now: Instant) -> dict[str, object]:
+    return {
+        "ticket": peer.ticket.hex(),
+        "station_id": peer.station_id,
+        "known_s": round((now.monotonic - peer.first_seen.monotonic) / NS_PER_S, 1),
+        "silent_s": round((now.monotonic - peer.last_seen.monotonic) / NS_PER_S, 1),
+        "lat_deg": None if peer.position is None else peer.position.lat_deg,
+        "lon_deg": None if peer.position is None else peer.position.lon_deg,
+        "speed_mps": peer.speed_mps,
+        "heading_deg": peer.heading_deg,
+        "messages": {message_id.name.lower(): count for message_id, count in peer.messages},
+    }

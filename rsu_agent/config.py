@@ -1,0 +1,163 @@
+"""The roadside unit's configuration file: TOML into frozen structs; unknown keys are refused, the error names the key.
+
+Relative paths are taken from the folder of the configuration file. There are no default keys and no switches that turn a check off.
+`systemd/rsu-agent.toml` is a commented example; plan and map have files of their own (`rsu_agent/junctions`).
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from rsu_agent.hazard_service import Hazard
+from shared.core.errors import ConfigError
+from shared.core.geo import GeoPoint
+from shared.messages.cdd import CauseCode
+from shared.messages.denm import RelevanceTrafficDirection
+from shared.service.config import ConfigStruct, load
+
+
+class StationConfig(ConfigStruct):
+    """What the unit calls itself and where it stands; `station_id` is 0 to 4,294,967,295."""
+
+    station_id: int
+    lat_deg: float
+    lon_deg: float
+
+    def __post_init__(self) -> None:
+        """Refuse what no station can have."""
+        if not 0 <= self.station_id <= 0xFFFFFFFF:
+            raise ValueError("station_id is not within 0 to 4294967295")
+        GeoPoint(self.lat_deg, self.lon_deg)
+
+    @property
+    def position(self) -> GeoPoint:
+        """Where the unit stands."""
+        return GeoPoint(self.lat_deg, self.lon_deg)
+
+
+class IdentityConfig(ConfigStruct):
+    """Folders with the authorization ticket and with the trusted roots and authorities."""
+
+    ticket: Path
+    trust: Path
+
+
+class TimeConfig(ConfigStruct):
+    """What makes UTC trusted; `assume_trusted` is for labs and simulation and is said loudly at start."""
+
+    source: Literal["gnss", "synchronised", "assume_trusted"]
+
+
+class RadioConfig(ConfigStruct):
+    """UDP multicast radio; every packet also goes to `pcap` when that is set."""
+
+    group: str = "239.255.89.47"
+    port: int = 35_143
+    interface: str = "127.0.0.1"
+    pcap: Path | None = None
+
+
+class JunctionConfig(ConfigStruct):
+    """One junction: its fixed-time plan, its map, and how often its lights are told besides every change."""
+
+    plan: Path
+    map: Path
+    spatem_interval_ms: int = 100
+
+
+class HazardConfig(ConfigStruct):
+    """`[[hazard]]`: an event to announce; see `hazard_service.Hazard`."""
+
+    cause: str
+    lat_deg: float
+    lon_deg: float
+    relevance_distance_m: float
+    radius_m: float
+    sub_cause_code: int = 0
+    relevance_traffic_direction: Literal["all", "upstream", "downstream", "opposite"] = "upstream"
+    validity_s: int = 600
+    repetition_s: float = 1.0
+    heading_deg: float | None = None
+    speed_limit_kmh: int | None = None
+    traces_deg: list[list[tuple[float, float]]] = []
+    cancel_at_stop: bool = True
+
+
+class StateConfig(ConfigStruct):
+    """Where `status` listens, and where notices go: a file, or `-` for standard output."""
+
+    status_socket: Path
+    notices: str = "-"
+
+
+class RsuConfig(ConfigStruct):
+    """The whole file."""
+
+    station: StationConfig
+    identity: IdentityConfig
+    time: TimeConfig
+    state: StateConfig
+    radio: RadioConfig = RadioConfig()
+    junction: JunctionConfig | None = None
+    hazard: list[HazardConfig] = []
+
+
+_DIRECTIONS = {
+    "all": RelevanceTrafficDirection.ALL_TRAFFIC_DIRECTIONS,
+    "upstream": RelevanceTrafficDirection.UPSTREAM_TRAFFIC,
+    "downstream": RelevanceTrafficDirection.DOWNSTREAM_TRAFFIC,
+    "opposite": RelevanceTrafficDirection.OPPOSITE_TRAFFIC,
+}
+
+
+def load_config(path: Path) -> RsuConfig:
+    """Read the configuration file; raises `ConfigError`."""
+    return load(path, RsuConfig)
+
+
+def hazards_of(config: RsuConfig, path: Path) -> tuple[Hazard, ...]:
+    """Return the configured hazards, checked.
+
+    Args:
+        config: the configuration.
+        path: its file, for the errors.
+
+    Raises:
+        ConfigError: a hazard is impossible; the key says which and where.
+    """
+    return tuple(_hazard(f"{path}: hazard[{index}]", hazard) for index, hazard in enumerate(config.hazard))
+
+
+def _hazard(origin: str, hazard: HazardConfig) -> Hazard:
+    return Hazard(
+        origin=origin,
+        cause_code=_cause(origin, hazard.cause),
+        sub_cause_code=hazard.sub_cause_code,
+        position=_point(origin, hazard.lat_deg, hazard.lon_deg),
+        relevance_distance_m=hazard.relevance_distance_m,
+        relevance_traffic_direction=_DIRECTIONS[hazard.relevance_traffic_direction],
+        radius_m=hazard.radius_m,
+        validity_s=hazard.validity_s,
+        repetition_s=hazard.repetition_s,
+        heading_deg=hazard.heading_deg,
+        speed_limit_mps=None if hazard.speed_limit_kmh is None else hazard.speed_limit_kmh / 3.6,
+        traces=tuple(
+            tuple(_point(f"{origin}: traces_deg[{n}][{i}]", *point) for i, point in enumerate(trace))
+            for n, trace in enumerate(hazard.traces_deg)
+        ),
+        cancel_at_stop=hazard.cancel_at_stop,
+    )
+
+
+def _cause(origin: str, name: str) -> CauseCode:
+    try:
+        return CauseCode[name.upper()]
+    except KeyError:
+        known = ", ".join(cause.name.lower() for cause in CauseCode if cause)
+        raise ConfigError(f"{origin}: cause", f"{name!r} is not one of {known}") from None
+
+
+def _point(key: str, lat_deg: float, lon_deg: float) -> GeoPoint:
+    try:
+        return GeoPoint(lat_deg, lon_deg)
+    except ValueError as error:
+        raise ConfigError(key, str(error)) from None
