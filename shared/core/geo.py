@@ -56,7 +56,8 @@ def distance_m(a: GeoPoint, b: GeoPoint) -> float:
 def bearing_deg(origin: GeoPoint, target: GeoPoint) -> float:
     """Direction from `origin` to `target`, degrees clockwise from north in [0, 360)."""
     east, north = offset_m(origin, target)
-    return degrees(atan2(east, north)) % 360.0
+    bearing = degrees(atan2(east, north)) % 360.0
+    return bearing if bearing < 360.0 else 0.0  # -1e-15 % 360 rounds to 360
 
 
 def heading_difference_deg(a_deg: float, b_deg: float) -> float:

@@ -34,6 +34,8 @@ LEAP_SECONDS_UNIX_S = (
 _US_PER_S = 1_000_000
 _LEAPS_TIME64 = tuple((at - ITS_EPOCH_UNIX_S + n + 1) * _US_PER_S for n, at in enumerate(LEAP_SECONDS_UNIX_S))
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CALENDAR_S = range(-62_135_596_800, 253_402_300_800)
+"""POSIX seconds of the years 1 to 9999, which `datetime` can print."""
 
 
 def leap_seconds_at(utc: UtcNs) -> int:
@@ -76,8 +78,10 @@ def generation_delta_time(time64: Time64) -> int:
 
 
 def utc_text(utc: UtcNs) -> str:
-    """Return RFC 3339 text with milliseconds, e.g. `2026-11-22T09:30:00.250Z`."""
+    """Return RFC 3339 text with milliseconds, e.g. `2026-11-22T09:30:00.250Z`; beyond year 9999 (a peer's `Time64`), seconds."""
     seconds, ns = divmod(utc, NS_PER_S)
+    if seconds not in _CALENDAR_S:
+        return f"{seconds} s after 1970"
     return f"{_UNIX_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{ns // 1_000_000:03d}Z"
 
 
