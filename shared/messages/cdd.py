@@ -163,7 +163,8 @@ class ClosedLanes(NamedTuple):
     Attributes:
         inner_hard_shoulder: its status, None where not stated.
         outer_hard_shoulder: likewise.
-        closed_driving_lanes: one flag per lane from the outermost (lane 1) on, 1..13 of them, True where closed; None where not stated.
+        closed_driving_lanes: one flag per lane from the outermost (lane 1) on, 1..13 of them, True where closed; None
+            where not stated.
     """
 
     inner_hard_shoulder: HardShoulderStatus | None = None

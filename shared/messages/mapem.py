@@ -68,6 +68,9 @@ class LaneSharing(IntFlag):
     PEDESTRIAN_TRAFFIC = 0x001
 
 
+NOT_SHARED = LaneSharing(0)
+
+
 class LaneType(IntEnum):
     """Alternatives of `LaneTypeAttributes`, numbered as on the wire."""
 
@@ -223,7 +226,7 @@ class Lane:
     directional_use: LaneDirection
     lane_type: LaneType = LaneType.VEHICLE
     lane_type_attributes: int = 0
-    shared_with: LaneSharing = LaneSharing(0)
+    shared_with: LaneSharing = NOT_SHARED
     nodes: tuple[LaneNode, ...] = ()
     computed: ComputedLane | None = None
     ingress_approach: int | None = None

@@ -4,14 +4,29 @@ Times are seconds within the UTC hour as ISO/TS 19091 `TimeMark` has them: 0..35
 hour away"; None for unknown. `time_mark.py` relates them to UTC. Regional extensions are not typed; `tree.decode_tree` shows them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from shared.core.ids import IntersectionId, StationId
+from shared.codec.asn1 import message_codec
+from shared.codec.uper import Tree
+from shared.core.errors import EncodeError
+from shared.core.ids import IntersectionId, MessageId, StationId
+from shared.messages import conversions as cv
+from shared.messages.pdu import (
+    INFRASTRUCTURE_VERSIONS,
+    check_header,
+    decode_intersection_id,
+    decode_minute_of_year,
+    encode_intersection_id,
+    header_tree,
+)
 
 MAX_INTERSECTIONS = 32
 MAX_MOVEMENTS = 255
 MAX_EVENTS = 16
+
+_DSECOND_UNAVAILABLE = 65_535
 
 
 class MovementPhaseState(IntEnum):
@@ -65,6 +80,10 @@ class AdvisorySpeedType(IntEnum):
     GREENWAVE = 1
     ECO_DRIVE = 2
     TRANSIT = 3
+
+
+_PHASES: Mapping[int, MovementPhaseState] = cv.members(MovementPhaseState)
+_ADVICE_TYPES: Mapping[int | str, AdvisorySpeedType] = {kind.value: kind for kind in AdvisorySpeedType}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,9 +212,165 @@ class Spatem:
 
 def encode_spatem(spatem: Spatem) -> bytes:
     """Encode to UPER; raises `EncodeError` naming the field that does not fit."""
-    raise NotImplementedError
+    body = cv.present(
+        timeStamp=spatem.minute_of_year,
+        name=spatem.name,
+        intersections=tuple(_encode_intersection(f"intersections[{i}]", state) for i, state in enumerate(spatem.intersections)),
+    )
+    return message_codec(MessageId.SPATEM).encode({"header": header_tree(MessageId.SPATEM, spatem.station_id), "spat": body})
 
 
 def decode_spatem(encoded: bytes) -> Spatem:
     """Decode a whole SPATEM; raises `DecodeError` and nothing else."""
-    raise NotImplementedError
+    check_header(MessageId.SPATEM, encoded, INFRASTRUCTURE_VERSIONS)
+    tree = message_codec(MessageId.SPATEM).decode(encoded)
+    body = tree["spat"]
+    return Spatem(
+        station_id=StationId(tree["header"]["stationID"]),
+        intersections=tuple([_decode_intersection(state) for state in body["intersections"]]),
+        minute_of_year=decode_minute_of_year(body.get("timeStamp")),
+        name=body.get("name"),
+    )
+
+
+def _encode_intersection(field: str, state: IntersectionState) -> Tree:
+    return cv.present(
+        name=state.name,
+        id=encode_intersection_id(state.id),
+        revision=state.revision,
+        status=(int(state.status), 16),
+        moy=state.minute_of_year,
+        timeStamp=state.timestamp_ms,
+        enabledLanes=tuple(state.enabled_lanes) or None,
+        states=tuple(_encode_movement(f"{field}.movements[{i}]", movement) for i, movement in enumerate(state.movements)),
+        maneuverAssistList=_encode_assists(state.maneuver_assists),
+    )
+
+
+def _decode_intersection(tree: Tree) -> IntersectionState:
+    timestamp_ms = tree.get("timeStamp")
+    return IntersectionState(
+        id=decode_intersection_id(tree["id"]),
+        revision=tree["revision"],
+        status=IntersectionStatus(tree["status"][0]),
+        movements=tuple([_decode_movement(movement) for movement in tree["states"]]),
+        minute_of_year=decode_minute_of_year(tree.get("moy")),
+        timestamp_ms=None if timestamp_ms == _DSECOND_UNAVAILABLE else timestamp_ms,
+        enabled_lanes=tree.get("enabledLanes", ()),
+        name=tree.get("name"),
+        maneuver_assists=_decode_assists(tree.get("maneuverAssistList", ())),
+    )
+
+
+def _encode_movement(field: str, movement: MovementState) -> Tree:
+    events = tuple(_encode_event(f"{field}.events[{i}]", event) for i, event in enumerate(movement.events))
+    tree = cv.present(
+        movementName=movement.name,
+        signalGroup=movement.signal_group,
+        maneuverAssistList=_encode_assists(movement.maneuver_assists),
+    )
+    tree["state-time-speed"] = events
+    return tree
+
+
+def _decode_movement(tree: Tree) -> MovementState:
+    return MovementState(
+        signal_group=tree["signalGroup"],
+        events=tuple([_decode_event(event) for event in tree["state-time-speed"]]),
+        name=tree.get("movementName"),
+        maneuver_assists=_decode_assists(tree.get("maneuverAssistList", ())),
+    )
+
+
+def _encode_event(field: str, event: MovementEvent) -> Tree:
+    tree: dict[str, Tree] = {"eventState": event.phase}
+    others = cv.present(
+        startTime=_optional_time(f"{field}.start_time_s", event.start_time_s),
+        maxEndTime=_optional_time(f"{field}.max_end_time_s", event.max_end_time_s),
+        likelyTime=_optional_time(f"{field}.likely_time_s", event.likely_time_s),
+        confidence=event.confidence,
+        nextTime=_optional_time(f"{field}.next_time_s", event.next_time_s),
+    )
+    if others or event.min_end_time_s is not None:
+        tree["timing"] = {"minEndTime": cv.TIME_MARK.encode(f"{field}.min_end_time_s", event.min_end_time_s), **others}
+    if event.speeds:
+        tree["speeds"] = tuple(_encode_advice(f"{field}.speeds[{i}]", advice) for i, advice in enumerate(event.speeds))
+    return tree
+
+
+def _optional_time(field: str, time_s: float | None) -> int | None:
+    return None if time_s is None else cv.TIME_MARK.encode(field, time_s)
+
+
+def _decode_event(tree: Tree) -> MovementEvent:
+    phase = _PHASES[tree["eventState"]]
+    timing = tree.get("timing")
+    speeds = tuple([_decode_advice(advice) for advice in tree["speeds"]]) if "speeds" in tree else ()
+    if timing is None:
+        return MovementEvent(phase=phase, speeds=speeds)
+    decode, unknown = cv.TIME_MARK.decode, cv.TIME_MARK_UNKNOWN
+    return MovementEvent(
+        phase=phase,
+        start_time_s=decode(timing.get("startTime", unknown)),
+        min_end_time_s=decode(timing["minEndTime"]),
+        max_end_time_s=decode(timing.get("maxEndTime", unknown)),
+        likely_time_s=decode(timing.get("likelyTime", unknown)),
+        confidence=timing.get("confidence"),
+        next_time_s=decode(timing.get("nextTime", unknown)),
+        speeds=speeds,
+    )
+
+
+def _encode_advice(field: str, advice: AdvisorySpeed) -> Tree:
+    if advice.kind is None:
+        raise EncodeError(f"{field}.kind", "must be known")
+    tree = cv.present(
+        type=advice.kind,
+        speed=None if advice.speed_mps is None else cv.SPEED_ADVICE.encode(f"{field}.speed_mps", advice.speed_mps),
+        confidence=advice.confidence,
+        distance=advice.distance_m,
+    )
+    if advice.restriction_class is not None:
+        tree["class"] = advice.restriction_class
+    return tree
+
+
+def _decode_advice(tree: Tree) -> AdvisorySpeed:
+    speed = tree.get("speed")
+    return AdvisorySpeed(
+        kind=_ADVICE_TYPES.get(tree["type"]),
+        speed_mps=None if speed is None else cv.SPEED_ADVICE.decode(speed),
+        confidence=tree.get("confidence") or None,
+        distance_m=tree.get("distance"),
+        restriction_class=tree.get("class"),
+    )
+
+
+def _encode_assists(assists: tuple[ManeuverAssist, ...]) -> Tree | None:
+    if not assists:
+        return None
+    return tuple(
+        cv.present(
+            connectionID=assist.connection_id,
+            queueLength=assist.queue_length_m,
+            availableStorageLength=assist.available_storage_length_m,
+            waitOnStop=assist.wait_on_stop,
+            pedBicycleDetect=assist.pedestrian_or_cyclist_detected,
+        )
+        for assist in assists
+    )
+
+
+def _decode_assists(tree: Tree) -> tuple[ManeuverAssist, ...]:
+    return tuple(
+        [
+            ManeuverAssist(
+                connection_id=assist["connectionID"],
+                queue_length_m=assist.get("queueLength"),
+                available_storage_length_m=assist.get("availableStorageLength"),
+                wait_on_stop=assist.get("waitOnStop"),
+                pedestrian_or_cyclist_detected=assist.get("pedBicycleDetect"),
+            )
+            for assist in tree
+        ]
+    )
