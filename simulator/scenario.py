@@ -38,7 +38,7 @@ def place(east_m: float, north_m: float) -> GeoPoint:
 
 def signal_plan() -> FixedTimePlan:
     """Return the crossing's plan for the roadside unit."""
-    groups = []
+    groups: list[PlannedGroup] = []
     begin_s = 0.0
     for phase in crossing.PHASES:
         groups.extend(

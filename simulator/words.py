@@ -68,9 +68,9 @@ def closing_sentences(summary: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what the run showed, one sentence a line, good news and bad alike."""
     sent = sum(summary["sent"].values())
     stations = f"{count(summary['vehicles'], 'car')} and {count(summary['rsus'], 'roadside unit')}"
+    verified = count(summary["verified"], "reception")
     sentences = [
-        f"{count(sent, 'message')} signed and sent by {stations} in {duration_words(summary['sim_s'])};"
-        + f" {count(summary['verified'], 'reception')} verified."
+        f"{count(sent, 'message')} signed and sent by {stations} in {duration_words(summary['sim_s'])}; {verified} verified."
     ]
     for kind in AttackerKind:
         attack = summary["attacks"].get(kind.value)
