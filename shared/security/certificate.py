@@ -1,7 +1,7 @@
 """Explicit certificates of IEEE 1609.2 6.4 in the profile of TS 103 097 clause 6: decoded, encoded, identified.
 
-A certificate is hashed in canonical form: key points compressed, r of the signature x-only. Received octets are kept; where they are
-not canonical the canonical octets are made from the decoded value, so both stand side by side. Decoding says what a certificate
+A certificate is hashed in canonical form: key points compressed, r of the signature x-only. Received octets are kept; where they
+are not canonical the canonical octets are made from the decoded value, so both stand side by side. Decoding says what it
 states; whether it may be believed is `chain`. Left out, and refused: implicit certificates, the 2022 extensions of
 `ToBeSignedCertificate`, and self-declared hashes that do not belong to the key.
 """

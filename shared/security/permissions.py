@@ -172,26 +172,26 @@ def check_issued_permissions(
     """Check that an issuer may hand out `permissions` to the certificate directly below it.
 
     Raises:
-        VerificationError: `PERMISSION_DENIED`, naming the ITS-AID.
+        VerificationError: `INCONSISTENT_CHAIN`, naming the ITS-AID.
     """
     for permission in permissions:
         if not any(group.may_issue(permission, end_entities) for group in issuer):
             ssp = "no SSP" if permission.ssp is None else f"SSP {permission.ssp.hex()}"
-            raise _denied(f"the issuer may not issue ITS-AID {permission.psid} with {ssp}")
+            raise _inconsistent(f"the issuer may not issue ITS-AID {permission.psid} with {ssp}")
 
 
 def check_delegated_permissions(issuer: tuple[PsidGroupPermissions, ...], delegated: tuple[PsidGroupPermissions, ...]) -> None:
     """Check that an issuer may let the authority directly below it issue `delegated`.
 
     Raises:
-        VerificationError: `PERMISSION_DENIED`, naming the ITS-AID or the chain length.
+        VerificationError: `INCONSISTENT_CHAIN`, naming the ITS-AID.
     """
     for child in delegated:
         entries: tuple[PsidSspRange | None, ...] = (None,) if child.ranges is None else child.ranges
         for entry in entries:
             if not any(group.may_delegate(child, entry) for group in issuer):
                 subject = "all ITS-AIDs" if entry is None else f"ITS-AID {entry.psid}"
-                raise _denied(f"the issuer may not delegate issuing {subject} this far")
+                raise _inconsistent(f"the issuer may not delegate issuing {subject} this far")
 
 
 def find_permission(permissions: tuple[PsidSsp, ...], psid: int) -> PsidSsp:
@@ -203,7 +203,7 @@ def find_permission(permissions: tuple[PsidSsp, ...], psid: int) -> PsidSsp:
     for permission in permissions:
         if permission.psid == psid:
             return permission
-    raise _denied(f"the certificate has no permission for ITS-AID {psid}")
+    raise VerificationError(VerificationReport.PERMISSION_DENIED, f"the certificate has no permission for ITS-AID {psid}")
 
 
 def read_app_permissions(reader: CoerReader, field: str) -> tuple[PsidSsp, ...]:
@@ -341,5 +341,5 @@ def _encode_group(group: PsidGroupPermissions) -> bytes:
     return bytes((present,)) + subject + tail
 
 
-def _denied(detail: str) -> VerificationError:
-    return VerificationError(VerificationReport.PERMISSION_DENIED, detail)
+def _inconsistent(detail: str) -> VerificationError:
+    return VerificationError(VerificationReport.INCONSISTENT_CHAIN, detail)

@@ -176,7 +176,7 @@ def polygon_contains(corners: tuple[Location, ...], at: Location) -> bool:
 
 
 def cross(a: Location, b: Location, c: Location) -> int:
-    """Twice the signed area of the triangle a, b, c; positive when c is left of the way from a to b (longitude east, latitude north)."""
+    """Return twice the signed area of the triangle a, b, c; positive when c is left of the way from a to b."""
     return (b.lon - a.lon) * (c.lat - a.lat) - (b.lat - a.lat) * (c.lon - a.lon)
 
 

@@ -1,0 +1,181 @@
+"""Signing our own messages in the profiles of TS 103 097 clause 7.1.
+
+The certificate goes along in a service's first message, then once a second, at once after an unknown neighbour was heard and after
+somebody asked for it; otherwise the digest does. A CAM also asks for certificates we miss, and passes on an authority somebody
+asked for. Before anything is signed the time must be trusted, the ticket valid now and its permission there; a ticket whose key is
+not the signer's cannot be loaded. Whether the content stays within the SSP is the station's check.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from shared.core.clock import NS_PER_S, Instant, MonotonicNs
+from shared.core.errors import ConfigError, EncodeError, VerificationError
+from shared.core.geo import GeoPoint
+from shared.core.ids import HashedId3, HashedId8, ItsAid
+from shared.core.report import VerificationReport
+from shared.security.certificate import Certificate
+from shared.security.ecdsa import Signer
+from shared.security.freshness import trusted_time64
+from shared.security.hashing import hashed_id3, signed_digest
+from shared.security.header_policy import CAM_PROFILE, HeaderProfile, profile_of
+from shared.security.permissions import find_permission
+from shared.security.region import Location
+from shared.security.secured_data import (
+    GenerationLocation,
+    HeaderInfo,
+    SignerIdentifier,
+    SignerKind,
+    encode_signed_data,
+    encode_tbs_data,
+)
+from shared.security.trust_store import TrustStore
+
+CERTIFICATE_INTERVAL_NS = NS_PER_S
+"""A service shows its certificate this often (TS 103 097 7.1.1)."""
+
+MAX_PENDING_REQUESTS = 8
+"""Unknown signers we ask for in one CAM."""
+
+MAX_PENDING_AUTHORITIES = 4
+"""Authorities we still have to pass on."""
+
+SEA_LEVEL_ELEVATION = 4_095
+"""`Elevation` of height 0 above the ellipsoid (0.1 m steps from -409.5 m); the stations' places carry no height."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketCredential:
+    """An authorization ticket and the key that belongs to it.
+
+    Raises:
+        ConfigError: the key is not the one in the certificate.
+    """
+
+    certificate: Certificate
+    signer: Signer
+
+    def __post_init__(self) -> None:
+        tbs = self.certificate.tbs
+        key = self.signer.public_key
+        if key.curve is not tbs.curve or key.point != tbs.verification_key.compressed:
+            raise ConfigError(f"ticket {self.certificate.hashed_id8.hex()}", "the private key does not belong to the certificate")
+
+
+class SigningService:
+    """Signs payloads under one ticket at a time.
+
+    Args:
+        ticket: the ticket to begin with.
+        trust_store: the authorities we can pass on to those who ask.
+    """
+
+    def __init__(self, *, ticket: TicketCredential, trust_store: TrustStore) -> None:
+        self._ticket = ticket
+        self._trust_store = trust_store
+        self._certificate_shown: dict[ItsAid, MonotonicNs] = {}
+        self._requests: OrderedDict[HashedId3, HashedId8] = OrderedDict()
+        self._authorities: OrderedDict[HashedId8, Certificate] = OrderedDict()
+
+    @property
+    def ticket(self) -> TicketCredential:
+        """The ticket in use."""
+        return self._ticket
+
+    def change_ticket(self, ticket: TicketCredential) -> None:
+        """Go on under another ticket; the next message of every service shows it. Nothing asked under the old one is kept."""
+        self._ticket = ticket
+        self._certificate_shown.clear()
+        self._requests.clear()
+        self._authorities.clear()
+
+    def note_unknown_signer(self, hashed_id8: HashedId8) -> None:
+        """Take note of a signer or authority we do not know: ask for it, and show our own certificate, for it may not know us."""
+        self._certificate_shown.clear()
+        self._requests[hashed_id3(hashed_id8)] = hashed_id8
+        if len(self._requests) > MAX_PENDING_REQUESTS:
+            self._requests.popitem(last=False)
+
+    def note_known_signer(self, hashed_id8: HashedId8) -> None:
+        """Take note that a certificate has arrived, before we asked for it."""
+        self._requests.pop(hashed_id3(hashed_id8), None)
+
+    def note_requests(self, requests: tuple[HashedId3, ...]) -> None:
+        """Take note of what another station asks for: our ticket, or an authority we know."""
+        for request in requests:
+            if request == self._ticket.certificate.hashed_id3:
+                self._certificate_shown.clear()
+                continue
+            for authority in self._trust_store.authorities.values():
+                if authority.hashed_id3 == request and len(self._authorities) < MAX_PENDING_AUTHORITIES:
+                    self._authorities[authority.hashed_id8] = authority
+
+    def note_authority_passed_on(self, hashed_id8: HashedId8) -> None:
+        """Take note that another station has passed an authority on, so that we need not."""
+        self._authorities.pop(hashed_id8, None)
+
+    def sign(self, payload: bytes, its_aid: ItsAid, *, now: Instant, location: GeoPoint | None) -> bytes:
+        """Sign a payload and return the encoded `Ieee1609Dot2Data`.
+
+        Args:
+            payload: for the air, the GeoNetworking packet from the common header on.
+            its_aid: the service that speaks.
+            now: present moment; UTC must be trusted.
+            location: where we are; goes into the header where the profile has a place for it (DENM).
+
+        Raises:
+            UntrustedTimeError: UTC is not known.
+            VerificationError: `EXPIRED_CERTIFICATE` or `PERMISSION_DENIED` of our own ticket.
+            EncodeError: the profile needs a location and there is none.
+        """
+        generation_time = trusted_time64(now)
+        certificate = self._ticket.certificate
+        if not certificate.validity.contains(generation_time):
+            raise VerificationError(
+                VerificationReport.EXPIRED_CERTIFICATE, f"our ticket {certificate.hashed_id8.hex()} is outside its validity period"
+            )
+        find_permission(certificate.tbs.app_permissions or (), its_aid)
+        profile = profile_of(its_aid)
+        shows_certificate = self._shows_certificate(its_aid, profile, now)
+        header = HeaderInfo(psid=its_aid, generation_time=generation_time)
+        if profile.requires_location:
+            if location is None:
+                raise EncodeError("generation_location", f"a {profile.name} message needs the place it is generated at")
+            place = GenerationLocation(location=Location.of(location), elevation=SEA_LEVEL_ELEVATION)
+            header = replace(header, generation_location=place)
+        if profile is CAM_PROFILE:
+            header = self._with_requests(header, shows_certificate=shows_certificate)
+        encoded = self._seal(encode_tbs_data(payload, header), shows_certificate=shows_certificate)
+        self._spoken(its_aid, header, now, shows_certificate=shows_certificate)
+        return encoded
+
+    def _shows_certificate(self, its_aid: ItsAid, profile: HeaderProfile, now: Instant) -> bool:
+        shown = self._certificate_shown.get(its_aid)
+        return profile.always_certificate or shown is None or now.monotonic - shown >= CERTIFICATE_INTERVAL_NS
+
+    def _with_requests(self, header: HeaderInfo, *, shows_certificate: bool) -> HeaderInfo:
+        authority = None
+        if not shows_certificate and self._authorities:
+            authority = next(iter(self._authorities.values()))
+        return replace(header, inline_p2pcd_request=tuple(self._requests) or None, requested_certificate=authority)
+
+    def _seal(self, tbs_encoded: bytes, *, shows_certificate: bool) -> bytes:
+        certificate = self._ticket.certificate
+        signer = self._ticket.signer
+        algorithm = signer.curve.hash_algorithm
+        digest = signed_digest(algorithm, algorithm.digest(tbs_encoded), certificate.canonical)
+        if shows_certificate:
+            identifier = SignerIdentifier(kind=SignerKind.CERTIFICATE, certificates=(certificate,))
+        else:
+            identifier = SignerIdentifier(kind=SignerKind.DIGEST, digest=certificate.hashed_id8)
+        return encode_signed_data(
+            hash_algorithm=algorithm, tbs_encoded=tbs_encoded, signer=identifier, signature=signer.sign_digest(digest)
+        )
+
+    def _spoken(self, its_aid: ItsAid, header: HeaderInfo, now: Instant, *, shows_certificate: bool) -> None:
+        if shows_certificate:
+            self._certificate_shown[its_aid] = now.monotonic
+        if header.inline_p2pcd_request is not None:
+            self._requests.clear()
+        if header.requested_certificate is not None:
+            self._authorities.pop(header.requested_certificate.hashed_id8, None)
