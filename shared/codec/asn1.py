@@ -1,4 +1,4 @@
-"""From the schemas that pycrate ships to our own codec: each is walked once, when first needed, and never encodes or decodes itself.
+"""From the schemas that pycrate ships to our own codec: each is walked once, when first needed.
 
 Of pycrate only the compiled description is read (names, order, bounds, tables); its run time keeps state in the type objects and is
 not used. What comes out (`uper.MessageCodec`) is immutable.
@@ -9,6 +9,7 @@ ISO/TS 19091 and ISO/TS 19321.
 
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 from shared.codec.uper import MessageCodec, Tree, UperType
@@ -155,7 +156,7 @@ def _integer(compiled: _Schema) -> UperType:
     if constraint.ub is None:
         return SemiConstrainedInteger(constraint.lb)
     bounds = sorted((r, r) if isinstance(r, int) else (r.lb, r.ub) for r in constraint.root)
-    gaps = tuple((a[1] + 1, b[0] - 1) for a, b in zip(bounds, bounds[1:], strict=False) if b[0] - a[1] > 1)
+    gaps = tuple((a[1] + 1, b[0] - 1) for a, b in pairwise(bounds) if b[0] - a[1] > 1)
     root = ConstrainedInteger(bounds[0][0], max(b for _, b in bounds), gaps)
     return root if constraint.ext is None else ExtensibleInteger(root)
 

@@ -32,7 +32,7 @@ MAX_INTEGER_OCTETS: Final = 8
 _SMALL_BITS: Final = 6
 
 
-class Fault(V2xError):
+class Fault(V2xError):  # noqa: N818 - internal; never leaves the codec
     """A value or an encoding that does not fit; the outermost codec turns it into a `DecodeError` or an `EncodeError`.
 
     Args:

@@ -12,12 +12,12 @@
     open type         the tree of its type, or bytes where the schema does not know it
 
 What a newer version of the schema added stays as it came: component `_ext_<n>` with its octets in a SEQUENCE (n counts from the
-extension marker; None when the last addition announced is absent), alternative `_ext_<n>` in a CHOICE, the text `_ext_<n>` in an
-ENUMERATED. All of it re-encodes to the same bytes.
+extension marker; None when the last addition announced is absent), alternative `_ext_<n>` in a CHOICE, the text `_ext_<n>` in
+an ENUMERATED. All of it re-encodes to the same bytes.
 
 Decoding accepts the canonical encoding of a value within its constraints and nothing else. All objects are immutable once built,
-so any number of threads may use them. Scalar types are in `uper_scalars.py`, composite ones in `uper_composites.py`; `asn1.py` builds
-them from the compiled schemas.
+so any number of threads may use them. Scalar types are in `uper_scalars.py`, composite ones in `uper_composites.py`; `asn1.py`
+builds them from the compiled schemas.
 """
 
 from typing import Any, Protocol, TypeAlias

@@ -97,7 +97,7 @@ class OpenType:
 
 
 class Addition:
-    """One addition behind an extension marker: a single component, or a group `[[ ... ]]` (19.9) whose components lie flat in the tree.
+    """One addition behind an extension marker: a component, or a group `[[ ... ]]` (19.9), whose components lie flat in the tree.
 
     Args:
         name: of the component, or a name for the group.
@@ -305,13 +305,13 @@ class Choice:
                 acc = self.root_index.encode(acc if self.additions is None else acc << 1, index)
                 return self.root[index][1].encode(acc, inner)
             if self.additions is None:
-                raise Fault("no such alternative")  # noqa: TRY301 - names the field
+                raise Fault("no such alternative")
             index = self.extension_indices.get(name)
             if index is not None:
                 return _write_open(write_small(acc << 1 | 1, index), self.additions[index][1], inner)
             index = extension_index(name)
             if index < len(self.additions):
-                raise Fault("this extension has a name in the schema")  # noqa: TRY301 - names the field
+                raise Fault("this extension has a name in the schema")
             return _write_octets(write_small(acc << 1 | 1, index), inner)
         except Fault as fault:
             raise fault.within(name or "''") from None
@@ -345,12 +345,13 @@ class SequenceOf:
             raise Fault(f"{shown(value)} is not a tuple")
         acc = self.size.encode(acc, len(value))
         encode = self.item.encode
-        index = 0
+        done = 0
         try:
-            for index, item in enumerate(value):
+            for item in value:
                 acc = encode(acc, item)
+                done += 1
         except Fault as fault:
-            raise fault.within(f"[{index}]") from None
+            raise fault.within(f"[{done}]") from None
         return acc
 
 

@@ -1,4 +1,6 @@
-"""Between SI values and wire numbers: one object per data element of TS 102 894-2 V1.3.1 and ISO/TS 19091, with its unit and special values.
+"""Between SI values and wire numbers: one object per data element, with its unit and special values.
+
+The elements are those of TS 102 894-2 V1.3.1 and ISO/TS 19091.
 
 Every object has `encode(field, value)`, which raises `EncodeError` naming `field`, and `decode(wire)`. Nothing else in the
 messages knows a scale or a number that means "unavailable".

@@ -1,18 +1,61 @@
 """Map messages (TS 103 301 V1.3.1 on ISO/TS 19091): a junction's lanes, where they run and what connects to what.
 
-Typed here: intersections with their lanes. Road segments, restriction classes, preemption zones and regional extensions are not;
-`tree.decode_tree` shows them. The node form on the wire (20 to 32 bits) is chosen as the smallest that fits.
+Typed here: intersections; their lanes in `mapem_lanes.py`. Road segments, restriction classes, preemption zones and regional
+extensions are not; `tree.decode_tree` shows them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
+from shared.codec.asn1 import message_codec
 from shared.codec.uper import Tree
-from shared.core.ids import IntersectionId, StationId
+from shared.core.errors import EncodeError
+from shared.core.ids import IntersectionId, MessageId, StationId
+from shared.messages import conversions as cv
+from shared.messages.mapem_lanes import (
+    AllowedManeuvers,
+    ComputedLane,
+    Connection,
+    Lane,
+    LaneDirection,
+    LaneNode,
+    LaneSharing,
+    LaneType,
+    NodeAttribute,
+    decode_lane,
+    encode_lane,
+)
+from shared.messages.pdu import (
+    INFRASTRUCTURE_VERSIONS,
+    check_header,
+    decode_intersection_id,
+    decode_minute_of_year,
+    encode_intersection_id,
+    header_tree,
+)
+
+__all__ = [
+    "AllowedManeuvers",
+    "ComputedLane",
+    "Connection",
+    "Intersection",
+    "Lane",
+    "LaneDirection",
+    "LaneNode",
+    "LaneSharing",
+    "LaneType",
+    "LayerType",
+    "Mapem",
+    "NodeAttribute",
+    "SpeedLimit",
+    "SpeedLimitType",
+    "decode_mapem",
+    "encode_mapem",
+]
 
 MAX_INTERSECTIONS = 32
 MAX_LANES = 255
-MAX_NODES = 63
 
 
 class LayerType(IntEnum):
@@ -46,76 +89,8 @@ class SpeedLimitType(IntEnum):
     VEHICLES_WITH_TRAILERS_NIGHT_MAX_SPEED = 12
 
 
-class LaneDirection(IntFlag):
-    """`LaneDirection`: traffic towards the junction (ingress), away from it (egress), both, or none."""
-
-    INGRESS_PATH = 0x2
-    EGRESS_PATH = 0x1
-
-
-class LaneSharing(IntFlag):
-    """`LaneSharing`."""
-
-    OVERLAPPING_LANE_DESCRIPTION_PROVIDED = 0x200
-    MULTIPLE_LANES_TREATED_AS_ONE_LANE = 0x100
-    OTHER_NON_MOTORIZED_TRAFFIC_TYPES = 0x080
-    INDIVIDUAL_MOTORIZED_VEHICLE_TRAFFIC = 0x040
-    BUS_VEHICLE_TRAFFIC = 0x020
-    TAXI_VEHICLE_TRAFFIC = 0x010
-    PEDESTRIANS_TRAFFIC = 0x008
-    CYCLIST_VEHICLE_TRAFFIC = 0x004
-    TRACKED_VEHICLE_TRAFFIC = 0x002
-    PEDESTRIAN_TRAFFIC = 0x001
-
-
-NOT_SHARED = LaneSharing(0)
-
-
-class LaneType(IntEnum):
-    """Alternatives of `LaneTypeAttributes`, numbered as on the wire."""
-
-    VEHICLE = 0
-    CROSSWALK = 1
-    BIKE_LANE = 2
-    SIDEWALK = 3
-    MEDIAN = 4
-    STRIPING = 5
-    TRACKED_VEHICLE = 6
-    PARKING = 7
-
-
-class AllowedManeuvers(IntFlag):
-    """`AllowedManeuvers`."""
-
-    MANEUVER_STRAIGHT_ALLOWED = 0x800
-    MANEUVER_LEFT_ALLOWED = 0x400
-    MANEUVER_RIGHT_ALLOWED = 0x200
-    MANEUVER_U_TURN_ALLOWED = 0x100
-    MANEUVER_LEFT_TURN_ON_RED_ALLOWED = 0x080
-    MANEUVER_RIGHT_TURN_ON_RED_ALLOWED = 0x040
-    MANEUVER_LANE_CHANGE_ALLOWED = 0x020
-    MANEUVER_NO_STOPPING_ALLOWED = 0x010
-    YIELD_ALLWAYS_REQUIRED = 0x008
-    GO_WITH_HALT = 0x004
-    CAUTION = 0x002
-    RESERVED_1 = 0x001
-
-
-class NodeAttribute(IntEnum):
-    """`NodeAttributeXY`."""
-
-    RESERVED = 0
-    STOP_LINE = 1
-    ROUNDED_CAP_STYLE_A = 2
-    ROUNDED_CAP_STYLE_B = 3
-    MERGE_POINT = 4
-    DIVERGE_POINT = 5
-    DOWNSTREAM_STOP_LINE = 6
-    DOWNSTREAM_START_NODE = 7
-    CLOSED_TO_TRAFFIC = 8
-    SAFE_ISLAND = 9
-    CURB_PRESENT_AT_STEP_OFF = 10
-    HYDRANT_PRESENT = 11
+_LAYER_TYPES: Mapping[int | str | None, LayerType] = {member.value: member for member in LayerType}
+_SPEED_LIMIT_TYPES: Mapping[int | str, SpeedLimitType] = {member.value: member for member in SpeedLimitType}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,112 +104,6 @@ class SpeedLimit:
 
     kind: SpeedLimitType | None
     speed_mps: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneNode:
-    """`NodeXY`: a point of a lane's centre line, as an offset (`dx_m`, `dy_m`) or as a position (`lat_deg`, `lon_deg`), never both.
-
-    Attributes:
-        dx_m: metres east of the node before (of the reference point for the first), +-327.67 in steps of 0.01.
-        dy_m: metres north, likewise.
-        lat_deg: absolute position instead.
-        lon_deg: absolute position instead.
-        attributes: what is at this node, at most 8; those of later versions are left out.
-        disabled: `SegmentAttributeXY` numbers that end here.
-        enabled: `SegmentAttributeXY` numbers that begin here.
-        data: `LaneDataAttribute`s as plain trees, at most 8.
-        width_change_m: +-5.12 added to the lane's width from here on.
-        elevation_change_m: +-51.2 in steps of 0.1.
-    """
-
-    dx_m: float | None = None
-    dy_m: float | None = None
-    lat_deg: float | None = None
-    lon_deg: float | None = None
-    attributes: tuple[NodeAttribute, ...] = ()
-    disabled: tuple[int, ...] = ()
-    enabled: tuple[int, ...] = ()
-    data: tuple[Tree, ...] = ()
-    width_change_m: float | None = None
-    elevation_change_m: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComputedLane:
-    """`ComputedLane`: a lane that runs like another one, moved aside.
-
-    Attributes:
-        reference_lane_id: 0..255.
-        offset_x_m: +-327.67.
-        offset_y_m: +-327.67.
-        rotation_deg: 0..360 in steps of 0.0125.
-        scale_x: factor 0..2 on the offsets, None for 1.
-        scale_y: likewise.
-    """
-
-    reference_lane_id: int
-    offset_x_m: float
-    offset_y_m: float
-    rotation_deg: float | None = None
-    scale_x: float | None = None
-    scale_y: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """`Connection`: where one may go from the end of a lane.
-
-    Attributes:
-        lane_id: the lane one comes to.
-        maneuvers: what one does to get there.
-        remote_intersection: where that lane belongs to another junction.
-        signal_group: the group of the SPATEM that governs it; None where nothing does.
-        restriction_class: users it is for, 0..255.
-        connection_id: 0..255.
-    """
-
-    lane_id: int
-    maneuvers: AllowedManeuvers | None = None
-    remote_intersection: IntersectionId | None = None
-    signal_group: int | None = None
-    restriction_class: int | None = None
-    connection_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """`GenericLane`. Exactly one of `nodes` (2..63) and `computed` says where it runs.
-
-    Attributes:
-        id: 0..255, unique in the junction.
-        directional_use: towards the junction, away from it.
-        lane_type: what it is for.
-        lane_type_attributes: the type's bit string as a number, first bit highest (8 bits for a vehicle lane, 16 for others).
-        shared_with: other users.
-        nodes: centre line, beginning at the stop line.
-        computed: instead of nodes.
-        ingress_approach: 0..15.
-        egress_approach: 0..15.
-        maneuvers: what is allowed at its end.
-        connects_to: at most 16.
-        overlays: lanes above or below, at most 5.
-        name: 1..63 characters of ASCII.
-    """
-
-    id: int
-    directional_use: LaneDirection
-    lane_type: LaneType = LaneType.VEHICLE
-    lane_type_attributes: int = 0
-    shared_with: LaneSharing = NOT_SHARED
-    nodes: tuple[LaneNode, ...] = ()
-    computed: ComputedLane | None = None
-    ingress_approach: int | None = None
-    egress_approach: int | None = None
-    maneuvers: AllowedManeuvers | None = None
-    connects_to: tuple[Connection, ...] = ()
-    overlays: tuple[int, ...] = ()
-    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,9 +156,72 @@ class Mapem:
 
 def encode_mapem(mapem: Mapem) -> bytes:
     """Encode to UPER; raises `EncodeError` naming the field that does not fit."""
-    raise NotImplementedError
+    body = cv.present(
+        timeStamp=mapem.minute_of_year,
+        msgIssueRevision=mapem.revision,
+        layerType=mapem.layer_type,
+        layerID=mapem.layer_id,
+        intersections=tuple(_encode_intersection(f"intersections[{i}]", one) for i, one in enumerate(mapem.intersections)) or None,
+    )
+    return message_codec(MessageId.MAPEM).encode({"header": header_tree(MessageId.MAPEM, mapem.station_id), "map": body})
 
 
 def decode_mapem(encoded: bytes) -> Mapem:
     """Decode a whole MAPEM; raises `DecodeError` and nothing else."""
-    raise NotImplementedError
+    check_header(MessageId.MAPEM, encoded, INFRASTRUCTURE_VERSIONS)
+    tree = message_codec(MessageId.MAPEM).decode(encoded)
+    body = tree["map"]
+    return Mapem(
+        station_id=StationId(tree["header"]["stationID"]),
+        revision=body["msgIssueRevision"],
+        intersections=tuple([_decode_intersection(one) for one in body.get("intersections", ())]),
+        minute_of_year=decode_minute_of_year(body.get("timeStamp")),
+        layer_type=_LAYER_TYPES.get(body.get("layerType")),
+        layer_id=body.get("layerID"),
+    )
+
+
+def _encode_intersection(field: str, value: Intersection) -> Tree:
+    return cv.present(
+        name=value.name,
+        id=encode_intersection_id(value.id),
+        revision=value.revision,
+        refPoint=cv.present(
+            lat=cv.LATITUDE.encode(f"{field}.lat_deg", value.lat_deg),
+            long=cv.LONGITUDE.encode(f"{field}.lon_deg", value.lon_deg),
+            elevation=_optional(cv.ELEVATION, f"{field}.elevation_m", value.elevation_m),
+        ),
+        laneWidth=_optional(cv.LANE_WIDTH, f"{field}.lane_width_m", value.lane_width_m),
+        speedLimits=tuple(_encode_speed_limit(f"{field}.speed_limits[{i}]", x) for i, x in enumerate(value.speed_limits)) or None,
+        laneSet=tuple(encode_lane(f"{field}.lanes[{i}]", lane) for i, lane in enumerate(value.lanes)),
+    )
+
+
+def _decode_intersection(tree: Tree) -> Intersection:
+    reference = tree["refPoint"]
+    elevation, width = reference.get("elevation"), tree.get("laneWidth")
+    return Intersection(
+        id=decode_intersection_id(tree["id"]),
+        revision=tree["revision"],
+        lat_deg=cv.LATITUDE.decode(reference["lat"]),
+        lon_deg=cv.LONGITUDE.decode(reference["long"]),
+        lanes=tuple([decode_lane(lane) for lane in tree["laneSet"]]),
+        elevation_m=None if elevation is None else cv.ELEVATION.decode(elevation),
+        lane_width_m=None if width is None else cv.LANE_WIDTH.decode(width),
+        speed_limits=tuple([_decode_speed_limit(limit) for limit in tree.get("speedLimits", ())]),
+        name=tree.get("name"),
+    )
+
+
+def _encode_speed_limit(field: str, limit: SpeedLimit) -> Tree:
+    if limit.kind is None:
+        raise EncodeError(f"{field}.kind", "must be known")
+    return {"type": limit.kind, "speed": cv.VELOCITY.encode(f"{field}.speed_mps", limit.speed_mps)}
+
+
+def _decode_speed_limit(tree: Tree) -> SpeedLimit:
+    return SpeedLimit(kind=_SPEED_LIMIT_TYPES.get(tree["type"]), speed_mps=cv.VELOCITY.decode(tree["speed"]))
+
+
+def _optional(quantity: cv.Quantity, field: str, value: float | None) -> int | None:
+    return None if value is None else quantity.encode(field, value)

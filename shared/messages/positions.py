@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from shared.codec.uper import Tree
 from shared.core.errors import EncodeError
-from shared.core.ids import StationType
+from shared.core.ids import ActionId, StationId, StationType
 from shared.messages.cdd import CauseCode, PathPoint
 from shared.messages.conversions import (
     ALTITUDE_CONFIDENCE,
@@ -138,3 +138,13 @@ def decode_cause(tree: Tree | None) -> tuple[int | None, int]:
     if tree is None:
         return None, 0
     return CAUSE_CODES.get(tree["causeCode"], tree["causeCode"]), tree["subCauseCode"]
+
+
+def encode_action_id(action_id: ActionId) -> Tree:
+    """Return the tree of an `ActionID`."""
+    return {"originatingStationID": action_id.originating_station_id, "sequenceNumber": action_id.sequence_number}
+
+
+def decode_action_id(tree: Tree) -> ActionId:
+    """Return the identifier in an `ActionID`."""
+    return ActionId(StationId(tree["originatingStationID"]), tree["sequenceNumber"])
