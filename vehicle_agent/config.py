@@ -9,9 +9,10 @@ from typing import Literal
 import msgspec
 
 from shared.core.ids import StationType
+from shared.service.config import ConfigStruct
 
 
-class StationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StationConfig(ConfigStruct, frozen=True, kw_only=True):
     """What the vehicle is: type and outline in metres (both are sent in every CAM)."""
 
     length_m: float
@@ -34,7 +35,7 @@ class StationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return StationType[self.type.upper()]
 
 
-class IdentityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IdentityConfig(ConfigStruct, frozen=True, kw_only=True):
     """Folders with the authorization ticket, the enrolment credential and the trusted roots and authorities."""
 
     ticket: str
@@ -42,22 +43,22 @@ class IdentityConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trust: str
 
 
-class TimeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TimeConfig(ConfigStruct, frozen=True, kw_only=True):
     """What makes UTC trusted; `assume_trusted` is for labs and simulation and is said loudly at start."""
 
     source: Literal["gnss", "synchronised", "assume_trusted"]
 
 
-class CanConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CanConfig(ConfigStruct, frozen=True, kw_only=True):
     """The bus and the signal map; `interface` and `options` are python-can's (`socketcan`, `udp_multicast`, `virtual`)."""
 
     interface: str
     channel: str
     map: str
-    options: dict[str, str | int | float | bool] = {}
+    options: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
 
 
-class PositionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PositionConfig(ConfigStruct, frozen=True, kw_only=True):
     """Where the position comes from: signals of the map, or one fixed place (a bench, a vehicle that never moves)."""
 
     source: Literal["can", "fixed"] = "can"
@@ -65,7 +66,7 @@ class PositionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lon_deg: float | None = None
 
 
-class RadioConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RadioConfig(ConfigStruct, frozen=True, kw_only=True):
     """UDP multicast radio; every packet also goes to `pcap` when that is set."""
 
     group: str = "239.255.89.47"
@@ -74,14 +75,14 @@ class RadioConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pcap: str | None = None
 
 
-class OdometerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OdometerConfig(ConfigStruct, frozen=True, kw_only=True):
     """When a reading is recorded besides ignition on and off."""
 
     every_m: int = 10_000
     every_s: int = 86_400
 
 
-class LedgerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LedgerConfig(ConfigStruct, frozen=True, kw_only=True):
     """The embedded ledger: its SQLite file, its key file (made at first start, mode 0600), and the log's origin line."""
 
     log: str
@@ -89,7 +90,7 @@ class LedgerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origin: str
 
 
-class StateConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StateConfig(ConfigStruct, frozen=True, kw_only=True):
     """Files the agent keeps: the spool of records and proofs, and where `status` listens."""
 
     spool: str
@@ -99,7 +100,7 @@ class StateConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """JSON lines for the driver: a file, or `-` for standard output."""
 
 
-class VehicleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
     """The whole file."""
 
     station: StationConfig

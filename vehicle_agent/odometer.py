@@ -7,9 +7,9 @@ Cross-checks against independent sources (wheel speed, GNSS distance) are not th
 """
 
 from dataclasses import dataclass
-from enum import Enum
 
 from shared.core.clock import NS_PER_S, MonotonicNs
+from shared.records.odometer import OdometerFlag, RecordReason
 
 CONFIRMING_READINGS = 2
 """Readings that must agree after start, or after a step, before one of them is recorded."""
@@ -19,25 +19,6 @@ MAX_PLAUSIBLE_SPEED_MPS = 80.0
 
 RESOLUTION_ALLOWANCE_M = 2_000.0
 """Room for a cluster that counts in whole miles or kilometres."""
-
-
-class RecordReason(Enum):
-    """Why a record is made."""
-
-    IGNITION_ON = "ignition_on"
-    IGNITION_OFF = "ignition_off"
-    DISTANCE = "distance"
-    TIME = "time"
-    FLAG = "flag"
-
-
-class OdometerFlag(Enum):
-    """What is odd about a reading, in words a record carries for ever."""
-
-    ROLLBACK = "rollback"
-    """Lower than a reading recorded before."""
-    STEP = "step"
-    """Higher than the time since the last recorded reading allows."""
 
 
 @dataclass(frozen=True, slots=True)

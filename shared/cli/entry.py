@@ -9,10 +9,8 @@ from typing import NoReturn
 
 import typer
 
-from shared.core.errors import ConfigError, V2xError
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
+from shared.core.errors import V2xError
+from shared.service.run import error_line, exit_code_of
 
 
 def run(app: typer.Typer, name: str) -> NoReturn:
@@ -20,6 +18,6 @@ def run(app: typer.Typer, name: str) -> NoReturn:
     try:
         app(prog_name=name)
     except V2xError as error:
-        sys.stderr.write(f"{name}: {error}\n")
-        sys.exit(EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED)
+        sys.stderr.write(f"{name}: {error_line(error)}\n")
+        sys.exit(exit_code_of(error))
     sys.exit(0)

@@ -34,14 +34,18 @@ class Inbound:
         try:
             indication = self._station.receive(packet, now)
         except V2xError as refusal:
-            self._refused[refusal.code] += 1
-            self._last_refusal = refusal
+            self.refuse(refusal)
             return None
         if indication is None:
             self._echoes += 1
         else:
             self._verified[type(indication.message).__name__.lower()] += 1
         return indication
+
+    def refuse(self, refusal: V2xError) -> None:
+        """Count a verified message whose content a handler refused: it claims what its sender has no right to."""
+        self._refused[refusal.code] += 1
+        self._last_refusal = refusal
 
     @property
     def last_refusal(self) -> V2xError | None:

@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from shared.core.clock import Instant
 from shared.core.itstime import Time64
@@ -14,6 +14,7 @@ from shared.security.verify import SignerFacts
 from shared.stack.content_permissions import Message
 
 T_co = TypeVar("T_co", covariant=True)
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,10 @@ class Verified(Generic[T_co]):
     area: Area | None
     received: Instant
 
+    def of(self, kind: type[M]) -> "Verified[M] | None":
+        """Return the same indication as one of `kind`, or None when the message is of another kind."""
+        return cast("Verified[M]", self) if isinstance(self.message, kind) else None
+
 
 Indication = Verified[Message]
-"""A verified message of any kind; `match indication.message` tells which."""
+"""A verified message of any kind; `indication.of(Denm)` tells whether it is a DENM."""

@@ -46,8 +46,10 @@ from shared.network.packet import (
     encode_gn_payload,
 )
 from shared.network.position_vector import LongPositionVector
+from shared.security.chain import UnknownSignerError
+from shared.security.permissions import find_permission
 from shared.security.sign import SigningService
-from shared.security.verify import UnknownSignerError, VerifiedPayload, VerifyService
+from shared.security.verify import VerifiedPayload, VerifyService
 from shared.stack.content_permissions import Message, check_content
 from shared.stack.indication import Indication, Verified
 
@@ -163,7 +165,8 @@ class Station:
         if message.station_id != self._identity.station_id:
             raise EncodeError("station_id", f"{message.station_id} is not this station ({self._identity.station_id})")
         binding, encoded = _encode(message)
-        check_content(message, self._signing.ssp(binding.its_aid))
+        own_permissions = self._signing.ticket.certificate.tbs.app_permissions or ()
+        check_content(message, find_permission(own_permissions, binding.its_aid).ssp)
         source = self._position_vector(position)
         hop_limit = SINGLE_HOP if area is None else DEFAULT_HOP_LIMIT
         payload = encode_gn_payload(
@@ -203,7 +206,10 @@ class Station:
         except UnknownSignerError as unknown:
             self._signing.note_unknown_signer(unknown.hashed_id8)
             raise
+        self._signing.note_known_signer(verified.signer.hashed_id8)
         self._signing.note_requests(verified.certificate_requests)
+        if verified.passed_on_authority is not None:
+            self._signing.note_authority_passed_on(verified.passed_on_authority)
         return _indicate(basic, verified, now)
 
     def _position_vector(self, position: EgoPosition) -> LongPositionVector:
@@ -285,9 +291,8 @@ def _binding(gn: GnPayload, verified: VerifiedPayload) -> MessageBinding:
 
 def _check_region(position: GeoPoint | None, verified: VerifiedPayload) -> None:
     """IEEE 1609.2 6.4.8: what is signed was made inside the certificate's region; without a claim it cannot be shown."""
-    region = verified.signer.certificate.region
-    if region is None:
-        return
-    if position is None:
+    region = verified.signer.region
+    if position is not None:
+        region.check_contains(position)
+    elif region.shape is not None:
         raise VerificationError(VerificationReport.OUTSIDE_REGION, "the ticket is bound to a region and the sender has no position")
-    region.check_contains(position)

@@ -1,7 +1,8 @@
 """When an odometer reading becomes a record, told as drives."""
 
 from shared.core.clock import NS_PER_S, MonotonicNs
-from vehicle_agent.odometer import OdometerFlag, OdometerPolicy, OdometerWatch, RecordDue, RecordReason
+from shared.records.odometer import OdometerFlag, RecordReason
+from vehicle_agent.odometer import OdometerPolicy, OdometerWatch, RecordDue
 
 _POLICY = OdometerPolicy(every_m=1_000, every_s=3_600)
 

@@ -1,0 +1,263 @@
+"""The vehicle agent as one object: frames, packets and time in, effects out. Sans-IO but for the record store it is handed.
+
+The same object runs in the car, in the replay of a log, and in the simulator; only the shell around it differs. It ties the parts
+together and decides nothing that a part decides: `CanInput` and `fold` make the state, `CamService` the messages, `Station`
+signs and verifies, `Hazards` and `SignalsAhead` find what matters to the driver, `OdometerWatch` says when to record,
+`OdometerRecorder` records, `Anchoring` brings the record into the ledger.
+
+Nothing hostile gets past `Inbound`; nothing of ours is lost silently: what could not be sent or recorded is counted by its reason.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
+from shared.core.errors import ProofError, StorageError, TransportError, V2xError
+from shared.messages.cdd import DriveDirection
+from shared.messages.denm import Denm
+from shared.messages.mapem import Mapem
+from shared.messages.spatem import Spatem
+from shared.records.odometer import OdometerSource
+from shared.records.recorder import OdometerRecorder
+from shared.stack.effects import Effect, Notice, Transmit
+from shared.stack.inbound import Inbound
+from shared.stack.indication import Indication
+from shared.stack.station import EgoPosition, Station
+from shared.transport.can_bus import CanFrame
+from vehicle_agent.anchoring import Anchoring
+from vehicle_agent.cam_service import CamService
+from vehicle_agent.can_input import CanInput
+from vehicle_agent.driver_notices import hazard_notice, signal_notice
+from vehicle_agent.hazards import Hazards
+from vehicle_agent.odometer import OdometerWatch, RecordDue
+from vehicle_agent.signals_ahead import SignalsAhead
+from vehicle_agent.vehicle_state import SignalUpdate, VehicleState, fold, fresh
+
+DRIVER_INTERVAL_NS = 200 * NS_PER_MS
+"""How often hazards and lights ahead are looked at."""
+
+ANCHOR_INTERVAL_NS = NS_PER_S
+"""How often the ledger is asked for what is still missing."""
+
+CLUSTER = "cluster"
+"""Name of the instrument cluster among an odometer record's sources."""
+
+
+class VehicleAgent:
+    """One vehicle.
+
+    Args:
+        station: signs and verifies.
+        cam_service: builds CAMs.
+        can_input: decodes frames.
+        odometer: says when a reading becomes a record.
+        recorder: makes and keeps records.
+        anchoring: brings records into the ledger.
+        started: when the agent starts to work.
+    """
+
+    def __init__(
+        self,
+        *,
+        station: Station,
+        cam_service: CamService,
+        can_input: CanInput,
+        odometer: OdometerWatch,
+        recorder: OdometerRecorder,
+        anchoring: Anchoring,
+        started: Instant,
+    ) -> None:
+        self._station = station
+        self._inbound = Inbound(station)
+        self._cam_service = cam_service
+        self._can_input = can_input
+        self._odometer = odometer
+        self._recorder = recorder
+        self._anchoring = anchoring
+        self._hazards = Hazards()
+        self._signals = SignalsAhead()
+        self._state = VehicleState()
+        self._next_driver = started.monotonic
+        self._next_anchor = started.monotonic
+        self._sent: Counter[str] = Counter()
+        self._unsent: Counter[str] = Counter()
+        self._unrecorded: Counter[str] = Counter()
+        self._recorded = 0
+        self._flags_recorded: Counter[str] = Counter()
+        self._frames = 0
+        self._ledger_trouble: str | None = None
+
+    @property
+    def state(self) -> VehicleState:
+        """What the car last said about itself."""
+        return self._state
+
+    @property
+    def inbound(self) -> Inbound:
+        """The account of what came in by radio."""
+        return self._inbound
+
+    def next_due(self) -> MonotonicNs:
+        """When `on_timer` wants to be called."""
+        return min(self._cam_service.next_due(), self._next_driver, self._next_anchor)
+
+    def on_can_frame(self, frame: CanFrame, now: Instant) -> tuple[Effect, ...]:
+        """Take one frame from the bus."""
+        self._frames += 1
+        updates = self._can_input.on_frame(frame)
+        return self.on_signals(updates, now) if updates else ()
+
+    def on_signals(self, updates: tuple[SignalUpdate, ...], now: Instant) -> tuple[Effect, ...]:
+        """Take values that did not come from the bus, such as a GNSS fix; `on_can_frame` ends here too."""
+        ignition_before = fresh(self._state.ignition_on, now.monotonic)
+        self._state = fold(self._state, updates)
+        due: RecordDue | None = None
+        for update in updates:
+            if update.field == "odometer_m" and isinstance(update.value, int | float):
+                due = self._odometer.read(round(update.value), update.at)
+            elif update.field == "ignition_on" and update.value is False and ignition_before:
+                due = self._odometer.ignition_off()
+        return () if due is None else self._record(due, now)
+
+    def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
+        """Take one packet from the radio."""
+        indication = self._inbound.receive(packet, now)
+        if indication is None:
+            return ()
+        try:
+            self._hear(indication, now)
+        except V2xError as refusal:
+            self._inbound.refuse(refusal)
+        return ()
+
+    def on_timer(self, now: Instant) -> tuple[Effect, ...]:
+        """Do what is due: speak, tell the driver, anchor."""
+        effects: list[Effect] = []
+        if now.monotonic >= self._cam_service.next_due():
+            effects += self._speak(now)
+        if now.monotonic >= self._next_driver:
+            self._next_driver = MonotonicNs(now.monotonic + DRIVER_INTERVAL_NS)
+            effects += self._tell_driver(now)
+        if now.monotonic >= self._next_anchor:
+            self._next_anchor = MonotonicNs(now.monotonic + ANCHOR_INTERVAL_NS)
+            effects += self._anchor(now)
+        return tuple(effects)
+
+    def stop(self, now: Instant) -> tuple[Effect, ...]:
+        """The vehicle or the program goes to sleep: record the last reading."""
+        due = self._odometer.ignition_off()
+        return (() if due is None else self._record(due, now)) + tuple(self._anchor(now))
+
+    def status(self) -> dict[str, object]:
+        """Everything counted so far, as JSON values."""
+        anchoring = self._anchoring.counts()
+        return {
+            "station_id": self._station.identity.station_id,
+            "can": {"frames": self._frames, "faults": dict(self._can_input.fault_counts())},
+            "sent": dict(self._sent),
+            "unsent": dict(self._unsent),
+            "verified": dict(self._inbound.verified),
+            "refused": dict(self._inbound.refused),
+            "hazards": len(self._hazards),
+            "odometer": {
+                "recorded": self._recorded,
+                "flags": dict(self._flags_recorded),
+                "unrecorded": dict(self._unrecorded),
+                "last_recorded_m": self._odometer.last_recorded_m,
+                "anchoring": anchoring,
+                "ledger_trouble": self._ledger_trouble,
+            },
+        }
+
+    def _hear(self, indication: Indication, now: Instant) -> None:
+        """A neighbour's CAM has its place in the account; nothing else is made of it yet."""
+        if (denm := indication.of(Denm)) is not None:
+            self._hazards.hear(denm, now)
+        elif (spatem := indication.of(Spatem)) is not None:
+            self._signals.hear_signals(spatem, now)
+        elif (mapem := indication.of(Mapem)) is not None:
+            self._signals.hear_map(mapem, now)
+
+    def _speak(self, now: Instant) -> list[Effect]:
+        try:
+            due = self._cam_service.poll(self._state, now)
+            if due is None:
+                return []
+            packet = self._station.send(due.cam, position=due.position, now=now)
+        except V2xError as reason:
+            self._unsent[reason.code] += 1
+            return []
+        self._cam_service.note_sent(due, now.monotonic)
+        self._sent["cam"] += 1
+        return [Transmit(packet)]
+
+    def _tell_driver(self, now: Instant) -> list[Effect]:
+        ego = self._ego(now)
+        if ego is None:
+            return []
+        return [
+            *(hazard_notice(told) for told in self._hazards.poll(now, ego)),
+            *(signal_notice(signal) for signal in self._signals.poll(now, ego)),
+        ]
+
+    def _ego(self, now: Instant) -> EgoPosition | None:
+        position = self._state.position
+        point = fresh(position, now.monotonic)
+        if position is None or point is None or now.utc is None:
+            return None
+        speed_mps = fresh(self._state.speed_mps, now.monotonic)
+        if speed_mps is not None and fresh(self._state.drive_direction, now.monotonic) is DriveDirection.BACKWARD:
+            speed_mps = -speed_mps
+        return EgoPosition(
+            point=point,
+            taken_at=UtcNs(now.utc - (now.monotonic - position.at)),
+            speed_mps=speed_mps,
+            heading_deg=fresh(self._state.heading_deg, now.monotonic),
+        )
+
+    def _record(self, due: RecordDue, now: Instant) -> tuple[Effect, ...]:
+        age_ns = now.monotonic - due.read_at
+        read = Instant(due.read_at, None if now.utc is None else UtcNs(now.utc - age_ns))
+        source = OdometerSource(name=CLUSTER, odometer_m=due.odometer_m, age_ms=max(0, age_ns) // NS_PER_MS)
+        try:
+            signed = self._recorder.record(
+                odometer_m=due.odometer_m, reason=due.reason, sources=(source,), flags=due.flags, at=read
+            )
+        except V2xError as failure:
+            self._unrecorded[failure.code] += 1
+            return (Notice("odometer_not_recorded", {"odometer_m": due.odometer_m, "reason": str(failure)}),)
+        self._odometer.note_recorded(due)
+        self._recorded += 1
+        self._flags_recorded.update(flag.value for flag in signed.record.flags)
+        return (
+            Notice(
+                "odometer_recorded",
+                {
+                    "seq": signed.record.seq,
+                    "odometer_m": due.odometer_m,
+                    "reason": due.reason.value,
+                    "flags": [flag.value for flag in signed.record.flags],
+                },
+            ),
+        )
+
+    def _anchor(self, now: Instant) -> list[Effect]:
+        try:
+            self._anchoring.poll(now)
+        except (ProofError, StorageError, TransportError) as trouble:
+            told = str(trouble)
+            if told == self._ledger_trouble:
+                return []
+            self._ledger_trouble = told
+            return [Notice("ledger_trouble", {"kind": trouble.code, "reason": told})]
+        if self._ledger_trouble is not None:
+            self._ledger_trouble = None
+            return [Notice("ledger_recovered", {})]
+        return []
+
+
+def status_line(status: Mapping[str, object]) -> str:
+    """One line for the service manager."""
+    sent, verified, refused = (status[name] for name in ("sent", "verified", "refused"))
+    counts = [sum(c.values()) if isinstance(c, Mapping) else 0 for c in (sent, verified, refused)]
+    return f"{counts[0]} sent, {counts[1]} verified, {counts[2]} refused"
