@@ -4,7 +4,7 @@
     due -> signal service, hazard service -> station (sign) -> Transmit
 
 A message of our own that cannot be sent (no time yet, ticket expired, ticket without the permission) is counted by its reason and
-said once; the unit lives and tries again. The shell (`cli`), the simulator and the tests drive the same object.
+said once per kind of message; the unit lives and tries again. The shell (`cli`), the simulator and the tests drive the same object.
 """
 
 from collections import Counter
@@ -63,7 +63,7 @@ class RsuAgent:
         self._peers = peers
         self._sent: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
-        self._mute: str | None = None
+        self._silent: dict[str, str] = {}
 
     @property
     def peers(self) -> PeerTable:
@@ -130,7 +130,7 @@ class RsuAgent:
             "utc": None if now.utc is None else utc_text(now.utc),
             "sent": dict(self._sent),
             "unsent": dict(self._unsent),
-            "mute": self._mute,
+            "silent": dict(self._silent),
             "verified": dict(self._inbound.verified),
             "refused": self._peers.refused,
             "echoes": self._inbound.echoes,
@@ -161,21 +161,21 @@ class RsuAgent:
         }
 
     def _send(self, message: Spatem | Mapem | Denm, area: Area | None, now: Instant) -> tuple[Effect, ...]:
-        """Return the packet, and a notice when the unit falls silent or speaks again."""
+        """Return the packet, and a notice when the unit falls silent about something or speaks of it again."""
+        kind = type(message).__name__.lower()
         try:
             position = EgoPosition(point=self._position, taken_at=now.require_utc(), speed_mps=0.0)
             packet = self._station.send(message, position=position, now=now, area=area)
         except V2xError as error:
             self._unsent[error.code] += 1
-            if self._mute == error.code:
+            if self._silent.get(kind) == error.code:
                 return ()
-            self._mute = error.code
-            return (Notice("silent", {"reason": error.code, "detail": str(error)}),)
-        self._sent[type(message).__name__.lower()] += 1
-        if self._mute is None:
+            self._silent[kind] = error.code
+            return (Notice("silent", {"message": kind, "reason": error.code, "detail": str(error)}),)
+        self._sent[kind] += 1
+        if self._silent.pop(kind, None) is None:
             return (Transmit(packet),)
-        self._mute = None
-        return (Notice("speaking", {}), Transmit(packet))
+        return (Notice("speaking", {"message": kind}), Transmit(packet))
 
     def _note_peer(self, indication: Indication, now: Instant) -> None:
         message, source = indication.message, indication.source

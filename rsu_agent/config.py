@@ -15,7 +15,7 @@ from shared.messages.denm import RelevanceTrafficDirection
 from shared.service.config import ConfigStruct, load
 
 
-class StationConfig(ConfigStruct):
+class StationConfig(ConfigStruct, frozen=True):
     """What the unit calls itself and where it stands; `station_id` is 0 to 4,294,967,295."""
 
     station_id: int
@@ -34,20 +34,20 @@ class StationConfig(ConfigStruct):
         return GeoPoint(self.lat_deg, self.lon_deg)
 
 
-class IdentityConfig(ConfigStruct):
+class IdentityConfig(ConfigStruct, frozen=True):
     """Folders with the authorization ticket and with the trusted roots and authorities."""
 
     ticket: Path
     trust: Path
 
 
-class TimeConfig(ConfigStruct):
+class TimeConfig(ConfigStruct, frozen=True):
     """What makes UTC trusted; `assume_trusted` is for labs and simulation and is said loudly at start."""
 
     source: Literal["gnss", "synchronised", "assume_trusted"]
 
 
-class RadioConfig(ConfigStruct):
+class RadioConfig(ConfigStruct, frozen=True):
     """UDP multicast radio; every packet also goes to `pcap` when that is set."""
 
     group: str = "239.255.89.47"
@@ -56,7 +56,7 @@ class RadioConfig(ConfigStruct):
     pcap: Path | None = None
 
 
-class JunctionConfig(ConfigStruct):
+class JunctionConfig(ConfigStruct, frozen=True):
     """One junction: its fixed-time plan, its map, and how often its lights are told besides every change."""
 
     plan: Path
@@ -64,7 +64,7 @@ class JunctionConfig(ConfigStruct):
     spatem_interval_ms: int = 100
 
 
-class HazardConfig(ConfigStruct):
+class HazardConfig(ConfigStruct, frozen=True):
     """`[[hazard]]`: an event to announce; see `hazard_service.Hazard`."""
 
     cause: str
@@ -78,18 +78,18 @@ class HazardConfig(ConfigStruct):
     repetition_s: float = 1.0
     heading_deg: float | None = None
     speed_limit_kmh: int | None = None
-    traces_deg: list[list[tuple[float, float]]] = []
+    traces_deg: tuple[tuple[tuple[float, float], ...], ...] = ()
     cancel_at_stop: bool = True
 
 
-class StateConfig(ConfigStruct):
+class StateConfig(ConfigStruct, frozen=True):
     """Where `status` listens, and where notices go: a file, or `-` for standard output."""
 
     status_socket: Path
     notices: str = "-"
 
 
-class RsuConfig(ConfigStruct):
+class RsuConfig(ConfigStruct, frozen=True):
     """The whole file."""
 
     station: StationConfig
@@ -98,7 +98,7 @@ class RsuConfig(ConfigStruct):
     state: StateConfig
     radio: RadioConfig = RadioConfig()
     junction: JunctionConfig | None = None
-    hazard: list[HazardConfig] = []
+    hazard: tuple[HazardConfig, ...] = ()
 
 
 _DIRECTIONS = {

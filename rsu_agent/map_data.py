@@ -158,6 +158,10 @@ class JunctionMap:
             _check_lane(self, lane)
             for index, connection in enumerate(lane.connections):
                 _check_connection(self, lane, index, connection)
+        reached = {connection.to_lane for lane in self.lanes for connection in lane.connections}
+        for lane in self.lanes:
+            if lane.direction is LaneDirection.EGRESS and lane.number not in reached:
+                raise ConfigError(f"{self.origin}: lane {lane.number}", "no connection leads to this egress lane")
 
 
 def load_map(path: Path, signal_groups: frozenset[int]) -> JunctionMap:
@@ -212,7 +216,7 @@ def mapem_of(junction: JunctionMap, station_id: StationId, minute_of_year: int |
     )
 
 
-class ConnectionDocument(config.ConfigStruct):
+class ConnectionDocument(config.ConfigStruct, frozen=True):
     """`[[lane.connection]]` of a map file; see `JunctionConnection`."""
 
     to_lane: int
@@ -221,21 +225,21 @@ class ConnectionDocument(config.ConfigStruct):
     connection_id: int | None = None
 
 
-class LaneDocument(config.ConfigStruct):
+class LaneDocument(config.ConfigStruct, frozen=True):
     """`[[lane]]` of a map file; see `JunctionLane`. Nodes are either metres (east, north) or degrees (latitude, longitude)."""
 
     number: int
     direction: Literal["ingress", "egress", "both"]
-    nodes_m: list[tuple[float, float]] | None = None
-    nodes_deg: list[tuple[float, float]] | None = None
-    connection: list[ConnectionDocument] = []
+    nodes_m: tuple[tuple[float, float], ...] | None = None
+    nodes_deg: tuple[tuple[float, float], ...] | None = None
+    connection: tuple[ConnectionDocument, ...] = ()
     kind: Literal["vehicle", "crosswalk", "bike", "tracked_vehicle"] = "vehicle"
     width_m: float | None = None
     approach: int | None = None
     name: str | None = None
 
 
-class MapDocument(config.ConfigStruct):
+class MapDocument(config.ConfigStruct, frozen=True):
     """A map file; see `JunctionMap`."""
 
     name: str
@@ -243,7 +247,7 @@ class MapDocument(config.ConfigStruct):
     revision: int
     reference_deg: tuple[float, float]
     lane_width_m: float
-    lane: list[LaneDocument]
+    lane: tuple[LaneDocument, ...]
     region: int | None = None
 
 
@@ -367,13 +371,11 @@ def _check_junction(junction: JunctionMap) -> None:
         raise ConfigError(f"{origin}: lane", f"{len(junction.lanes)} lanes are not within 1 to {MAX_LANES}")
     seen: set[int] = set()
     connections: set[int] = set()
-    reached: set[int] = set()
     for lane in junction.lanes:
         if lane.number in seen:
             raise ConfigError(f"{origin}: lane {lane.number}", "the number is given twice")
         seen.add(lane.number)
         for connection in lane.connections:
-            reached.add(connection.to_lane)
             if connection.connection_id is None:
                 continue
             if connection.connection_id in connections:
@@ -381,9 +383,6 @@ def _check_junction(junction: JunctionMap) -> None:
                     f"{origin}: lane {lane.number}: connection", f"connection_id {connection.connection_id} is given twice"
                 )
             connections.add(connection.connection_id)
-    for lane in junction.lanes:
-        if lane.direction is LaneDirection.EGRESS and lane.number not in reached:
-            raise ConfigError(f"{origin}: lane {lane.number}", "no connection leads to this egress lane")
 
 
 def _check_lane(junction: JunctionMap, lane: JunctionLane) -> None:

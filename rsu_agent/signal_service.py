@@ -11,8 +11,6 @@ Left out: advisory speeds, queue lengths, enabled lanes.
 
 from dataclasses import dataclass
 
-from shared.messages.time_mark import minute_of_year, time_mark_s
-
 from rsu_agent.map_data import JunctionMap, mapem_of
 from rsu_agent.signal_controllers import (
     ConflictingPairs,
@@ -33,6 +31,7 @@ from shared.messages.spatem import (
     MovementState,
     Spatem,
 )
+from shared.messages.time_mark import SECONDS_PER_HOUR, minute_of_year, ms_of_minute, second_of_hour
 from shared.stack.effects import Notice
 
 DEFAULT_SPATEM_INTERVAL_NS = 100 * NS_PER_MS
@@ -150,7 +149,7 @@ class SignalService:
             return ()
         out: list[Spatem | Mapem | Notice] = []
         if mapem_due:
-            out.append(mapem_of(self._junction, self._station_id, minute_of_year(now.utc)[0]))
+            out.append(mapem_of(self._junction, self._station_id, minute_of_year(now.utc)))
             self._mapem += 1
             self._next_mapem = _following(self._next_mapem, MAPEM_INTERVAL_NS, now)
         if spatem_due:
@@ -202,7 +201,6 @@ class SignalService:
         return Notice("junction_unavailable", {"intersection": junction, "reason": self._distrust})
 
     def _message(self, states: tuple[SignalGroupState, ...] | None, utc: UtcNs) -> Spatem:
-        minute, timestamp_ms = minute_of_year(utc)
         status = IntersectionStatus.FIXED_TIME_OPERATION if self._controller.is_fixed_time else IntersectionStatus(0)
         if states is None:
             status = IntersectionStatus.NO_VALID_SPAT_IS_AVAILABLE_AT_THIS_TIME
@@ -227,8 +225,8 @@ class SignalService:
                     revision=self._junction.revision,
                     status=status,
                     movements=movements,
-                    minute_of_year=minute,
-                    timestamp_ms=timestamp_ms,
+                    minute_of_year=minute_of_year(utc),
+                    timestamp_ms=ms_of_minute(utc),
                 ),
             ),
         )
@@ -260,12 +258,17 @@ def unsound(
 def _event(interval: PhaseInterval, *, is_running: bool) -> MovementEvent:
     return MovementEvent(
         phase=interval.phase,
-        start_time_s=None if is_running or interval.start is None else time_mark_s(interval.start),
-        min_end_time_s=time_mark_s(interval.min_end),
-        max_end_time_s=None if interval.max_end is None else time_mark_s(interval.max_end),
-        likely_time_s=None if interval.likely_end is None else time_mark_s(interval.likely_end),
+        start_time_s=None if is_running or interval.start is None else _time_mark_s(interval.start),
+        min_end_time_s=_time_mark_s(interval.min_end),
+        max_end_time_s=None if interval.max_end is None else _time_mark_s(interval.max_end),
+        likely_time_s=None if interval.likely_end is None else _time_mark_s(interval.likely_end),
         confidence=CERTAIN if interval.min_end == interval.max_end else None,
     )
+
+
+def _time_mark_s(utc: UtcNs) -> float:
+    """Return the time mark nearest to `utc`, in steps of 0.1 s; the last half step of an hour belongs to the next."""
+    return round(second_of_hour(utc), 1) % SECONDS_PER_HOUR
 
 
 def _following(due: MonotonicNs, interval_ns: int, now: Instant) -> MonotonicNs:

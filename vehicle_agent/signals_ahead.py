@@ -2,8 +2,8 @@
 
 `SignalsAhead` keeps the latest map and the latest lights of each junction, finds the lane towards a junction that the vehicle is on
 (nearest centre line whose width and direction fit), and says for each signal group of that lane what it shows, how long, and when
-it turns green. Map and lights belong together only if their revisions are equal; lights that are older than `SPATEM_LIFETIME_NS` are
-forgotten: no answer is better than an old one.
+it turns green. Map and lights belong together only if their revisions are equal; lights that are older than `SPATEM_LIFETIME_NS`
+are forgotten: no answer is better than an old one.
 
 Left out: rotated and scaled computed lanes, junctions joined through `remote_intersection`, advisory speeds.
 """
@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import atan2, degrees, hypot, inf
 
-from shared.messages.time_mark import utc_of_time_mark
-
-from shared.core.clock import NS_PER_S, Instant, MonotonicNs, UtcNs
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
+from shared.core.errors import VerificationError
 from shared.core.geo import GeoPoint, heading_difference_deg, offset_m
 from shared.core.ids import IntersectionId
+from shared.core.report import VerificationReport
 from shared.messages.mapem import Intersection, Lane, LaneDirection, LaneType, Mapem
 from shared.messages.spatem import IntersectionState, IntersectionStatus, MovementEvent, MovementPhaseState, MovementState, Spatem
+from shared.messages.time_mark import minute_of_year, ms_of_minute, seconds_until
 from shared.stack.indication import Verified
 from shared.stack.station import EgoPosition
 
@@ -52,6 +53,9 @@ PERMITTING = frozenset({MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED, Movement
 
 STOPPING = frozenset({MovementPhaseState.STOP_AND_REMAIN, MovementPhaseState.PRE_MOVEMENT})
 """Phases after which, if nothing else is announced, the light turns green or is about to."""
+
+
+_NS_PER_MINUTE = 60 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +141,14 @@ class SignalsAhead:
                 self._junctions.popitem(last=False)
 
     def hear_signals(self, indication: Verified[Spatem], now: Instant) -> None:
-        """Take in one verified SPATEM."""
+        """Take in one verified SPATEM.
+
+        Raises:
+            VerificationError: it is freshly signed, but speaks of another time.
+            UntrustedTimeError: UTC is not known, so its times mean nothing.
+        """
         for state in indication.message.intersections:
+            _check_present(state, now.require_utc())
             self._lights.pop(state.id, None)
             self._lights[state.id] = _lights(state, now.monotonic)
             if len(self._lights) > self._capacity:
@@ -250,6 +260,18 @@ def _lights(state: IntersectionState, heard: MonotonicNs) -> _Lights:
     )
 
 
+def _check_present(state: IntersectionState, utc: UtcNs) -> None:
+    """Refuse lights whose own date, where they have one, is further than `SPATEM_LIFETIME_NS` from the present."""
+    if state.minute_of_year is None or state.timestamp_ms is None:
+        return
+    for minutes in (-1, 0, 1):
+        if state.minute_of_year == minute_of_year(UtcNs(utc + minutes * _NS_PER_MINUTE)):
+            ahead_ms = minutes * 60_000 + state.timestamp_ms - ms_of_minute(utc)
+            if abs(ahead_ms) * NS_PER_MS <= SPATEM_LIFETIME_NS:
+                return
+    raise VerificationError(VerificationReport.INVALID_TIMESTAMP, "the lights' own date is not the present")
+
+
 def _match(junction: _Junction, ego: EgoPosition) -> tuple[float, _LaneLine] | None:
     """Return (distance to the stop line in metres, lane) of the lane the vehicle is on, or None."""
     if ego.heading_deg is None:
@@ -318,4 +340,4 @@ def _remaining_s(mark_s: float | None, utc: UtcNs) -> float | None:
     """Return the seconds until a time mark, 0 for one just gone by; None for an unknown or distant one."""
     if mark_s is None or mark_s == inf:
         return None
-    return max(0.0, (utc_of_time_mark(mark_s, utc) - utc) / NS_PER_S)
+    return max(0.0, seconds_until(mark_s, utc))
