@@ -1,7 +1,7 @@
 """What a series of records says about a vehicle: gaps, forks, rollbacks, clocks that ran backwards, in words a buyer understands.
 
-A finding is not an error: the records are genuine, and what they show is the point. Only the vehicle's own numbering can show that a
-reading is missing; a log proves what it holds, never that nothing else happened. Readings left out after the last record shown
+A finding is not an error: the records are genuine, and what they show is the point. Only the vehicle's own numbering can show that
+a reading is missing; a log proves what it holds, never that nothing else happened. Readings left out after the last record shown
 cannot be noticed at all.
 """
 
@@ -100,7 +100,7 @@ def _links(previous: SequenceItem, item: SequenceItem) -> list[Finding]:
     findings: list[Finding] = []
     a, b = previous.record, item.record
     if b.seq <= a.seq:
-        text = f"Record {b.seq} stands after record {a.seq}: two histories of one vehicle, as if its memory had been copied or restored."
+        text = f"Record {b.seq} stands after record {a.seq}: two histories of one vehicle, as if its memory had been restored."
         findings.append(_finding(FindingKind.FORK, b.seq, text))
     elif b.seq > a.seq + 1:
         missing = b.seq - a.seq - 1
@@ -131,16 +131,15 @@ def _below(record: DisclosedRecord, odometer_m: int, before: DisclosedRecord | N
 
 
 def _remarks(record: DisclosedRecord) -> list[Finding]:
-    findings = []
     texts = {
         OdometerFlag.STEP: "jumped further than the time since the last record allows",
         OdometerFlag.SOURCES_DISAGREE: "came from sources that disagree",
         OdometerFlag.CLOCK_NOT_SET: "was made while the vehicle did not know the date",
         OdometerFlag.SEQUENCE_RESUMED: "was made after the vehicle's store of records was lost or damaged",
     }
-    for flag in record.flags:
-        if flag in texts:
-            findings.append(_finding(FindingKind.FLAGGED, record.seq, f"Record {record.seq} {texts[flag]}."))
+    findings = [
+        _finding(FindingKind.FLAGGED, record.seq, f"Record {record.seq} {texts[flag]}.") for flag in record.flags if flag in texts
+    ]
     if record.odometer_m is None:
         findings.append(_finding(FindingKind.HIDDEN, record.seq, f"Record {record.seq} hides its reading."))
     return findings

@@ -1,0 +1,184 @@
+"""SQLite files of ours: created whole or not at all, checked before use, and left untouched when something is wrong with them.
+
+A file is looked at as bytes first (header, length, who made it), then read-only (`quick_check`), and only then opened for writing.
+One that is cut short, foreign or damaged ends in a `StorageError` that says which, with not one byte of it changed. Writing is WAL
+with synchronous=FULL: what a transaction wrote survives a power cut once it has returned.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.core.errors import StorageError
+
+BUSY_TIMEOUT_MS = 5_000
+
+_MAGIC = b"SQLite format 3\x00"
+_HEADER_BYTES = 100
+
+Row = tuple[str, tuple[object, ...]]
+"""A statement and its values."""
+
+Connect = Callable[[str], sqlite3.Connection]
+"""Opens a SQLite URI; handed in so that tests can put a failing disk between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseFormat:
+    """What kind of file: SQLite application id, version of the schema, the schema, and a name for people."""
+
+    name: str
+    application_id: int
+    version: int
+    schema: str
+
+
+def connect_sqlite(uri: str) -> sqlite3.Connection:
+    """Open a SQLite URI in autocommit mode: transactions are begun by hand."""
+    return sqlite3.connect(uri, uri=True, isolation_level=None)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn errors of SQLite and of the operating system into `StorageError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageError(str(path), f"the database failed: {error}") from error
+    except OSError as error:
+        raise StorageError(str(path), f"the file cannot be used: {error.strerror or error}") from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run a block in one immediate transaction; whatever goes wrong rolls it back, unless the commit itself had succeeded."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        raise
+
+
+def create_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite, rows: Sequence[Row] = ()) -> None:
+    """Create a file with its schema under a temporary name and move it into place; it exists complete or not at all.
+
+    Args:
+        path: the file.
+        fmt: what kind of file.
+        connect: opens SQLite.
+        rows: statements, with values, that fill a new file.
+
+    Raises:
+        StorageError: there is such a file already, or it cannot be written.
+    """
+    if path.exists():
+        raise StorageError(str(path), "exists already")
+    fresh = path.with_name(path.name + ".new")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for suffix in ("", "-wal", "-shm"):
+            fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        with closing(connect(_uri(fresh, "rw"))) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA application_id={fmt.application_id}")
+            connection.execute(f"PRAGMA user_version={fmt.version}")
+            with transaction(connection):
+                for statement in fmt.schema.split(";"):
+                    connection.execute(statement)
+                for statement, values in rows:
+                    connection.execute(statement, values)
+        sync_path(fresh)
+        fresh.rename(path)
+        sync_path(path.parent)
+
+
+def open_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite) -> sqlite3.Connection:
+    """Check an existing file and open it for writing.
+
+    Raises:
+        StorageError: it is missing, cut short, not ours, of another version, or damaged; it was not changed.
+    """
+    check_database(path, fmt, connect)
+    with storage_errors(path):
+        connection = connect(_uri(path, "rw"))
+        try:
+            connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA trusted_schema=OFF")
+            journal_mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        except BaseException:
+            connection.close()
+            raise
+    if journal_mode != "wal":
+        connection.close()
+        raise StorageError(str(path), "the file system does not allow a write-ahead log beside it")
+    return connection
+
+
+def check_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite) -> None:
+    """Look at a file without changing it; raise `StorageError` saying what is wrong with it."""
+    with storage_errors(path):
+        has_wal = _size(path.with_name(path.name + "-wal")) > 0
+        _check_header(path, fmt, is_complete=not has_wal)
+        with closing(connect(_uri(path, "ro" if has_wal else "ro&immutable=1"))) as connection:
+            try:
+                verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            except sqlite3.DatabaseError as error:
+                raise StorageError(str(path), f"is damaged: {error}") from error
+    if verdict != "ok":
+        first_line = str(verdict).split("\n")[-1]
+        raise StorageError(str(path), f"is damaged: {first_line}")
+
+
+def _check_header(path: Path, fmt: DatabaseFormat, *, is_complete: bool) -> None:
+    """SQLite file format 1.3. While a write-ahead log holds newer pages the length says nothing."""
+    if not path.is_file():
+        raise StorageError(str(path), "does not exist" if not path.exists() else "is not a file")
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    size = path.stat().st_size
+    if len(header) < _HEADER_BYTES:
+        if _MAGIC.startswith(header[:16]) or header.startswith(_MAGIC):
+            raise StorageError(str(path), f"is cut short: {size} bytes, less than the header of a database")
+        raise StorageError(str(path), f"is not a {fmt.name}: not a SQLite database")
+    if not header.startswith(_MAGIC):
+        raise StorageError(str(path), f"is not a {fmt.name}: not a SQLite database")
+    page_bytes = int.from_bytes(header[16:18])
+    page_bytes = 65_536 if page_bytes == 1 else page_bytes
+    expected = page_bytes * int.from_bytes(header[28:32])
+    if is_complete and size < expected:
+        raise StorageError(str(path), f"is cut short: {size} of {expected} bytes are there")
+    if is_complete and size > expected:
+        raise StorageError(str(path), f"is damaged: {size - expected} bytes stand after its end")
+    application_id = int.from_bytes(header[68:72])
+    if application_id != fmt.application_id:
+        raise StorageError(str(path), f"is not a {fmt.name}: another program made it (application id {application_id:#x})")
+    version = int.from_bytes(header[60:64])
+    if version != fmt.version:
+        raise StorageError(str(path), f"is a {fmt.name} of format {version}; this program knows format {fmt.version}")
+
+
+def _uri(path: Path, mode: str) -> str:
+    return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def sync_path(path: Path) -> None:
+    """Force a file, or the names in a directory, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
