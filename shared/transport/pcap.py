@@ -101,9 +101,12 @@ class PcapWriter:
             raise StorageError(str(path), f"cannot be opened: {error.strerror}") from error
         try:
             self._format = self._begin()
-        except BaseException:
+        except StorageError:
             self._file.close()
             raise
+        except OSError as error:
+            self._file.close()
+            raise StorageError(str(path), f"cannot be continued: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -142,8 +145,9 @@ class PcapWriter:
         self._size = self._file.seek(0, SEEK_END)
         self._file.seek(0)
         if self._size < FILE_HEADER_OCTETS and _OUR_FILE_HEADER.startswith(self._file.read(self._size)):
-            self._file.truncate(0)
-            self._size = 0
+            if self._size:
+                self._file.truncate(0)
+                self._size = 0
             self._append(_OUR_FILE_HEADER)
             return _OURS
         self._file.seek(0)
@@ -158,10 +162,11 @@ class PcapWriter:
     def _append(self, data: bytes) -> None:
         try:
             done = self._file.write(data)
+            if done != len(data):
+                self._file.truncate(self._size)
         except (OSError, ValueError) as error:
             raise StorageError(str(self._path), f"cannot be written: {error}") from error
         if done != len(data):
-            self._file.truncate(self._size)
             raise StorageError(str(self._path), f"only {done} of {len(data)} octets could be written")
         self._size += done
 
