@@ -30,6 +30,7 @@ MAX_INTEGER_OCTETS: Final = 8
 """Longest integer outside a constrained range."""
 
 _SMALL_BITS: Final = 6
+_FORGET_AFTER_BITS: Final = 512
 
 
 class Fault(V2xError):  # noqa: N818 - internal; never leaves the codec
@@ -67,11 +68,11 @@ class BitReader:
         items: how many list items may still be read.
     """
 
-    __slots__ = ("bits", "depth", "end", "items", "left", "total")
+    __slots__ = ("_kept", "bits", "depth", "end", "items", "left", "total")
 
     def __init__(self, encoded: bytes, origin: int = 0, depth: int = 0, items: int = MAX_LIST_ITEMS) -> None:
         self.bits = int.from_bytes(encoded, "big")
-        self.left = self.total = 8 * len(encoded)
+        self.left = self.total = self._kept = 8 * len(encoded)
         self.end = origin + self.left
         self.depth = depth
         self.items = items
@@ -88,6 +89,12 @@ class BitReader:
             raise self.short(width)
         self.left = left
         return (self.bits >> left) & ((1 << width) - 1)
+
+    def forget(self) -> None:
+        """Drop bits already read, now and then: reading costs time in proportion to those still kept."""
+        if self._kept - self.left > _FORGET_AFTER_BITS:
+            self._kept = self.left
+            self.bits &= (1 << self.left) - 1
 
     def short(self, width: int) -> Fault:
         """Return the fault of an encoding that ends inside a field of `width` bits."""
@@ -118,6 +125,12 @@ class BitReader:
             raise self.fault(f"nested deeper than {MAX_NESTING}")
         origin = self.position
         return BitReader(self.take(8 * octets).to_bytes(octets, "big"), origin, self.depth + 1, self.items)
+
+
+def append(acc: int, tail: int) -> int:
+    """Return one accumulator followed by another: what many small parts are joined with, so that not all of it moves for each bit."""
+    bits = tail.bit_length() - 1
+    return (acc << bits) + tail - (1 << bits)
 
 
 def complete(acc: int) -> bytes:

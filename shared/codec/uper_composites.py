@@ -8,6 +8,7 @@ from shared.codec.bits import (
     MAX_NESTING,
     BitReader,
     Fault,
+    append,
     complete,
     read_length,
     read_small,
@@ -165,12 +166,12 @@ class Sequence:
                     if component.default is not None:
                         values[component.name] = component.default
                     continue
-                if component.governor is None:
+                if component.governor is not None and isinstance(component.type, OpenType):
+                    value = component.type.decode_governed(reader, values[component.governor])
+                else:
                     value = component.type.decode(reader)
                     if value == component.default and component.default is not None:
-                        raise reader.fault(f"{shown(value)} is sent although it is the default")  # noqa: TRY301 - names the field
-                else:
-                    value = component.type.decode_governed(reader, values[component.governor])  # type: ignore[attr-defined]
+                        raise reader.fault(f"{shown(value)} is sent although it is the default")
                 values[component.name] = value
         except Fault as fault:
             raise fault.within(component.name if component else "") from None
@@ -198,10 +199,10 @@ class Sequence:
             if flag and not present & flag:
                 continue
             try:
-                if component.governor is None:
-                    acc = component.type.encode(acc, value[component.name])
+                if component.governor is not None and isinstance(component.type, OpenType):
+                    acc = component.type.encode_governed(acc, value[component.name], value[component.governor])
                 else:
-                    acc = component.type.encode_governed(acc, value[component.name], value[component.governor])  # type: ignore[attr-defined]
+                    acc = component.type.encode(acc, value[component.name])
             except Fault as fault:
                 raise fault.within(component.name) from None
         return self._encode_additions(acc, value, bitmap, count) if bitmap else acc
@@ -300,21 +301,24 @@ class Choice:
             raise Fault(f"{shown(value)} is not (alternative, value)")
         name, inner = value
         try:
-            index = self.root_indices.get(name)
-            if index is not None:
-                acc = self.root_index.encode(acc if self.additions is None else acc << 1, index)
-                return self.root[index][1].encode(acc, inner)
-            if self.additions is None:
-                raise Fault("no such alternative")
-            index = self.extension_indices.get(name)
-            if index is not None:
-                return _write_open(write_small(acc << 1 | 1, index), self.additions[index][1], inner)
-            index = extension_index(name)
-            if index < len(self.additions):
-                raise Fault("this extension has a name in the schema")
-            return _write_octets(write_small(acc << 1 | 1, index), inner)
+            return self._encode_alternative(acc, name, inner)
         except Fault as fault:
             raise fault.within(name or "''") from None
+
+    def _encode_alternative(self, acc: int, name: str, inner: Tree) -> int:
+        index = self.root_indices.get(name)
+        if index is not None:
+            acc = self.root_index.encode(acc if self.additions is None else acc << 1, index)
+            return self.root[index][1].encode(acc, inner)
+        if self.additions is None:
+            raise Fault("no such alternative")
+        index = self.extension_indices.get(name)
+        if index is not None:
+            return _write_open(write_small(acc << 1 | 1, index), self.additions[index][1], inner)
+        index = extension_index(name)
+        if index < len(self.additions):
+            raise Fault("this extension has a name in the schema")
+        return _write_octets(write_small(acc << 1 | 1, index), inner)
 
 
 class SequenceOf:
@@ -334,7 +338,8 @@ class SequenceOf:
         decode = self.item.decode
         try:
             for _ in range(count):
-                items.append(decode(reader))  # noqa: PERF401 - the index of a faulty item is the length so far
+                items.append(decode(reader))
+                reader.forget()
         except Fault as fault:
             raise fault.within(f"[{len(items)}]") from None
         return tuple(items)
@@ -348,7 +353,7 @@ class SequenceOf:
         done = 0
         try:
             for item in value:
-                acc = encode(acc, item)
+                acc = append(acc, encode(EMPTY, item))
                 done += 1
         except Fault as fault:
             raise fault.within(f"[{done}]") from None

@@ -3,9 +3,11 @@
 from typing import Final
 
 from shared.codec.bits import (
+    EMPTY,
     MAX_LENGTH,
     BitReader,
     Fault,
+    append,
     read_length,
     read_signed,
     read_small,
@@ -338,23 +340,27 @@ class CharacterString:
 
     def decode(self, reader: BitReader) -> str:
         """Read the characters."""
-        length = self.size.decode(reader)
-        if length * self.character.width > reader.left:
-            raise reader.short(length * self.character.width)
-        alphabet, decode = self.alphabet, self.character.decode
-        return "".join([alphabet[decode(reader)] for _ in range(length)])
+        width = self.character.width
+        bits = width * self.size.decode(reader)
+        packed = reader.take(bits)
+        mask, alphabet = self.character.mask, self.alphabet
+        try:
+            return "".join([alphabet[packed >> shift & mask] for shift in range(bits - width, -1, -width)])
+        except IndexError:
+            raise reader.fault("a character outside the alphabet") from None
 
     def encode(self, acc: int, value: Tree) -> int:
         """Write the characters."""
         if not isinstance(value, str):
             raise Fault(f"{shown(value)} is not text")
         acc = self.size.encode(acc, len(value))
+        packed, width = EMPTY, self.character.width
         for character in value:
             index = self.indices.get(character)
             if index is None:
                 raise Fault(f"{shown(character)} is not in the alphabet")
-            acc = acc << self.character.width | index
-        return acc
+            packed = packed << width | index
+        return append(acc, packed)
 
 
 class Utf8String:
