@@ -259,6 +259,11 @@ class PublicKey:
         return self._point
 
     @property
+    def sec1(self) -> bytes:
+        """The compressed point as SEC 1 2.3.3 writes it."""
+        return bytes((self._point.form.value,)) + self._point.x
+
+    @property
     def native(self) -> ec.EllipticCurvePublicKey:
         """The key as the cryptographic library holds it, for writing key files and for ECDH."""
         return self._key

@@ -1,0 +1,39 @@
+"""Where fresh private keys come from: the operating system for real ones, a seed for simulations that must repeat."""
+
+from random import Random
+from typing import Protocol
+
+from shared.security.ecdsa import Curve, SoftwareSigner
+
+
+class KeySource(Protocol):
+    """Makes fresh private keys."""
+
+    def generate(self, curve: Curve) -> SoftwareSigner:
+        """Return a key nobody had before."""
+        ...
+
+
+class SystemKeySource:
+    """Keys from the operating system's random source: the one for real stations."""
+
+    def generate(self, curve: Curve) -> SoftwareSigner:
+        """Return a fresh key."""
+        return SoftwareSigner.generate(curve)
+
+
+class SeededKeySource:
+    """Keys drawn from a seeded generator: whoever knows the seed knows them, so for simulation and tests only.
+
+    Signing is deterministic, so the certificates come out octet for octet the same too.
+
+    Args:
+        generator: the run's source of randomness.
+    """
+
+    def __init__(self, generator: Random) -> None:
+        self._generator = generator
+
+    def generate(self, curve: Curve) -> SoftwareSigner:
+        """Return the next key of the sequence."""
+        return SoftwareSigner.from_scalar(curve, self._generator.randrange(1, curve.order))

@@ -1,0 +1,130 @@
+"""Certificates in directories.
+
+    DIR/roots/*.oer                        roots the operator trusts
+    DIR/authorities/*.oer                  authorities below them           -> TrustStore
+
+    DIR/certificate.oer, DIR/key.pem       a ticket or enrolment credential -> TicketCredential, Certificate + key
+    DIR/encryption-key.pem                 beside those of an authority
+
+Every file is one COER certificate and nothing else; one bad file spoils the directory, because a root silently skipped is a
+surprise nobody needs. Left out: trust lists.
+"""
+
+from pathlib import Path
+
+from shared.core.errors import ConfigError, DecodeError, StorageError
+from shared.pki.authority import AuthorityCredential
+from shared.security.certificate import MAX_CERTIFICATE_OCTETS, Certificate, decode_certificate
+from shared.security.ecdsa import SoftwareSigner
+from shared.security.sign import TicketCredential
+from shared.security.trust_store import MAX_TRUST_STORE_CERTIFICATES, TrustStore
+from shared.service.keystore import read_bounded, read_key, write_key, write_new_file
+
+ROOTS = "roots"
+AUTHORITIES = "authorities"
+CERTIFICATE_FILE = "certificate.oer"
+KEY_FILE = "key.pem"
+ENCRYPTION_KEY_FILE = "encryption-key.pem"
+
+_PUBLIC_MODE = 0o644
+_PRIVATE_DIRECTORY_MODE = 0o700
+_PUBLIC_DIRECTORY_MODE = 0o755
+
+
+def read_certificate_file(path: Path) -> Certificate:
+    """Read one certificate; raises `ConfigError` naming the file."""
+    try:
+        return decode_certificate(read_bounded(path, MAX_CERTIFICATE_OCTETS))
+    except DecodeError as error:
+        raise ConfigError(str(path), f"is no certificate: {error}") from error
+
+
+def read_trust_directory(directory: Path) -> TrustStore:
+    """Read a trust directory.
+
+    Raises:
+        ConfigError: it has no root, or a file in it is not what it should be.
+    """
+    roots = _read_all(directory / ROOTS)
+    if not roots:
+        raise ConfigError(str(directory / ROOTS), "holds no root certificate (*.oer): nobody could be trusted")
+    authorities = _read_all(directory / AUTHORITIES) if (directory / AUTHORITIES).is_dir() else ()
+    try:
+        return TrustStore(roots, authorities)
+    except ConfigError as error:
+        raise ConfigError(str(directory), error.reason) from error
+
+
+def write_trust_directory(directory: Path, trust_store: TrustStore) -> None:
+    """Write a new trust directory, files named by identifier; raises `StorageError`."""
+    for kind, certificates in ((ROOTS, trust_store.roots), (AUTHORITIES, trust_store.authorities)):
+        make_directory(directory / kind, private=False)
+        for identifier, certificate in certificates.items():
+            write_new_file(directory / kind / f"{identifier.hex().upper()}.oer", certificate.encoded, mode=_PUBLIC_MODE)
+
+
+def read_ticket(directory: Path, *, signer: SoftwareSigner | None = None) -> TicketCredential:
+    """Read a ticket (or an enrolment credential) and its key.
+
+    Args:
+        directory: holds `certificate.oer` and, unless `signer` is given, `key.pem`.
+        signer: the key from elsewhere, such as a systemd credential.
+
+    Raises:
+        ConfigError: a file is absent, damaged or too open, or key and certificate do not belong together.
+    """
+    certificate = read_certificate_file(directory / CERTIFICATE_FILE)
+    try:
+        return TicketCredential(certificate=certificate, signer=signer or read_key(directory / KEY_FILE))
+    except ConfigError as error:
+        raise error if error.path == str(directory / KEY_FILE) else ConfigError(str(directory), error.reason) from error
+
+
+def write_ticket(directory: Path, certificate: Certificate, signer: SoftwareSigner) -> None:
+    """Write a ticket or enrolment credential and its key into a directory of mode 0700; raises `StorageError`."""
+    make_directory(directory, private=True)
+    write_key(directory / KEY_FILE, signer)
+    write_new_file(directory / CERTIFICATE_FILE, certificate.encoded, mode=_PUBLIC_MODE)
+
+
+def read_authority(directory: Path) -> AuthorityCredential:
+    """Read an authority's certificate and keys; raises `ConfigError`."""
+    certificate = read_certificate_file(directory / CERTIFICATE_FILE)
+    signer = read_key(directory / KEY_FILE)
+    encryption_path = directory / ENCRYPTION_KEY_FILE
+    encryption_key = read_key(encryption_path) if encryption_path.exists() else None
+    try:
+        return AuthorityCredential(certificate=certificate, signer=signer, encryption_key=encryption_key)
+    except ConfigError as error:
+        raise ConfigError(str(directory), error.reason) from error
+
+
+def write_authority(directory: Path, credential: AuthorityCredential) -> None:
+    """Write an authority's certificate and keys into a directory of mode 0700.
+
+    Raises:
+        StorageError: a file exists or cannot be written, or the key lives in a token and has no file form.
+    """
+    if not isinstance(credential.signer, SoftwareSigner):
+        raise StorageError(str(directory), "the authority's key does not leave its token")
+    write_ticket(directory, credential.certificate, credential.signer)
+    if credential.encryption_key is not None:
+        write_key(directory / ENCRYPTION_KEY_FILE, credential.encryption_key)
+
+
+def make_directory(directory: Path, *, private: bool) -> None:
+    """Make a directory and those above it; an existing one is left as it is; raises `StorageError`."""
+    try:
+        directory.mkdir(mode=_PRIVATE_DIRECTORY_MODE if private else _PUBLIC_DIRECTORY_MODE, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(str(directory), f"cannot be made: {error.strerror or error}") from error
+
+
+def _read_all(directory: Path) -> tuple[Certificate, ...]:
+    try:
+        paths = sorted(path for path in directory.iterdir() if path.suffix == ".oer")
+    except OSError as error:
+        raise ConfigError(str(directory), f"cannot be read: {error.strerror or error}") from error
+    if len(paths) > MAX_TRUST_STORE_CERTIFICATES:
+        raise ConfigError(str(directory), f"holds {len(paths)} certificates, at most {MAX_TRUST_STORE_CERTIFICATES} are allowed")
+    return tuple(read_certificate_file(path) for path in paths)
