@@ -17,10 +17,12 @@ MAX_CONFIG_OCTETS = 1 << 20
 """Longer files are refused unread."""
 
 
-class ConfigStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ConfigStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of every table of a configuration: immutable, no key it does not know.
 
-    A subclass may refuse impossible values in `__post_init__` with ValueError; the sentence reaches the operator with the key.
+    Declare a table as `class RadioConfig(ConfigStruct, frozen=True, kw_only=True)`: type checkers do not inherit `frozen`, and
+    `kw_only` lets a required key follow an optional one. A subclass may refuse impossible values in `__post_init__` with
+    ValueError; the sentence reaches the operator with the key.
     """
 
 

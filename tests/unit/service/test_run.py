@@ -1,0 +1,291 @@
+import asyncio
+import io
+import os
+import signal
+import socket
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from shared.core.clock import Clock, Instant, ManualClock, MonotonicNs
+from shared.core.errors import ConfigError, TransportError
+from shared.service.notify import Notifier, Watchdog
+from shared.service.run import (
+    EXIT_CONFIGURATION,
+    EXIT_FAILED,
+    EXIT_OK,
+    Service,
+    WorkingLoop,
+    guarded,
+    run_service,
+    seconds_until,
+)
+from shared.stack.effects import Effect, Notice, Transmit
+
+NOBODY = Notifier(None)
+UNWATCHED = Watchdog(NOBODY, None)
+
+
+class EchoAgent:
+    """Sans-IO: answers every packet, and speaks unasked every `period_ns`."""
+
+    def __init__(self, period_ns: int | None = None) -> None:
+        self._period_ns = period_ns
+        self._due = None if period_ns is None else MonotonicNs(period_ns)
+
+    def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
+        return (Transmit(packet), Notice("heard", {"at": now.monotonic}))
+
+    def on_timer(self, now: Instant) -> tuple[Effect, ...]:
+        assert self._period_ns is not None
+        self._due = MonotonicNs(now.monotonic + self._period_ns)
+        return (Notice("timer", {"at": now.monotonic}),)
+
+    def next_due(self) -> MonotonicNs | None:
+        return self._due
+
+
+class Stage:
+    """A working loop with an agent, a clock and a memory of what was performed."""
+
+    def __init__(self, agent: EchoAgent, clock: Clock, watchdog: Watchdog = UNWATCHED) -> None:
+        self.performed: list[Effect] = []
+        self._changed = asyncio.Event()
+        self.loop = WorkingLoop(agent, clock=clock, perform=self._perform, watchdog=watchdog)
+
+    async def _perform(self, effect: Effect) -> None:
+        self.performed.append(effect)
+        self._changed.set()
+
+    async def until(self, effects: int) -> None:
+        while len(self.performed) < effects:
+            self._changed.clear()
+            await self._changed.wait()
+
+
+def outcome(error: BaseException) -> tuple[int, str]:
+    async def body(_service: Service) -> None:
+        raise error
+
+    errors = io.StringIO()
+    return run_service(body, notifier=NOBODY, watchdog=UNWATCHED, errors=errors), errors.getvalue()
+
+
+def test_inputs_reach_the_agent_in_order_and_its_effects_are_performed() -> None:
+    agent, clock = EchoAgent(), ManualClock(None, MonotonicNs(9))
+
+    async def scene() -> None:
+        stage = Stage(agent, clock)
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(stage.loop.run())
+            for packet in (b"one", b"two"):
+                await stage.loop.post(partial(agent.on_packet, packet))
+            await stage.until(4)
+            working.cancel()
+        assert stage.performed == [Transmit(b"one"), Notice("heard", {"at": 9}), Transmit(b"two"), Notice("heard", {"at": 9})]
+
+    asyncio.run(scene())
+
+
+def test_a_due_timer_is_served_between_inputs() -> None:
+    agent, clock = EchoAgent(period_ns=100), ManualClock(None)
+
+    async def scene() -> None:
+        stage = Stage(agent, clock)
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(stage.loop.run())
+            clock.advance(100)
+            await stage.loop.post(partial(agent.on_packet, b"x"))
+            await stage.until(3)
+            working.cancel()
+        assert stage.performed[-1] == Notice("timer", {"at": 100})
+
+    asyncio.run(scene())
+
+
+def test_a_timer_alone_wakes_the_loop() -> None:
+    agent, clock = EchoAgent(period_ns=1), TickingClock()
+
+    async def scene() -> None:
+        stage = Stage(agent, clock)
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(stage.loop.run())
+            await stage.until(2)
+            working.cancel()
+        assert [e.kind for e in stage.performed if isinstance(e, Notice)] == ["timer", "timer"]
+
+    asyncio.run(scene())
+
+
+class TickingClock:
+    """Moves on by a microsecond each time it is read."""
+
+    def __init__(self) -> None:
+        self._clock = ManualClock(None)
+
+    def now(self) -> Instant:
+        return self._clock.advance(1_000)
+
+
+def watched(tmp_path: Path, period_ns: int) -> tuple[socket.socket, Watchdog]:
+    address = str(tmp_path / "notify")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(address)
+    listener.setblocking(False)
+    return listener, Watchdog(Notifier(address), period_ns)
+
+
+def signs_of_life(listener: socket.socket) -> int:
+    count = 0
+    while True:
+        try:
+            count += listener.recv(100) == b"WATCHDOG=1"
+        except BlockingIOError:
+            return count
+
+
+def test_an_idle_loop_comes_round_to_feed_its_watchdog(tmp_path: Path) -> None:
+    listener, watchdog = watched(tmp_path, 2_000)
+
+    async def scene() -> None:
+        stage = Stage(EchoAgent(), TickingClock(), watchdog)
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(stage.loop.run())
+            fed = 0
+            while fed < 3:
+                await asyncio.sleep(0)
+                fed += signs_of_life(listener)
+            working.cancel()
+
+    asyncio.run(scene())
+    listener.close()
+
+
+def test_when_the_work_hangs_the_watchdog_starves(tmp_path: Path) -> None:
+    listener, watchdog = watched(tmp_path, 2_000)
+
+    async def scene() -> None:
+        hung = asyncio.Event()
+
+        async def never(_effect: Effect) -> None:
+            hung.set()
+            await asyncio.Event().wait()
+
+        agent, clock = EchoAgent(), TickingClock()
+        loop = WorkingLoop(agent, clock=clock, perform=never, watchdog=watchdog)
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(loop.run())
+            await loop.post(partial(agent.on_packet, b"x"))
+            await hung.wait()
+            signs_of_life(listener)
+            for _ in range(200):
+                clock.now()
+                await asyncio.sleep(0)
+            assert signs_of_life(listener) == 0
+            working.cancel()
+
+    asyncio.run(scene())
+    listener.close()
+
+
+def test_whoever_posts_waits_while_the_inbox_is_full() -> None:
+    agent = EchoAgent()
+
+    async def scene() -> None:
+        stage = Stage(agent, ManualClock(None))
+        step = partial(agent.on_packet, b"x")
+        for _ in range(256):
+            await stage.loop.post(step)
+        waiting = asyncio.create_task(stage.loop.post(step))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        working = asyncio.create_task(stage.loop.run())
+        await stage.until(2 * 257)
+        assert waiting.done()
+        working.cancel()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(("due", "delay_s"), [(None, None), (0, 0.0), (1_000_000_000, 0.0), (1_250_000_000, 0.25)])
+def test_a_due_time_becomes_a_delay_that_is_never_negative(due: int | None, delay_s: float | None) -> None:
+    assert seconds_until(None if due is None else MonotonicNs(due), MonotonicNs(1_000_000_000)) == delay_s
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_service_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    listener, _ = watched(tmp_path, 1)
+    trace: list[str] = []
+
+    async def background() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            trace.append("task ended")
+
+    async def body(service: Service) -> None:
+        service.tasks.create_task(background())
+        service.notifier.ready()
+        try:
+            await asyncio.sleep(0)
+            os.kill(os.getpid(), number)
+            await asyncio.Event().wait()
+        finally:
+            trace.append("body ended")
+
+    errors = io.StringIO()
+    code = run_service(body, notifier=Notifier(str(tmp_path / "notify")), watchdog=UNWATCHED, errors=errors)
+    assert (code, errors.getvalue()) == (EXIT_OK, "")
+    assert sorted(trace) == ["body ended", "task ended"]
+    assert [listener.recv(100) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
+    listener.close()
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+def test_a_body_that_returns_takes_its_tasks_with_it() -> None:
+    async def body(service: Service) -> None:
+        service.tasks.create_task(forever())
+
+    assert run_service(body, notifier=NOBODY, watchdog=UNWATCHED) == EXIT_OK
+
+
+def test_a_task_that_fails_ends_the_service_with_its_sentence() -> None:
+    async def fails() -> None:
+        raise TransportError("can0", "network is down")
+
+    async def body(service: Service) -> None:
+        service.tasks.create_task(fails())
+        await asyncio.Event().wait()
+
+    errors = io.StringIO()
+    assert run_service(body, notifier=NOBODY, watchdog=UNWATCHED, errors=errors) == EXIT_FAILED
+    assert errors.getvalue() == "error: can0: network is down\n"
+
+
+def test_a_configuration_error_has_its_own_exit_code() -> None:
+    assert outcome(ConfigError("agent.toml: radio.port", "is missing")) == (
+        EXIT_CONFIGURATION,
+        "error: agent.toml: radio.port: is missing\n",
+    )
+
+
+def test_a_bug_is_one_line_that_says_where() -> None:
+    code, said = outcome(RuntimeError("two\nlines"))
+    assert code == EXIT_FAILED
+    assert said.startswith("internal error: RuntimeError: two lines (test_run.py:")
+    assert said.count("\n") == 1
+
+
+def test_a_command_without_a_loop_is_guarded_the_same_way() -> None:
+    errors = io.StringIO()
+
+    def fails() -> None:
+        raise ExceptionGroup("several", [TransportError("log", "refused"), RuntimeError("second")])
+
+    assert guarded(fails, errors=errors) == EXIT_FAILED
+    assert errors.getvalue() == "error: log: refused\n"
+    assert guarded(lambda: None) == EXIT_OK
