@@ -80,6 +80,11 @@ class SignalMap:
         """Return the fields of `VehicleState` that this map feeds."""
         return frozenset(mapped.field for message in self.messages for mapped in message.fields)
 
+    def missing_fields(self) -> tuple[str, ...]:
+        """Return the fields of `VehicleState` that stay unavailable with this map."""
+        fed = self.fields()
+        return tuple(field for field in FIELDS if field not in fed)
+
     def filters(self) -> tuple[CanFilter, ...]:
         """Return the identifiers a bus needs to let through."""
         return tuple(CanFilter(m.layout.arbitration_id, m.layout.is_extended) for m in self.messages)
