@@ -110,7 +110,7 @@ class RsuAgent:
         self._peers.expire(now)
         return tuple(effects)
 
-    def on_stop(self, now: Instant) -> tuple[Effect, ...]:
+    def stop(self, now: Instant) -> tuple[Effect, ...]:
         """Say the last words: cancel the hazards that end with this unit."""
         effects: list[Effect] = []
         for announcement in self._hazards.stop(now):

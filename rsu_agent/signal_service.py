@@ -246,6 +246,9 @@ def unsound(
     named = [state.signal_group for state in states]
     if len(set(named)) != len(named) or set(named) != signal_groups:
         return f"the controller speaks for signal groups {sorted(named)}, the map for {sorted(signal_groups)}"
+    for state in states:
+        if not state.intervals:
+            return f"signal group {state.signal_group} has no phase"
     for first, second in conflicting_permissions(states, conflicts):
         return f"conflicting signal groups {first} and {second} are permitted together"
     for state in states:

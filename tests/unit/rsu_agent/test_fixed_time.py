@@ -171,7 +171,7 @@ def test_an_intergreen_shorter_than_an_amber_is_refused() -> None:
     ],
 )
 def test_an_impossible_plan_is_refused_with_a_sentence(groups: tuple[PlannedGroup, ...], cycle_s: float, sentence: str) -> None:
-    with pytest.raises(ConfigError, match="test.toml") as refusal:
+    with pytest.raises(ConfigError, match=r"test\.toml") as refusal:
         plan(*groups, cycle_s=cycle_s)
     assert sentence in refusal.value.reason
 
@@ -185,7 +185,7 @@ def test_a_conflict_that_names_no_pair_of_planned_groups_is_refused(first: int, 
 def test_a_plan_file_with_an_unknown_key_is_refused_by_file_and_key(tmp_path: Path) -> None:
     file = tmp_path / "plan.toml"
     file.write_text(EXAMPLE.read_text().replace("amber_s", "amber", 1))
-    with pytest.raises(ConfigError, match="plan.toml"):
+    with pytest.raises(ConfigError, match=r"plan\.toml"):
         load_plan(file)
 
 
