@@ -39,9 +39,7 @@ def unsecured(extended: ExtendedHeader, *, port: int = UNKNOWN_PORT, hops: int =
 
 
 def basic(hops: int) -> bytes:
-    return encode_basic_header(
-        BasicHeader(next_header=BasicNextHeader.COMMON, lifetime_ms=60_000, remaining_hop_limit=hops)
-    )
+    return encode_basic_header(BasicHeader(next_header=BasicNextHeader.COMMON, lifetime_ms=60_000, remaining_hop_limit=hops))
 
 
 def dissected(tmp_path: Path, *packets: bytes) -> list[dict[str, Any]]:
