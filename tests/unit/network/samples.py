@@ -35,9 +35,7 @@ EXTENDED_HEADERS: tuple[ExtendedHeader, ...] = (
     GacHeader(sequence_number=4, source=VECTOR, area=ELLIPSE),
 )
 
-addresses = st.builds(
-    GnAddress, station_type=st.integers(0, 31), mac=st.binary(min_size=6, max_size=6), is_manual=st.booleans()
-)
+addresses = st.builds(GnAddress, station_type=st.integers(0, 31), mac=st.binary(min_size=6, max_size=6), is_manual=st.booleans())
 places = st.builds(
     lambda lat, lon: GeoPoint(lat / 10_000_000, lon / 10_000_000),
     st.integers(-900_000_000, 900_000_000),

@@ -52,9 +52,7 @@ def test_a_geocast_denm_is_written_as_the_standard_lays_it_out() -> None:
         traffic_class=TrafficClass(priority=1, store_carry_forward=True),
         is_mobile=False,
     )
-    assert wire == bytes.fromhex(
-        f"2040810000060a00 01020000 {VECTOR_HEX} 1cab7a40 06dac2c0 01f4 0000 0000 0000 07d20000 0201"
-    )
+    assert wire == bytes.fromhex(f"2040810000060a00 01020000 {VECTOR_HEX} 1cab7a40 06dac2c0 01f4 0000 0000 0000 07d20000 0201")
 
 
 @pytest.mark.parametrize("extended", EXTENDED_HEADERS)
