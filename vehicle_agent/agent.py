@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
-from shared.core.errors import ProofError, StorageError, TransportError, V2xError
+from shared.core.errors import StorageError, V2xError
 from shared.messages.cdd import DriveDirection
 from shared.messages.denm import Denm
 from shared.messages.mapem import Mapem
@@ -37,7 +37,7 @@ DRIVER_INTERVAL_NS = 200 * NS_PER_MS
 """How often hazards and lights ahead are looked at."""
 
 ANCHOR_INTERVAL_NS = NS_PER_S
-"""How often the ledger is asked for what is still missing."""
+"""How often it is looked whether something is to be anchored."""
 
 CLUSTER = "cluster"
 """Name of the instrument cluster among an odometer record's sources."""
@@ -85,7 +85,7 @@ class VehicleAgent:
         self._recorded = 0
         self._flags_recorded: Counter[str] = Counter()
         self._frames = 0
-        self._ledger_trouble: str | None = None
+        self._anchored = 0
 
     @property
     def state(self) -> VehicleState:
@@ -146,11 +146,12 @@ class VehicleAgent:
     def stop(self, now: Instant) -> tuple[Effect, ...]:
         """The vehicle or the program goes to sleep: record the last reading."""
         due = self._odometer.ignition_off()
-        return (() if due is None else self._record(due, now)) + tuple(self._anchor(now))
+        recorded = () if due is None else self._record(due, now)
+        return (*recorded, *self._anchor(now))
 
     def status(self) -> dict[str, object]:
         """Everything counted so far, as JSON values."""
-        anchoring = self._anchoring.counts()
+        contradiction = self._anchoring.contradiction
         return {
             "station_id": self._station.identity.station_id,
             "can": {"frames": self._frames, "faults": dict(self._can_input.fault_counts())},
@@ -164,8 +165,8 @@ class VehicleAgent:
                 "flags": dict(self._flags_recorded),
                 "unrecorded": dict(self._unrecorded),
                 "last_recorded_m": self._odometer.last_recorded_m,
-                "anchoring": anchoring,
-                "ledger_trouble": self._ledger_trouble,
+                "anchored": self._anchored,
+                "ledger_contradiction": None if contradiction is None else str(contradiction),
             },
         }
 
@@ -241,19 +242,14 @@ class VehicleAgent:
             ),
         )
 
-    def _anchor(self, now: Instant) -> list[Effect]:
+    def _anchor(self, now: Instant) -> tuple[Notice, ...]:
         try:
-            self._anchoring.poll(now)
-        except (ProofError, StorageError, TransportError) as trouble:
-            told = str(trouble)
-            if told == self._ledger_trouble:
-                return []
-            self._ledger_trouble = told
-            return [Notice("ledger_trouble", {"kind": trouble.code, "reason": told})]
-        if self._ledger_trouble is not None:
-            self._ledger_trouble = None
-            return [Notice("ledger_recovered", {})]
-        return []
+            notices = self._anchoring.poll(now)
+        except StorageError as failure:
+            self._unrecorded[failure.code] += 1
+            return (Notice("spool_failed", {"reason": str(failure)}),)
+        self._anchored += sum(notice.kind == "odometer_anchored" for notice in notices)
+        return notices
 
 
 def status_line(status: Mapping[str, object]) -> str:

@@ -4,6 +4,7 @@ Relative paths are taken from the folder of the configuration file. There are no
 what has a default here is a matter of taste or of physics, not of trust. `systemd/vehicle-agent.toml` is a commented example.
 """
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -38,9 +39,9 @@ class StationConfig(ConfigStruct, frozen=True, kw_only=True):
 class IdentityConfig(ConfigStruct, frozen=True, kw_only=True):
     """Folders with the authorization ticket, the enrolment credential and the trusted roots and authorities."""
 
-    ticket: str
-    enrolment: str
-    trust: str
+    ticket: Path
+    enrolment: Path
+    trust: Path
 
 
 class TimeConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -54,7 +55,7 @@ class CanConfig(ConfigStruct, frozen=True, kw_only=True):
 
     interface: str
     channel: str
-    map: str
+    map: Path
     options: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
 
 
@@ -72,7 +73,7 @@ class RadioConfig(ConfigStruct, frozen=True, kw_only=True):
     group: str = "239.255.89.47"
     port: int = 35_143
     interface: str = "127.0.0.1"
-    pcap: str | None = None
+    pcap: Path | None = None
 
 
 class OdometerConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -83,21 +84,28 @@ class OdometerConfig(ConfigStruct, frozen=True, kw_only=True):
 
 
 class LedgerConfig(ConfigStruct, frozen=True, kw_only=True):
-    """The embedded ledger: its SQLite file, its key file (made at first start, mode 0600), and the log's origin line."""
+    """The embedded ledger.
 
-    log: str
-    key: str
+    Attributes:
+        log: its SQLite file.
+        key: its key file, made at first start with mode 0600.
+        policy: the tlog-policy that names the log's public key, made with the key; whoever verifies a passport needs it.
+        origin: the first line of its checkpoints, a name nobody else uses.
+    """
+
+    log: Path
+    key: Path
+    policy: Path
     origin: str
 
 
 class StateConfig(ConfigStruct, frozen=True, kw_only=True):
     """Files the agent keeps: the spool of records and proofs, and where `status` listens."""
 
-    spool: str
-    passport: str
-    status_socket: str
-    notices: str = "-"
-    """JSON lines for the driver: a file, or `-` for standard output."""
+    spool: Path
+    status_socket: Path
+    notices: Path | None = None
+    """JSON lines for the driver; standard output where no file is named."""
 
 
 class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):

@@ -46,9 +46,14 @@ from shared.network.packet import (
     encode_gn_payload,
 )
 from shared.network.position_vector import LongPositionVector
+from shared.security.certificate_cache import CertificateCache
 from shared.security.chain import UnknownSignerError
+from shared.security.freshness import Freshness
 from shared.security.permissions import find_permission
-from shared.security.sign import SigningService
+from shared.security.region import IdentifiedAreas
+from shared.security.replay import ReplayGuard
+from shared.security.sign import SigningService, TicketCredential
+from shared.security.trust_store import TrustStore
 from shared.security.verify import VerifiedPayload, VerifyService
 from shared.stack.content_permissions import Message, check_content
 from shared.stack.indication import Indication, Verified
@@ -231,6 +236,31 @@ class Station:
         self._own_packets[secured] = None
         if len(self._own_packets) > OWN_ECHOES:
             self._own_packets.popitem(last=False)
+
+
+def make_station(
+    *, identity: StationIdentity, ticket: TicketCredential, trust_store: TrustStore, areas: IdentifiedAreas
+) -> Station:
+    """Put up a station with caches of its own and the default windows of freshness.
+
+    Args:
+        identity: what it calls itself under `ticket`.
+        ticket: signs its messages.
+        trust_store: whom it believes.
+        areas: shapes of identified regions; `NO_IDENTIFIED_AREAS` where the operator has none.
+    """
+    freshness = Freshness()
+    return Station(
+        identity=identity,
+        signing=SigningService(ticket=ticket, trust_store=trust_store),
+        verifying=VerifyService(
+            trust_store=trust_store,
+            certificates=CertificateCache(),
+            replay=ReplayGuard(freshness=freshness),
+            freshness=freshness,
+            areas=areas,
+        ),
+    )
 
 
 def _encode(message: Message) -> tuple[MessageBinding, bytes]:

@@ -1,0 +1,161 @@
+"""The vehicle agent's composition root: opens the files a configuration names and builds the agent by hand, in order.
+
+`make_agent` puts the parts together; the simulator calls it with parts of its own making, so that the agent in a simulated car is
+the same object. `open_vehicle` is what a real car does before that.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.core.clock import Instant
+from shared.core.errors import ConfigError
+from shared.core.ids import StationType
+from shared.ledger.note import Ed25519NoteSigner
+from shared.ledger.policy import Policy, parse_policy
+from shared.records.odometer import BOOT_ID_BYTES
+from shared.records.passport import Passport, build_passport, build_record
+from shared.records.recorder import OdometerRecorder
+from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.sign import TicketCredential
+from shared.security.trust_store import TrustStore
+from shared.service.keystore import write_new_file
+from shared.service.log_store import LogStore, load_or_create_log_key, open_log_store
+from shared.service.record_key import EnrolledSigner
+from shared.service.spool import Spool, open_spool
+from shared.service.trust_directory import read_ticket, read_trust_directory
+from shared.stack.station import StationIdentity, make_station
+from vehicle_agent.agent import VehicleAgent
+from vehicle_agent.anchoring import Anchoring, LedgerTransport
+from vehicle_agent.cam_service import CamService
+from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS
+from vehicle_agent.can_input import CanInput
+from vehicle_agent.config import VehicleConfig
+from vehicle_agent.odometer import OdometerPolicy, OdometerWatch
+from vehicle_agent.signal_map import SignalMap, load_signal_map
+
+MAX_POLICY_FILE_OCTETS = 65_536
+
+Entropy = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleParts:
+    """What one vehicle is made of.
+
+    Attributes:
+        station_type: of the vehicle.
+        length_m: outline.
+        width_m: outline.
+        ticket: signs its messages.
+        trust_store: whom it believes.
+        enrolled: signs its records.
+        signal_map: what its bus says.
+        odometer_policy: when to record.
+        spool: keeps its records.
+        ledger: the log within reach.
+        origin: the log's name.
+        policy: the log's key, and the witnesses it needs.
+    """
+
+    station_type: StationType
+    length_m: float
+    width_m: float
+    ticket: TicketCredential
+    trust_store: TrustStore
+    enrolled: EnrolledSigner
+    signal_map: SignalMap
+    odometer_policy: OdometerPolicy
+    spool: Spool
+    ledger: LedgerTransport
+    origin: str
+    policy: Policy
+
+
+def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> VehicleAgent:
+    """Build the agent of one vehicle.
+
+    Args:
+        parts: what it is made of.
+        entropy: returns that many random octets: pseudonymous identity, salts, phase.
+        started: the moment it starts to work.
+    """
+    identity = StationIdentity.drawn(parts.station_type, entropy)
+    head = parts.spool.head()
+    return VehicleAgent(
+        station=make_station(
+            identity=identity, ticket=parts.ticket, trust_store=parts.trust_store, areas=NO_IDENTIFIED_AREAS
+        ),
+        cam_service=CamService(
+            station_id=identity.station_id,
+            station_type=parts.station_type,
+            length_m=parts.length_m,
+            width_m=parts.width_m,
+            phase_ns=started.monotonic + int.from_bytes(entropy(4), "big") % T_CHECK_CAM_GEN_NS,
+        ),
+        can_input=CanInput(parts.signal_map),
+        odometer=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
+        recorder=OdometerRecorder(
+            signer=parts.enrolled, store=parts.spool, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)
+        ),
+        anchoring=Anchoring(store=parts.spool, transport=parts.ledger, origin=parts.origin, policy=parts.policy),
+        started=started,
+    )
+
+
+@contextmanager
+def open_vehicle(config: VehicleConfig) -> Iterator[VehicleParts]:
+    """Open everything a configuration names; closed again on leaving.
+
+    Raises:
+        ConfigError: a file is absent, readable by others, or not what it should be.
+        StorageError: the spool or the ledger is damaged.
+    """
+    with ExitStack() as stack:
+        log_key = load_or_create_log_key(config.ledger.key)
+        signer = Ed25519NoteSigner(config.ledger.origin, log_key)
+        log: LogStore = open_log_store(config.ledger.log, signer)
+        stack.callback(log.close)
+        spool = open_spool(config.state.spool)
+        stack.callback(spool.close)
+        yield VehicleParts(
+            station_type=config.station.station_type,
+            length_m=config.station.length_m,
+            width_m=config.station.width_m,
+            ticket=read_ticket(config.identity.ticket),
+            trust_store=read_trust_directory(config.identity.trust),
+            enrolled=EnrolledSigner(read_ticket(config.identity.enrolment)),
+            signal_map=load_signal_map(config.can.map),
+            odometer_policy=OdometerPolicy(every_m=config.odometer.every_m, every_s=config.odometer.every_s),
+            spool=spool,
+            ledger=log,
+            origin=config.ledger.origin,
+            policy=_policy(config.ledger.policy, signer),
+        )
+
+
+def make_passport(parts: VehicleParts) -> Passport:
+    """Put every proven record of the vehicle into a passport.
+
+    Raises:
+        ConfigError: the authority that issued the enrolment credential is not in the trust directory.
+    """
+    issuer = parts.enrolled.enrolment_credential.issuer.hashed_id8
+    authority = None if issuer is None else parts.trust_store.authorities.get(issuer)
+    if authority is None:
+        raise ConfigError("identity.trust", "the authority that issued the enrolment credential is not among the authorities")
+    return build_passport(
+        enrolment_credential=parts.enrolled.certificate,
+        enrolment_authority=authority.encoded,
+        records=[build_record(r.sd_jwt, r.salt, r.proof) for r in parts.spool.records() if r.proof is not None],
+    )
+
+
+def _policy(path: Path, signer: Ed25519NoteSigner) -> Policy:
+    """Read the policy file; at first start write the one that trusts our embedded log and asks for no witness."""
+    if not path.exists():
+        write_new_file(path, f"log {signer.key.text}\nquorum none\n".encode(), mode=0o644)
+    if path.stat().st_size > MAX_POLICY_FILE_OCTETS:
+        raise ConfigError(str(path), f"a policy has at most {MAX_POLICY_FILE_OCTETS} octets")
+    return parse_policy(path.read_bytes())
