@@ -1,4 +1,4 @@
-"""Brings the vehicle's records into a ledger and their proofs back: sans-IO, and safe to kill at any moment.
+"""Brings the vehicle's records into a ledger and their proofs back, and is safe to kill at any moment.
 
     PENDING -> SUBMITTED -> SEQUENCED -> INCLUDED or WITNESSED
 
@@ -7,15 +7,15 @@ kept. Submitting twice is harmless. Every cycle starts from the store: which rec
 contradiction between two signed checkpoints stops anchoring for good, keeps both notes as evidence, and is told once as loudly as
 the agent can; records go on being spooled meanwhile. Only `acknowledge_evidence` by a person lets it go on.
 
-Requests are carried out by whoever drives this: `anchor_now` does so at once against a log in the same process; a shell with a
-network carries them out as it can, in any order.
+`AnchorCycle` is the logic, sans-IO: it hands out requests and takes answers in any order, so a shell with a network carries them
+out as it can. `Anchoring` drives it against a log within reach of a function call.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.core.clock import NS_PER_S, MonotonicNs
+from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import DecodeError, ProofError, SplitViewError, StorageError, TransportError
 from shared.ledger.light_client import MAX_ROUND_PROOFS, Advanced, ClientEvent, LightClient, NotAtIndex, NotWitnessed
 from shared.ledger.merkle import MAX_TREE_SIZE
@@ -31,7 +31,7 @@ POLL_INTERVAL_NS = 2 * NS_PER_S
 MAX_BACKOFF_NS = 300 * NS_PER_S
 
 MAX_REQUESTS_AT_ONCE = 10_000
-"""Requests that `anchor_now` carries out before it gives way to other work."""
+"""Requests that `Anchoring.poll` carries out before it gives way to other work."""
 
 
 class LedgerTransport(Protocol):
@@ -77,6 +77,10 @@ class AnchorStore(Protocol):
         """Move trust on from `expected`."""
         ...
 
+    def counts(self) -> Mapping[AnchorState, int]:
+        """Return how many records are in each state."""
+        ...
+
     def store_evidence(self, contradiction: SplitViewError) -> None:
         """Keep both notes of a contradiction."""
         ...
@@ -107,8 +111,8 @@ class Fetch:
 Request = Submit | Fetch
 
 
-class Anchoring:
-    """Anchors the records of one vehicle in one log.
+class AnchorCycle:
+    """The logic of anchoring one vehicle's records in one log.
 
     Args:
         store: records and all that must survive.
@@ -311,21 +315,9 @@ class Anchoring:
         self._asked.clear()
         try:
             self._store.store_evidence(contradiction)
-            is_kept = True
         except StorageError:
-            is_kept = False
-        return (
-            Notice(
-                "ledger_split_view",
-                {
-                    "log": self._origin,
-                    "reason": str(contradiction),
-                    "evidence_kept": is_kept,
-                    "trusted_note": contradiction.trusted_note.decode("utf-8", "replace"),
-                    "conflicting_note": contradiction.conflicting_note.decode("utf-8", "replace"),
-                },
-            ),
-        )
+            return (split_view_notice(self._origin, contradiction, is_kept=False),)
+        return (split_view_notice(self._origin, contradiction, is_kept=True),)
 
     def _fail(self, now: MonotonicNs) -> None:
         """End the cycle; the next starts from the store, later."""
@@ -348,28 +340,88 @@ class Anchoring:
         return (Notice("ledger_available", {"log": self._origin}),)
 
 
-def anchor_now(anchoring: Anchoring, transport: LedgerTransport, now: MonotonicNs) -> tuple[Notice, ...]:
-    """Carry out all that is due against a log within reach, and return what there is to tell.
+def split_view_notice(origin: str, contradiction: SplitViewError, *, is_kept: bool) -> Notice:
+    """Return the loudest thing an agent has to say about a log: both notes, and whether they are stored as evidence."""
+    return Notice(
+        "ledger_split_view",
+        {
+            "log": origin,
+            "reason": str(contradiction),
+            "evidence_kept": is_kept,
+            "trusted_note": contradiction.trusted_note.decode("utf-8", "replace"),
+            "conflicting_note": contradiction.conflicting_note.decode("utf-8", "replace"),
+        },
+    )
+
+
+class Anchoring:
+    """Anchors the records of one vehicle in a log within reach of a function call.
+
+    Args:
+        store: records and all that must survive.
+        transport: the log.
+        origin: its origin.
+        policy: its key and the witnesses' quorum.
 
     Raises:
-        StorageError: the vehicle's own store failed (a failure of the log is not an error; it is tried again later).
+        ProofError: the policy does not know the log, or no longer accepts the trusted checkpoint in the store.
+        DecodeError: the trusted checkpoint in the store is malformed.
+        StorageError: the store failed.
     """
-    notices: list[Notice] = []
-    carried_out = 0
-    while carried_out < MAX_REQUESTS_AT_ONCE and (requests := anchoring.requests(now)):
-        for request in requests:
-            carried_out += 1
-            notices += _carry_out(anchoring, transport, request, now)
-    return tuple(notices)
 
+    def __init__(self, *, store: AnchorStore, transport: LedgerTransport, origin: str, policy: Policy) -> None:
+        self._store = store
+        self._transport = transport
+        self._origin = origin
+        self._cycle = AnchorCycle(store=store, origin=origin, policy=policy)
+        self._has_told = False
 
-def _carry_out(anchoring: Anchoring, transport: LedgerTransport, request: Request, now: MonotonicNs) -> tuple[Notice, ...]:
-    try:
-        answer = transport.submit(request.entry) if isinstance(request, Submit) else transport.read(request.path)
-    except (TransportError, StorageError) as error:
-        return anchoring.failed(request, str(error), now)
-    if isinstance(request, Submit) and isinstance(answer, int):
-        return anchoring.submitted(request, answer, now)
-    if isinstance(request, Fetch) and isinstance(answer, bytes):
-        return anchoring.fetched(request, answer, now)
-    return anchoring.failed(request, "the log's answer is of the wrong kind", now)
+    @property
+    def contradiction(self) -> SplitViewError | None:
+        """The contradiction that stopped anchoring, if one has."""
+        return self._cycle.contradiction
+
+    def counts(self) -> dict[str, int]:
+        """Return how many records are in each state, by the state's name in lower case."""
+        return {state.name.lower(): count for state, count in self._store.counts().items()}
+
+    def poll(self, now: Instant) -> tuple[Notice, ...]:
+        """Carry out all that is due and return what there is to tell; a contradiction is told once after every start.
+
+        Raises:
+            StorageError: the vehicle's own store failed. A failure of the log is told, not raised, and tried again later.
+        """
+        if self._cycle.contradiction is not None:
+            return self._tell_contradiction()
+        if self._store.counts()[AnchorState.PENDING]:
+            self._cycle.wake(now.monotonic)
+        notices: list[Notice] = []
+        carried_out = 0
+        while carried_out < MAX_REQUESTS_AT_ONCE and (requests := self._cycle.requests(now.monotonic)):
+            for request in requests:
+                carried_out += 1
+                notices += self._carry_out(request, now.monotonic)
+        self._has_told = self._cycle.contradiction is not None
+        return tuple(notices)
+
+    def acknowledge_evidence(self, now: Instant) -> None:
+        """A person has looked at the evidence: go on from the trusted checkpoint."""
+        self._cycle.acknowledge_evidence(now.monotonic)
+        self._has_told = False
+
+    def _tell_contradiction(self) -> tuple[Notice, ...]:
+        if self._has_told or self._cycle.contradiction is None:
+            return ()
+        self._has_told = True
+        return (split_view_notice(self._origin, self._cycle.contradiction, is_kept=True),)
+
+    def _carry_out(self, request: Request, now: MonotonicNs) -> tuple[Notice, ...]:
+        try:
+            answer = self._transport.submit(request.entry) if isinstance(request, Submit) else self._transport.read(request.path)
+        except (TransportError, StorageError) as error:
+            return self._cycle.failed(request, str(error), now)
+        if isinstance(request, Submit) and isinstance(answer, int):
+            return self._cycle.submitted(request, answer, now)
+        if isinstance(request, Fetch) and isinstance(answer, bytes):
+            return self._cycle.fetched(request, answer, now)
+        return self._cycle.failed(request, "the log's answer is of the wrong kind", now)

@@ -1,0 +1,319 @@
+"""The passport: a vehicle's records with all that is needed to check them years later, offline, in one file.
+
+    {"format": "v2x-passport/1",
+     "enrolment_credential": base64url, "enrolment_authority": base64url,
+     "records": [{"sd_jwt": token, "salt": base64url, "proof": tlog-proof@v1}, ...]}
+
+The file has exactly one spelling; any other is refused. `verify_passport` checks for every record: the vehicle's signature, that
+it names the enclosed enrolment credential, that the ledger holds its commitment, and that the checkpoint is signed and witnessed as
+the policy asks. Chaining the enclosed certificates to a root is the caller's (this layer knows no certificates), so the key comes
+from outside. What genuine records say about the vehicle is in the findings.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import InitVar, dataclass
+
+from shared.core.clock import UtcNs
+from shared.core.errors import DecodeError, EncodeError, ProofError, RecordError
+from shared.ledger.policy import Policy
+from shared.ledger.proof import TlogProof, parse_proof
+from shared.ledger.verify import QuorumError, TrustedCheckpoint, trust_first, verify_included, verify_signed
+from shared.records.odometer import (
+    COMMITMENT_SALT_BYTES,
+    HIDEABLE,
+    DisclosedRecord,
+    OdometerFlag,
+    OdometerSource,
+    RecordReason,
+    commitment_of,
+    read_record,
+    verify_record,
+)
+from shared.records.sd_jwt import (
+    Es256PublicKey,
+    SdJwt,
+    certificate_id,
+    decode_base64url,
+    encode_base64url,
+    parse_sd_jwt,
+)
+from shared.records.sequence import Finding, SequenceItem, check_sequence
+from shared.records.strict_json import Json, encode_json_lines, parse_json
+
+PASSPORT_FORMAT = "v2x-passport/1"
+MAX_PASSPORT_BYTES = 64 * 1024 * 1024
+MAX_PASSPORT_RECORDS = 30_000
+MAX_CERTIFICATE_BYTES = 4_096
+
+_SEAL = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassportRecord:
+    """One record with its proof; nothing about it is verified."""
+
+    token: SdJwt
+    salt: bytes
+    proof: TlogProof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passport:
+    """A parsed passport; nothing about it is verified.
+
+    Attributes:
+        enrolment_credential: the vehicle's certificate (COER, opaque here).
+        enrolment_authority: the certificate of the authority that issued it.
+        records: in the order shown.
+    """
+
+    enrolment_credential: bytes
+    enrolment_authority: bytes
+    records: tuple[PassportRecord, ...]
+
+    def encode(self) -> bytes:
+        """Return the file; raise `EncodeError` if it exceeds the bounds of a passport."""
+        records: list[Json] = [
+            {"sd_jwt": r.token.encode(), "salt": encode_base64url(r.salt), "proof": r.proof.encode().decode()} for r in self.records
+        ]
+        encoded = encode_json_lines(
+            {
+                "format": PASSPORT_FORMAT,
+                "enrolment_credential": encode_base64url(self.enrolment_credential),
+                "enrolment_authority": encode_base64url(self.enrolment_authority),
+                "records": records,
+            }
+        ).encode()
+        if len(encoded) > MAX_PASSPORT_BYTES or len(records) > MAX_PASSPORT_RECORDS:
+            raise EncodeError("passport", f"{len(records)} records in {len(encoded)} bytes do not fit one passport")
+        return encoded
+
+
+def build_record(sd_jwt: str, salt: bytes, proof: bytes, shown: Collection[str] = HIDEABLE) -> PassportRecord:
+    """Put one stored record into a passport, showing only the claims named in `shown` (those always visible aside).
+
+    Raises:
+        DecodeError: token or proof are malformed.
+    """
+    return PassportRecord(token=parse_sd_jwt(sd_jwt).showing(shown), salt=salt, proof=parse_proof(proof))
+
+
+def build_passport(
+    *, enrolment_credential: bytes, enrolment_authority: bytes, records: Sequence[PassportRecord]
+) -> Passport:
+    """Return a passport of records in the order given."""
+    return Passport(
+        enrolment_credential=enrolment_credential, enrolment_authority=enrolment_authority, records=tuple(records)
+    )
+
+
+def parse_passport(data: bytes) -> Passport:
+    """Parse a passport file.
+
+    Raises:
+        RecordError: `format`: it is no passport, or not the one spelling of one; the sentence says where.
+    """
+    try:
+        value = parse_json(data, "the file", MAX_PASSPORT_BYTES)
+        match value:
+            case {
+                "format": str(fmt),
+                "enrolment_credential": str(credential),
+                "enrolment_authority": str(authority),
+                "records": list(items),
+                **rest,
+            } if not rest and fmt == PASSPORT_FORMAT and len(items) <= MAX_PASSPORT_RECORDS:
+                passport = Passport(
+                    enrolment_credential=_certificate(credential, "enrolment_credential"),
+                    enrolment_authority=_certificate(authority, "enrolment_authority"),
+                    records=tuple(_parse_record(item, n, len(items)) for n, item in enumerate(items, 1)),
+                )
+            case _:
+                raise RecordError("format", f"this is not a passport of the form {PASSPORT_FORMAT}")
+        encoded = passport.encode()
+    except (DecodeError, EncodeError) as error:
+        raise RecordError("format", f"the passport cannot be read: {error}") from None
+    if encoded != data:
+        raise RecordError("format", "the passport is not spelled the one way a passport is: the file was edited")
+    return passport
+
+
+def _certificate(text: str, field: str) -> bytes:
+    data = decode_base64url(text, field)
+    if not 1 <= len(data) <= MAX_CERTIFICATE_BYTES:
+        raise DecodeError(field, f"{len(data)} bytes are no certificate")
+    return data
+
+
+def _parse_record(item: Json, number: int, count: int) -> PassportRecord:
+    match item:
+        case {"sd_jwt": str(sd_jwt), "salt": str(salt), "proof": str(proof), **rest} if not rest:
+            pass
+        case _:
+            raise RecordError("format", f"entry {number} of {count} is not a record")
+    try:
+        return _checked(build_record(sd_jwt, decode_base64url(salt, "salt"), proof.encode()))
+    except DecodeError as error:
+        raise RecordError("format", f"entry {number} of {count} was damaged or altered: {error}") from None
+
+
+def _checked(record: PassportRecord) -> PassportRecord:
+    if len(record.salt) != COMMITMENT_SALT_BYTES:
+        raise DecodeError("salt", f"{len(record.salt)} bytes, not {COMMITMENT_SALT_BYTES}")
+    if record.proof.extra is not None:
+        raise DecodeError("proof", "carries extra data, which nothing vouches for")
+    return record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One verified record for people and machines.
+
+    Attributes:
+        seq: number of the record.
+        occurred: when, None if hidden or not known.
+        odometer_m: distance in metres, None if hidden.
+        since_previous_m: metres since the reading shown before, None where either is hidden.
+        reason: why it was recorded, None if hidden.
+        sources: where it came from, empty if hidden.
+        flags: what was odd.
+        log: origin of the ledger that holds it.
+        log_index: where.
+        witnesses: who cosigned, by the policy's names.
+    """
+
+    seq: int
+    occurred: UtcNs | None
+    odometer_m: int | None
+    since_previous_m: int | None
+    reason: RecordReason | None
+    sources: tuple[OdometerSource, ...]
+    flags: tuple[OdometerFlag, ...]
+    log: str
+    log_index: int
+    witnesses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedPassport:
+    """What a passport proves; only `verify_passport` makes one.
+
+    Attributes:
+        readings: in the order shown.
+        findings: what the records say about the vehicle: rollbacks, gaps, forks ...
+    """
+
+    readings: tuple[Reading, ...]
+    findings: tuple[Finding, ...]
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only verify_passport makes a VerifiedPassport")
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing serious was found."""
+        return not any(finding.is_serious for finding in self.findings)
+
+
+def verify_passport(passport: Passport, *, policy: Policy, issuer_key: Es256PublicKey) -> VerifiedPassport:
+    """Check every record of a passport, offline.
+
+    Args:
+        passport: parsed.
+        policy: the ledgers and witnesses that count.
+        issuer_key: the public key in the enclosed enrolment credential, which the caller has chained to a root it trusts.
+
+    Raises:
+        RecordError: the check that failed (`issuer`, `signature`, `type`, `disclosure`, `content`, `ledger`, `witnesses`,
+            `empty`), on which record, and what that means.
+    """
+    if not passport.records:
+        raise RecordError("empty", "the passport holds no record; it proves nothing")
+    kid = certificate_id(passport.enrolment_credential)
+    checkpoints: dict[bytes, TrustedCheckpoint] = {}
+    readings: list[Reading] = []
+    items: list[SequenceItem] = []
+    previous: DisclosedRecord | None = None
+    for number, item in enumerate(passport.records, 1):
+        where = f"entry {number} of {len(passport.records)}"
+        if item.token.header.get("kid") != kid:
+            raise RecordError("issuer", f"{where} was signed under another certificate than the one in this passport")
+        try:
+            record = verify_record(item.token, issuer_key)
+        except RecordError as error:
+            raise RecordError(error.check, f"{where}: {_MEANING.get(error.check, error.reason)}") from None
+        commitment = commitment_of(item.token.jwt, item.salt)
+        trusted = _check_ledger(item.proof, commitment, policy, checkpoints, f"{where} (record {record.seq})")
+        readings.append(_reading(record, previous, item.proof.index, trusted))
+        items.append(SequenceItem(record=record, commitment=commitment))
+        previous = record
+    return VerifiedPassport(readings=tuple(readings), findings=check_sequence(items), seal=_SEAL)
+
+
+_MEANING = {
+    "signature": "this is not what the vehicle signed: a reading, its date or another part of it was changed afterwards,"
+    " or another vehicle signed it",
+    "disclosure": "a reading, its date or another detail was changed: what is shown is not what the vehicle signed",
+}
+
+
+def _check_ledger(
+    proof: TlogProof, commitment: bytes, policy: Policy, checkpoints: dict[bytes, TrustedCheckpoint], where: str
+) -> TrustedCheckpoint:
+    try:
+        trusted = checkpoints.get(proof.note)
+        if trusted is None:
+            trusted = checkpoints[proof.note] = trust_first(verify_signed(proof.note, policy), policy)
+        verify_included(trusted, commitment, proof.index, proof.hashes)
+    except QuorumError as error:
+        raise RecordError("witnesses", f"{where}: not enough witnesses have seen the ledger: {error}") from None
+    except ProofError as error:
+        raise RecordError("ledger", f"{where}: the ledger is not shown to hold this record: {error}") from None
+    except DecodeError as error:
+        raise RecordError("ledger", f"{where}: the ledger's checkpoint cannot be read: {error}") from None
+    return trusted
+
+
+def _reading(
+    record: DisclosedRecord, previous: DisclosedRecord | None, log_index: int, trusted: TrustedCheckpoint | None
+) -> Reading:
+    before_m = None if previous is None else previous.odometer_m
+    return Reading(
+        seq=record.seq,
+        occurred=record.occurred,
+        odometer_m=record.odometer_m,
+        since_previous_m=None if record.odometer_m is None or before_m is None else record.odometer_m - before_m,
+        reason=record.reason,
+        sources=record.sources,
+        flags=record.flags,
+        log="" if trusted is None else trusted.checkpoint.origin,
+        log_index=log_index,
+        witnesses=() if trusted is None else trusted.witnesses,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedPassport:
+    """What a passport claims, with nothing checked: for display that says so."""
+
+    readings: tuple[Reading, ...]
+    findings: tuple[Finding, ...]
+
+
+def read_passport(passport: Passport) -> UnverifiedPassport:
+    """Return what a passport claims *without verifying anything*.
+
+    Raises:
+        RecordError: a record is no odometer record.
+    """
+    readings: list[Reading] = []
+    items: list[SequenceItem] = []
+    previous: DisclosedRecord | None = None
+    for item in passport.records:
+        record = read_record(item.token)
+        readings.append(_reading(record, previous, item.proof.index, None))
+        items.append(SequenceItem(record=record, commitment=commitment_of(item.token.jwt, item.salt)))
+        previous = record
+    return UnverifiedPassport(readings=tuple(readings), findings=check_sequence(items))
