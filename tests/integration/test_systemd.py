@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from rsu_agent.config import hazards_of, load_config
+from shared.service.config import load
 from tests.helpers.data import REPOSITORY
 from tests.helpers.debian import require
+from vehicle_agent.config import VehicleConfig
 
 UNITS = REPOSITORY / "systemd"
 AGENTS = ("vehicle-agent.service", "rsu-agent.service")
@@ -116,19 +119,47 @@ def test_each_agent_has_a_user_of_its_own(staged: Path) -> None:
     assert wanted <= users
 
 
-def test_the_folders_of_keys_are_closed_to_all_but_root(staged: Path) -> None:
+def test_keys_are_closed_to_all_but_root_and_certificates_to_all_but_the_agent(staged: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("systemd-tmpfiles gives folders to root: only root may run this")
-    tmpfiles = require("systemd-tmpfiles", "systemd")
-    loose = staged / "etc/v2x-trust/vehicle/ticket/ticket.key"
+    sysusers, tmpfiles = require("systemd-sysusers", "systemd"), require("systemd-tmpfiles", "systemd")
+    loose = staged / "etc/v2x-trust/vehicle/ticket/key.pem"
     loose.parent.mkdir(parents=True)
     loose.touch(mode=0o644)
-    command = [tmpfiles, "--create", f"--root={staged}", str(UNITS / "tmpfiles.d/v2x-trust.conf")]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    for command in (
+        [sysusers, f"--root={staged}", str(UNITS / "sysusers.d/v2x-trust.conf")],
+        [tmpfiles, "--create", f"--root={staged}", str(UNITS / "tmpfiles.d/v2x-trust.conf")],
+    ):
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+    groups = {row[0]: int(row[2]) for row in (line.split(":") for line in (staged / "etc/group").read_text().splitlines())}
     for unit in AGENTS:
         for credential in directives(unit)["LoadCredential"]:
-            source = staged / credential.split(":", 1)[1].lstrip("/")
-            folder = source if source.is_dir() else source.parent
-            assert stat.S_IMODE(folder.stat().st_mode) == 0o700, credential
-    assert stat.S_IMODE(loose.stat().st_mode) == 0o600
+            folder = (staged / credential.split(":", 1)[1].lstrip("/")).parent.stat()
+            assert (stat.S_IMODE(folder.st_mode), folder.st_uid) == (0o750, 0), credential
+            assert folder.st_gid == groups[directives(unit)["User"][0]], credential
+    assert (stat.S_IMODE(loose.stat().st_mode), loose.stat().st_uid) == (0o600, 0)
     assert stat.S_IMODE((staged / "etc/v2x-trust/trust").stat().st_mode) == 0o755
+
+
+def test_the_vehicles_example_is_a_configuration_for_the_unit_it_comes_with() -> None:
+    config = load(UNITS / "vehicle-agent.toml", VehicleConfig)
+    state, runtime = (directives("vehicle-agent.service")[name][0] for name in ("StateDirectory", "RuntimeDirectory"))
+    for path in (config.ledger.log, config.ledger.key, config.state.spool, config.state.passport):
+        assert Path(path).parent == Path("/var/lib") / state
+    assert Path(config.state.status_socket).parent == Path("/run") / runtime
+    assert config.can.interface == "socketcan"
+
+
+def test_the_roadside_units_example_is_a_configuration_for_the_unit_it_comes_with() -> None:
+    path = UNITS / "rsu-agent.toml"
+    config = load_config(path)
+    assert Path(config.state.status_socket).parent == Path("/run") / directives("rsu-agent.service")["RuntimeDirectory"][0]
+    assert config.junction is not None
+    assert len(hazards_of(config, path)) == 1
+
+
+def test_the_can_unit_gets_its_bit_rate_from_the_example_and_from_nowhere_else() -> None:
+    service = directives("can@.service")
+    assert service["EnvironmentFile"] == ["/etc/v2x-trust/can-%I.env"]
+    assert "BITRATE" not in service["Environment"][0]
+    assert "BITRATE=500000" in (UNITS / "can-can0.env").read_text().splitlines()

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from shared.cli.pki import app
+from shared.core.errors import ConfigError
+from shared.service.identity import TICKET_KEY, read_identity
+
+
+@pytest.fixture(scope="module")
+def authorities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("pki") / "authorities"
+    assert CliRunner().invoke(app, ["init", str(directory)]).exit_code == 0
+    return directory
+
+
+@pytest.fixture
+def ticket(authorities: Path, tmp_path: Path) -> Path:
+    """Return a folder with a fresh ticket and its key."""
+    folder = tmp_path / "ticket"
+    result = CliRunner().invoke(app, ["issue", str(authorities), "--kind", "ticket", "--out", str(folder)])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_started_by_hand_a_station_takes_the_key_beside_its_certificate(ticket: Path) -> None:
+    identity = read_identity(ticket, credential=TICKET_KEY, environment={})
+    assert identity.certificate.encoded == (ticket / "certificate.oer").read_bytes()
+
+
+def test_a_service_takes_the_key_that_systemd_passes(ticket: Path, tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (ticket / "key.pem").rename(credentials / TICKET_KEY)
+    environment = {"CREDENTIALS_DIRECTORY": str(credentials)}
+    identity = read_identity(ticket, credential=TICKET_KEY, environment=environment)
+    assert identity.certificate.encoded == (ticket / "certificate.oer").read_bytes()
+
+
+def test_a_passed_key_may_show_the_group_bits_of_systemds_access_list(ticket: Path, tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (ticket / "key.pem").rename(credentials / TICKET_KEY)
+    (credentials / TICKET_KEY).chmod(0o440)
+    read_identity(ticket, credential=TICKET_KEY, environment={"CREDENTIALS_DIRECTORY": str(credentials)})
+    (credentials / TICKET_KEY).chmod(0o444)
+    with pytest.raises(ConfigError, match="open to others"):
+        read_identity(ticket, credential=TICKET_KEY, environment={"CREDENTIALS_DIRECTORY": str(credentials)})
+
+
+def test_the_key_of_another_certificate_is_refused(ticket: Path, authorities: Path, tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    other = tmp_path / "other"
+    assert CliRunner().invoke(app, ["issue", str(authorities), "--kind", "ticket", "--out", str(other)]).exit_code == 0
+    (other / "key.pem").rename(credentials / TICKET_KEY)
+    with pytest.raises(ConfigError, match=str(ticket)):
+        read_identity(ticket, credential=TICKET_KEY, environment={"CREDENTIALS_DIRECTORY": str(credentials)})
+
+
+def test_without_a_key_anywhere_the_missing_file_is_named(ticket: Path, tmp_path: Path) -> None:
+    (ticket / "key.pem").unlink()
+    with pytest.raises(ConfigError, match=r"key\.pem"):
+        read_identity(ticket, credential=TICKET_KEY, environment={"CREDENTIALS_DIRECTORY": str(tmp_path)})
