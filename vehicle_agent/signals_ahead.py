@@ -127,6 +127,10 @@ class SignalsAhead:
         self._lights: OrderedDict[IntersectionId, _Lights] = OrderedDict()
         self._told: dict[tuple[IntersectionId, int, int], tuple[MovementPhaseState, MonotonicNs]] = {}
 
+    def __len__(self) -> int:
+        """How many junctions' maps are remembered."""
+        return len(self._junctions)
+
     def hear_map(self, indication: Verified[Mapem], now: Instant) -> None:
         """Take in one verified MAPEM; junctions without a reference point are left out."""
         for intersection in indication.message.intersections:

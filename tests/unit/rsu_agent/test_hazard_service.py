@@ -199,6 +199,6 @@ def test_the_relevance_distance_is_the_next_larger_step(distance: float, step: R
 
 def test_what_is_live_is_what_was_last_announced() -> None:
     hazards, clock = service(), ManualClock(NOON)
-    assert len(hazards.live) == 0
-    (said,) = hazards.poll(clock.now())
-    assert hazards.live == (said,)
+    before = hazards.live
+    said = hazards.poll(clock.now())
+    assert (len(before), hazards.live) == (0, said)
