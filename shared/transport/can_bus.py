@@ -16,7 +16,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -206,13 +206,15 @@ class CanBus:
         if self._config.interface == "virtual" and self._stamps is StampSource.SENDER:
             options["preserve_timestamps"] = True
         try:
+            if self._config.interface == "socketcan" and self._config.channel:
+                socket.if_nametoindex(self._config.channel)  # python-can leaks its socket where this would fail
             self._bus = can.Bus(
                 interface=self._config.interface,
                 channel=self._config.channel,
                 ignore_config=True,
                 **options,  # type: ignore[arg-type]  # the options are the interface's own
             )
-        except (can.CanInterfaceNotImplementedError, TypeError, ValueError) as error:
+        except (NotImplementedError, TypeError, ValueError) as error:
             raise ConfigError(f"can {self.endpoint}", f"python-can refuses: {error}") from error
         except (can.CanError, OSError) as error:
             raise self._fault(f"cannot be opened: {error}") from error
@@ -277,7 +279,7 @@ class CanBus:
         except (can.CanError, OSError, ValueError) as error:
             raise TransportError(self.endpoint, f"cannot send: {error}") from error
 
-    async def frames(self) -> AsyncIterator[CanFrame]:
+    async def frames(self) -> AsyncGenerator[CanFrame, None]:
         """Yield frames for ever; the bus is opened here, and again after every failure.
 
         Raises:
