@@ -121,6 +121,8 @@ class BitReader:
 
     def inner(self, octets: int) -> "BitReader":
         """Return a reader of the next whole `octets` (an open type, 11.2), one level deeper."""
+        if not octets:
+            raise self.fault("an open type is empty")
         if self.depth >= MAX_NESTING:
             raise self.fault(f"nested deeper than {MAX_NESTING}")
         origin = self.position
