@@ -97,5 +97,5 @@ EA_ISSUE_PERMISSIONS = (
 )
 """Enrolment credentials only."""
 
-AA_ISSUE_PERMISSIONS = (PsidGroupPermissions(ranges=SERVICE_RANGES, end_entities=APP_END_ENTITY | ENROL_END_ENTITY),)
+AA_ISSUE_PERMISSIONS = (PsidGroupPermissions(ranges=SERVICE_RANGES),)
 """Tickets only."""
