@@ -27,8 +27,8 @@ class Quantity:
         upper: greatest wire number that is a value.
         unavailable: wire number of `None`; without one `None` cannot be encoded.
         beyond: wire number of `inf`, "more than the field can say".
-        saturates: values outside become the end of the range instead of an error.
-        rounds_up: to the next step up (accuracies), not to the nearest.
+        saturates: values outside become the end of the range instead of an error; below only where there are negative values.
+        rounds_up: to the next step up (accuracies), not to the nearest; the least step stands for anything from zero on.
     """
 
     __slots__ = ("beyond", "lower", "per_unit", "rounds_up", "saturates", "unavailable", "upper")
@@ -62,8 +62,10 @@ class Quantity:
         if not self.lower - 0.5 <= steps <= self.upper + 0.5:
             if steps > self.upper and self.beyond is not None:
                 return self.beyond
-            if self.saturates and steps == steps:  # noqa: PLR0124 - not for NaN
-                return self.lower if steps < self.lower else self.upper
+            if self.saturates and steps > self.upper:
+                return self.upper
+            if (self.saturates and steps < self.lower < 0) or (self.rounds_up and 0 <= steps < self.lower):
+                return self.lower
             raise EncodeError(field, f"{value} is not in {self.lower / self.per_unit:.10g}..{self.upper / self.per_unit:.10g}")
         wire = ceil(steps - _CEIL_TOLERANCE) if self.rounds_up else round(steps)
         if wire > self.upper:
