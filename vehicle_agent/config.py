@@ -45,9 +45,9 @@ class IdentityConfig(ConfigStruct, frozen=True, kw_only=True):
 
 
 class TimeConfig(ConfigStruct, frozen=True, kw_only=True):
-    """What makes UTC trusted; `assume_trusted` is for labs and simulation and is said loudly at start."""
+    """What makes UTC trusted: the kernel's synchronised state, or, said loudly at start, nothing (labs and simulation)."""
 
-    source: Literal["gnss", "synchronised", "assume_trusted"]
+    source: Literal["synchronised", "assume_trusted"]
 
 
 class CanConfig(ConfigStruct, frozen=True, kw_only=True):

@@ -1,0 +1,193 @@
+"""The `vehicle-agent` command: run | check-config | status | replay."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared.cli import entry
+from shared.core.clock import Instant, TimeSource, UtcNs
+from shared.core.errors import ConfigError
+from shared.core.itstime import utc_from_text, utc_text
+from shared.service.config import load
+from shared.service.keystore import write_new_file
+from shared.service.log import make_logger
+from shared.service.notify import Notifier, Watchdog
+from shared.service.run import Service, run_service
+from shared.service.status_socket import read_status
+from shared.service.system_clock import SystemClock
+from shared.service.trust_directory import read_ticket, read_trust_directory
+from shared.stack.effects import Effect, Notice, Transmit
+from shared.transport.can_log import CanLog
+from shared.transport.pcap import PcapWriter
+from vehicle_agent.agent import VehicleAgent
+from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle
+from vehicle_agent.config import VehicleConfig
+from vehicle_agent.map_check import check_map
+from vehicle_agent.notices import NoticeWriter
+from vehicle_agent.replay import replay as replay_log
+from vehicle_agent.shell import fixed_position, serve
+from vehicle_agent.track import read_track
+
+DEFAULT_CONFIG = Path("/etc/v2x-trust/vehicle-agent.toml")
+PASSPORT_MODE = 0o644
+
+app = typer.Typer(
+    name="vehicle-agent", help="The in-vehicle edge agent.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]
+
+
+def main() -> NoReturn:
+    """Run `vehicle-agent`."""
+    entry.run(app, "vehicle-agent")
+
+
+@app.command()
+def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run as a service: read the bus, speak, listen, record."""
+    settings = load(config, VehicleConfig)
+    log = make_logger(sys.stderr)
+    notifier = Notifier.from_environment(os.environ)
+
+    async def body(service: Service) -> None:
+        await serve(settings, service, log)
+
+    raise typer.Exit(run_service(body, notifier=notifier, watchdog=Watchdog.from_environment(notifier, os.environ)))
+
+
+@app.command("check-config")
+def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Check the configuration and every file it names; decode a trial of every mapped CAN message."""
+    settings = load(config, VehicleConfig)
+    now = SystemClock(TimeSource.ASSUME_TRUSTED).now()
+    fixed_position(settings.position, now)
+    report = check_map(settings.can.map)
+    ticket = read_ticket(settings.identity.ticket)
+    read_ticket(settings.identity.enrolment)
+    trust_store = read_trust_directory(settings.identity.trust)
+    table = Table("message", "identifier", "feeds", "checks", title=f"signal map: {report.name}")
+    for message in report.messages:
+        checks = [name for name in (message.checksum, "counter" if message.has_counter else None) if name]
+        fields = ", ".join(f"{field} <- {' '.join(signals)}" for field, signals in message.fields)
+        table.add_row(message.name, f"{message.arbitration_id:#x}", fields, ", ".join(checks))
+    console = Console()
+    console.print(table)
+    if report.missing:
+        console.print(f"not on this bus: {', '.join(report.missing)}")
+    console.print(
+        f"ticket {ticket.certificate.hashed_id8.hex()}; {len(trust_store.roots)} trusted root(s), "
+        f"{len(trust_store.authorities)} known authorities"
+    )
+    console.print(f"{config}: ok")
+
+
+@app.command()
+def status(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the status as one JSON document.")] = False,
+) -> None:
+    """Show what a running agent has done so far."""
+    document = read_status(load(config, VehicleConfig).state.status_socket)
+    if as_json:
+        typer.echo(json.dumps(document))
+        return
+    table = Table("what", "value")
+    for name, value in document.items():
+        if isinstance(value, dict):
+            for inner, number in value.items():
+                table.add_row(f"{name}.{inner}", str(number))
+        else:
+            table.add_row(name, str(value))
+    Console().print(table)
+
+
+@app.command()
+def replay(
+    log: Annotated[Path, typer.Argument(help="A CAN log: candump (.log, .log.gz), .asc, .blf or .mf4.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    track: Annotated[Path | None, typer.Option(help="Recorded GNSS track (CSV) on the log's time base.")] = None,
+    start_utc: Annotated[str | None, typer.Option(help="UTC of the log's first frame, e.g. 2018-08-02T16:20:00Z.")] = None,
+    pcap: Annotated[Path | None, typer.Option(help="Write every signed packet to this capture.")] = None,
+    passport: Annotated[Path | None, typer.Option(help="Write the vehicle's passport to this new file.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
+) -> None:
+    """Drive the agent with a recorded bus instead of a live one; nothing is transmitted."""
+    settings = load(config, VehicleConfig)
+    utc = _start_utc(start_utc)
+    source = CanLog(log)
+    fixes = () if track is None else read_track(track)
+    with open_vehicle(settings) as parts:
+        sink = _ReplaySink(None if pcap is None else PcapWriter(pcap), NoticeWriter(sys.stderr if as_json else sys.stdout))
+
+        def make(started: Instant) -> VehicleAgent:
+            agent = make_agent(parts, entropy=os.urandom, started=started)
+            agent.on_signals(fixed_position(settings.position, started), started)
+            return agent
+
+        agent, replayed = replay_log(make, frames=source.frames(), track=fixes, start_utc=utc, perform=sink.perform)
+        written = None if passport is None else _write_passport(parts, passport)
+    summary = {
+        "log": str(log),
+        "start_utc": utc_text(utc),
+        "duration_s": round(replayed.duration_s, 3),
+        "frames": replayed.frames,
+        "fixes": replayed.fixes,
+        "packets": sink.packets,
+        **agent.status(),
+        "passport": written,
+    }
+    typer.echo(json.dumps(summary) if as_json else _sentences(summary))
+
+
+@dataclass(slots=True)
+class _ReplaySink:
+    """Where a replay's effects go: the capture and the notices."""
+
+    pcap: PcapWriter | None
+    notices: NoticeWriter
+    packets: int = 0
+
+    def perform(self, effect: Effect, now: Instant) -> None:
+        match effect:
+            case Transmit(packet):
+                self.packets += 1
+                if self.pcap is not None:
+                    self.pcap.write(packet, utc=now.require_utc())
+            case Notice():
+                self.notices.write(effect, now)
+
+
+def _start_utc(text: str | None) -> UtcNs:
+    if text is None:
+        return SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc()
+    try:
+        return utc_from_text(text)
+    except ValueError as wrong:
+        raise ConfigError("--start-utc", str(wrong)) from wrong
+
+
+def _write_passport(parts: VehicleParts, path: Path) -> dict[str, object]:
+    passport = make_passport(parts)
+    write_new_file(path, passport.encode(), mode=PASSPORT_MODE)
+    return {"path": str(path), "records": len(passport.records)}
+
+
+def _sentences(summary: dict[str, object]) -> str:
+    odometer, passport = summary["odometer"], summary["passport"]
+    lines = [
+        f"{summary['frames']} frames over {summary['duration_s']} s gave {summary['packets']} signed messages.",
+        f"Odometer: {odometer['recorded']} recorded, {odometer['anchored']} anchored." if isinstance(odometer, dict) else "",
+    ]
+    if isinstance(passport, dict):
+        lines.append(f"Passport with {passport['records']} records: {passport['path']}")
+    return "\n".join(lines)
