@@ -197,7 +197,8 @@ def _table(readings: tuple[Reading, ...]) -> Table:
 
 def _print_findings(console: Console, findings: tuple[Finding, ...]) -> None:
     for finding in findings:
-        console.print(("! " if finding.is_serious else "- ") + finding.text, style="bold red" if finding.is_serious else "yellow", markup=False)
+        mark, style = ("! ", "bold red") if finding.is_serious else ("- ", "yellow")
+        console.print(mark + finding.text, style=style, markup=False)
     if not any(finding.is_serious for finding in findings):
         console.print("The readings shown follow each other without a gap and never fall.")
 
