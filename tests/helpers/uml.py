@@ -22,12 +22,17 @@ MODULES = Path("/usr/lib/uml/modules")
 BOOT_AND_HALT_S = 60
 """What starting and stopping the guest may add to the command's own time on a busy machine (4-5 s on an idle one)."""
 
-_INIT = """\
-set -u
+MOUNTS = """\
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev
+"""
+"""What every guest needs first."""
+
+_INIT = """\
+set -u
+{mounts}
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
@@ -72,16 +77,13 @@ def run_in_uml(
 
     Skips the test (fails it under CI) where Debian's packages are absent; raises `UmlError` where the guest itself fails.
     """
-    kernel = require("linux.uml", "user-mode-linux")
-    require("ip", "iproute2")
-    require("modprobe", "kmod")
-    if not MODULES.is_dir():
-        missing(f"no modules in {MODULES}", "user-mode-linux")
+    kernel = require_kernel()
     with tempfile.TemporaryDirectory(prefix="v2x-uml-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         (scratch / "init").write_text(
             _INIT.format(
-                prepare=_prepare(scratch, interfaces),
+                mounts=MOUNTS,
+                prepare=interfaces_up(scratch, interfaces),
                 scratch=shlex.quote(name),
                 directory=shlex.quote(str(directory)),
                 environment=shlex.join(["env", *(f"{key}={value}" for key, value in (environment or {}).items())]),
@@ -89,11 +91,20 @@ def run_in_uml(
                 command=shlex.join(str(word) for word in command),
             )
         )
-        console = _boot(kernel, scratch, timeout_s + boot_and_halt_s)
+        console = boot(kernel, scratch, timeout_s + boot_and_halt_s)
         return _result(scratch, console)
 
 
-def _prepare(scratch: Path, interfaces: Sequence[str]) -> str:
+def require_kernel() -> str:
+    """Return the guest's kernel; skips the test (fails it under CI) where a Debian package is absent."""
+    require("ip", "iproute2")
+    require("modprobe", "kmod")
+    if not MODULES.is_dir():
+        missing(f"no modules in {MODULES}", "user-mode-linux")
+    return require("linux.uml", "user-mode-linux")
+
+
+def interfaces_up(scratch: Path, interfaces: Sequence[str]) -> str:
     """Return shell that loads the modules and brings the interfaces up; it fails as a whole if any part does."""
     modules = shlex.quote(f"{scratch}/lib/modules")
     steps = [
@@ -108,8 +119,8 @@ def _prepare(scratch: Path, interfaces: Sequence[str]) -> str:
     return "{ " + " && ".join(steps) + "; }"
 
 
-def _boot(kernel: str, scratch: Path, timeout_s: int) -> str:
-    """Run the guest to its end and return what its console said; on timeout, kill everything it started."""
+def boot(kernel: str, scratch: Path, timeout_s: int) -> str:
+    """Run the guest on `scratch`/init to its end and return its console; after `timeout_s` kill it and raise `UmlError`."""
     arguments = [
         kernel,
         f"mem={MEMORY_MIB}M",
@@ -120,6 +131,7 @@ def _boot(kernel: str, scratch: Path, timeout_s: int) -> str:
         "con0=fd:0,fd:1",
         "con=null",
         f"uml_dir={scratch}/",
+        "selinux=0",
         "quiet",
         "--",
         f"{scratch}/init",
