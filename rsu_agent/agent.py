@@ -1,4 +1,4 @@
-"""The roadside unit: what it hears becomes peers, what it knows goes on the air. Sans-IO; this file is also its composition root.
+"""The roadside unit as one object: what it hears becomes peers, what it knows goes on the air. Sans-IO.
 
     packet -> station (verify) -> peers                      refusals -> counted by reason
     due -> signal service, hazard service -> station (sign) -> Transmit

@@ -12,7 +12,7 @@ from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import RelevanceTrafficDirection
-from shared.service.config import ConfigStruct, load
+from shared.service.config import ConfigStruct
 
 
 class StationConfig(ConfigStruct, frozen=True):
@@ -42,9 +42,9 @@ class IdentityConfig(ConfigStruct, frozen=True):
 
 
 class TimeConfig(ConfigStruct, frozen=True):
-    """What makes UTC trusted; `assume_trusted` is for labs and simulation and is said loudly at start."""
+    """What makes UTC trusted: the kernel's synchronised state, or, said loudly at start, nothing (labs and simulation)."""
 
-    source: Literal["gnss", "synchronised", "assume_trusted"]
+    source: Literal["synchronised", "assume_trusted"]
 
 
 class RadioConfig(ConfigStruct, frozen=True):
@@ -83,10 +83,10 @@ class HazardConfig(ConfigStruct, frozen=True):
 
 
 class StateConfig(ConfigStruct, frozen=True):
-    """Where `status` listens, and where notices go: a file, or `-` for standard output."""
+    """Where `status` listens, and the file of the notices (JSON lines); standard output where none, or `-`, is named."""
 
     status_socket: Path
-    notices: str = "-"
+    notices: Path | None = None
 
 
 class RsuConfig(ConfigStruct, frozen=True):
@@ -107,11 +107,6 @@ _DIRECTIONS = {
     "downstream": RelevanceTrafficDirection.DOWNSTREAM_TRAFFIC,
     "opposite": RelevanceTrafficDirection.OPPOSITE_TRAFFIC,
 }
-
-
-def load_config(path: Path) -> RsuConfig:
-    """Read the configuration file; raises `ConfigError`."""
-    return load(path, RsuConfig)
 
 
 def hazards_of(config: RsuConfig, path: Path) -> tuple[Hazard, ...]:

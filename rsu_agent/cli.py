@@ -1,0 +1,95 @@
+"""The `rsu-agent` command: run | check-config | status."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from rsu_agent.composition import make_agent, read_parts
+from rsu_agent.config import RsuConfig
+from rsu_agent.shell import serve
+from rsu_agent.status_view import status_tables
+from shared.cli import entry
+from shared.service.config import load
+from shared.service.log import make_logger
+from shared.service.notify import Notifier, Watchdog
+from shared.service.run import Service, run_service
+from shared.service.status_socket import read_status
+
+DEFAULT_CONFIG = Path("/etc/v2x-trust/rsu-agent.toml")
+
+REFRESH_S = 1.0
+"""How often a live status is read anew."""
+
+app = typer.Typer(
+    name="rsu-agent", help="The roadside unit's edge agent.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]
+
+
+def main() -> NoReturn:
+    """Run `rsu-agent`."""
+    entry.run(app, "rsu-agent")
+
+
+@app.command()
+def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run as a service: listen, tell lights, map and hazards."""
+    settings = load(config, RsuConfig)
+    log = make_logger(sys.stderr)
+    notifier = Notifier.from_environment(os.environ)
+
+    async def body(service: Service) -> None:
+        await serve(settings, config, service, log)
+
+    raise typer.Exit(run_service(body, notifier=notifier, watchdog=Watchdog.from_environment(notifier, os.environ)))
+
+
+@app.command("check-config")
+def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Check the configuration and every file it names: plan and map against each other, hazards, ticket and trust."""
+    parts = read_parts(load(config, RsuConfig), config, environment=os.environ)
+    make_agent(parts, entropy=os.urandom)
+    console = Console()
+    if parts.junction is not None:
+        lanes = parts.junction.lanes
+        groups = ", ".join(str(group) for group in sorted(lanes.signal_groups))
+        console.print(f"junction {lanes.name!r}: {len(lanes.lanes)} lanes, signal groups {groups}, no conflicting greens")
+    console.print(f"{len(parts.hazards)} hazard(s)")
+    console.print(
+        f"ticket {parts.ticket.certificate.hashed_id8.hex()}; {len(parts.trust_store.roots)} trusted root(s), "
+        f"{len(parts.trust_store.authorities)} known authorities"
+    )
+    console.print(f"{config}: ok")
+
+
+@app.command()
+def status(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the status as one JSON document.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the tables once instead of refreshing them.")] = False,
+) -> None:
+    """Show neighbours, lights, hazards and counters of a running unit; live at a terminal, until Ctrl-C."""
+    socket = load(config, RsuConfig).state.status_socket
+    if as_json:
+        typer.echo(json.dumps(read_status(socket)))
+        return
+    console = Console()
+    if once or not console.is_terminal:
+        console.print(status_tables(read_status(socket)))
+        return
+    with Live(status_tables(read_status(socket)), console=console, auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(REFRESH_S)
+                live.update(status_tables(read_status(socket)), refresh=True)
+        except KeyboardInterrupt:
+            return
