@@ -148,63 +148,62 @@ class Sequence:
         self.optional_bits = sum(c.optional for c in components)
         self.known = frozenset(c.name for c in components) | {n for a in additions or () for n in a.names}
         bit = self.optional_bits
-        plan: list[tuple[Component, int]] = []
-        for component in components:
-            bit -= component.optional
-            plan.append((component, 1 << bit if component.optional else 0))
+        plan: list[tuple[str, int, Tree, UperType, str | None]] = []
+        for c in components:
+            bit -= c.optional
+            plan.append((c.name, 1 << bit if c.optional else 0, c.default, c.type, c.governor))
         self.plan = tuple(plan)
 
     def decode(self, reader: BitReader) -> dict[str, Tree]:
         """Read the components that are present."""
         extended = self.additions is not None and reader.take(1)
-        present = reader.take(self.optional_bits)
+        present = reader.take(self.optional_bits) if self.optional_bits else 0
         values: dict[str, Tree] = {}
-        component = None
+        name = ""
         try:
-            for component, flag in self.plan:
+            for name, flag, default, type_, governor in self.plan:
                 if flag and not present & flag:
-                    if component.default is not None:
-                        values[component.name] = component.default
-                    continue
-                if component.governor is not None and isinstance(component.type, OpenType):
-                    value = component.type.decode_governed(reader, values[component.governor])
+                    if default is not None:
+                        values[name] = default
+                elif governor is not None and isinstance(type_, OpenType):
+                    values[name] = type_.decode_governed(reader, values[governor])
                 else:
-                    value = component.type.decode(reader)
-                    if value == component.default and component.default is not None:
+                    values[name] = value = type_.decode(reader)
+                    if default is not None and value == default:
                         raise reader.fault(f"{shown(value)} is sent although it is the default")
-                values[component.name] = value
         except Fault as fault:
-            raise fault.within(component.name if component else "") from None
+            raise fault.within(name) from None
         if extended:
             self._decode_additions(values, reader)
         return values
 
     def encode(self, acc: int, value: Tree) -> int:
         """Write the components of a mapping."""
-        if not isinstance(value, Mapping):
+        if value.__class__ is not dict and not isinstance(value, Mapping):
             raise Fault(f"{shown(value)} is not a mapping of components")
-        present = 0
-        for component, flag in self.plan:
-            if component.name in value:
-                if flag and not (component.default is not None and value[component.name] == component.default):
+        present = mentioned = 0
+        for name, flag, default, _, _ in self.plan:
+            if name in value:
+                mentioned += 1
+                if flag and (default is None or value[name] != default):
                     present |= flag
             elif not flag:
-                raise Fault("missing").within(component.name)
-        unknown = [name for name in value if name not in self.known]
-        bitmap, count = self._additions_present(value, unknown)
+                raise Fault("missing").within(name)
+        bitmap, count = self._additions_present(value) if len(value) > mentioned else (0, 0)
         if self.additions is not None:
             acc = acc << 1 | (bitmap != 0)
         acc = acc << self.optional_bits | present
-        for component, flag in self.plan:
-            if flag and not present & flag:
-                continue
-            try:
-                if component.governor is not None and isinstance(component.type, OpenType):
-                    acc = component.type.encode_governed(acc, value[component.name], value[component.governor])
+        name = ""
+        try:
+            for name, flag, _, type_, governor in self.plan:
+                if flag and not present & flag:
+                    continue
+                if governor is not None and isinstance(type_, OpenType):
+                    acc = type_.encode_governed(acc, value[name], value[governor])
                 else:
-                    acc = component.type.encode(acc, value[component.name])
-            except Fault as fault:
-                raise fault.within(component.name) from None
+                    acc = type_.encode(acc, value[name])
+        except Fault as fault:
+            raise fault.within(name) from None
         return self._encode_additions(acc, value, bitmap, count) if bitmap else acc
 
     def _decode_additions(self, values: dict[str, Tree], reader: BitReader) -> None:
@@ -227,7 +226,8 @@ class Sequence:
             except Fault as fault:
                 raise fault.within(name) from None
 
-    def _additions_present(self, value: Mapping[str, Tree], unknown: list[str]) -> tuple[int, int]:
+    def _additions_present(self, value: Mapping[str, Tree]) -> tuple[int, int]:
+        unknown = [name for name in value if name not in self.known]
         known = self.additions or ()
         indices = {index for index, a in enumerate(known) if any(name in value for name in a.names)}
         count = len(known)

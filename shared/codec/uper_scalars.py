@@ -110,10 +110,12 @@ class ConstrainedInteger:
 
     def encode(self, acc: int, value: Tree) -> int:
         """Write the offset from `lower`."""
-        number = _require_int(value)
-        if not self.lower <= number <= self.upper or (self.gaps and self._in_gap(number)):
-            raise Fault(f"{shown(number)} is not in {self.range_text}")
-        return acc << self.width | number - self.lower
+        if value.__class__ is not int:
+            value = _require_int(value)
+        offset: int = value - self.lower
+        if not 0 <= offset <= self.span or (self.gaps and self._in_gap(value)):
+            raise Fault(f"{shown(value)} is not in {self.range_text}")
+        return acc << self.width | offset
 
     @property
     def range_text(self) -> str:
