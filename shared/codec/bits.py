@@ -130,7 +130,7 @@ class BitReader:
 
 
 def append(acc: int, tail: int) -> int:
-    """Return one accumulator followed by another: what many small parts are joined with, so that not all of it moves for each bit."""
+    """Return one accumulator followed by another; joining parts this way does not move the whole for each bit."""
     bits = tail.bit_length() - 1
     return (acc << bits) + tail - (1 << bits)
 
