@@ -6,7 +6,8 @@
 file or a passing road-side unit, it makes no difference. What arrives malformed or does not lead to a signed root ends the round
 with an error, and the next round starts afresh. Two signed checkpoints that cannot both be true stop the client: it wants nothing
 more, and only a new client, made by whoever has looked at the evidence, goes on. An older checkpoint than the trusted one is
-checked against it too, so a log that answers with an old fork is caught as well.
+checked against it too, as long as somebody still serves the tiles of the trusted tree: a log put back from a backup has nothing to
+show until it grows past what it signed before, and is caught then.
 
 Memory: the tiles of one round, at most about `MAX_ROUND_PROOFS` * 4 tiles of 8 KiB. Persisting events before acting on them is the
 caller's (`vehicle_agent.anchoring`).
