@@ -16,11 +16,13 @@ from rsu_agent.config import RsuConfig
 from rsu_agent.shell import serve
 from rsu_agent.status_view import status_tables
 from shared.cli import entry
+from shared.core.clock import TimeSource
 from shared.service.config import load
 from shared.service.log import make_logger
 from shared.service.notify import Notifier, Watchdog
 from shared.service.run import Service, run_service
 from shared.service.status_socket import read_status
+from shared.service.system_clock import SystemClock
 
 DEFAULT_CONFIG = Path("/etc/v2x-trust/rsu-agent.toml")
 
@@ -44,10 +46,13 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run as a service: listen, tell lights, map and hazards."""
     settings = load(config, RsuConfig)
     log = make_logger(sys.stderr)
+    clock = SystemClock(TimeSource(settings.time.source))
+    if clock.source is TimeSource.ASSUME_TRUSTED:
+        log.warning("the system clock is trusted unseen: for labs and simulation only")
     notifier = Notifier.from_environment(os.environ)
 
     async def body(service: Service) -> None:
-        await serve(settings, config, service, log)
+        await serve(settings, config, service, clock=clock, log=log)
 
     raise typer.Exit(run_service(body, notifier=notifier, watchdog=Watchdog.from_environment(notifier, os.environ)))
 

@@ -17,35 +17,32 @@ from structlog.typing import FilteringBoundLogger
 from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import make_agent, read_parts
 from rsu_agent.config import RsuConfig
-from shared.core.clock import Clock, Instant, TimeSource
+from shared.core.clock import Clock, Instant
 from shared.core.errors import ConfigError, StorageError, TransportError
 from shared.core.itstime import utc_text
 from shared.service.log import Availability
 from shared.service.run import Service, WorkingLoop
 from shared.service.status_socket import StatusSocket
-from shared.service.system_clock import SystemClock
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.transport.pcap import PcapWriter
 from shared.transport.radio import Radio
 from shared.transport.udp_radio import UdpRadio
 
 
-async def serve(config: RsuConfig, path: Path, service: Service, log: FilteringBoundLogger) -> None:
+async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock, log: FilteringBoundLogger) -> None:
     """Run one roadside unit until cancelled; then cancel its hazards.
 
     Args:
         config: the configuration.
         path: its file, for the errors.
         service: tasks, notifier and watchdog of the process.
+        clock: the unit's clock.
         log: for changes of state.
 
     Raises:
         ConfigError: the configuration cannot be used.
         TransportError: the radio or the status socket cannot be opened.
     """
-    clock = SystemClock(TimeSource(config.time.source))
-    if config.time.source == TimeSource.ASSUME_TRUSTED.value:
-        log.warning("the system clock is trusted unseen: for labs and simulation only")
     async with AsyncExitStack() as stack:
         agent = make_agent(read_parts(config, path, environment=os.environ), entropy=os.urandom)
         pcap = None if config.radio.pcap is None else stack.enter_context(PcapWriter(config.radio.pcap))

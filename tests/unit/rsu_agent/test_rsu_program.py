@@ -1,0 +1,214 @@
+import asyncio
+import io
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+from typer.testing import CliRunner
+
+import rsu_agent.junctions
+from rsu_agent.cli import app
+from rsu_agent.composition import read_parts
+from rsu_agent.config import RsuConfig, hazards_of
+from rsu_agent.shell import serve
+from shared.core.errors import ConfigError, TransportError
+from shared.core.ids import StationType
+from shared.messages.denm import Denm, Termination
+from shared.pki.permission_sets import StationRole
+from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.service.config import load
+from shared.service.log import make_logger
+from shared.service.notify import Notifier, Watchdog
+from shared.service.run import Service
+from shared.service.status_socket import read_status
+from shared.service.trust_directory import write_ticket, write_trust_directory
+from shared.stack.station import Station, StationIdentity, make_station
+from shared.transport.pcap import read_pcap
+from shared.transport.udp_radio import UdpRadio
+from tests.helpers.data import REPOSITORY
+from tests.helpers.hierarchy import Hierarchy, clock_at
+
+JUNCTIONS = Path(rsu_agent.junctions.__file__).parent
+GROUP = "239.137.71.9"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A roadside unit's folder as an operator lays it out."""
+
+    folder: Path
+    hierarchy: Hierarchy
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "rsu.toml"
+
+    def change(self, found: str, written: str) -> None:
+        text = self.config.read_text()
+        assert found in text
+        self.config.write_text(text.replace(found, written, 1))
+
+
+@pytest.fixture(name="laid_out")
+def _laid_out(tmp_path: Path) -> Site:
+    hierarchy = Hierarchy(3)
+    ticket = hierarchy.ticket(StationRole.RSU)
+    write_trust_directory(tmp_path / "trust", hierarchy.trust_store)
+    signer = ticket.signer
+    write_ticket(tmp_path / "ticket", ticket.certificate, signer)  # type: ignore[arg-type]  # a Hierarchy signs in software
+    for name in ("crossing.plan.toml", "crossing.map.toml"):
+        (tmp_path / name).write_text((JUNCTIONS / name).read_text())
+    (tmp_path / "rsu.toml").write_text(
+        f"""
+[station]
+station_id = 4049
+lat_deg = 48.137
+lon_deg = 11.575
+
+[identity]
+ticket = "ticket"
+trust = "trust"
+
+[time]
+source = "synchronised"
+
+[state]
+status_socket = "status.sock"
+notices = "notices.jsonl"
+
+[radio]
+group = "{GROUP}"
+pcap = "radio.pcap"
+
+[junction]
+plan = "crossing.plan.toml"
+map = "crossing.map.toml"
+
+[[hazard]]
+cause = "roadworks"
+lat_deg = 48.137
+lon_deg = 11.58
+relevance_distance_m = 500
+radius_m = 600
+heading_deg = 90
+speed_limit_kmh = 30
+traces_deg = [[[48.137, 11.578], [48.137, 11.576]]]
+""",
+        encoding="utf-8",
+    )
+    return Site(tmp_path, hierarchy)
+
+
+def listener(hierarchy: Hierarchy) -> Station:
+    return make_station(
+        identity=StationIdentity.drawn(StationType.PASSENGER_CAR, Random(5).randbytes),
+        ticket=hierarchy.ticket(),
+        trust_store=hierarchy.trust_store,
+        areas=NO_IDENTIFIED_AREAS,
+    )
+
+
+def test_a_running_unit_is_heard_answers_for_its_status_and_cancels_its_hazard_when_stopped(laid_out: Site) -> None:
+    clock, car, log = clock_at(), listener(laid_out.hierarchy), io.StringIO()
+
+    async def scene() -> None:
+        radio = UdpRadio.open(clock=clock, group=GROUP, port=0)
+        laid_out.change("[radio]", f"[radio]\nport = {radio.port}")
+        settings = load(laid_out.config, RsuConfig)
+        notifier = Notifier(None)
+
+        async def hear() -> str | Denm:
+            packet = (await radio.receive()).packet
+            indication = car.receive(packet, clock.now())
+            assert indication is not None
+            denm = indication.of(Denm)
+            return type(indication.message).__name__ if denm is None else denm.message
+
+        async def body(tasks: asyncio.TaskGroup) -> None:
+            service = Service(tasks, notifier, Watchdog(notifier, None))
+            await serve(settings, laid_out.config, service, clock=clock, log=make_logger(log, as_json=True))
+
+        async def alone() -> None:
+            async with asyncio.TaskGroup() as tasks:
+                await body(tasks)
+
+        async with asyncio.timeout(10):
+            unit = asyncio.create_task(alone())
+            heard = [await hear() for _ in range(3)]
+            assert heard[:2] == ["Mapem", "Spatem"]
+            assert isinstance(heard[2], Denm)
+            assert heard[2].termination is None
+            status = await asyncio.to_thread(read_status, laid_out.folder / "status.sock")
+            assert status["sent"] == {"mapem": 1, "spatem": 1, "denm": 1}
+            unit.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await unit
+            last = await hear()
+            assert isinstance(last, Denm)
+            assert last.termination is Termination.IS_CANCELLATION
+        radio.close()
+
+    asyncio.run(scene())
+    assert [json.loads(line)["event"] for line in log.getvalue().splitlines()] == ["ready"]
+    assert len(list(read_pcap(laid_out.folder / "radio.pcap"))) == 4
+    with pytest.raises(TransportError, match="no agent is running here"):
+        read_status(laid_out.folder / "status.sock")
+
+
+def test_check_config_reads_everything_and_says_what_it_found(laid_out: Site) -> None:
+    result = CliRunner().invoke(app, ["check-config", "-c", str(laid_out.config)])
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.output.split())
+    assert "junction 'Example crossing': 12 lanes, signal groups 1, 2" in words
+    assert "1 hazard(s)" in words
+    assert words.endswith("ok")
+
+
+def test_status_of_a_unit_that_does_not_run_says_so(laid_out: Site) -> None:
+    result = CliRunner().invoke(app, ["status", "--json", "-c", str(laid_out.config)])
+    assert isinstance(result.exception, TransportError)
+
+
+@pytest.mark.parametrize(
+    ("found", "written", "path", "reason"),
+    [
+        ("station_id = 4049", "station_id = -1", "station", "station_id is not within"),
+        ("lat_deg = 48.137\n", "lat_deg = 98.0\n", "station", "no such place"),
+        ("[time]", "[tme]", "", "unknown key"),
+        ('source = "synchronised"', 'source = "hope"', "time.source", "hope"),
+        ('cause = "roadworks"', 'cause = "roadwork"', "hazard[0]: cause", "'roadwork' is not one of"),
+        ("radius_m = 600", "radius_m = 6000", "hazard[0]: radius_m", "not within"),
+        ("[[[48.137, 11.578]", "[[[98.0, 11.578]", "hazard[0]: traces_deg[0][0]", "no such place"),
+        ("[[[48.137, 11.578]", "[[[49.0, 11.578]", "hazard[0]: traces[0][0]", "too far to be said"),
+        ("speed_limit_kmh = 30", "speed_limit_kmh = 900", "hazard[0]: speed_limit_mps", "not within"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_named_by_file_and_key(
+    laid_out: Site, found: str, written: str, path: str, reason: str
+) -> None:
+    laid_out.change(found, written)
+    with pytest.raises(ConfigError, match=re.escape(reason)) as refusal:
+        hazards_of(load(laid_out.config, RsuConfig), laid_out.config)
+    assert refusal.value.path == (f"{laid_out.config}: {path}" if path else str(laid_out.config))
+
+
+def test_a_map_that_names_a_group_the_plan_does_not_have_is_refused_before_anything_starts(laid_out: Site) -> None:
+    plan = laid_out.folder / "crossing.map.toml"
+    plan.write_text(plan.read_text().replace("signal_group = 1", "signal_group = 9", 1))
+    with pytest.raises(ConfigError, match="there is no signal group 9"):
+        read_parts(load(laid_out.config, RsuConfig), laid_out.config, environment={})
+
+
+def test_an_absent_file_is_named(laid_out: Site) -> None:
+    laid_out.change('plan = "crossing.plan.toml"', 'plan = "absent.toml"')
+    with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read"):
+        read_parts(load(laid_out.config, RsuConfig), laid_out.config, environment={})
+
+
+def test_the_installed_example_configuration_is_valid() -> None:
+    example = REPOSITORY / "systemd" / "rsu-agent.toml"
+    (hazard,) = hazards_of(load(example, RsuConfig), example)
+    assert hazard.cause_code == 3
