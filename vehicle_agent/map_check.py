@@ -7,9 +7,11 @@ or choices are wrong. It says nothing about whether the DBC describes the car.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isclose
+from math import isclose, isnan
 from pathlib import Path
 from random import Random
+
+from cantools.database.can import Message
 
 from shared.core.clock import MonotonicNs
 from shared.core.errors import ConfigError
@@ -96,13 +98,13 @@ def _faults(signal_map: SignalMap, message: MappedMessage) -> Iterator[str]:
     seen: set[str] = set()
     present = {field.field: not any(signal.conditions for signal in field.signals) for field in message.fields}
     last_fault: dict[str, str] = {}
+    comparisons = [(field.field, _Comparison(message, signal)) for field in message.fields for signal in field.signals]
     for payload in _payloads(message.layout.length):
-        for field in message.fields:
-            for signal in field.signals:
-                disagreement = _disagreement(message, signal, payload)
-                if disagreement is not None:
-                    yield f"fields.{field.field}: {disagreement}"
-                    return
+        for name, comparison in comparisons:
+            disagreement = comparison.disagreement(payload)
+            if disagreement is not None:
+                yield f"fields.{name}: {disagreement}"
+                return
         frame = CanFrame(message.layout.arbitration_id, message.layout.is_extended, payload, "", MonotonicNs(0))
         decoded = trial.decode(frame)
         seen.update(update.field for update in decoded.updates if update.value is not None)
@@ -116,22 +118,40 @@ def _why(message: MappedMessage, field: MappedField, last_fault: dict[str, str])
     return last_fault.get(f"{message.layout.name}.{field.signals[0].name}", "every value is unavailable")
 
 
-def _disagreement(message: MappedMessage, signal: SignalLayout, payload: bytes) -> str | None:
-    """Compare our reading of one signal with cantools'."""
-    for layout, values in signal.conditions:
-        if layout.reader()(payload) not in values:
+class _Comparison:
+    """Reads one signal with our layout and with cantools.
+
+    cantools is given a message of this signal and its multiplexers alone: it cannot decode a message in which any others overlap.
+    """
+
+    def __init__(self, message: MappedMessage, signal: SignalLayout) -> None:
+        source = message.layout.source
+        names = (*(layout.name for layout, _ in signal.conditions), signal.name)
+        self._signal = signal
+        self._read = signal.reader()
+        self._conditions = tuple((layout.reader(), values) for layout, values in signal.conditions)
+        self._theirs = Message(
+            frame_id=message.layout.arbitration_id,
+            is_extended_frame=message.layout.is_extended,
+            name=message.layout.name,
+            length=message.layout.length,
+            signals=[source.get_signal_by_name(name) for name in names],
+            strict=False,
+        )
+
+    def disagreement(self, payload: bytes) -> str | None:
+        """Return how the two readings of `payload` differ, or None."""
+        signal = self._signal
+        if any(read(payload) not in values for read, values in self._conditions):
             return None
-    ours = signal.reader()(payload) * signal.scale + signal.offset
-    try:
-        decoded = message.layout.source.decode(payload, decode_choices=False)
-    except Exception as error:  # noqa: BLE001  # a multiplexer value without signals, and whatever else the third party raises
-        return None if signal.conditions else f"cantools cannot decode {payload.hex()}: {error}"
-    theirs = decoded.get(signal.name) if isinstance(decoded, dict) else None
-    if not isinstance(theirs, int | float):
-        return f"cantools reads no number {signal.name} from {payload.hex()}"
-    if isclose(ours, theirs, rel_tol=1e-12, abs_tol=1e-12) or (ours != ours and theirs != theirs):  # noqa: PLR0124  # both NaN
-        return None
-    return f"{signal.name} of {payload.hex()} is {ours} here and {theirs} in cantools"
+        ours = self._read(payload) * signal.scale + signal.offset
+        decoded = self._theirs.decode(payload, decode_choices=False)
+        theirs = decoded.get(signal.name) if isinstance(decoded, dict) else None
+        if not isinstance(theirs, int | float):
+            return f"cantools reads no number {signal.name} from {payload.hex()}"
+        if isclose(ours, theirs, rel_tol=1e-12, abs_tol=1e-12) or (isnan(ours) and isnan(theirs)):
+            return None
+        return f"{signal.name} of {payload.hex()} is {ours} here and {theirs} in cantools"
 
 
 def _payloads(length: int) -> Iterator[bytes]:

@@ -1,0 +1,275 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shared.core.errors import ConfigError
+from shared.messages.cdd import DriveDirection
+from shared.transport.can_bus import CanFilter
+from simulator.ecu import SIM_CAR_MAP
+from tests.helpers.data import REPOSITORY
+from vehicle_agent.dbc import MAX_DBC_BYTES
+from vehicle_agent.map_check import check_map
+from vehicle_agent.signal_map import MAX_MAP_BYTES, SignalMap, load_signal_map
+from vehicle_agent.vehicle_state import FIELDS
+
+RAV4_MAP = REPOSITORY / "vehicle_agent" / "maps" / "toyota_rav4_2017.toml"
+
+DBC = """VERSION ""
+
+NS_ :
+
+BS_:
+
+BU_: ECU
+
+BO_ 256 SPEED: 8 ECU
+ SG_ KMH : 0|16@1+ (0.01,0) [0|650] "km/h" ECU
+ SG_ LEFT : 16|13@1+ (0.03125,0) [0|250] "kph" ECU
+ SG_ RIGHT : 29|13@1+ (0.03125,0) [0|250] "kph" ECU
+ SG_ TWIN : 8|16@1+ (1,0) [0|0] "" ECU
+ SG_ COUNTER : 52|4@1+ (1,0) [0|15] "" ECU
+ SG_ CHECKSUM : 56|8@1+ (1,0) [0|255] "" ECU
+
+BO_ 512 BODY: 4 ECU
+ SG_ GEAR : 0|3@1+ (1,0) [0|7] "" ECU
+ SG_ LAMP : 3|1@1+ (1,0) [0|1] "" ECU
+ SG_ DOORS : 4|2@1+ (1,0) [0|3] "" ECU
+ SG_ UNITS : 6|2@1+ (1,0) [0|3] "" ECU
+ SG_ ODOMETER : 8|20@1+ (1,0) [0|0] "" ECU
+
+BO_ 768 BROKEN: 2 ECU
+ SG_ OUTSIDE : 8|16@1+ (1,0) [0|0] "km/h" ECU
+
+BO_ 2566844672 TWIN_ID: 8 ECU
+ SG_ KMH : 0|16@1+ (0.01,0) [0|650] "km/h" ECU
+
+VAL_ 512 GEAR 0 "P" 1 "R" 2 "N" 3 "D" 4 "D" ;
+VAL_ 512 UNITS 1 "km" 2 "miles" ;
+"""
+
+SPEED = """
+[fields.speed_mps]
+signal = "SPEED.KMH"
+unit = "km/h"
+max_age_ms = 100
+"""
+
+ODOMETER = """
+[fields.odometer_m]
+signal = "BODY.ODOMETER"
+unit_by = { signal = "UNITS", units = { km = "km", miles = "mile" } }
+max_age_ms = 100
+"""
+
+Load = Callable[[str], SignalMap]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    (tmp_path / "car.dbc").write_text(DBC, encoding="cp1252")
+
+    def load_text(fields: str) -> SignalMap:
+        path = tmp_path / "car.toml"
+        path.write_text(f'name = "Car"\ndbc = "car.dbc"\n{fields}', encoding="utf-8")
+        check_map(path)
+        return load_signal_map(path)
+
+    return load_text
+
+
+def test_a_map_resolves_to_what_decoding_needs(load: Load) -> None:
+    signal_map = load(SPEED + '[messages.SPEED]\nchannel = "can1"\nchecksum = { rule = "crc8_j1850", signal = "CHECKSUM" }\n')
+    (message,) = signal_map.messages
+    assert (message.layout.name, message.channel) == ("SPEED", "can1")
+    assert message.checksum is not None
+    assert (message.checksum.byte, message.checksum.mask) == (7, 0xFF)
+    assert signal_map.fields() == {"speed_mps"}
+    assert set(signal_map.missing_fields()) == set(FIELDS) - {"speed_mps"}
+    assert signal_map.filters() == (CanFilter(256, is_extended=False),)
+
+
+def test_names_of_the_dbc_and_raw_numbers_both_say_what_a_value_means(load: Load) -> None:
+    fields = """
+[fields.drive_direction]
+signal = "BODY.GEAR"
+choices = { D = "forward", R = "backward", 0x7 = "unavailable", 0 = "unavailable" }
+max_age_ms = 100
+"""
+    (message,) = load(fields).messages
+    forward = DriveDirection.FORWARD
+    assert dict(message.fields[0].choices) == {3: forward, 4: forward, 1: DriveDirection.BACKWARD, 7: None, 0: None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "key", "reason"),
+    [
+        ("", "", "missing required field `fields`"),
+        ("[fields]\n", "fields", "feeds no field"),
+        (SPEED + "wheel_size = 1\n", "", "unknown field `wheel_size`"),
+        (SPEED.replace("speed_mps", "warp_factor"), "fields.warp_factor", "no such field"),
+        (SPEED.replace("SPEED.KMH", "SPEEED.KMH"), "fields.speed_mps.signal", "no message SPEEED"),
+        (
+            SPEED.replace("SPEED.KMH", "SPEED.MPH"),
+            "fields.speed_mps.signal",
+            "message SPEED has no signal MPH; it has KMH, TWIN, LEFT",
+        ),
+        (SPEED.replace("SPEED.KMH", "KMH"), "fields.speed_mps.signal", "is not MESSAGE.SIGNAL"),
+        (SPEED.replace("SPEED.KMH", "BROKEN.OUTSIDE"), "fields.speed_mps.signal", "does not fit the 2 bytes"),
+        (SPEED.replace("km/h", "furlong"), "fields.speed_mps.unit", "no unit 'furlong'"),
+        (SPEED.replace("km/h", "deg"), "fields.speed_mps.unit", "deg does not convert to m/s"),
+        (SPEED.replace("km/h", "mph"), "fields.speed_mps.unit", "the DBC says km/h"),
+        (SPEED.replace('unit = "km/h"\n', ""), "fields.speed_mps.unit", "one of unit and unit_by"),
+        (SPEED.replace("100", "0"), "fields.speed_mps.max_age_ms", "must be 1"),
+        (SPEED + "range = [10, 5]\n", "fields.speed_mps.range", "must lie within 0..163.81"),
+        (SPEED + "range = [0, 1000]\n", "fields.speed_mps.range", "must lie within 0..163.81"),
+        (SPEED + "choices = { 1 = true }\n", "fields.speed_mps.choices", "only flags and directions"),
+        (SPEED + 'any_of = ["BODY.LAMP"]\n', "fields.speed_mps", "exactly one of"),
+        (SPEED.replace('signal = "SPEED.KMH"', 'latitude = "SPEED.KMH"'), "fields.speed_mps", "belong together"),
+        (
+            SPEED.replace('signal = "SPEED.KMH"', 'mean_of = ["SPEED.LEFT", "BODY.ODOMETER"]'),
+            "fields.speed_mps.mean_of",
+            "signals of two messages, SPEED and BODY",
+        ),
+        (SPEED.replace('signal = "SPEED.KMH"', "mean_of = []"), "fields.speed_mps.mean_of", "names no signal"),
+        (
+            SPEED + '[fields.odometer_m]\nsignal = "SPEED.TWIN"\nunit = "km"\nmax_age_ms = 5\n',
+            "messages.SPEED",
+            "overlap",
+        ),
+        ('[fields.ignition_on]\nsignal = "BODY.DOORS"\nmax_age_ms = 5\n', "fields.ignition_on.choices", "one-bit flag"),
+        (
+            '[fields.ignition_on]\nsignal = "BODY.GEAR"\nchoices = { E = true }\nmax_age_ms = 5\n',
+            "fields.ignition_on.choices.E",
+            "no value named 'E'",
+        ),
+        (
+            '[fields.ignition_on]\nsignal = "BODY.GEAR"\nchoices = { D = "forward" }\nmax_age_ms = 5\n',
+            "fields.ignition_on.choices.D",
+            "must be one of true, false",
+        ),
+        (
+            '[fields.ignition_on]\nsignal = "BODY.GEAR"\nchoices = { D = true, 3 = false }\nmax_age_ms = 5\n',
+            "fields.ignition_on.choices.3",
+            "raw value 3 is given twice",
+        ),
+        ('[fields.ignition_on]\nsignal = "BODY.LAMP"\nunit = "1"\nmax_age_ms = 5\n', "fields.ignition_on.unit", "has no unit"),
+        (
+            '[fields.ignition_on]\nsignal = "BODY.LAMP"\nfactor = 2\nmax_age_ms = 5\n',
+            "fields.ignition_on.factor",
+            "only a quantity",
+        ),
+        (
+            '[fields.odometer_m]\nsignal = "BODY.ODOMETER"\nunit_by = { signal = "UNIT", units = {} }\nmax_age_ms = 5\n',
+            "fields.odometer_m.unit_by.signal",
+            "no signal UNIT",
+        ),
+        (
+            ODOMETER.replace('"mile"', '"g"'),
+            "fields.odometer_m.unit_by.units.miles",
+            "does not convert to m",
+        ),
+        (SPEED + '[messages.BODY]\nchannel = "x"\n', "messages.BODY", "no field comes from"),
+        (SPEED + "[messages.BDOY]\n", "messages.BDOY", "no such message"),
+        (
+            SPEED + '[messages.SPEED]\nchecksum = { rule = "md5", signal = "CHECKSUM" }\n',
+            "messages.SPEED.checksum.rule",
+            "no rule 'md5'",
+        ),
+        (
+            SPEED + '[messages.SPEED]\nchecksum = { rule = "honda", signal = "CHECKSUM" }\n',
+            "messages.SPEED.checksum.signal",
+            "must have 4 bits",
+        ),
+        (SPEED + '[messages.SPEED]\nchecksum = { rule = "toyota" }\n', "messages.SPEED.checksum", "one of signal and byte"),
+        (SPEED + '[messages.SPEED]\nchecksum = { rule = "toyota", byte = 8 }\n', "messages.SPEED.checksum.byte", "has 8 bytes"),
+        (SPEED + '[messages.SPEED]\ncounter = { signal = "COUNT" }\n', "messages.SPEED.counter.signal", "no signal COUNT"),
+        (SPEED + '[messages.SPEED]\ncounter = { signal = "COUNTER", last = 16 }\n', "messages.SPEED.counter", "at most 15"),
+    ],
+)
+def test_a_map_that_is_wrong_is_refused_with_file_key_and_reason(
+    load: Load, tmp_path: Path, fields: str, key: str, reason: str
+) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        load(fields)
+    assert refusal.value.path == f"{tmp_path / 'car.toml'}" + (f": {key}" if key else "")
+    assert reason in refusal.value.reason
+
+
+def test_all_faults_are_named_at_once(load: Load) -> None:
+    fields = SPEED.replace("KMH", "MPH") + SPEED.replace("speed_mps", "odometer_m").replace("km/h", "mile")
+    with pytest.raises(ConfigError, match=r"2 faults: fields.speed_mps.signal: .*; fields.odometer_m.unit: .*km/h"):
+        load(fields)
+
+
+def test_a_unit_that_the_dbc_states_wrongly_can_be_overruled(load: Load) -> None:
+    (message,) = load(SPEED.replace("km/h", "mph") + "dbc_unit_is_wrong = true\n").messages
+    assert message.fields[0].unit is not None
+    assert message.fields[0].unit.to_si(1.0) == pytest.approx(0.44704)
+
+
+def test_a_range_that_no_payload_can_reach_is_refused(load: Load) -> None:
+    with pytest.raises(ConfigError, match=r"fields\.speed_mps: no payload gives a believable value: .* is outside 0\.\.1"):
+        load(SPEED + "range = [0, 1]\noffset = 7200\n")
+
+
+class TestFiles:
+    def test_a_map_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="cannot be read: No such file"):
+            load_signal_map(tmp_path / "none.toml")
+
+    def test_a_map_that_is_no_toml(self, tmp_path: Path) -> None:
+        (tmp_path / "car.toml").write_bytes(b"name = \xff\n")
+        with pytest.raises(ConfigError, match=r"car\.toml"):
+            load_signal_map(tmp_path / "car.toml")
+
+    def test_a_map_without_end(self, tmp_path: Path) -> None:
+        (tmp_path / "car.toml").write_bytes(b"#" * (MAX_MAP_BYTES + 1))
+        with pytest.raises(ConfigError, match="is larger than"):
+            load_signal_map(tmp_path / "car.toml")
+
+    @pytest.mark.parametrize(
+        ("reference", "reason"),
+        [
+            ("none.dbc", "cannot read the DBC .*none.dbc: No such file"),
+            ("package:no_such_package_here/x.dbc", "'no_such_package_here' is not installed"),
+            ("package:opendbc", "is not package:NAME/path"),
+            ("package:opendbc/../secret.dbc", "is not package:NAME/path"),
+        ],
+    )
+    def test_a_dbc_that_is_not_there(self, tmp_path: Path, reference: str, reason: str) -> None:
+        (tmp_path / "car.toml").write_text(f'name = "Car"\ndbc = "{reference}"\n{SPEED}', encoding="utf-8")
+        with pytest.raises(ConfigError, match=reason) as refusal:
+            load_signal_map(tmp_path / "car.toml")
+        assert refusal.value.path.endswith("car.toml: dbc")
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"BO_ 256 SPEED", b"\x00\xff" * 100, DBC.encode().replace(b"(0.01,0)", b"(0.01"), b'VERSION ""\n'],
+        ids=["empty", "cut", "binary", "one bracket missing", "no message"],
+    )
+    def test_a_dbc_that_does_not_load(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "car.dbc").write_bytes(content)
+        (tmp_path / "car.toml").write_text(f'name = "Car"\ndbc = "car.dbc"\n{SPEED}', encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"car\.toml: dbc: the DBC .*car\.dbc (does not load|describes no message)"):
+            load_signal_map(tmp_path / "car.toml")
+
+    def test_a_dbc_without_end(self, tmp_path: Path) -> None:
+        with (tmp_path / "car.dbc").open("wb") as file:
+            file.truncate(MAX_DBC_BYTES + 1)
+        (tmp_path / "car.toml").write_text(f'name = "Car"\ndbc = "car.dbc"\n{SPEED}', encoding="utf-8")
+        with pytest.raises(ConfigError, match="is larger than"):
+            load_signal_map(tmp_path / "car.toml")
+
+
+class TestShippedMaps:
+    def test_the_simulated_car_feeds_every_field_and_protects_every_message(self) -> None:
+        report = check_map(SIM_CAR_MAP)
+        assert report.missing == ()
+        assert all(message.checksum == "crc8_j1850" and message.has_counter for message in report.messages)
+
+    def test_the_rav4_feeds_all_but_the_position(self) -> None:
+        pytest.importorskip("opendbc")
+        report = check_map(RAV4_MAP)
+        assert report.missing == ("position", "altitude_m", "heading_deg")
+        assert {m.name: m.arbitration_id for m in report.messages}["UI_SETTING"] == 0x611
