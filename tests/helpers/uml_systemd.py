@@ -94,7 +94,8 @@ StandardError=file:/run/results/stderr
 
 _PROGRAM = """\
 #!/bin/sh
-exec env LD_LIBRARY_PATH={prefix}/python/lib PYTHONPATH={prefix}/source:{prefix}/site {python} -m {module} "$@"
+exec env LD_LIBRARY_PATH={prefix}/python/lib PYTHONPATH={prefix}/source:{prefix}/site \
+  {python} -c 'from {module} import main; main()' "$@"
 """
 
 

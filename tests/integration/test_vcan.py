@@ -4,6 +4,7 @@ import contextlib
 import sys
 import tempfile
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -50,6 +51,21 @@ def test_a_guest_that_hangs_is_killed_with_everything_it_started(tmp_path: Path,
 def test_an_interface_that_cannot_be_made_is_reported_with_the_reason() -> None:
     with pytest.raises(UmlError, match="File exists"):
         run_in_uml(["true"], directory=REPOSITORY, timeout_s=60, interfaces=("vcan0", "vcan0"))
+
+
+def test_every_test_of_a_can_bus_holds_on_the_kernels_own(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    result = run_in_uml(
+        [*command, f"--basetemp={tmp_path / 'inside'}", "-k", "socketcan", "tests/integration/test_can_buses.py"],
+        directory=REPOSITORY,
+        timeout_s=240,
+        environment={"V2X_VCAN": "vcan0", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert result.status == 0, f"{result.stdout}\n{result.stderr}"
+    cases = list(ET.parse(report).iter("testcase"))
+    assert len(cases) >= 8
+    assert [case.get("name") for case in cases if case.find("skipped") is not None] == []
 
 
 def _command_lines() -> list[bytes]:

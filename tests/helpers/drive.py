@@ -1,0 +1,64 @@
+"""Drive the simulator's car along a straight road on a real bus, in real time: `python -m tests.helpers.drive vcan0 SECONDS`.
+
+A program of its own, so that the agent under test hears its car from another process through the kernel. The car holds its speed
+and heading; its odometer counts what it drives; in the last half second the ignition goes off.
+"""
+
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+
+from shared.core.clock import NS_PER_S, MonotonicNs, TimeSource
+from shared.core.errors import TransportError
+from shared.core.geo import GeoPoint, displaced
+from shared.service.system_clock import SystemClock
+from shared.transport.can_bus import CanBus, CanBusConfig
+from simulator.ecu import KinematicSample, SimulatedEcu, load_sim_car
+
+START = GeoPoint(48.137, 11.575)
+SPEED_MPS = 13.9
+HEADING_DEG = 90.0
+ODOMETER_M = 25_088_000.0
+PARKING_NS = NS_PER_S // 2
+
+
+def drive(channel: str, duration_ns: int) -> int:
+    """Put the car's frames on the bus for that long; returns how many the bus took."""
+    clock = SystemClock(TimeSource.ASSUME_TRUSTED)
+    bus = CanBus(CanBusConfig(interface="socketcan", channel=channel, options={"fd": True}), clock=clock)
+    bus.open()
+    start = clock.now().monotonic
+    ecu = SimulatedEcu(load_sim_car(), channel=channel, start=start)
+    sample = KinematicSample(
+        position=START,
+        heading_deg=HEADING_DEG,
+        speed_mps=SPEED_MPS,
+        longitudinal_acceleration_mps2=0.0,
+        yaw_rate_dps=0.0,
+        odometer_m=ODOMETER_M,
+        low_beam=True,
+    )
+    sent = 0
+    while (elapsed_ns := clock.now().monotonic - start) < duration_ns:
+        driven_m = SPEED_MPS * elapsed_ns / NS_PER_S
+        sample = replace(
+            sample,
+            position=displaced(START, driven_m, 0.0),
+            odometer_m=ODOMETER_M + driven_m,
+            ignition_on=duration_ns - elapsed_ns > PARKING_NS,
+        )
+        for frame in ecu.poll(sample, MonotonicNs(start + elapsed_ns)):
+            try:
+                bus.send(frame)
+                sent += 1
+            except TransportError:  # the interface is down; the car drives on
+                with suppress(TransportError):
+                    bus.open()
+        time.sleep(max(0.0, (ecu.next_due() - clock.now().monotonic) / NS_PER_S))
+    bus.close()
+    return sent
+
+
+if __name__ == "__main__":
+    print(drive(sys.argv[1], int(float(sys.argv[2]) * NS_PER_S)))  # noqa: T201 - a program's output
