@@ -87,16 +87,18 @@ class Medium:
         self._range_m = range_m
         self._loss = loss
         self._antennas: list[tuple[float, float]] = []
+        self._ranges_m: list[float] = []
         self._arrivals: list[tuple[MonotonicNs, int, Delivery]] = []
         self._frames = 0
         self._drawn = 0
         self.lost = 0
 
-    def put_up(self, east_m: float, north_m: float) -> int:
-        """Add an antenna and return its number."""
+    def put_up(self, east_m: float, north_m: float, *, range_m: float | None = None) -> int:
+        """Add an antenna and return its number; `range_m` is how far it reaches if not as far as all."""
         if len(self._antennas) >= MAX_ANTENNAS:
             raise TransportError("medium", f"more than {MAX_ANTENNAS} antennas")
         self._antennas.append((east_m, north_m))
+        self._ranges_m.append(self._range_m if range_m is None else range_m)
         return len(self._antennas) - 1
 
     def move(self, antenna: int, east_m: float, north_m: float) -> None:
@@ -119,14 +121,14 @@ class Medium:
         self._frames += 1
         self._on_frame(frame)
         airtime_ns = PREAMBLE_US * NS_PER_US + len(packet) * 8 * NS_PER_S // BITS_PER_S
-        here = self._antennas[sender]
+        here, range_m = self._antennas[sender], self._ranges_m[sender]
         for receiver, there in enumerate(self._antennas):
             if receiver == sender:
                 continue
             distance = hypot(there[0] - here[0], there[1] - here[1])
-            if distance >= self._range_m:
+            if distance >= range_m:
                 continue
-            lost = self._rng.random() < self._loss_at(distance)
+            lost = self._rng.random() < self._loss_at(distance / range_m)
             latency_us = self._rng.uniform(MIN_LATENCY_US, MAX_LATENCY_US)
             if lost:
                 self.lost += 1
@@ -149,6 +151,11 @@ class Medium:
             return heappop(self._arrivals)[2]
         return None
 
-    def _loss_at(self, distance_m: float) -> float:
-        beyond = (distance_m / self._range_m - EDGE_SHARE) / (1.0 - EDGE_SHARE)
+    def reaches(self, antenna: int, other: int) -> bool:
+        """Whether `other` lies within the range of `antenna`."""
+        (a_east, a_north), (b_east, b_north) = self._antennas[antenna], self._antennas[other]
+        return hypot(a_east - b_east, a_north - b_north) < self._ranges_m[antenna]
+
+    def _loss_at(self, share_of_range: float) -> float:
+        beyond = (share_of_range - EDGE_SHARE) / (1.0 - EDGE_SHARE)
         return self._loss + (1.0 - self._loss) * min(max(beyond, 0.0), 1.0)

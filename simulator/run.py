@@ -71,6 +71,9 @@ HAZARD_PLACE_M = (-5.25, -110.0)
 ATTACKER_RING_M = ((34.0, -30.0), (-38.0, 30.0), (-32.0, -36.0), (40.0, 34.0))
 """Where radio attackers stand, in turn: in the corners between the arms."""
 
+ATTACKER_RANGE_M = 120.0
+"""An attacker's hand-held radio; those it reaches have nearly all heard the originals of what it repeats."""
+
 LEAST_ODOMETER_KM, MOST_ODOMETER_KM = 80_000, 240_000
 
 _KINDS = {ItsAid.CAM: "cam", ItsAid.DENM: "denm", ItsAid.TLM: "spatem", ItsAid.RLT: "mapem"}
@@ -310,7 +313,7 @@ class _Run:
                     continue
                 east, north = ATTACKER_RING_M[len(adversaries) % len(ATTACKER_RING_M)]
                 outward = 1.0 + 0.35 * (len(adversaries) // len(ATTACKER_RING_M))
-                antenna = self.medium.put_up(east * outward, north * outward)
+                antenna = self.medium.put_up(east * outward, north * outward, range_m=ATTACKER_RANGE_M)
                 adversaries[antenna] = adversary
                 attackers[antenna] = Attacker(f"{ATTACK_TITLES[kind]} {number + 1}", kind)
         return adversaries, Account(self._options.duration_s, attackers)

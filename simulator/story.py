@@ -18,6 +18,9 @@ from simulator.options import AttackerKind
 MARK_GRID_M = 5.0
 """Refusals within one square of this size are one mark in the drawing."""
 
+OWN_ECHO = "own_echo"
+"""The verdict of a station that recognises a packet of its own; it counts no refusal for it."""
+
 MESSAGE_KINDS = ("cam", "denm", "spatem", "mapem")
 
 REASONS_OF = {
@@ -135,7 +138,7 @@ class Account:
             attacker.first_sent = frame.sent
 
     def delivered(self, delivery: Delivery, refusal: str | None, place: tuple[float, float]) -> None:
-        """An honest station at `place` took a frame in (`refusal` None) or refused it."""
+        """An honest station at `place` took a frame in (`refusal` None), refused it, or knew it for its own (`OWN_ECHO`)."""
         frame = delivery.frame
         if refusal is None:
             self._count(self.verified_per_s, delivery.at)
@@ -170,7 +173,7 @@ class Account:
                 "senders": len(group),
                 "detected": sum(a.detected for a in group),
                 "false_accusations": len(self.accused[kind]),
-                "median_detect_s": round(median(times), 3) if times else None,
+                "median_detect_s": round(median(times), 4) if times else None,
                 "frames": sum(a.frames for a in group),
                 "deliveries": sum(a.deliveries for a in group),
                 "accepted": sum(a.accepted for a in group),

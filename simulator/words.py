@@ -28,6 +28,7 @@ REASON_WORDS = {
     "content_mismatch": "parts of the packet contradict each other",
     "untrusted_time": "the receiver does not know the time",
     "malformed": "the bytes are not a well-formed packet",
+    "own_echo": "the receiver recognised a message of its own",
     "unsupported_packet": "a kind of packet this station has no use for",
 }
 """One clause for every refusal code; a code that is missing here is shown as it is."""
@@ -98,10 +99,16 @@ def _attack_sentence(kind: AttackerKind, attack: Mapping[str, Any]) -> str:
     if attack["accepted"]:
         verdict = f"{attack['accepted']:,} of {attack['deliveries']:,} receptions were ACCEPTED"
     else:
-        verdict = f"all {attack['deliveries']:,} receptions refused"
+        verdict = f"all {attack['deliveries'] - attack['first_hearings']:,} receptions refused"
     reasons = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in attack["reasons"].items())
-    accused = attack["false_accusations"]
-    return f"{title}: {verdict} ({reasons})" + (f"; {count(accused, 'honest station')} wrongly accused." if accused else ".")
+    sentence = f"{title}: {verdict} ({reasons})"
+    if attack["first_hearings"]:
+        sentence += (
+            f"; {count(attack['first_hearings'], 'fresh copy', 'fresh copies')} reached receivers that had missed the original"
+        )
+    if attack["false_accusations"]:
+        sentence += f"; {count(attack['false_accusations'], 'honest station')} wrongly accused"
+    return sentence + "."
 
 
 def _rollback_sentence(summary: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from simulator.adversaries import Adversary
 from simulator.fleet import SimulatedCar, SimulatedStation
 from simulator.kinematics import Traffic
 from simulator.medium import Frame, Medium
-from simulator.story import Account, TracePoint
+from simulator.story import OWN_ECHO, Account, TracePoint
 
 STEP_NS = 20 * NS_PER_MS
 TRACE_INTERVAL_NS = 500 * NS_PER_MS
@@ -140,10 +140,11 @@ class World:
         station = self._stations.get(delivery.receiver)
         if station is None:
             return
+        echoes = station.inbound.echoes
         effects = station.on_packet(delivery.frame.packet, now)
         refusal = station.inbound.last_refusal
-        place = self._medium.position(delivery.receiver)
-        self._account.delivered(delivery, None if refusal is None else refusal.code, place)
+        verdict = OWN_ECHO if station.inbound.echoes > echoes else None if refusal is None else refusal.code
+        self._account.delivered(delivery, verdict, self._medium.position(delivery.receiver))
         self.carry_out(delivery.receiver, effects)
         self._dues[delivery.receiver] = _due(station.next_due())
 
@@ -160,10 +161,11 @@ class World:
                     self._medium.send(antenna, packet.packet, now.monotonic, attack=adversary.kind, copy_of=packet.copy_of)
 
     def _overheard(self, frame: Frame) -> None:
-        """An attacker with a good antenna hears what honest stations send, wherever it is."""
+        """An attacker hears what honest stations send within its own range."""
         now = self._clock.now()
-        for adversary in self._adversaries.values():
-            adversary.overhear(frame.number, frame.packet, now)
+        for antenna, adversary in self._adversaries.items():
+            if self._medium.reaches(antenna, frame.sender):
+                adversary.overhear(frame.number, frame.packet, now)
 
     def _trace(self) -> None:
         elapsed_s = self._clock.now().monotonic / NS_PER_S

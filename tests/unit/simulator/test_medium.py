@@ -34,6 +34,14 @@ def test_a_frame_reaches_every_antenna_in_range_but_its_own() -> None:
     assert {d.receiver for d in arrivals(medium)} == {near, far}
 
 
+def test_an_antenna_of_its_own_range_is_heard_no_further() -> None:
+    medium, _ = air()
+    weak, near, far = medium.put_up(0, 0, range_m=100.0), medium.put_up(79, 0), medium.put_up(120, 0)
+    assert (medium.reaches(weak, near), medium.reaches(weak, far), medium.reaches(far, weak)) == (True, False, True)
+    medium.send(weak, b"whisper", MonotonicNs(0))
+    assert [d.receiver for d in arrivals(medium)] == [near]
+
+
 def test_nothing_arrives_before_its_airtime_and_nothing_late() -> None:
     medium, _ = air()
     sender, _ = medium.put_up(0, 0), medium.put_up(50, 0)
