@@ -222,7 +222,7 @@ class Hazards:
             self._make_room(ticket)
             self._events[key] = _Event(denm=denm, position=position, area=area, expires=expires)
             return
-        if denm.reference_time < event.denm.reference_time or (event.ended and denm.reference_time == event.denm.reference_time):
+        if denm.reference_time < event.denm.reference_time:
             return
         if denm.reference_time > event.denm.reference_time:
             event.ended, event.negated_by = False, frozenset()
@@ -337,7 +337,7 @@ def _distance_ahead_m(denm: Denm, position: GeoPoint, area: Area | None, ego: Eg
             return None
     heading = radians(heading_deg)
     ahead_m = east_m * sin(heading) + north_m * cos(heading)
-    return distance_m if ahead_m > 0 and ahead_m >= distance_m * cos(radians(AHEAD_CONE_DEG)) else None
+    return distance_m if ahead_m >= distance_m * cos(radians(AHEAD_CONE_DEG)) else None
 
 
 def _direction_fits(denm: Denm, heading_deg: float) -> bool:

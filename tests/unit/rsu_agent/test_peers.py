@@ -70,6 +70,7 @@ def test_ten_thousand_new_tickets_leave_the_table_at_its_bound() -> None:
 
 def test_a_peer_is_gone_after_the_lifetime_and_not_before() -> None:
     table = PeerTable(lifetime_ns=10 * NS_PER_S)
+    table.heard(ticket(1), StationId(1), MessageId.CAM, at(1))
     table.heard(ticket(1), StationId(1), MessageId.CAM, at(5))
     table.expire(at(15))
     assert len(table) == 1

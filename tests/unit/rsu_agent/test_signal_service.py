@@ -35,6 +35,7 @@ class Switchable:
         self._plan = FixedTimeController(PLAN)
         self.shown: tuple[MovementPhaseState, ...] | None = None
         self.failing = False
+        self.end: UtcNs | None = None
 
     @property
     def signal_groups(self) -> frozenset[int]:
@@ -48,6 +49,10 @@ class Switchable:
         if self.failing:
             raise TransportError("controller", "no datagram for 3 s")
         planned = self._plan.state(now)
+        if self.end is not None:
+            return tuple(
+                replace(s, intervals=(replace(s.intervals[0], min_end=self.end, max_end=None, likely_end=None),)) for s in planned
+            )
         if self.shown is None:
             return planned
         return tuple(
@@ -138,6 +143,16 @@ def test_a_phase_that_ends_in_the_next_hour_has_a_time_mark_of_the_next_hour() -
     (spatem,) = [item for item in service().poll(clock.now()) if isinstance(item, Spatem)]
     events = spatem.intersections[0].movements[0].events
     assert [e.min_end_time_s for e in events] == [3599.0, 0.0, 25.0, 28.0]
+
+
+@pytest.mark.parametrize(("end_s", "mark_s"), [(3_599.94, 3_599.9), (3_599.96, 0.0), (3_600.04, 0.0)])
+def test_an_end_between_two_tenths_has_the_nearest_mark_also_at_the_hour(end_s: float, mark_s: float) -> None:
+    controller, clock = Switchable(), clock_at(3_590.0)
+    controller.end = UtcNs(CYCLE_BEGIN + round(end_s * NS_PER_S))
+    (spatem,) = [item for item in service(controller).poll(clock.now()) if isinstance(item, Spatem)]
+    event = spatem.intersections[0].movements[0].events[0]
+    assert (event.min_end_time_s, event.max_end_time_s, event.likely_time_s) == (mark_s, None, None)
+    assert decode_spatem(encode_spatem(spatem)).intersections[0].movements[0].events[0].min_end_time_s == mark_s
 
 
 def test_while_utc_is_not_known_nothing_is_sent_and_it_is_counted() -> None:

@@ -218,6 +218,19 @@ def test_a_hazard_runs_out_when_its_validity_does_and_the_driver_is_told() -> No
     assert len(hazards) == 0
 
 
+def test_no_hazard_outlives_a_day_unheard() -> None:
+    hazards = heard(replace(ROADWORKS, detection_time=its(50), validity_duration_s=86_400))
+    assert hazards.next_expiry() == at(86_400).monotonic
+
+
+def test_a_repetition_does_not_revive_what_was_negated() -> None:
+    hazards = heard(ROADWORKS)
+    for signer in (2, 3):
+        hazards.hear(verified(NEGATION, at(5), signer=signer), at(5))
+    hazards.hear(verified(ROADWORKS, at(6)), at(6))
+    assert hazards.ahead(at(6), BEFORE) == ()
+
+
 def test_a_lost_clock_does_not_keep_a_hazard_alive() -> None:
     hazards = heard(ROADWORKS)
     without_utc = Instant(at(61).monotonic, None)

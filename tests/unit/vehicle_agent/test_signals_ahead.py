@@ -205,6 +205,14 @@ def test_around_a_bend_the_distance_follows_the_lane() -> None:
     assert only(signals.ahead(at(0), ego(5.0, -65.5, heading_deg=45.0))).distance_to_stop_m == pytest.approx(50, abs=0.6)
 
 
+def test_a_junction_beyond_reach_is_not_spoken_of_although_its_lane_leads_there() -> None:
+    long = lane(RIGHT_LANE, LaneDirection.INGRESS_PATH, ((4.5, -15), (4.5, -315), (4.5, -615)), 1)
+    mapem = northbound_arm()
+    signals = heard(replace(mapem, intersections=(replace(mapem.intersections[0], lanes=(long,)),)), BOTH)
+    assert signals.ahead(at(0), ego(4.5, -414))
+    assert signals.ahead(at(0), ego(4.5, -416)) == ()
+
+
 def test_a_lane_with_two_signal_groups_gives_both_in_order() -> None:
     mapem = northbound_arm()
     shared = lane(RIGHT_LANE, LaneDirection.INGRESS_PATH, ((4.5, -15), (4.5, -150)), 2, 1, 2)
