@@ -1,7 +1,8 @@
 """The authorities of TS 102 940: a root, below it an enrolment and an authorization authority, below those what stations hold.
 
 Sans-IO: keys are handed in or drawn from a `KeySource`, times are parameters, certificates are returned. An authority refuses to
-issue what a receiver would refuse: permissions it does not have, validity or region beyond its own. Left out: the requests and
+issue what a receiver would refuse: permissions it does not have, validity or region beyond its own; an authority below a root with
+a region carries that region, so it knows its bounds without the root. Left out: the requests and
 responses of TS 102 941, trust lists and revocation lists.
 """
 
@@ -152,6 +153,7 @@ class RootCa(_Authority):
         tbs = ToBeSignedCertificate(
             id=CertificateId(kind=IdKind.NAME, name=name),
             validity=validity,
+            region=self.certificate.tbs.region,
             app_permissions=permissions,
             cert_issue_permissions=EA_ISSUE_PERMISSIONS if is_enrolment else AA_ISSUE_PERMISSIONS,
             encryption_key=EncryptionKey(curve=Curve.NIST_P256, point=encryption_key.public_key.point),

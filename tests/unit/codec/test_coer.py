@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,7 +171,7 @@ def test_an_error_names_its_field_and_its_bit() -> None:
 
 
 def test_values_that_do_not_fit_are_our_bug() -> None:
-    for fault in (
+    faults: tuple[Callable[[], bytes], ...] = (
         lambda: encode_unsigned(256, 1, "u"),
         lambda: encode_unsigned(-1, 4, "u"),
         lambda: encode_signed(128, 1, "s"),
@@ -180,7 +182,8 @@ def test_values_that_do_not_fit_are_our_bug() -> None:
         lambda: encode_choice(63, b""),
         lambda: encode_additions({}, width=2, field="x"),
         lambda: encode_additions({2: b""}, width=2, field="x"),
-    ):
+    )
+    for fault in faults:
         with pytest.raises(EncodeError):
             fault()
 
