@@ -6,10 +6,11 @@ log's own stamps in nanoseconds (a candump's count from 1970), never running bac
 counted. Writing logs is not here.
 """
 
+import contextlib
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import can
@@ -134,7 +135,8 @@ def _read_with_python_can(path: Path) -> Iterator[CanFrame | None]:
     number = 0
     expected_bytes = 0
     try:
-        with can.LogReader(path) as reader:
+        with contextlib.ExitStack() as open_files:
+            reader = _python_can_reader(path, open_files)
             if isinstance(reader, can.BLFReader):
                 expected_bytes = reader.file_size
             for message in reader:
@@ -152,6 +154,18 @@ def _read_with_python_can(path: Path) -> Iterator[CanFrame | None]:
     # python-can takes a BLF that ends inside a container for a shorter one.
     if size_bytes < expected_bytes:
         raise StorageError(str(path), f"is cut short after frame {number}")
+
+
+def _python_can_reader(path: Path, open_files: contextlib.ExitStack) -> Iterable[can.Message]:
+    """Open a file for python-can's reader; its own opening leaks the file where the header is damaged."""
+    name = path.name.lower()
+    if name.endswith(".blf"):
+        return can.BLFReader(open_files.enter_context(path.open("rb")))
+    if name.endswith(".asc"):
+        return can.ASCReader(open_files.enter_context(path.open(encoding="utf-8")))
+    if name.endswith(".asc.gz"):
+        return can.ASCReader(open_files.enter_context(gzip.open(path, "rt", encoding="utf-8")))
+    return open_files.enter_context(can.MF4Reader(open_files.enter_context(path.open("rb"))))
 
 
 def _frame_of(message: can.Message, path: Path, number: int) -> CanFrame | None:
