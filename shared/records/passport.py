@@ -73,6 +73,8 @@ class Passport:
 
     def encode(self) -> bytes:
         """Return the file; raise `EncodeError` if it exceeds the bounds of a passport."""
+        if len(self.records) > MAX_PASSPORT_RECORDS:
+            raise EncodeError("passport", f"{len(self.records)} records do not fit one passport of {MAX_PASSPORT_RECORDS}")
         records: list[Json] = [
             {"sd_jwt": r.token.encode(), "salt": encode_base64url(r.salt), "proof": r.proof.encode().decode()} for r in self.records
         ]
@@ -84,8 +86,8 @@ class Passport:
                 "records": records,
             }
         ).encode()
-        if len(encoded) > MAX_PASSPORT_BYTES or len(records) > MAX_PASSPORT_RECORDS:
-            raise EncodeError("passport", f"{len(records)} records in {len(encoded)} bytes do not fit one passport")
+        if len(encoded) > MAX_PASSPORT_BYTES:
+            raise EncodeError("passport", f"{len(encoded)} bytes do not fit one passport of {MAX_PASSPORT_BYTES}")
         return encoded
 
 
@@ -98,13 +100,9 @@ def build_record(sd_jwt: str, salt: bytes, proof: bytes, shown: Collection[str] 
     return PassportRecord(token=parse_sd_jwt(sd_jwt).showing(shown), salt=salt, proof=parse_proof(proof))
 
 
-def build_passport(
-    *, enrolment_credential: bytes, enrolment_authority: bytes, records: Sequence[PassportRecord]
-) -> Passport:
+def build_passport(*, enrolment_credential: bytes, enrolment_authority: bytes, records: Sequence[PassportRecord]) -> Passport:
     """Return a passport of records in the order given."""
-    return Passport(
-        enrolment_credential=enrolment_credential, enrolment_authority=enrolment_authority, records=tuple(records)
-    )
+    return Passport(enrolment_credential=enrolment_credential, enrolment_authority=enrolment_authority, records=tuple(records))
 
 
 def parse_passport(data: bytes) -> Passport:

@@ -1,0 +1,186 @@
+"""Odometer records: what they state, what they hide, what they commit to."""
+
+from dataclasses import replace
+
+import pytest
+
+from shared.core.clock import Instant, MonotonicNs, UtcNs
+from shared.core.errors import EncodeError, RecordError
+from shared.records.odometer import (
+    HIDEABLE,
+    ODOMETER_KIND,
+    RECORD_TYPE,
+    BootTime,
+    OdometerFlag,
+    OdometerRecord,
+    OdometerSource,
+    RecordReason,
+    SignedRecord,
+    commitment_of,
+    read_record,
+    sign_record,
+    verify_record,
+)
+from shared.records.recorder import OdometerRecorder, RecordHead
+from shared.records.sd_jwt import issue_sd_jwt, parse_sd_jwt
+from shared.records.strict_json import Json
+from tests.helpers.ledger import Vehicle, seeded_entropy
+
+RECORD = OdometerRecord(
+    seq=1,
+    prev=bytes(range(32)),
+    odometer_m=25_088_064,
+    occurred=UtcNs(1_532_000_000_250_000_000),
+    reason=RecordReason.DISTANCE,
+    sources=(OdometerSource(name="cluster", odometer_m=25_088_064, age_ms=12),),
+    flags=(OdometerFlag.STEP,),
+    boot=BootTime(boot_id=bytes(16), elapsed_ms=60_000),
+)
+
+
+def test_a_record_survives_signing_whole() -> None:
+    vehicle = Vehicle()
+    signed = sign_record(RECORD, vehicle, seeded_entropy())
+    shown = verify_record(parse_sd_jwt(signed.sd_jwt), vehicle.public_key)
+    for name in ("seq", "prev", "odometer_m", "occurred", "reason", "sources", "flags", "boot"):
+        assert getattr(shown, name) == getattr(RECORD, name)
+    assert shown.hidden == ()
+    assert read_record(parse_sd_jwt(signed.sd_jwt)) == shown
+
+
+@pytest.mark.parametrize("hidden", HIDEABLE)
+def test_every_claim_can_be_hidden_alone_and_the_commitment_stays(hidden: str) -> None:
+    vehicle = Vehicle()
+    signed = sign_record(RECORD, vehicle, seeded_entropy())
+    token = parse_sd_jwt(signed.sd_jwt).showing([name for name in HIDEABLE if name != hidden])
+    shown = verify_record(token, vehicle.public_key)
+    assert shown.hidden == (hidden,)
+    assert getattr(shown, hidden) in (None, ())
+    assert shown.flags == RECORD.flags
+    assert commitment_of(token.jwt, signed.salt) == signed.commitment
+
+
+def test_equal_records_have_unlike_commitments() -> None:
+    entropy = seeded_entropy()
+    a, b = (sign_record(RECORD, Vehicle(), entropy) for _ in range(2))
+    assert a.commitment != b.commitment
+    assert a.salt != b.salt
+    token = parse_sd_jwt(a.sd_jwt)
+    assert commitment_of(token.jwt, a.salt) == a.commitment
+    assert commitment_of(token.jwt, b.salt) != a.commitment
+
+
+def test_a_record_without_a_date_keeps_its_boot_time() -> None:
+    vehicle = Vehicle()
+    signed = sign_record(replace(RECORD, occurred=None, flags=(OdometerFlag.CLOCK_NOT_SET,)), vehicle, seeded_entropy())
+    shown = verify_record(parse_sd_jwt(signed.sd_jwt), vehicle.public_key)
+    assert shown.occurred is None
+    assert shown.hidden == ()
+    assert shown.boot == RECORD.boot
+
+
+SOURCE = RECORD.sources[0]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        replace(RECORD, seq=-1),
+        replace(RECORD, seq=0),
+        replace(RECORD, prev=None),
+        replace(RECORD, prev=b"short"),
+        replace(RECORD, odometer_m=-1),
+        replace(RECORD, odometer_m=10**11),
+        replace(RECORD, occurred=UtcNs(1)),
+        replace(RECORD, occurred=UtcNs(-1_000_000)),
+        replace(RECORD, occurred=UtcNs(10**21)),
+        replace(RECORD, sources=()),
+        replace(RECORD, sources=(SOURCE,) * 9),
+        replace(RECORD, sources=(replace(SOURCE, name=""),)),
+        replace(RECORD, sources=(replace(SOURCE, name="bell\x07"),)),
+        replace(RECORD, sources=(replace(SOURCE, age_ms=-1),)),
+        replace(RECORD, boot=BootTime(boot_id=b"short", elapsed_ms=0)),
+        replace(RECORD, flags=(OdometerFlag.STEP, OdometerFlag.STEP)),
+    ],
+)
+def test_impossible_records_are_not_signed(broken: OdometerRecord) -> None:
+    with pytest.raises(EncodeError):
+        sign_record(broken, Vehicle(), seeded_entropy())
+
+
+def test_a_source_of_entropy_that_runs_dry_signs_nothing() -> None:
+    with pytest.raises(EncodeError, match="entropy"):
+        sign_record(RECORD, Vehicle(), lambda n: b"x" * min(n, 3))
+
+
+GOOD: dict[str, Json] = {
+    "kind": ODOMETER_KIND,
+    "seq": 0,
+    "flags": [],
+    "odometer_m": 5,
+    "occurred": "2026-11-22T09:30:00.250Z",
+    "reason": "time",
+    "sources": [{"name": "cluster", "odometer_m": 5, "age_ms": 0}],
+    "boot": {"id": "00" * 16, "elapsed_ms": 1},
+}
+BAD: list[tuple[str, Json]] = [
+    ("kind", "odometer/2"), ("seq", -1), ("seq", 1), ("seq", "0"), ("seq", True), ("seq", 0.5),
+    ("prev", "AA"), ("prev", 7), ("flags", None),
+    ("flags", ["rollback", "rollback"]), ("flags", ["new"]), ("flags", [1]), ("odometer_m", "5"), ("odometer_m", -5),
+    ("odometer_m", 10**12), ("odometer_m", None), ("occurred", "2026-11-22T09:30:00.25Z"),
+    ("occurred", "2026-11-22T09:30:00.250+00:00"),
+    ("occurred", "2026-13-22T09:30:00.250Z"), ("occurred", 7), ("occurred", "1969-12-31T23:59:59.000Z"), ("reason", "bored"),
+    ("reason", None), ("sources", []), ("sources", [1]), ("sources", [{"name": "x"}]), ("sources", None), ("boot", None),
+    ("sources", [{"name": "\u202e\n", "odometer_m": 5, "age_ms": 0}]), ("boot", {"id": "00" * 15, "elapsed_ms": 1}),
+    ("boot", {"id": "ZZ" * 16, "elapsed_ms": 1}), ("boot", {"id": "00" * 16, "elapsed_ms": -1}), ("surprise", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("claim", "value"), BAD)
+def test_content_no_record_may_have_is_refused_even_when_signed(claim: str, value: Json) -> None:
+    vehicle = Vehicle()
+    token = issue_sd_jwt(typ=RECORD_TYPE, visible={**GOOD, claim: value}, hidden={}, signer=vehicle, entropy=seeded_entropy())
+    with pytest.raises(RecordError) as caught:
+        verify_record(token, vehicle.public_key)
+    assert caught.value.check == "content"
+
+
+def test_the_good_example_is_good() -> None:
+    vehicle = Vehicle()
+    token = issue_sd_jwt(typ=RECORD_TYPE, visible=GOOD, hidden={}, signer=vehicle, entropy=seeded_entropy())
+    assert verify_record(token, vehicle.public_key).odometer_m == 5
+
+
+class Shelf:
+    """A record store in memory."""
+
+    def __init__(self) -> None:
+        self.records: list[SignedRecord] = []
+
+    def head(self) -> RecordHead | None:
+        if not self.records:
+            return None
+        last = self.records[-1]
+        return RecordHead(seq=last.record.seq, commitment=last.commitment, odometer_m=last.record.odometer_m)
+
+    def append(self, record: SignedRecord) -> None:
+        self.records.append(record)
+
+
+def test_a_recorder_numbers_chains_and_flags() -> None:
+    shelf = Shelf()
+    recorder = OdometerRecorder(signer=Vehicle(), store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
+    source = OdometerSource(name="cluster", odometer_m=0, age_ms=0)
+    at = Instant(MonotonicNs(5_000_000_000), UtcNs(1_700_000_000_123_456_789))
+    for odometer_m in (1000, 2000, 1500):
+        recorder.record(odometer_m=odometer_m, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
+    recorder.record(odometer_m=1600, reason=RecordReason.TIME, sources=(source,), flags=(), at=Instant(MonotonicNs(6), None))
+    records = [signed.record for signed in shelf.records]
+    assert [r.seq for r in records] == [0, 1, 2, 3]
+    assert [r.prev for r in records] == [None, *(signed.commitment for signed in shelf.records[:-1])]
+    assert [r.flags for r in records] == [(), (), (OdometerFlag.ROLLBACK,), (OdometerFlag.CLOCK_NOT_SET,)]
+    assert records[0].occurred == 1_700_000_000_123_000_000
+    assert records[3].occurred is None
+    assert records[0].boot.elapsed_ms == 5_000
+    with pytest.raises(EncodeError):
+        OdometerRecorder(signer=Vehicle(), store=shelf, entropy=seeded_entropy(), boot_id=b"short")

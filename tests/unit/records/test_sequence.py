@@ -1,0 +1,92 @@
+"""What a series of records says, in words."""
+
+from shared.core.clock import NS_PER_S, UtcNs
+from shared.records.odometer import DisclosedRecord, OdometerFlag
+from shared.records.sequence import Finding, FindingKind, SequenceItem, check_sequence
+
+DAY_NS = 86_400 * NS_PER_S
+START = 1_767_225_600 * NS_PER_S  # 2026-01-01
+
+
+def item(
+    seq: int, km: float | None, *, flags: tuple[OdometerFlag, ...] = (), day: int | None = None, prev: bytes | None = None
+) -> SequenceItem:
+    return SequenceItem(
+        record=DisclosedRecord(
+            seq=seq,
+            prev=prev if prev is not None else (None if seq == 0 else bytes([seq - 1]) * 32),
+            flags=flags,
+            odometer_m=None if km is None else round(km * 1000),
+            occurred=UtcNs(START + (seq if day is None else day) * DAY_NS),
+            reason=None,
+            sources=(),
+            boot=None,
+            hidden=() if km is not None else ("odometer_m",),
+        ),
+        commitment=bytes([seq]) * 32,
+    )
+
+
+def found(*items: SequenceItem) -> list[tuple[FindingKind, int]]:
+    return [(f.kind, f.seq) for f in check_sequence(items)]
+
+
+def only(*items: SequenceItem) -> Finding:
+    (finding,) = check_sequence(items)
+    return finding
+
+
+def test_a_proper_history_has_no_findings() -> None:
+    assert found() == []
+    assert found(item(0, 10), item(1, 10), item(2, 500)) == []
+
+
+def test_a_rollback_is_told_with_dates_and_distance() -> None:
+    finding = only(item(0, 80_000), item(1, 120_000), item(2, 60_000.5), item(3, 61_000))
+    assert finding.kind is FindingKind.ROLLBACK
+    assert finding.is_serious
+    assert "60,000.5 km on 2026-01-03" in finding.text
+    assert "120,000.0 km on 2026-01-02" in finding.text
+    assert "59,999.5 km are missing" in finding.text
+
+
+def test_two_rollbacks_are_two_findings() -> None:
+    assert found(item(0, 100), item(1, 50), item(2, 70), item(3, 60)) == [(FindingKind.ROLLBACK, 1), (FindingKind.ROLLBACK, 3)]
+
+
+def test_a_rollback_over_hidden_readings_is_still_one() -> None:
+    assert (FindingKind.ROLLBACK, 2) in found(item(0, 100), item(1, None), item(2, 50))
+
+
+def test_a_hidden_reading_the_vehicle_flagged_is_told() -> None:
+    assert found(item(0, 100), item(1, None, flags=(OdometerFlag.ROLLBACK,))) == [
+        (FindingKind.ROLLBACK, 1),
+        (FindingKind.HIDDEN, 1),
+    ]
+
+
+def test_the_vehicles_own_flag_is_told_where_the_higher_reading_is_not_shown() -> None:
+    assert found(item(1, 50, flags=(OdometerFlag.ROLLBACK,))) == [(FindingKind.GAP, 1), (FindingKind.ROLLBACK, 1)]
+
+
+def test_gaps_are_counted_and_numbered() -> None:
+    assert "1 record is missing (number 1)" in only(item(0, 1), item(2, 2)).text
+    assert "3 records are missing (number 1 to 3)" in only(item(0, 1), item(4, 2)).text
+    assert "before number 3" in only(item(3, 1)).text
+
+
+def test_two_histories_are_a_fork() -> None:
+    assert only(item(0, 1), item(1, 2, prev=b"?" * 32)).kind is FindingKind.FORK
+    assert (FindingKind.FORK, 1) in found(item(0, 1), item(1, 2), item(1, 2))
+    assert (FindingKind.FORK, 0) in found(item(1, 2), item(0, 1))
+
+
+def test_a_clock_that_ran_backwards_is_told_and_not_serious() -> None:
+    finding = only(item(0, 1, day=5), item(1, 2, day=3))
+    assert finding.kind is FindingKind.CLOCK
+    assert not finding.is_serious
+
+
+def test_other_flags_are_told() -> None:
+    for flag in (OdometerFlag.STEP, OdometerFlag.SOURCES_DISAGREE, OdometerFlag.CLOCK_NOT_SET, OdometerFlag.SEQUENCE_RESUMED):
+        assert only(item(0, 1, flags=(flag,))).kind is FindingKind.FLAGGED
