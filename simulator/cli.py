@@ -64,7 +64,7 @@ def list_scenarios() -> None:
     """Name the built-in scenarios."""
     console = Console()
     for name, title in SCENARIOS.items():
-        console.print(f"[bold]{name}[/bold]  {title}", highlight=False)
+        console.print(f"[bold]{name}[/bold]  {title}", highlight=False, soft_wrap=True)
 
 
 def main() -> NoReturn:

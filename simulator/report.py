@@ -4,15 +4,26 @@ Self-contained (no script, no font, no request: the page's own policy forbids th
 described in words and every figure in a table. Everything shown comes from the finished run's `Story`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
 from string import Template
+from typing import Any
 
 from simulator.drawing import crossing_drawing, lines_drawing, odometer_drawing
 from simulator.options import AttackerKind
 from simulator.story import MESSAGE_KINDS, CarStory, Story
-from simulator.words import ATTACK_TITLES, ATTACK_WORDS, closing_sentences, count, duration_words, everything_caught, reason_words
+from simulator.words import (
+    ATTACK_TITLES,
+    ATTACK_WORDS,
+    closing_sentences,
+    count,
+    duration_words,
+    everything_caught,
+    reason_words,
+    time_words,
+    undetected,
+)
 
 _KIND_WORDS = {
     "cam": "CAM: where a car is and how it moves",
@@ -54,11 +65,11 @@ def headline(story: Story) -> str:
     attacks = story.summary["attacks"]
     on_air = sum(a.get("deliveries", 0) for a in attacks.values())
     believed = sum(a.get("accepted", 0) for a in attacks.values())
-    undetected = sum(a["senders"] - a["detected"] for a in attacks.values())
+    missed = sum(undetected(a) for a in attacks.values())
     if believed:
         return f"{count(believed, 'false message')} of {on_air:,} got through."
-    if undetected:
-        return f"{count(undetected, 'attacker')} went undetected."
+    if missed:
+        return f"{count(missed, 'attacker')} went undetected."
     if not sum(a["senders"] for a in attacks.values()):
         return "Every message signed, every signature checked, and nobody tried to lie."
     if not everything_caught(story.summary):
@@ -90,39 +101,47 @@ def _table(head: Iterable[tuple[str, str]], rows: Iterable[str]) -> str:
 
 
 def _attacks(story: Story) -> str:
-    rows = []
+    cards = []
     for kind in AttackerKind:
         attack = story.summary["attacks"].get(kind.value)
-        if not attack or not attack["senders"]:
-            continue
-        caught = attack["detected"] == attack["senders"] and not attack.get("accepted", 0)
-        verdict = f'<span class="tag {"good" if caught else "bad"}">{"caught" if caught else "not caught"}</span>'
-        reasons = "; ".join(f"{n:,} because {reason_words(reason)}" for reason, n in attack.get("reasons", {}).items())
-        if attack.get("first_hearings"):
-            reasons += (
-                f". {count(attack['first_hearings'], 'copy', 'copies')} taken in by receivers that had missed the fresh original"
-            )
-        after = attack["median_detect_s"]
-        rows.append(
-            f'<tr><th scope="row">{ATTACK_TITLES[kind]}</th><td>{verdict}</td>'
-            f'<td class="n">{attack["detected"]} of {attack["senders"]}</td>'
-            f'<td class="n">{"" if after is None else f"{after:.3f} s"}</td><td class="n">{attack["false_accusations"]}</td>'
-            f"<td>{escape(ATTACK_WORDS[kind].capitalize())}. <span class='soft'>{escape(reasons)}</span></td></tr>"
-        )
-    if not rows:
+        if attack and attack["senders"]:
+            cards.append(_attack_card(kind, attack))
+    if not cards:
         return ""
-    head = (
-        ("Attack", ""),
-        ("", ""),
-        ("Attackers detected", "n"),
-        ("After (median)", "n"),
-        ("Honest accused", "n"),
-        ("What it did", ""),
-    )
     return _section(
         "Attacks",
         "What the attackers did is known to the simulation only; the verdicts are the receiving agents' own.",
-        _table(head, rows),
+        f'<div class="cards">{"".join(cards)}</div>',
+    )
+
+
+def _attack_card(kind: AttackerKind, attack: Mapping[str, Any]) -> str:
+    caught = not undetected(attack) and not attack.get("accepted", 0)
+    words = ("caught" if attack.get("deliveries", 1) else "not heard") if caught else "not caught"
+    verdict = f'<span class="tag {"good" if caught else "bad"}">{words}</span>'
+    after = attack["median_detect_s"]
+    facts = [
+        ("Attackers detected", f"{attack['detected']} of {attack['senders']}"),
+        ("After", "never" if after is None else time_words(after)),
+        ("Honest cars accused", str(attack["false_accusations"])),
+    ]
+    if "frames" in attack:
+        facts[1:1] = [("Frames sent", f"{attack['frames']:,}"), ("Received and judged", f"{attack['deliveries']:,}")]
+    reasons = "".join(
+        f'<tr><td class="n">{n:,}</td><td>{escape(reason_words(reason))}</td></tr>'
+        for reason, n in sorted(attack.get("reasons", {}).items(), key=lambda item: (-item[1], item[0]))
+    )
+    if attack.get("accepted"):
+        reasons += f'<tr><td class="n">{attack["accepted"]:,}</td><td><strong>believed</strong></td></tr>'
+    if attack.get("first_hearings"):
+        words = "no repetition for this receiver: still fresh, and it had missed the original"
+        reasons += f'<tr><td class="n">{attack["first_hearings"]:,}</td><td>{words}</td></tr>'
+    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
+    return (
+        f'<article class="card {kind.value}"><h3>{ATTACK_TITLES[kind]} {verdict}</h3>'
+        f"<p>{escape(ATTACK_WORDS[kind][:1].upper() + ATTACK_WORDS[kind][1:])}.</p><dl>{rows}</dl>"
+        + (f'<p class="soft why">Why receivers refused it</p><table class="why">{reasons}</table>' if reasons else "")
+        + "</article>"
     )
 
 
@@ -145,7 +164,7 @@ def _refusals(story: Story) -> str:
     rejected = story.summary["rejected"]
     total = sum(rejected.values()) or 1
     rows = [
-        f'<tr><th scope="row">{escape(reason_words(reason).capitalize())}</th><td class="code">{escape(reason)}</td>'
+        f'<tr><th scope="row" class="words">{escape(reason_words(reason).capitalize())}</th><td class="code">{escape(reason)}</td>'
         f'<td class="n">{n:,}</td><td class="n">{n / total:.1%}</td></tr>'
         for reason, n in sorted(rejected.items(), key=lambda item: (-item[1], item[0]))
     ]

@@ -1,0 +1,98 @@
+"""The crossing as `make demo` runs it, but shorter: every attack is caught, nobody honest is accused, every passport verifies."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.cli.passport import verify_with_trust
+from shared.core.errors import RecordError
+from shared.ledger.policy import parse_policy
+from shared.records.passport import parse_passport
+from shared.service.trust_directory import read_trust_directory
+from simulator.options import AttackerKind, Options
+from simulator.run import Outcome, simulate
+from simulator.words import everything_caught
+
+OPTIONS = Options(duration_s=24.0, vehicles=8, attackers=0.5, seed=1)
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    return simulate(OPTIONS, tmp_path_factory.mktemp("crossing"), progress=lambda _: None)
+
+
+def test_every_attack_is_caught_and_nobody_honest_is_accused(outcome: Outcome) -> None:
+    attacks = outcome.story.summary["attacks"]
+    assert everything_caught(outcome.story.summary)
+    for kind in AttackerKind:
+        attack = attacks[kind.value]
+        assert (attack["senders"], attack["detected"], attack["false_accusations"]) == (1, 1, 0), kind
+    assert all(attack.get("accepted", 0) == 0 for attack in attacks.values())
+    assert all(attacks[kind]["deliveries"] > 50 for kind in ("forged", "tampered", "replayed"))
+
+
+def test_each_attack_is_refused_for_its_own_reasons(outcome: Outcome) -> None:
+    attacks = outcome.story.summary["attacks"]
+    assert {"invalid_certificate", "signer_certificate_not_found"} == set(attacks["forged"]["reasons"])
+    assert {"false_signature", "malformed"} <= set(attacks["tampered"]["reasons"])
+    assert {"duplicate_message", "invalid_timestamp"} <= set(attacks["replayed"]["reasons"])
+
+
+def test_honest_messages_are_refused_only_while_their_signer_is_unknown(outcome: Outcome) -> None:
+    summary = outcome.story.summary
+    attacks = summary["attacks"].values()
+    honest = {reason: n - sum(a.get("reasons", {}).get(reason, 0) for a in attacks) for reason, n in summary["rejected"].items()}
+    assert {reason for reason, n in honest.items() if n} <= {"signer_certificate_not_found"}
+    assert honest.get("signer_certificate_not_found", 0) < 0.02 * summary["verified"]
+
+
+def test_the_rollback_is_in_that_car_s_passport_and_in_no_other(outcome: Outcome) -> None:
+    flagged = [car.name for car in outcome.story.cars if "rollback" in car.flags]
+    set_back = [car.name for car in outcome.story.cars if car.rolled_back_m is not None]
+    assert flagged == set_back
+    assert len(flagged) == 1
+    assert outcome.story.summary["odometer"]["rollbacks_flagged"] == 1
+
+
+def test_every_odometer_record_is_anchored_and_every_passport_verifies_from_its_files(outcome: Outcome) -> None:
+    odometer = outcome.story.summary["odometer"]
+    assert odometer["records"] == odometer["anchored"] >= 2 * OPTIONS.vehicles
+    directory = outcome.passports.parent
+    store = read_trust_directory(directory / "trust")
+    policy = parse_policy((outcome.passports / "ledger.policy").read_bytes())
+    passports = sorted(outcome.passports.glob("car-*.json"))
+    assert len(passports) == OPTIONS.vehicles
+    for file in passports:
+        verify_with_trust(parse_passport(file.read_bytes()), store=store, policy=policy, at=None)
+
+
+def test_an_odometer_reading_in_a_passport_is_what_the_car_showed(outcome: Outcome) -> None:
+    directory = outcome.passports.parent
+    store = read_trust_directory(directory / "trust")
+    policy = parse_policy((outcome.passports / "ledger.policy").read_bytes())
+    for car in outcome.story.cars:
+        passport = parse_passport((directory / str(car.passport)).read_bytes())
+        readings = verify_with_trust(passport, store=store, policy=policy, at=None).readings
+        last = readings[-1].odometer_m
+        assert last is not None
+        assert 0 <= car.odometer_m[1] - last <= 10
+        assert readings[0].odometer_m == pytest.approx(car.odometer_m[0], abs=20)
+
+
+def test_a_changed_digit_in_a_passport_is_refused(outcome: Outcome, tmp_path: Path) -> None:
+    directory = outcome.passports.parent
+    text = (outcome.passports / "car-1.json").read_text()
+    token = json.loads(text)["records"][0]["sd_jwt"]
+    place = len(token) // 3
+    changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
+    store = read_trust_directory(directory / "trust")
+    policy = parse_policy((outcome.passports / "ledger.policy").read_bytes())
+    with pytest.raises(RecordError):
+        verify_with_trust(parse_passport(text.replace(token, changed).encode()), store=store, policy=policy, at=None)
+
+
+def test_drivers_hear_of_lights_and_roadworks(outcome: Outcome) -> None:
+    assert outcome.story.notices["signal_ahead"] > OPTIONS.vehicles
+    assert outcome.story.summary["sent"]["spatem"] >= 10 * OPTIONS.duration_s
+    assert outcome.story.summary["sent"]["denm"] >= OPTIONS.duration_s
