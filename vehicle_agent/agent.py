@@ -9,25 +9,25 @@ Nothing hostile gets past `Inbound`; nothing of ours is lost silently: what coul
 """
 
 from collections import Counter
-from collections.abc import Mapping
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import StorageError, V2xError
-from shared.messages.cdd import DriveDirection
+from shared.core.geo import GeoPoint
 from shared.messages.denm import Denm
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
-from shared.records.odometer import OdometerSource
+from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.recorder import OdometerRecorder
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.inbound import Inbound
 from shared.stack.indication import Indication
-from shared.stack.station import EgoPosition, Station
+from shared.stack.station import Station, StationIdentity
 from shared.transport.can_bus import CanFrame
 from vehicle_agent.anchoring import Anchoring
 from vehicle_agent.cam_service import CamService
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.driver_notices import hazard_notice, signal_notice
+from vehicle_agent.ego import ego_position
 from vehicle_agent.hazards import Hazards
 from vehicle_agent.odometer import OdometerWatch, RecordDue
 from vehicle_agent.signals_ahead import SignalsAhead
@@ -38,6 +38,9 @@ DRIVER_INTERVAL_NS = 200 * NS_PER_MS
 
 ANCHOR_INTERVAL_NS = NS_PER_S
 """How often it is looked whether something is to be anchored."""
+
+FIXED_POSITION_MAX_AGE_NS = NS_PER_S
+"""Age limit of a fixed position; it is renewed at every turn of the timer."""
 
 CLUSTER = "cluster"
 """Name of the instrument cluster among an odometer record's sources."""
@@ -53,6 +56,7 @@ class VehicleAgent:
         odometer: says when a reading becomes a record.
         recorder: makes and keeps records.
         anchoring: brings records into the ledger.
+        fixed_position: where a vehicle stands that never moves; None where its bus or a receiver gives the position.
         started: when the agent starts to work.
     """
 
@@ -65,6 +69,7 @@ class VehicleAgent:
         odometer: OdometerWatch,
         recorder: OdometerRecorder,
         anchoring: Anchoring,
+        fixed_position: GeoPoint | None,
         started: Instant,
     ) -> None:
         self._station = station
@@ -74,6 +79,7 @@ class VehicleAgent:
         self._odometer = odometer
         self._recorder = recorder
         self._anchoring = anchoring
+        self._fixed_position = fixed_position
         self._hazards = Hazards()
         self._signals = SignalsAhead()
         self._state = VehicleState()
@@ -82,6 +88,8 @@ class VehicleAgent:
         self._sent: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
         self._unrecorded: Counter[str] = Counter()
+        self._is_store_failing = False
+        self._owed: RecordDue | None = None
         self._recorded = 0
         self._flags_recorded: Counter[str] = Counter()
         self._frames = 0
@@ -91,6 +99,11 @@ class VehicleAgent:
     def state(self) -> VehicleState:
         """What the car last said about itself."""
         return self._state
+
+    @property
+    def identity(self) -> StationIdentity:
+        """What the station calls itself just now."""
+        return self._station.identity
 
     @property
     def inbound(self) -> Inbound:
@@ -108,16 +121,20 @@ class VehicleAgent:
         return self.on_signals(updates, now) if updates else ()
 
     def on_signals(self, updates: tuple[SignalUpdate, ...], now: Instant) -> tuple[Effect, ...]:
-        """Take values that did not come from the bus, such as a GNSS fix; `on_can_frame` ends here too."""
-        ignition_before = fresh(self._state.ignition_on, now.monotonic)
+        """Take values that did not come from the bus, such as a GNSS fix; `on_can_frame` ends here too.
+
+        A cluster that still talks after the ignition went off says nothing new: its readings count again once it is on.
+        """
+        effects: list[Effect] = []
+        was_on = fresh(self._state.ignition_on, now.monotonic)
         self._state = fold(self._state, updates)
-        due: RecordDue | None = None
+        is_off = fresh(self._state.ignition_on, now.monotonic) is False
         for update in updates:
-            if update.field == "odometer_m" and isinstance(update.value, int | float):
-                due = self._odometer.read(round(update.value), update.at)
-            elif update.field == "ignition_on" and update.value is False and ignition_before:
-                due = self._odometer.ignition_off()
-        return () if due is None else self._record(due, now)
+            if update.field == "odometer_m" and isinstance(update.value, int | float) and not is_off:
+                effects += self._record(self._odometer.read(round(update.value), update.at), now)
+        if was_on and is_off:
+            effects += self._record(self._odometer.ignition_off(), now)
+        return tuple(effects)
 
     def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
         """Take one packet from the radio."""
@@ -133,6 +150,7 @@ class VehicleAgent:
     def on_timer(self, now: Instant) -> tuple[Effect, ...]:
         """Do what is due: speak, tell the driver, anchor."""
         effects: list[Effect] = []
+        self._stay_put(now)
         if now.monotonic >= self._cam_service.next_due():
             effects += self._speak(now)
         if now.monotonic >= self._next_driver:
@@ -140,14 +158,13 @@ class VehicleAgent:
             effects += self._tell_driver(now)
         if now.monotonic >= self._next_anchor:
             self._next_anchor = MonotonicNs(now.monotonic + ANCHOR_INTERVAL_NS)
+            effects += self._record(self._owed, now)
             effects += self._anchor(now)
         return tuple(effects)
 
     def stop(self, now: Instant) -> tuple[Effect, ...]:
         """The vehicle or the program goes to sleep: record the last reading."""
-        due = self._odometer.ignition_off()
-        recorded = () if due is None else self._record(due, now)
-        return (*recorded, *self._anchor(now))
+        return (*self._record(self._odometer.ignition_off(), now), *self._anchor(now))
 
     def status(self) -> dict[str, object]:
         """Everything counted so far, as JSON values."""
@@ -179,6 +196,14 @@ class VehicleAgent:
         elif (mapem := indication.of(Mapem)) is not None:
             self._signals.hear_map(mapem, now)
 
+    def _stay_put(self, now: Instant) -> None:
+        """A fixed position is true at every moment, so it is dated anew."""
+        if self._fixed_position is not None:
+            here = SignalUpdate(
+                field="position", value=self._fixed_position, at=now.monotonic, max_age_ns=FIXED_POSITION_MAX_AGE_NS
+            )
+            self._state = fold(self._state, (here,))
+
     def _speak(self, now: Instant) -> list[Effect]:
         try:
             due = self._cam_service.poll(self._state, now)
@@ -193,7 +218,8 @@ class VehicleAgent:
         return [Transmit(packet)]
 
     def _tell_driver(self, now: Instant) -> list[Effect]:
-        ego = self._ego(now)
+        """Nothing is said while time or position are not known: what is ahead, and for how long, cannot be told."""
+        ego = None if now.utc is None else ego_position(self._state, now)
         if ego is None:
             return []
         return [
@@ -201,22 +227,10 @@ class VehicleAgent:
             *(signal_notice(signal) for signal in self._signals.poll(now, ego)),
         ]
 
-    def _ego(self, now: Instant) -> EgoPosition | None:
-        position = self._state.position
-        point = fresh(position, now.monotonic)
-        if position is None or point is None or now.utc is None:
-            return None
-        speed_mps = fresh(self._state.speed_mps, now.monotonic)
-        if speed_mps is not None and fresh(self._state.drive_direction, now.monotonic) is DriveDirection.BACKWARD:
-            speed_mps = -speed_mps
-        return EgoPosition(
-            point=point,
-            taken_at=UtcNs(now.utc - (now.monotonic - position.at)),
-            speed_mps=speed_mps,
-            heading_deg=fresh(self._state.heading_deg, now.monotonic),
-        )
-
-    def _record(self, due: RecordDue, now: Instant) -> tuple[Effect, ...]:
+    def _record(self, due: RecordDue | None, now: Instant) -> tuple[Effect, ...]:
+        """Record what is due, if anything; a store that fails is told once, and asked again with the next reading or second."""
+        if due is None:
+            return ()
         age_ns = now.monotonic - due.read_at
         read = Instant(due.read_at, None if now.utc is None else UtcNs(now.utc - age_ns))
         source = OdometerSource(name=CLUSTER, odometer_m=due.odometer_m, age_ms=max(0, age_ns) // NS_PER_MS)
@@ -225,8 +239,10 @@ class VehicleAgent:
                 odometer_m=due.odometer_m, reason=due.reason, sources=(source,), flags=due.flags, at=read
             )
         except V2xError as failure:
-            self._unrecorded[failure.code] += 1
-            return (Notice("odometer_not_recorded", {"odometer_m": due.odometer_m, "reason": str(failure)}),)
+            self._owed = due if due.reason is RecordReason.IGNITION_OFF else None
+            return self._store_failed(failure)
+        self._owed = None
+        self._is_store_failing = False
         self._odometer.note_recorded(due)
         self._recorded += 1
         self._flags_recorded.update(flag.value for flag in signed.record.flags)
@@ -246,14 +262,13 @@ class VehicleAgent:
         try:
             notices = self._anchoring.poll(now)
         except StorageError as failure:
-            self._unrecorded[failure.code] += 1
-            return (Notice("spool_failed", {"reason": str(failure)}),)
+            return self._store_failed(failure)
         self._anchored += sum(notice.kind == "odometer_anchored" for notice in notices)
         return notices
 
-
-def status_line(status: Mapping[str, object]) -> str:
-    """One line for the service manager."""
-    sent, verified, refused = (status[name] for name in ("sent", "verified", "refused"))
-    counts = [sum(c.values()) if isinstance(c, Mapping) else 0 for c in (sent, verified, refused)]
-    return f"{counts[0]} sent, {counts[1]} verified, {counts[2]} refused"
+    def _store_failed(self, failure: V2xError) -> tuple[Notice, ...]:
+        self._unrecorded[failure.code] += 1
+        if self._is_store_failing:
+            return ()
+        self._is_store_failing = True
+        return (Notice("odometer_not_recorded", {"reason": str(failure)}),)

@@ -8,10 +8,10 @@ in the CAM. Special-vehicle containers are not here yet.
 
 from dataclasses import dataclass
 
-from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
 from shared.core.geo import GeoPoint
 from shared.core.ids import StationId, StationType
-from shared.core.itstime import generation_delta_time, time64_of
+from shared.core.itstime import Time64, generation_delta_time
 from shared.messages.cam import Cam, LowFrequency
 from shared.messages.cdd import (
     AccelerationControl,
@@ -21,8 +21,10 @@ from shared.messages.cdd import (
     PathPoint,
     VehicleRole,
 )
+from shared.security.freshness import trusted_time64
 from shared.stack.station import EgoPosition
 from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS, T_GEN_CAM_MIN_NS, CamTrigger, Dynamics, TriggerCondition
+from vehicle_agent.ego import ego_position
 from vehicle_agent.path_history import PathHistory, TracePoint
 from vehicle_agent.vehicle_state import VehicleState, fresh
 
@@ -81,7 +83,7 @@ class CamService:
         """Return the CAM that is due, or None: not time yet, or the position is not known.
 
         Raises:
-            UntrustedTimeError: a CAM is due and UTC is not known.
+            UntrustedTimeError: a CAM is due and UTC is not known, or the clock stands before 2004.
         """
         if now.monotonic < self._next_check:
             return None
@@ -95,14 +97,12 @@ class CamService:
         condition = self._trigger.due(dynamics, now.monotonic, t_gen_cam_dcc_ns=t_gen_cam_dcc_ns)
         if condition is None:
             return None
-        taken_at = UtcNs(now.require_utc() - (now.monotonic - state.position.at))
+        ego = ego_position(state, now)
+        if ego is None:
+            return None
+        taken_at = trusted_time64(Instant(state.position.at, ego.taken_at))
         return CamDue(
-            cam=self._cam(state, point, taken_at, now.monotonic),
-            position=EgoPosition(
-                point=point, taken_at=taken_at, speed_mps=_signed_speed(state, now.monotonic), heading_deg=dynamics.heading_deg
-            ),
-            dynamics=dynamics,
-            condition=condition,
+            cam=self._cam(state, point, taken_at, now.monotonic), position=ego, dynamics=dynamics, condition=condition
         )
 
     def note_sent(self, due: CamDue, now: MonotonicNs) -> None:
@@ -111,11 +111,11 @@ class CamService:
         if due.cam.low_frequency is not None:
             self._low_frequency_sent_at = now
 
-    def _cam(self, state: VehicleState, point: GeoPoint, taken_at: UtcNs, now: MonotonicNs) -> Cam:
+    def _cam(self, state: VehicleState, point: GeoPoint, taken_at: Time64, now: MonotonicNs) -> Cam:
         wants_low_frequency = self._low_frequency_sent_at is None or now - self._low_frequency_sent_at >= T_GEN_CAM_LF_NS
         return Cam(
             station_id=self._station_id,
-            generation_delta_time_ms=generation_delta_time(time64_of(taken_at)),
+            generation_delta_time_ms=generation_delta_time(taken_at),
             station_type=self._station_type,
             lat_deg=point.lat_deg,
             lon_deg=point.lon_deg,
@@ -156,12 +156,6 @@ def _path_points(points: tuple[TracePoint, ...], reference: GeoPoint, now: Monot
         result.append(PathPoint(delta_lat, delta_lon, delta_time_s=delta_time_s if in_range else None))
         previous, previous_at = point.position, point.at
     return tuple(result)
-
-
-def _signed_speed(state: VehicleState, now: MonotonicNs) -> float | None:
-    speed_mps = fresh(state.speed_mps, now)
-    backwards = fresh(state.drive_direction, now) is DriveDirection.BACKWARD
-    return -speed_mps if speed_mps is not None and backwards else speed_mps
 
 
 def _acceleration_control(state: VehicleState, now: MonotonicNs) -> AccelerationControl | None:

@@ -3,7 +3,10 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,25 +17,23 @@ from rich.table import Table
 from shared.cli import entry
 from shared.core.clock import Instant, TimeSource, UtcNs
 from shared.core.errors import ConfigError
-from shared.core.itstime import utc_from_text, utc_text
+from shared.core.itstime import time64_of, utc_from_text, utc_text
 from shared.service.config import load
 from shared.service.keystore import write_new_file
 from shared.service.log import make_logger
+from shared.service.notices import NoticeWriter
 from shared.service.notify import Notifier, Watchdog
 from shared.service.run import Service, run_service
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
-from shared.service.trust_directory import read_ticket, read_trust_directory
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.transport.can_log import CanLog
 from shared.transport.pcap import PcapWriter
-from vehicle_agent.agent import VehicleAgent
-from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle
+from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.map_check import check_map
-from vehicle_agent.notices import NoticeWriter
 from vehicle_agent.replay import replay as replay_log
-from vehicle_agent.shell import fixed_position, serve
+from vehicle_agent.shell import serve
 from vehicle_agent.track import read_track
 
 DEFAULT_CONFIG = Path("/etc/v2x-trust/vehicle-agent.toml")
@@ -67,12 +68,8 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
 def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check the configuration and every file it names; decode a trial of every mapped CAN message."""
     settings = load(config, VehicleConfig)
-    now = SystemClock(TimeSource.ASSUME_TRUSTED).now()
-    fixed_position(settings.position, now)
+    files = read_files(settings, environment=os.environ)
     report = check_map(settings.can.map)
-    ticket = read_ticket(settings.identity.ticket)
-    read_ticket(settings.identity.enrolment)
-    trust_store = read_trust_directory(settings.identity.trust)
     table = Table("message", "identifier", "feeds", "checks", title=f"signal map: {report.name}")
     for message in report.messages:
         checks = [name for name in (message.checksum, "counter" if message.has_counter else None) if name]
@@ -83,8 +80,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     if report.missing:
         console.print(f"not on this bus: {', '.join(report.missing)}")
     console.print(
-        f"ticket {ticket.certificate.hashed_id8.hex()}; {len(trust_store.roots)} trusted root(s), "
-        f"{len(trust_store.authorities)} known authorities"
+        f"ticket {files.ticket.certificate.hashed_id8.hex()}; {len(files.trust_store.roots)} trusted root(s), "
+        f"{len(files.trust_store.authorities)} known authorities"
     )
     console.print(f"{config}: ok")
 
@@ -121,32 +118,43 @@ def replay(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
 ) -> None:
-    """Drive the agent with a recorded bus instead of a live one; nothing is transmitted."""
+    """Drive the agent with a recorded bus instead of a live one; nothing is transmitted.
+
+    A log that is damaged or cut short is used up to there: what came of it is kept, and the exit status is 1.
+    """
     settings = load(config, VehicleConfig)
     utc = _start_utc(start_utc)
     source = CanLog(log)
-    fixes = () if track is None else read_track(track)
-    with open_vehicle(settings) as parts:
-        sink = _ReplaySink(None if pcap is None else PcapWriter(pcap), NoticeWriter(sys.stderr if as_json else sys.stdout))
-
-        def make(started: Instant) -> VehicleAgent:
-            agent = make_agent(parts, entropy=os.urandom, started=started)
-            agent.on_signals(fixed_position(settings.position, started), started)
-            return agent
-
-        agent, replayed = replay_log(make, frames=source.frames(), track=fixes, start_utc=utc, perform=sink.perform)
+    if passport is not None and passport.exists():
+        raise ConfigError("--passport", f"{passport} exists already and is not overwritten")
+    with ExitStack() as stack:
+        parts = stack.enter_context(open_vehicle(settings, environment=os.environ))
+        capture = None if pcap is None else stack.enter_context(PcapWriter(pcap))
+        sink = _ReplaySink(capture, NoticeWriter(sys.stderr if as_json else sys.stdout))
+        replayed = replay_log(
+            partial(make_agent, parts, entropy=os.urandom),
+            frames=source.frames(),
+            track=iter(()) if track is None else read_track(track),
+            start_utc=utc,
+            perform=sink.perform,
+        )
         written = None if passport is None else _write_passport(parts, passport)
-    summary = {
+    summary: dict[str, object] = {
         "log": str(log),
         "start_utc": utc_text(utc),
         "duration_s": round(replayed.duration_s, 3),
         "frames": replayed.frames,
+        "frames_skipped": source.skipped,
+        "frames_clamped": source.clamped,
         "fixes": replayed.fixes,
         "packets": sink.packets,
-        **agent.status(),
+        **replayed.agent.status(),
         "passport": written,
+        "damage": None if replayed.damage is None else str(replayed.damage),
     }
     typer.echo(json.dumps(summary) if as_json else _sentences(summary))
+    if replayed.damage is not None:
+        raise replayed.damage
 
 
 @dataclass(slots=True)
@@ -168,12 +176,15 @@ class _ReplaySink:
 
 
 def _start_utc(text: str | None) -> UtcNs:
+    """Return the UTC of the first frame: what the operator says, else the present."""
     if text is None:
         return SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc()
     try:
-        return utc_from_text(text)
-    except ValueError as wrong:
-        raise ConfigError("--start-utc", str(wrong)) from wrong
+        utc = utc_from_text(text)
+        time64_of(utc)
+    except (ValueError, OverflowError) as wrong:
+        raise ConfigError("--start-utc", f"{text!r} is no moment since 2004 with its offset: {wrong}") from wrong
+    return utc
 
 
 def _write_passport(parts: VehicleParts, path: Path) -> dict[str, object]:
@@ -182,12 +193,17 @@ def _write_passport(parts: VehicleParts, path: Path) -> dict[str, object]:
     return {"path": str(path), "records": len(passport.records)}
 
 
-def _sentences(summary: dict[str, object]) -> str:
+def _sentences(summary: Mapping[str, object]) -> str:
+    lines = [f"{summary['frames']} frames over {summary['duration_s']} s gave {summary['packets']} signed messages."]
+    for name, meaning in (
+        ("frames_skipped", "error and remote frames were passed over"),
+        ("frames_clamped", "frames ran backwards in time and were taken as of the moment before"),
+    ):
+        if summary[name]:
+            lines.append(f"{summary[name]} {meaning}.")
     odometer, passport = summary["odometer"], summary["passport"]
-    lines = [
-        f"{summary['frames']} frames over {summary['duration_s']} s gave {summary['packets']} signed messages.",
-        f"Odometer: {odometer['recorded']} recorded, {odometer['anchored']} anchored." if isinstance(odometer, dict) else "",
-    ]
-    if isinstance(passport, dict):
+    if isinstance(odometer, Mapping):
+        lines.append(f"Odometer: {odometer['recorded']} recorded, {odometer['anchored']} anchored.")
+    if isinstance(passport, Mapping):
         lines.append(f"Passport with {passport['records']} records: {passport['path']}")
     return "\n".join(lines)

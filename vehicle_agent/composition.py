@@ -1,30 +1,34 @@
 """The vehicle agent's composition root: opens the files a configuration names and builds the agent by hand, in order.
 
 `make_agent` puts the parts together; the simulator calls it with parts of its own making, so that the agent in a simulated car is
-the same object. `open_vehicle` is what a real car does before that.
+the same object. `read_files` and `open_vehicle` are what a real car does before that: first everything the operator wrote is read
+and judged, and only then are the agent's own files made or opened.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from shared.core.clock import Instant
-from shared.core.errors import ConfigError
+from shared.core.errors import ConfigError, DecodeError
+from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
 from shared.ledger.note import Ed25519NoteSigner
-from shared.ledger.policy import Policy, parse_policy
+from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from shared.records.odometer import BOOT_ID_BYTES
 from shared.records.passport import Passport, build_passport, build_record
 from shared.records.recorder import OdometerRecorder
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
-from shared.service.keystore import write_new_file
-from shared.service.log_store import LogStore, load_or_create_log_key, open_log_store
+from shared.service.identity import ENROLMENT_KEY, TICKET_KEY, read_identity
+from shared.service.keystore import read_bounded, write_new_file
+from shared.service.log_store import load_or_create_log_key, open_log_store
 from shared.service.record_key import EnrolledSigner
 from shared.service.spool import Spool, open_spool
-from shared.service.trust_directory import read_ticket, read_trust_directory
+from shared.service.trust_directory import read_trust_directory
 from shared.stack.station import StationIdentity, make_station
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.anchoring import Anchoring, LedgerTransport
@@ -35,9 +39,27 @@ from vehicle_agent.config import VehicleConfig
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch
 from vehicle_agent.signal_map import SignalMap, load_signal_map
 
-MAX_POLICY_FILE_OCTETS = 65_536
+POLICY_MODE = 0o644
+"""Whoever verifies a passport may read the policy."""
 
 Entropy = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleFiles:
+    """What the operator gave the vehicle.
+
+    Attributes:
+        ticket: signs its messages.
+        enrolled: signs its records.
+        trust_store: whom it believes.
+        signal_map: what its bus says.
+    """
+
+    ticket: TicketCredential
+    enrolled: EnrolledSigner
+    trust_store: TrustStore
+    signal_map: SignalMap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +79,8 @@ class VehicleParts:
         ledger: the log within reach.
         origin: the log's name.
         policy: the log's key, and the witnesses it needs.
+        fixed_position: where a vehicle stands that never moves.
+        channels: what the map calls a bus -> what its frames call it; empty where they agree (a log replayed).
     """
 
     station_type: StationType
@@ -71,6 +95,8 @@ class VehicleParts:
     ledger: LedgerTransport
     origin: str
     policy: Policy
+    fixed_position: GeoPoint | None = None
+    channels: Mapping[str, str] = MappingProxyType({})
 
 
 def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> VehicleAgent:
@@ -80,6 +106,10 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         parts: what it is made of.
         entropy: returns that many random octets: pseudonymous identity, salts, phase.
         started: the moment it starts to work.
+
+    Raises:
+        ProofError: the policy does not know the log, or no longer accepts the checkpoint trusted last.
+        StorageError: the spool failed.
     """
     identity = StationIdentity.drawn(parts.station_type, entropy)
     head = parts.spool.head()
@@ -94,28 +124,53 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
             width_m=parts.width_m,
             phase_ns=started.monotonic + int.from_bytes(entropy(4), "big") % T_CHECK_CAM_GEN_NS,
         ),
-        can_input=CanInput(parts.signal_map),
+        can_input=CanInput(parts.signal_map, parts.channels),
         odometer=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
         recorder=OdometerRecorder(
             signer=parts.enrolled, store=parts.spool, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)
         ),
         anchoring=Anchoring(store=parts.spool, transport=parts.ledger, origin=parts.origin, policy=parts.policy),
+        fixed_position=parts.fixed_position,
         started=started,
     )
 
 
+def read_files(config: VehicleConfig, *, environment: Mapping[str, str]) -> VehicleFiles:
+    """Read everything the operator wrote; nothing is made or changed.
+
+    Args:
+        config: names the files.
+        environment: of the process, where systemd names the folder of its credentials.
+
+    Raises:
+        ConfigError: a file is absent, readable by others, or not what it should be.
+    """
+    identity = config.identity
+    return VehicleFiles(
+        ticket=read_identity(identity.ticket, credential=TICKET_KEY, environment=environment),
+        enrolled=EnrolledSigner(read_identity(identity.enrolment, credential=ENROLMENT_KEY, environment=environment)),
+        trust_store=read_trust_directory(identity.trust),
+        signal_map=load_signal_map(config.can.map),
+    )
+
+
 @contextmanager
-def open_vehicle(config: VehicleConfig) -> Iterator[VehicleParts]:
+def open_vehicle(config: VehicleConfig, *, environment: Mapping[str, str]) -> Iterator[VehicleParts]:
     """Open everything a configuration names; closed again on leaving.
+
+    Args:
+        config: names the files.
+        environment: of the process, where systemd names the folder of its credentials.
 
     Raises:
         ConfigError: a file is absent, readable by others, or not what it should be.
         StorageError: the spool or the ledger is damaged.
     """
+    files = read_files(config, environment=environment)
     with ExitStack() as stack:
-        log_key = load_or_create_log_key(config.ledger.key)
-        signer = Ed25519NoteSigner(config.ledger.origin, log_key)
-        log: LogStore = open_log_store(config.ledger.log, signer)
+        signer = Ed25519NoteSigner(config.ledger.origin, load_or_create_log_key(config.ledger.key))
+        policy = _policy(config.ledger.policy, signer)
+        log = open_log_store(config.ledger.log, signer)
         stack.callback(log.close)
         spool = open_spool(config.state.spool)
         stack.callback(spool.close)
@@ -123,15 +178,16 @@ def open_vehicle(config: VehicleConfig) -> Iterator[VehicleParts]:
             station_type=config.station.station_type,
             length_m=config.station.length_m,
             width_m=config.station.width_m,
-            ticket=read_ticket(config.identity.ticket),
-            trust_store=read_trust_directory(config.identity.trust),
-            enrolled=EnrolledSigner(read_ticket(config.identity.enrolment)),
-            signal_map=load_signal_map(config.can.map),
+            ticket=files.ticket,
+            trust_store=files.trust_store,
+            enrolled=files.enrolled,
+            signal_map=files.signal_map,
             odometer_policy=OdometerPolicy(every_m=config.odometer.every_m, every_s=config.odometer.every_s),
             spool=spool,
             ledger=log,
             origin=config.ledger.origin,
-            policy=_policy(config.ledger.policy, signer),
+            policy=policy,
+            fixed_position=config.position.fixed_point,
         )
 
 
@@ -140,6 +196,7 @@ def make_passport(parts: VehicleParts) -> Passport:
 
     Raises:
         ConfigError: the authority that issued the enrolment credential is not in the trust directory.
+        StorageError: the spool failed.
     """
     issuer = parts.enrolled.enrolment_credential.issuer.hashed_id8
     authority = None if issuer is None else parts.trust_store.authorities.get(issuer)
@@ -155,7 +212,11 @@ def make_passport(parts: VehicleParts) -> Passport:
 def _policy(path: Path, signer: Ed25519NoteSigner) -> Policy:
     """Read the policy file; at first start write the one that trusts our embedded log and asks for no witness."""
     if not path.exists():
-        write_new_file(path, f"log {signer.key.text}\nquorum none\n".encode(), mode=0o644)
-    if path.stat().st_size > MAX_POLICY_FILE_OCTETS:
-        raise ConfigError(str(path), f"a policy has at most {MAX_POLICY_FILE_OCTETS} octets")
-    return parse_policy(path.read_bytes())
+        write_new_file(path, f"log {signer.key.text}\nquorum none\n".encode(), mode=POLICY_MODE)
+    try:
+        policy = parse_policy(read_bounded(path, MAX_POLICY_BYTES))
+    except DecodeError as error:
+        raise ConfigError(str(path), f"is no policy: {error}") from error
+    if signer.key not in policy.log_keys(signer.key.name):
+        raise ConfigError(str(path), f"does not name the embedded log's key {signer.key.text}")
+    return policy

@@ -5,19 +5,28 @@ what has a default here is a matter of taste or of physics, not of trust. `syste
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from shared.core.errors import DecodeError
+from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
+from shared.ledger.note import check_name
 from shared.service.config import ConfigStruct
+
+Metres = Annotated[float, msgspec.Meta(ge=0.1, le=100.0)]
+"""What an outline can measure; wider than any vehicle."""
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class StationConfig(ConfigStruct, frozen=True, kw_only=True):
     """What the vehicle is: type and outline in metres (both are sent in every CAM)."""
 
-    length_m: float
-    width_m: float
+    length_m: Metres
+    width_m: Metres
     type: Literal[
         "moped",
         "motorcycle",
@@ -66,12 +75,24 @@ class PositionConfig(ConfigStruct, frozen=True, kw_only=True):
     lat_deg: float | None = None
     lon_deg: float | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a fixed position without a place, and a place that does not exist or would be ignored."""
+        if self.source == "fixed" and self.fixed_point is None:
+            raise ValueError("a fixed position needs lat_deg and lon_deg")
+        if self.source == "can" and not (self.lat_deg is None and self.lon_deg is None):
+            raise ValueError("lat_deg and lon_deg belong to a fixed position")
+
+    @property
+    def fixed_point(self) -> GeoPoint | None:
+        """The fixed place; None where the bus gives the position."""
+        return None if self.lat_deg is None or self.lon_deg is None else GeoPoint(self.lat_deg, self.lon_deg)
+
 
 class RadioConfig(ConfigStruct, frozen=True, kw_only=True):
-    """UDP multicast radio; every packet also goes to `pcap` when that is set."""
+    """UDP multicast radio; every packet sent also goes to `pcap` when that is set, up to `shell.MAX_PCAP_OCTETS`."""
 
     group: str = "239.255.89.47"
-    port: int = 35_143
+    port: Port = 35_143
     interface: str = "127.0.0.1"
     pcap: Path | None = None
 
@@ -79,8 +100,8 @@ class RadioConfig(ConfigStruct, frozen=True, kw_only=True):
 class OdometerConfig(ConfigStruct, frozen=True, kw_only=True):
     """When a reading is recorded besides ignition on and off."""
 
-    every_m: int = 10_000
-    every_s: int = 86_400
+    every_m: AtLeastOne = 10_000
+    every_s: AtLeastOne = 86_400
 
 
 class LedgerConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -97,6 +118,13 @@ class LedgerConfig(ConfigStruct, frozen=True, kw_only=True):
     key: Path
     policy: Path
     origin: str
+
+    def __post_init__(self) -> None:
+        """Refuse a name that no signed note can carry."""
+        try:
+            check_name(self.origin, "origin")
+        except DecodeError as error:
+            raise ValueError(f"origin: {error.reason}") from None
 
 
 class StateConfig(ConfigStruct, frozen=True, kw_only=True):

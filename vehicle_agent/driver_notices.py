@@ -1,5 +1,7 @@
 """What the driver's display gets: hazards and lights ahead as flat JSON fields, units in the names."""
 
+from math import isfinite
+
 from shared.core.units import kmh_from_mps
 from shared.messages.spatem import MovementPhaseState
 from shared.stack.effects import Notice
@@ -59,4 +61,5 @@ def signal_notice(signal: SignalAhead) -> Notice:
 
 
 def _tenths(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
+    """JSON has no infinity: a change later than a SPATEM can say has no time that could be shown."""
+    return None if value is None or not isfinite(value) else round(value, 1)

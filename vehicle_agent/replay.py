@@ -1,88 +1,106 @@
 """Drives the agent with a recorded bus (and, beside it, a recorded GNSS track) instead of a live one.
 
 Time is the log's: the manual clock moves to each frame's stamp, and the agent's timers fire in between exactly as they would have
-on the road, as fast as the machine can. The same log gives the same messages, but for the randomness that signatures need.
+on the road, as fast as the machine can. The same log gives the same messages, but for the randomness that signatures need. A log
+or track that is damaged is used up to the damage, and the damage is part of the answer.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeVar
 
 from shared.core.clock import NS_PER_S, Instant, ManualClock, MonotonicNs, UtcNs
+from shared.core.errors import DecodeError, StorageError, V2xError
 from shared.stack.effects import Effect
 from shared.transport.can_bus import CanFrame
 from vehicle_agent.agent import VehicleAgent
+from vehicle_agent.track import Fix
 from vehicle_agent.vehicle_state import SignalUpdate
 
-Fix = tuple[MonotonicNs, tuple[SignalUpdate, ...]]
 Perform = Callable[[Effect, Instant], None]
+T = TypeVar("T")
+Event = tuple[MonotonicNs, CanFrame | tuple[SignalUpdate, ...]]
 
 SETTLE_NS = 5 * NS_PER_S
-"""Time the agent is given after the last frame, so that the last record still reaches the ledger."""
+"""Time the agent is given after the last event, so that the last record still reaches the ledger."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """What was replayed.
 
     Attributes:
+        agent: as it is at the end.
         frames: frames given to the agent.
         fixes: positions given to the agent.
-        duration_s: time from the first event of the log to the last.
+        duration_s: time from the first frame of the log to the last event.
+        damage: why the replay ended before the end of log and track; None when it did not.
     """
 
+    agent: VehicleAgent
     frames: int
     fixes: int
     duration_s: float
-
-
-def first_event(frames: Iterator[CanFrame]) -> tuple[CanFrame | None, Iterator[CanFrame]]:
-    """Return the first frame, and the frames with it still in front: the clock starts there."""
-    first = next(frames, None)
-    return first, iter(()) if first is None else _again(first, frames)
+    damage: V2xError | None
 
 
 def replay(
     make_agent: Callable[[Instant], VehicleAgent],
     *,
     frames: Iterator[CanFrame],
-    track: Iterable[Fix],
+    track: Iterator[Fix],
     start_utc: UtcNs,
     perform: Perform,
-) -> tuple[VehicleAgent, Replayed]:
-    """Run an agent through a log to its end.
+) -> Replayed:
+    """Run an agent through a log to its end, or to its damage.
 
     Args:
         make_agent: builds the agent at the moment of the first frame.
-        frames: the log in the order of time; errors it raises end the replay after the good part was used.
+        frames: the log in the order of time.
         track: fixes on the log's time base; those before the first frame are skipped.
         start_utc: UTC at the first frame.
-        perform: carries out effects.
+        perform: carries out effects; its errors end the replay and pass through.
 
-    Returns:
-        The agent as it is after the last frame, and what was replayed. Errors of `frames` and `track` pass through.
+    Raises:
+        ConfigError: log or track cannot be read at all.
     """
-    first, frames = first_event(frames)
-    began = first.received if first is not None else MonotonicNs(0)
+    first, damage = _next(frames)
+    began = MonotonicNs(0) if first is None else first.received
     clock = ManualClock(start_utc, began)
     agent = make_agent(clock.now())
     seen_frames = seen_fixes = 0
-    last = began
+    events: Iterator[Event] = iter(())
+    if first is not None:
+        events = heapq.merge(_frames(chain((first,), frames)), _fixes(track, began), key=_moment)
+    while damage is None:
+        event, damage = _next(events)
+        if event is None:
+            break
+        at, news = event
+        _fire_timers(agent, clock, at, perform)
+        now = clock.advance_to(at)
+        if isinstance(news, CanFrame):
+            seen_frames += 1
+            effects = agent.on_can_frame(news, now)
+        else:
+            seen_fixes += 1
+            effects = agent.on_signals(news, now)
+        _perform_all(effects, now, perform)
+    last = clock.now().monotonic
+    _fire_timers(agent, clock, MonotonicNs(last + SETTLE_NS), perform)
+    return Replayed(
+        agent=agent, frames=seen_frames, fixes=seen_fixes, duration_s=(last - began) / NS_PER_S, damage=damage
+    )
+
+
+def _next(source: Iterator[T]) -> tuple[T | None, V2xError | None]:
+    """Return what comes next, or None at the end, or None and the damage that is there instead."""
     try:
-        for at, event in heapq.merge(_frames(frames), _fixes(track, began), key=_moment):
-            _fire_timers(agent, clock, at, perform)
-            now = clock.advance_to(at)
-            last = at
-            if isinstance(event, CanFrame):
-                seen_frames += 1
-                effects = agent.on_can_frame(event, now)
-            else:
-                seen_fixes += 1
-                effects = agent.on_signals(event, now)
-            _perform_all(effects, now, perform)
-    finally:
-        _fire_timers(agent, clock, MonotonicNs(last + SETTLE_NS), perform)
-    return agent, Replayed(seen_frames, seen_fixes, (last - began) / NS_PER_S)
+        return next(source, None), None
+    except (DecodeError, StorageError) as damage:
+        return None, damage
 
 
 def _fire_timers(agent: VehicleAgent, clock: ManualClock, until: MonotonicNs, perform: Perform) -> None:
@@ -96,20 +114,12 @@ def _perform_all(effects: tuple[Effect, ...], now: Instant, perform: Perform) ->
         perform(effect, now)
 
 
-def _again(first: CanFrame, rest: Iterator[CanFrame]) -> Iterator[CanFrame]:
-    yield first
-    yield from rest
-
-
-Event = tuple[MonotonicNs, CanFrame | tuple[SignalUpdate, ...]]
-
-
 def _frames(frames: Iterator[CanFrame]) -> Iterator[Event]:
     for frame in frames:
         yield frame.received, frame
 
 
-def _fixes(track: Iterable[Fix], began: MonotonicNs) -> Iterator[Event]:
+def _fixes(track: Iterator[Fix], began: MonotonicNs) -> Iterator[Event]:
     for at, updates in track:
         if at >= began:
             yield at, updates

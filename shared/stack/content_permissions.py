@@ -11,6 +11,7 @@ from typing import assert_never
 from shared.core.errors import VerificationError
 from shared.core.report import VerificationReport
 from shared.messages.cam import Cam
+from shared.messages.cdd import TrafficRule
 from shared.messages.denm import Denm
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
@@ -23,6 +24,8 @@ CAM_SSP_OCTETS = 3
 DENM_SSP_OCTETS = 4
 
 CAM_PROTECTED_ZONES = 0x80_00
+"""`cenDsrcTollingZone` of a vehicle and `protectedCommunicationZonesRSU` of a roadside unit alike."""
+
 CAM_CONTAINER_FLAGS: dict[str, int] = {
     "publicTransportContainer": 0x40_00,
     "specialTransportContainer": 0x20_00,
@@ -37,8 +40,12 @@ CAM_CONTAINER_FLAGS: dict[str, int] = {
 CAM_CLOSED_LANES = 0x00_80
 CAM_RIGHT_OF_WAY = 0x00_40
 CAM_FREE_CROSSING = 0x00_20
-CAM_TRAFFIC_RULES: dict[str, int] = {"noPassing": 0x00_10, "noPassingForTrucks": 0x00_08}
+CAM_TRAFFIC_RULES: dict[int, int] = {TrafficRule.NO_PASSING: 0x00_10, TrafficRule.NO_PASSING_FOR_TRUCKS: 0x00_08}
+"""The rules that need a flag; to pass on the right or on the left needs none."""
+
 CAM_SPEED_LIMIT = 0x00_04
+
+_KNOWN_RULES = frozenset(TrafficRule)
 
 DENM_CAUSES = (1, 2, 3, 6, 9, 10, 11, 12, 14, 15, 17, 18, 19, 26, 27, 91, 92, 93, 94, 95, 96, 97, 98, 99)
 """Causes in the order of the bits of octets 1 to 3 of a DENM's SSP."""
@@ -71,7 +78,7 @@ def _check_cam(cam: Cam, ssp: bytes | None) -> None:
 
 def _cam_needs(cam: Cam) -> list[tuple[str, int]]:
     needs: list[tuple[str, int]] = []
-    if cam.protected_zones:
+    if cam.protected_zones or cam.tolling_zone is not None:
         needs.append(("protected communication zones", CAM_PROTECTED_ZONES))
     match cam.special_vehicle:
         case None:
@@ -84,10 +91,10 @@ def _cam_needs(cam: Cam) -> list[tuple[str, int]]:
         needs.append(("closedLanes", CAM_CLOSED_LANES))
     priority = container.get("emergencyPriority")
     if priority is not None:
-        needs += [(f, bit) for f, bit in _priority_flags(priority)]
+        needs += _priority_flags(priority)
     rule = container.get("trafficRule")
-    if rule in CAM_TRAFFIC_RULES:
-        needs.append((str(rule), CAM_TRAFFIC_RULES[rule]))
+    if rule is not None:
+        needs += _rule_flags(rule)
     if "speedLimit" in container:
         needs.append(("speedLimit", CAM_SPEED_LIMIT))
     return needs
@@ -101,6 +108,16 @@ def _priority_flags(priority: object) -> list[tuple[str, int]]:
             return flags + ([("requestForFreeCrossingAtATrafficLight", CAM_FREE_CROSSING)] if bits & 1 else [])
         case _:
             raise _denied("no ticket allows an emergency priority of unknown form")
+
+
+def _rule_flags(rule: object) -> list[tuple[str, int]]:
+    """`TrafficRule` is ENUMERATED, so a number in the tree; a rule of a later version is text there."""
+    match rule:
+        case int(number) if number in _KNOWN_RULES:
+            flag = CAM_TRAFFIC_RULES.get(number)
+            return [] if flag is None else [(f"the traffic rule {TrafficRule(number).name.lower()}", flag)]
+        case _:
+            raise _denied(f"no version {SSP_VERSION} permission covers a CAM with the traffic rule {rule!r}")
 
 
 def _check_denm(denm: Denm, ssp: bytes | None) -> None:

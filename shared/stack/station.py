@@ -2,14 +2,13 @@
 
     down    message -> UPER -> content within our own SSP -> BTP-B -> GeoNetworking -> SIGN -> prefix Basic Header
     up      size, Basic Header -> own echo? -> VERIFY -> GeoNetworking, BTP-B -> port, ITS-AID and message id agree -> decode
-            -> content within SSP -> sender inside the ticket's region -> Verified
+            -> content within SSP -> sender, and the place a CAM claims, inside the ticket's region -> Verified
 
 This is the one place where messages, network and security meet. `receive` either returns a `Verified` message, or None for an
 echo of our own packet, or raises a `V2xError`; whoever calls it counts the error by its code (`shared.stack.inbound`). There is
 no way to send unsigned or to receive unverified. Forwarding of others' packets and channel congestion are not here yet.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -37,10 +36,12 @@ from shared.network.headers import (
     decode_basic_header,
     encode_basic_header,
 )
+from shared.network.own_packets import OwnPackets
 from shared.network.packet import (
     MAX_PACKET_OCTETS,
     SINGLE_HOP,
     GnPayload,
+    UnsupportedPacketError,
     check_hop_limit,
     decode_gn_payload,
     encode_gn_payload,
@@ -57,9 +58,6 @@ from shared.security.trust_store import TrustStore
 from shared.security.verify import VerifiedPayload, VerifyService
 from shared.stack.content_permissions import Message, check_content
 from shared.stack.indication import Indication, Verified
-
-OWN_ECHOES = 64
-"""Packets of ours that are recognised when the medium brings them back (UDP multicast does)."""
 
 LIFETIME_MS: dict[MessageId, int] = {
     MessageId.CAM: 1_000,
@@ -146,7 +144,7 @@ class Station:
         self._signing = signing
         self._verifying = verifying
         self._sequence_number = 0
-        self._own_packets: OrderedDict[bytes, None] = OrderedDict()
+        self._own_packets = OwnPackets()
 
     @property
     def identity(self) -> StationIdentity:
@@ -163,7 +161,7 @@ class Station:
             area: where it should be heard (geo-broadcast); None for a single hop.
 
         Raises:
-            EncodeError: a value does not fit, or the message names another station.
+            EncodeError: a value does not fit, the message names another station, or the position is older than ITS time.
             UntrustedTimeError: UTC is not known.
             VerificationError: our own ticket does not allow it, or is not valid now.
         """
@@ -188,23 +186,23 @@ class Station:
             lifetime_ms=LIFETIME_MS[binding.message_id],
             remaining_hop_limit=hop_limit,
         )
-        self._remember_own(secured)
-        return encode_basic_header(basic) + secured
+        packet = encode_basic_header(basic) + secured
+        self._own_packets.note_sent(packet)
+        return packet
 
     def receive(self, packet: bytes, now: Instant) -> Indication | None:
         """Return what a packet says once everything about it held; None when it is our own echo.
 
         Raises:
-            DecodeError: malformed at any layer.
-            VerificationError: well-formed, but must not be believed; `report` says why.
-            UntrustedTimeError: we do not know the time well enough to judge.
+            DecodeError: malformed at any layer; `UnsupportedPacketError` for what is sound but none of our business.
+            VerificationError: well-formed, but must not be believed; `report` says why, `UNTRUSTED_TIME` that the fault is ours.
         """
         if len(packet) > MAX_PACKET_OCTETS:
             raise DecodeError("packet", f"{len(packet)} octets exceed the {MAX_PACKET_OCTETS} of a frame")
         basic, secured = decode_basic_header(packet)
         if basic.next_header is not BasicNextHeader.SECURED:
             raise VerificationError(VerificationReport.UNSIGNED_MESSAGE, "the packet is not secured")
-        if secured in self._own_packets:
+        if self._own_packets.is_echo(packet):
             return None
         try:
             verified = self._verifying.verify(secured, now=now)
@@ -218,9 +216,13 @@ class Station:
         return _indicate(basic, verified, now)
 
     def _position_vector(self, position: EgoPosition) -> LongPositionVector:
+        try:
+            taken_at = time64_of(position.taken_at)
+        except ValueError as before_its_time:
+            raise EncodeError("position.taken_at", str(before_its_time)) from before_its_time
         return LongPositionVector(
             address=self._identity.address,
-            timestamp_ms=gn_timestamp(time64_of(position.taken_at)),
+            timestamp_ms=gn_timestamp(taken_at),
             position=position.point,
             is_accurate=position.is_accurate,
             speed_mps=position.speed_mps,
@@ -231,11 +233,6 @@ class Station:
         header = GbcHeader(sequence_number=self._sequence_number, source=source, area=area)
         self._sequence_number = (self._sequence_number + 1) & 0xFFFF
         return header
-
-    def _remember_own(self, secured: bytes) -> None:
-        self._own_packets[secured] = None
-        if len(self._own_packets) > OWN_ECHOES:
-            self._own_packets.popitem(last=False)
 
 
 def make_station(
@@ -288,7 +285,7 @@ def _decode(message_id: MessageId, encoded: bytes) -> Message:
         case MessageId.MAPEM:
             return decode_mapem(encoded)
         case _:
-            raise DecodeError("its_pdu_header.message_id", f"this station does not read {message_id.name}")
+            raise UnsupportedPacketError("header.messageID", f"this station does not read {message_id.name}", 8)
 
 
 def _indicate(basic: BasicHeader, verified: VerifiedPayload, now: Instant) -> Indication:
@@ -298,6 +295,8 @@ def _indicate(basic: BasicHeader, verified: VerifiedPayload, now: Instant) -> In
     message = _decode(binding.message_id, gn.message)
     check_content(message, verified.ssp)
     _check_region(gn.source.position, verified)
+    if isinstance(message, Cam) and message.lat_deg is not None and message.lon_deg is not None:
+        verified.signer.region.check_contains(GeoPoint(message.lat_deg, message.lon_deg))
     return Verified(
         message=message,
         signer=verified.signer,
