@@ -25,7 +25,7 @@ from shared.network.area import Area
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.inbound import Inbound
 from shared.stack.indication import Indication
-from shared.stack.station import EgoPosition, Station
+from shared.stack.station import EgoPosition, Station, StationIdentity
 
 _MESSAGE_IDS: dict[type[Cam | Denm | Spatem | Mapem], MessageId] = {
     Cam: MessageId.CAM,
@@ -84,6 +84,11 @@ class RsuAgent:
     def unsent(self) -> dict[str, int]:
         """Messages that could not be sent, by reason."""
         return dict(self._unsent)
+
+    @property
+    def identity(self) -> StationIdentity:
+        """What the station calls itself just now."""
+        return self._station.identity
 
     @property
     def inbound(self) -> Inbound:
