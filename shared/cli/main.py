@@ -4,13 +4,15 @@ from typing import NoReturn
 
 import typer
 
-from shared.cli import entry, passport, pki
+from shared.cli.entry import run
+from shared.cli.passport import app as passport
+from shared.cli.pki import app as pki
 
 app = typer.Typer(name="v2x", help="Tools of v2x-trust.", no_args_is_help=True, add_completion=False)
-app.add_typer(pki.app, name="pki")
-app.add_typer(passport.app, name="passport")
+app.add_typer(pki, name="pki")
+app.add_typer(passport, name="passport")
 
 
 def main() -> NoReturn:
     """Run `v2x`."""
-    entry.run(app, "v2x")
+    run(app, "v2x")
