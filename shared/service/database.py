@@ -55,8 +55,8 @@ def storage_errors(path: Path) -> Iterator[None]:
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Run a block in one immediate transaction; whatever goes wrong rolls it back, unless the commit itself had succeeded."""
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("COMMIT")
     except BaseException:
@@ -64,6 +64,13 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
         raise
+
+
+def blob(path: Path, value: object) -> bytes:
+    """Return a value read from a column of bytes; raise `StorageError` if it is something else."""
+    if not isinstance(value, bytes):
+        raise StorageError(str(path), "is damaged: something else stands where bytes should be")
+    return value
 
 
 def create_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite, rows: Sequence[Row] = ()) -> None:

@@ -25,6 +25,7 @@ from shared.ledger.tree import EMPTY_TREE, Tree, load_tree
 from shared.service.database import (
     Connect,
     DatabaseFormat,
+    blob,
     connect_sqlite,
     create_database,
     open_database,
@@ -96,6 +97,9 @@ class LogStore:
         leaves = [leaf_hash(entry) for entry in entries]
         self._tree = None
         with storage_errors(self._path), transaction(self._connection):
+            (stored_size,) = self._connection.execute("SELECT size FROM head").fetchone()
+            if stored_size != tree.size:
+                raise StorageError(str(self._path), "another program appended to this log at the same time; nothing was added")
             indexes: dict[bytes, int] = {}
             added: list[tuple[int, bytes, bytes]] = []
             for leaf, entry in zip(leaves, entries, strict=True):
@@ -112,16 +116,14 @@ class LogStore:
                     "INSERT OR REPLACE INTO tile (level, number, hashes) VALUES (?, ?, ?)",
                     [(level, number, hashes) for (level, number), hashes in update.tiles.items()],
                 )
-                self._move_head(tree, update.tree)
+                self._move_head(update.tree)
         self._tree = update.tree
         return tuple(indexes[leaf] for leaf in leaves)
 
-    def _move_head(self, old: Tree, new: Tree) -> None:
-        checkpoint = Checkpoint(origin=self.origin, tree_size=new.size, root=new.root)
+    def _move_head(self, tree: Tree) -> None:
+        checkpoint = Checkpoint(origin=self.origin, tree_size=tree.size, root=tree.root)
         note = sign_note(checkpoint.encode(), self._signer)
-        changed = self._connection.execute("UPDATE head SET size = ?, note = ? WHERE size = ?", (new.size, note, old.size))
-        if changed.rowcount != 1:
-            raise StorageError(str(self._path), "another program appended to this log at the same time; nothing was added")
+        self._connection.execute("UPDATE head SET size = ?, note = ?", (tree.size, note))
 
     def read(self, path: str) -> bytes:
         """Return what a log serves at a tlog-tiles path: `checkpoint`, a tile or an entry bundle.
@@ -151,19 +153,19 @@ class LogStore:
         rows = self._connection.execute(
             "SELECT data FROM entry WHERE number >= ? AND number < ? ORDER BY number", (first, first + bundle.width)
         ).fetchall()
-        return encode_bundle([row[0] for row in rows])
+        return encode_bundle([blob(self._path, row[0]) for row in rows])
 
     @property
     def checkpoint_note(self) -> bytes:
         """The newest checkpoint, signed."""
         with storage_errors(self._path):
             row = self._connection.execute("SELECT note FROM head").fetchone()
-        return bytes(row[0])
+        return blob(self._path, row[0])
 
     def tile(self, level: int, index: int) -> bytes:
         """Return the hashes stored so far in a tile; empty if there is none."""
         row = self._connection.execute("SELECT hashes FROM tile WHERE level = ? AND number = ?", (level, index)).fetchone()
-        return b"" if row is None else bytes(row[0])
+        return b"" if row is None else blob(self._path, row[0])
 
     def close(self) -> None:
         """Close the file."""
@@ -179,7 +181,7 @@ class LogStore:
                 if vkey != self._signer.key.text:
                     raise StorageError(str(self._path), f"belongs to the log key {vkey}, not to {self._signer.key.text}")
                 try:
-                    checkpoint = _verified(parse_note(note), self._signer)
+                    checkpoint = _verified(parse_note(blob(self._path, note)), self._signer)
                     tree = load_tree(size, self)
                 except (DecodeError, ProofError) as error:
                     raise StorageError(str(self._path), f"is damaged: {error}") from error

@@ -11,17 +11,20 @@ dropped to make room.
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
 from shared.core.errors import DecodeError, RecordError, SplitViewError, StorageError
+from shared.ledger.checkpoint import parse_checkpoint
+from shared.ledger.note import parse_note
 from shared.records.odometer import SignedRecord, commitment_of, read_record
 from shared.records.recorder import RecordHead
 from shared.records.sd_jwt import parse_sd_jwt
 from shared.service.database import (
     Connect,
     DatabaseFormat,
+    blob,
     connect_sqlite,
     create_database,
     open_database,
@@ -95,21 +98,33 @@ class StoredRecord:
 
 
 _COLUMNS = "seq, commitment, odometer_m, sd_jwt, salt, state, log_index, proof"
-_Row = tuple[int, bytes, int, str, bytes, int, int | None, bytes | None]
+_Row = tuple[object, ...]
 
 
-def _stored(row: _Row) -> StoredRecord:
-    seq, commitment, odometer_m, sd_jwt, salt, state, log_index, proof = row
-    return StoredRecord(
-        seq=seq,
-        commitment=bytes(commitment),
-        odometer_m=odometer_m,
-        sd_jwt=sd_jwt,
-        salt=bytes(salt),
-        state=AnchorState(state),
-        log_index=log_index,
-        proof=None if proof is None else bytes(proof),
-    )
+def _stored(path: Path, row: _Row) -> StoredRecord:
+    match row:
+        case (
+            int(seq),
+            bytes(commitment),
+            int(odometer_m),
+            str(sd_jwt),
+            bytes(salt),
+            int(state),
+            (int() | None) as log_index,
+            (bytes() | None) as proof,
+        ) if 0 <= state <= AnchorState.WITNESSED:
+            return StoredRecord(
+                seq=seq,
+                commitment=commitment,
+                odometer_m=odometer_m,
+                sd_jwt=sd_jwt,
+                salt=salt,
+                state=AnchorState(state),
+                log_index=log_index,
+                proof=proof,
+            )
+        case _:
+            raise StorageError(str(path), "is damaged: a record is not what it should be")
 
 
 class Spool:
@@ -135,7 +150,7 @@ class Spool:
             ).fetchone()
         if row is None:
             return None
-        return RecordHead(seq=row[0], commitment=bytes(row[1]), odometer_m=row[2], resumed=bool(row[3]))
+        return RecordHead(seq=row[0], commitment=blob(self._path, row[1]), odometer_m=row[2], resumed=bool(row[3]))
 
     def append(self, record: SignedRecord) -> None:
         """Store the next record of the sequence; when this returns it survives a power cut.
@@ -196,7 +211,7 @@ class Spool:
         """Return the checkpoint note trusted last."""
         with storage_errors(self._path):
             row = self._connection.execute("SELECT note FROM trusted").fetchone()
-        return None if row is None else bytes(row[0])
+        return None if row is None else blob(self._path, row[0])
 
     def set_trusted_note(self, note: bytes, *, expected: bytes | None) -> None:
         """Move trust from the note `expected` to `note`, only if it still stands there.
@@ -206,7 +221,7 @@ class Spool:
         """
         with storage_errors(self._path), transaction(self._connection):
             row = self._connection.execute("SELECT note FROM trusted").fetchone()
-            if (None if row is None else bytes(row[0])) != expected:
+            if (None if row is None else blob(self._path, row[0])) != expected:
                 raise StorageError(str(self._path), "another program moved the trusted checkpoint at the same time")
             self._connection.execute("INSERT OR REPLACE INTO trusted (id, note) VALUES (1, ?)", (note,))
 
@@ -227,7 +242,10 @@ class Spool:
             rows = self._connection.execute(
                 "SELECT detail, trusted_note, conflicting_note FROM evidence WHERE NOT acknowledged ORDER BY id"
             ).fetchall()
-        return tuple(SplitViewError(detail, bytes(trusted), bytes(conflicting)) for detail, trusted, conflicting in rows)
+        return tuple(
+            SplitViewError(str(detail), blob(self._path, trusted), blob(self._path, conflicting))
+            for detail, trusted, conflicting in rows
+        )
 
     def acknowledge_evidence(self) -> None:
         """A person has looked at the evidence: keep it, and let anchoring go on from the trusted checkpoint."""
@@ -241,7 +259,7 @@ class Spool:
     def _select(self, clause: str, *values: int) -> Iterator[StoredRecord]:
         with storage_errors(self._path):
             rows: list[_Row] = self._connection.execute(f"SELECT {_COLUMNS} FROM record {clause}", values).fetchall()  # noqa: S608 - constants of this file
-        return (_stored(row) for row in rows)
+        return (_stored(self._path, row) for row in rows)
 
     def _move(self, commitment: bytes, to: AnchorState, condition: str, bound: AnchorState, log_index: int | None) -> None:
         with storage_errors(self._path), transaction(self._connection):
@@ -274,7 +292,8 @@ class Recovery:
 def recover_spool(path: Path) -> Recovery:
     """Put a damaged spool aside and start a new one with every record that can still be read, from the first on.
 
-    Proofs and states are saved too; the trusted checkpoint and evidence only if they can be read. The next record carries
+    A record says itself whether it is whole, a proof in a damaged file does not: every record is PENDING again and is proven anew,
+    which is harmless. The trusted checkpoint is saved if it still reads as one, evidence if it can be read. The next record carries
     the flag that the sequence was resumed, because records after the last one saved may be lost.
 
     Raises:
@@ -299,10 +318,14 @@ def recover_spool(path: Path) -> Recovery:
         )
         if saved:
             connection.execute("INSERT INTO resumed (id, after_seq) VALUES (1, ?)", (saved[-1].seq,))
-        for table, columns in (("trusted", "id, note"), ("evidence", "id, detail, trusted_note, conflicting_note, acknowledged")):
-            marks = ", ".join("?" * len(columns.split(", ")))
-            rows = list(_rows(kept_as, f"SELECT {columns} FROM {table}"))  # noqa: S608 - constants of this file
-            connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)  # noqa: S608 - likewise
+        connection.executemany(
+            "INSERT INTO trusted (id, note) VALUES (1, ?)",
+            [row for row in _rows(kept_as, "SELECT note FROM trusted") if _is_checkpoint(row[0])][:1],
+        )
+        connection.executemany(
+            "INSERT INTO evidence (detail, trusted_note, conflicting_note, acknowledged) VALUES (?, ?, ?, ?)",
+            list(_rows(kept_as, "SELECT detail, trusted_note, conflicting_note, acknowledged FROM evidence ORDER BY id")),
+        )
     return Recovery(kept_as=kept_as, saved=len(saved), last_seq=saved[-1].seq if saved else None)
 
 
@@ -322,15 +345,25 @@ def _readable(damaged: Path) -> list[StoredRecord]:
     prev: bytes | None = None
     for row in _rows(damaged, f"SELECT {_COLUMNS} FROM record ORDER BY seq"):  # noqa: S608 - constants of this file
         try:
-            record = _stored(row)  # type: ignore[arg-type]  # whatever is in a damaged file; checked here
+            record = _stored(damaged, row)
             token = parse_sd_jwt(record.sd_jwt)
             stated = read_record(token)
-        except (TypeError, ValueError, AttributeError, DecodeError, RecordError):
+        except (StorageError, DecodeError, RecordError):
             break
         if (record.seq, stated.seq, stated.prev) != (len(saved), len(saved), prev):
             break
         if stated.odometer_m != record.odometer_m or commitment_of(token.jwt, record.salt) != record.commitment:
             break
         prev = record.commitment
-        saved.append(record)
+        saved.append(replace(record, state=AnchorState.PENDING, log_index=None, proof=None))
     return saved
+
+
+def _is_checkpoint(note: object) -> bool:
+    if not isinstance(note, bytes):
+        return False
+    try:
+        parse_checkpoint(parse_note(note).body)
+    except DecodeError:
+        return False
+    return True
