@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -28,7 +27,8 @@ from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.transport.can_log import CanLog
-from shared.transport.pcap import PcapWriter
+from shared.transport.pcap import UNKNOWN_MAC, PcapWriter
+from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.map_check import check_map
@@ -131,8 +131,14 @@ def replay(
         parts = stack.enter_context(open_vehicle(settings, environment=os.environ))
         capture = None if pcap is None else stack.enter_context(PcapWriter(pcap))
         sink = _ReplaySink(capture, NoticeWriter(sys.stderr if as_json else sys.stdout))
+
+        def make(started: Instant) -> VehicleAgent:
+            agent = make_agent(parts, entropy=os.urandom, started=started)
+            sink.source_mac = agent.identity.address.mac
+            return agent
+
         replayed = replay_log(
-            partial(make_agent, parts, entropy=os.urandom),
+            make,
             frames=source.frames(),
             track=iter(()) if track is None else read_track(track),
             start_utc=utc,
@@ -163,6 +169,7 @@ class _ReplaySink:
 
     pcap: PcapWriter | None
     notices: NoticeWriter
+    source_mac: bytes = UNKNOWN_MAC
     packets: int = 0
 
     def perform(self, effect: Effect, now: Instant) -> None:
@@ -170,7 +177,7 @@ class _ReplaySink:
             case Transmit(packet):
                 self.packets += 1
                 if self.pcap is not None:
-                    self.pcap.write(packet, utc=now.require_utc())
+                    self.pcap.write(packet, utc=now.require_utc(), source_mac=self.source_mac)
             case Notice():
                 self.notices.write(effect, now)
 

@@ -7,9 +7,8 @@ and judged, and only then are the agent's own files made or opened.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from shared.core.clock import Instant
 from shared.core.errors import ConfigError, DecodeError
@@ -96,7 +95,7 @@ class VehicleParts:
     origin: str
     policy: Policy
     fixed_position: GeoPoint | None = None
-    channels: Mapping[str, str] = MappingProxyType({})
+    channels: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> VehicleAgent:
