@@ -21,17 +21,9 @@ from shared.pki.permission_sets import (
     ROOT_APP_PERMISSIONS,
     ROOT_ISSUE_PERMISSIONS,
 )
-from shared.security.certificate import (
-    Certificate,
-    CertificateId,
-    DurationUnit,
-    EncryptionKey,
-    IdKind,
-    ToBeSignedCertificate,
-    Validity,
-    issue_certificate,
-)
+from shared.security.certificate import Certificate, CertificateId, IdKind, ToBeSignedCertificate, issue_certificate
 from shared.security.ecdsa import Curve, PublicKey, Signer, SoftwareSigner
+from shared.security.encryption_key import EncryptionKey
 from shared.security.permissions import (
     APP_END_ENTITY,
     ENROL_END_ENTITY,
@@ -41,6 +33,7 @@ from shared.security.permissions import (
 )
 from shared.security.region import NO_IDENTIFIED_AREAS, GeographicRegion
 from shared.security.region_containment import lies_within
+from shared.security.validity import DurationUnit, Validity
 
 
 def years(start: Time32, count: int) -> Validity:

@@ -17,7 +17,6 @@ from shared.codec.coer import (
 )
 from shared.core.errors import DecodeError, EncodeError
 from shared.core.ids import HashedId3, HashedId8
-from shared.core.itstime import Time32, Time64
 from shared.security.ecdsa import (
     Curve,
     EccPoint,
@@ -25,13 +24,12 @@ from shared.security.ecdsa import (
     PublicKey,
     Signature,
     Signer,
-    encode_point,
     encode_signature,
     encode_verification_key,
-    read_point,
     read_signature,
     read_verification_key,
 )
+from shared.security.encryption_key import EncryptionKey, encode_encryption_key, read_encryption_key
 from shared.security.hashing import HashAlgorithm, hashed_id3, hashed_id8, signed_digest
 from shared.security.permissions import (
     PsidGroupPermissions,
@@ -42,6 +40,7 @@ from shared.security.permissions import (
     read_group_permissions,
 )
 from shared.security.region import GeographicRegion, encode_region, read_region
+from shared.security.validity import Validity, encode_validity, read_validity
 
 CERTIFICATE_VERSION = 3
 """IEEE 1609.2 `CertificateBase.version`."""
@@ -52,60 +51,7 @@ MAX_CERTIFICATE_OCTETS = 4_096
 MAX_NAME_OCTETS = 255
 """Octets of `CertificateId.name`."""
 
-_US_PER_S = 1_000_000
 _NO_CRACA = HashedId3(b"\x00\x00\x00")
-
-
-class DurationUnit(Enum):
-    """IEEE 1609.2 `Duration`: index on the wire and microseconds per unit; a year is 31,556,952 s."""
-
-    MICROSECONDS = (0, 1)
-    MILLISECONDS = (1, 1_000)
-    SECONDS = (2, _US_PER_S)
-    MINUTES = (3, 60 * _US_PER_S)
-    HOURS = (4, 3_600 * _US_PER_S)
-    SIXTY_HOURS = (5, 216_000 * _US_PER_S)
-    YEARS = (6, 31_556_952 * _US_PER_S)
-
-    @property
-    def index(self) -> int:
-        """Index of the alternative."""
-        return self.value[0]
-
-    @property
-    def microseconds(self) -> int:
-        """Microseconds in one unit."""
-        return self.value[1]
-
-
-_DURATION_UNITS = {unit.index: unit for unit in DurationUnit}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validity:
-    """`ValidityPeriod`: from `start` for `count` units (0..65535); the end itself is outside."""
-
-    start: Time32
-    unit: DurationUnit
-    count: int
-
-    @property
-    def start_time64(self) -> Time64:
-        """First valid microsecond."""
-        return Time64(self.start * _US_PER_S)
-
-    @property
-    def end_time64(self) -> Time64:
-        """First microsecond that is no longer valid."""
-        return Time64(self.start * _US_PER_S + self.count * self.unit.microseconds)
-
-    def contains(self, at: Time64) -> bool:
-        """Tell whether a moment lies in the period."""
-        return self.start_time64 <= at < self.end_time64
-
-    def lies_within(self, outer: "Validity") -> bool:
-        """Tell whether this whole period lies in `outer`."""
-        return outer.start_time64 <= self.start_time64 and self.end_time64 <= outer.end_time64
 
 
 class IssuerKind(Enum):
@@ -145,14 +91,6 @@ class CertificateId:
     kind: IdKind = IdKind.NONE
     name: str | None = None
     octets: bytes = b""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncryptionKey:
-    """`PublicEncryptionKey` for ECIES with AES-128-CCM: a point on P-256 or brainpoolP256r1, not yet known to lie on it."""
-
-    curve: Curve
-    point: EccPoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,27 +273,10 @@ def encode_tbs(tbs: ToBeSignedCertificate) -> bytes:
         _encode_id(tbs.id)
         + tbs.craca_id
         + encode_unsigned(tbs.crl_series, 2, "crl_series")
-        + encode_unsigned(tbs.validity.start, 4, "validity.start")
-        + encode_choice(tbs.validity.unit.index, encode_unsigned(tbs.validity.count, 2, "validity.count"))
+        + encode_validity(tbs.validity)
     )
     key = encode_choice(0, encode_verification_key(tbs.curve, tbs.verification_key))
     return bytes((present,)) + head + optional + key
-
-
-def read_encryption_key(reader: CoerReader, field: str) -> EncryptionKey:
-    """Read `PublicEncryptionKey`."""
-    if reader.enumerated(field) != 0:
-        raise reader.refuse(field, "the symmetric algorithm is not AES-128-CCM")
-    index = reader.choice(field)
-    curve = {0: Curve.NIST_P256, 1: Curve.BRAINPOOL_P256R1}.get(index)
-    if curve is None:
-        raise reader.refuse(field, f"key algorithm {index} is not supported")
-    return EncryptionKey(curve=curve, point=read_point(reader, curve.octets, field))
-
-
-def encode_encryption_key(key: EncryptionKey) -> bytes:
-    """Encode `PublicEncryptionKey`."""
-    return b"\x00" + encode_choice(key.curve.index, encode_point(key.point))
 
 
 def _assemble(issuer: Issuer, encoded_tbs: bytes, signature: Signature) -> bytes:
@@ -421,7 +342,7 @@ def _read_tbs(reader: CoerReader, field: str) -> ToBeSignedCertificate:
     identity = _read_id(reader, f"{field}.id")
     craca_id = HashedId3(reader.octets(3, f"{field}.craca_id"))
     crl_series = reader.unsigned(2, f"{field}.crl_series")
-    validity = _read_validity(reader, f"{field}.validity")
+    validity = read_validity(reader, f"{field}.validity")
     region = read_region(reader, f"{field}.region") if present & 0x40 else None
     assurance_level = reader.unsigned(1, f"{field}.assurance_level") if present & 0x20 else None
     app = read_app_permissions(reader, f"{field}.app_permissions") if present & 0x10 else None
@@ -488,12 +409,3 @@ def _encode_id(identity: CertificateId) -> bytes:
         case IdKind.NONE:
             value = b""
     return encode_choice(identity.kind.value, value)
-
-
-def _read_validity(reader: CoerReader, field: str) -> Validity:
-    start = Time32(reader.unsigned(4, field))
-    index = reader.choice(field)
-    unit = _DURATION_UNITS.get(index)
-    if unit is None:
-        raise reader.refuse(field, f"duration unit {index} is unknown")
-    return Validity(start=start, unit=unit, count=reader.unsigned(2, field))

@@ -145,13 +145,12 @@ class ChainVerifier:
     ) -> TrustedCertificate:
         if not certificate.validity.contains(at):
             raise _expired(certificate)
+        check_profile(certificate)
         known = self._known_verdict(certificate)
         if known is not None:
-            check_profile(certificate)
             return known
         issuer = self._issuer_of_end_entity(certificate)
         try:
-            check_profile(certificate)
             trusted_issuer = self._authority(issuer, MAX_CHAIN_CERTIFICATES - 1)
             trusted = self._link(certificate, trusted_issuer, end_entities)
         except VerificationError as error:

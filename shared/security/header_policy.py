@@ -14,7 +14,8 @@ from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid
 from shared.core.itstime import Time64
 from shared.core.report import VerificationReport
-from shared.security.secured_data import HeaderInfo, SecuredData, SignedData, SignerKind, UnsecuredData
+from shared.security.header_info import HeaderInfo
+from shared.security.secured_data import SecuredData, SignedData, SignerKind, UnsecuredData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,17 +18,11 @@ from shared.security.certificate import Certificate
 from shared.security.ecdsa import Signer
 from shared.security.freshness import trusted_time64
 from shared.security.hashing import hashed_id3, signed_digest
+from shared.security.header_info import GenerationLocation, HeaderInfo
 from shared.security.header_policy import CAM_PROFILE, HeaderProfile, profile_of
 from shared.security.permissions import find_permission
 from shared.security.region import Location
-from shared.security.secured_data import (
-    GenerationLocation,
-    HeaderInfo,
-    SignerIdentifier,
-    SignerKind,
-    encode_signed_data,
-    encode_tbs_data,
-)
+from shared.security.secured_data import SignerIdentifier, SignerKind, encode_signed_data, encode_tbs_data
 from shared.security.trust_store import TrustStore
 
 CERTIFICATE_INTERVAL_NS = NS_PER_S
@@ -72,7 +66,7 @@ class SigningService:
 
     def __init__(self, *, ticket: TicketCredential, trust_store: TrustStore) -> None:
         self._ticket = ticket
-        self._trust_store = trust_store
+        self._known_authorities = {each.hashed_id3: each for each in trust_store.authorities.values()}
         self._certificate_shown: dict[ItsAid, MonotonicNs] = {}
         self._requests: OrderedDict[HashedId3, HashedId8] = OrderedDict()
         self._authorities: OrderedDict[HashedId8, Certificate] = OrderedDict()
@@ -105,10 +99,9 @@ class SigningService:
         for request in requests:
             if request == self._ticket.certificate.hashed_id3:
                 self._certificate_shown.clear()
-                continue
-            for authority in self._trust_store.authorities.values():
-                if authority.hashed_id3 == request and len(self._authorities) < MAX_PENDING_AUTHORITIES:
-                    self._authorities[authority.hashed_id8] = authority
+            authority = self._known_authorities.get(request)
+            if authority is not None and len(self._authorities) < MAX_PENDING_AUTHORITIES:
+                self._authorities[authority.hashed_id8] = authority
 
     def note_authority_passed_on(self, hashed_id8: HashedId8) -> None:
         """Take note that another station has passed an authority on, so that we need not."""

@@ -23,17 +23,10 @@ from shared.pki.permission_sets import StationRole
 from shared.security.certificate import decode_certificate, encode_certificate
 from shared.security.ecdsa import Curve, Signature
 from shared.security.hashing import HashAlgorithm, signed_digest
+from shared.security.header_info import GenerationLocation, HeaderInfo
 from shared.security.permissions import PsidSsp
 from shared.security.region import CircularRegion, Location
-from shared.security.secured_data import (
-    GenerationLocation,
-    HeaderInfo,
-    SignerIdentifier,
-    SignerKind,
-    encode_signed_data,
-    encode_tbs_data,
-    encode_unsecured,
-)
+from shared.security.secured_data import SignerIdentifier, SignerKind, encode_signed_data, encode_tbs_data, encode_unsecured
 from shared.security.sign import TicketCredential
 from shared.service.trust_directory import write_trust_directory
 from tests.helpers.hierarchy import NOON, Hierarchy

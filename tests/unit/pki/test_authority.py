@@ -1,5 +1,4 @@
 from dataclasses import replace
-from hashlib import sha256
 from random import Random
 
 import pytest
@@ -12,8 +11,7 @@ from shared.pki.authority import AuthorityCredential, RootCa, hours, years
 from shared.pki.key_source import SeededKeySource, SystemKeySource
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
 from shared.security.chain import ChainVerifier
-from shared.security.ecdsa import Curve, Signature
-from shared.security.enrolment import EnrolmentIdentity
+from shared.security.ecdsa import Curve
 from shared.security.permissions import PsidSsp
 from shared.security.region import NO_IDENTIFIED_AREAS, CircularRegion, Location
 from tests.helpers.hierarchy import NOON, Hierarchy
@@ -110,23 +108,3 @@ def test_an_authority_with_a_foreign_key_cannot_be_loaded() -> None:
     one, two = Hierarchy(10), Hierarchy(11)
     with pytest.raises(ConfigError, match="does not belong"):
         AuthorityCredential(certificate=one.aa.certificate, signer=two.aa.credential.signer)
-
-
-def test_an_enrolment_identity_signs_es256_under_its_certificate() -> None:
-    hierarchy = Hierarchy(12)
-    signer = hierarchy.keys.generate(Curve.NIST_P256)
-    credential = hierarchy.ea.issue_credential(public_key=signer.public_key, validity=years(hierarchy.start, 3))
-    identity = EnrolmentIdentity(certificate=credential, signer=signer)
-    assert identity.certificate == credential.encoded
-    signature = Signature.from_p1363(Curve.NIST_P256, identity.sign_es256(b"record"))
-    credential.public_key().verify_digest(sha256(b"record").digest(), signature)
-
-
-def test_an_enrolment_identity_needs_its_own_key_on_p256() -> None:
-    hierarchy = Hierarchy(13)
-    signer = hierarchy.keys.generate(Curve.BRAINPOOL_P256R1)
-    credential = hierarchy.ea.issue_credential(public_key=signer.public_key, validity=years(hierarchy.start, 3))
-    with pytest.raises(ConfigError, match="P-256"):
-        EnrolmentIdentity(certificate=credential, signer=signer)
-    with pytest.raises(ConfigError, match="does not belong"):
-        EnrolmentIdentity(certificate=credential, signer=hierarchy.keys.generate(Curve.NIST_P256))

@@ -3,17 +3,11 @@ import pytest
 
 from shared.codec.coer import CoerReader
 from shared.core.errors import DecodeError, EncodeError, VerificationError
-from shared.security.certificate import (
-    Certificate,
-    DurationUnit,
-    decode_certificate,
-    encode_certificate,
-    issue_certificate,
-    read_certificate,
-)
+from shared.security.certificate import Certificate, decode_certificate, encode_certificate, issue_certificate, read_certificate
 from shared.security.ecdsa import Curve, PointForm
 from shared.security.hashing import HashAlgorithm, signed_digest
 from shared.security.secured_data import SignedData, SignerKind, UnsecuredData, decode_secured_data
+from shared.security.validity import DurationUnit
 from tests.helpers.data import data_file
 from tests.helpers.hierarchy import Hierarchy
 

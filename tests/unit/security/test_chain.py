@@ -245,7 +245,6 @@ def test_an_enrolment_credential_is_no_ticket_and_a_ticket_no_enrolment_credenti
         public_key=hierarchy.keys.generate(Curve.NIST_P256).public_key, validity=years(hierarchy.start, 3)
     )
     assert refusal(chain, credential) is Report.INVALID_CERTIFICATE
-    chain = chain_of(hierarchy)
     chain.check_enrolment_credential(credential, AT_NOON)
     assert refusal(chain, credential) is Report.INVALID_CERTIFICATE
     with pytest.raises(VerificationError, match="enrolment credential"):

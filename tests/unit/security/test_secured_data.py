@@ -5,25 +5,20 @@ import pytest
 from shared.core.errors import DecodeError, EncodeError
 from shared.core.ids import HashedId3, HashedId8, ItsAid
 from shared.core.itstime import Time64
-from shared.security.certificate import EncryptionKey
 from shared.security.ecdsa import Curve, PointForm
+from shared.security.encrypted_data import EncryptedData, RecipientKind
+from shared.security.encryption_key import EncryptionKey
 from shared.security.hashing import HashAlgorithm
+from shared.security.header_info import MAX_P2PCD_REQUESTS, ContributedExtension, GenerationLocation, HeaderInfo, encode_header
 from shared.security.region import Location
 from shared.security.secured_data import (
     MAX_NESTING,
-    MAX_P2PCD_REQUESTS,
-    ContributedExtension,
-    EncryptedData,
-    GenerationLocation,
-    HeaderInfo,
-    RecipientKind,
     SecuredData,
     SignedData,
     SignerIdentifier,
     SignerKind,
     UnsecuredData,
     decode_secured_data,
-    encode_header,
     encode_signed_data,
     encode_tbs_data,
     encode_unsecured,

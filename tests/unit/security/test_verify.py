@@ -16,11 +16,10 @@ from shared.security.certificate_cache import CertificateCache
 from shared.security.chain import UnknownSignerError
 from shared.security.ecdsa import Curve, Signature
 from shared.security.hashing import HashAlgorithm, signed_digest
+from shared.security.header_info import GenerationLocation, HeaderInfo
 from shared.security.permissions import PsidSsp
 from shared.security.region import CircularRegion, Location
 from shared.security.secured_data import (
-    GenerationLocation,
-    HeaderInfo,
     SignerIdentifier,
     SignerKind,
     decode_secured_data,
