@@ -32,15 +32,17 @@ from simulator.words import closing_sentences, everything_caught
 app = typer.Typer(help="Simulate traffic with real agents, attackers among them.", no_args_is_help=True, add_completion=False)
 
 DEFAULT_OUT = Path("out")
+SERVED = ("report.html", "summary.json")
+"""What `--serve` shows of the directory; the cars' record stores beside it stay private."""
 
 
 @app.command("run")
 def run_scenario(
-    scenario: Annotated[str, typer.Argument(help="Which one; `v2x-sim list` names them.", metavar="[SCENARIO]")] = crossing.NAME,
+    scenario: Annotated[str, typer.Argument(help="Which one; `v2x-sim list` names them.", metavar="SCENARIO")] = crossing.NAME,
     duration: Annotated[float, typer.Option(help="Simulated seconds.", metavar="S")] = DEFAULT_DURATION_S,
     vehicles: Annotated[int, typer.Option(help="How many cars.", metavar="N")] = DEFAULT_VEHICLES,
     attackers: Annotated[
-        float, typer.Option(help="Attackers, as a fraction of the number of cars.", metavar="FRACTION")
+        float, typer.Option(help="Attackers, as a fraction of the number of cars.", metavar="FRACTION", show_default="a third")
     ] = DEFAULT_ATTACKERS,
     seed: Annotated[int, typer.Option(help="The same seed gives the same summary.", metavar="N")] = DEFAULT_SEED,
     mode: Annotated[Mode, typer.Option(help="As fast as possible, or in step with the clock on the wall.")] = Mode.FAST,
@@ -113,9 +115,12 @@ def _print_closing(console: Console, outcome: Outcome) -> None:
 
 
 class _Pages(SimpleHTTPRequestHandler):
-    """Files of one directory, the report first, without a line per request."""
+    """The report and the summary, and nothing else of the directory; without a line per request."""
 
-    index_pages = ("report.html",)
+    def translate_path(self, path: str) -> str:
+        """Return the file of a page that may be seen; anything else is a file that is not there."""
+        name = path.partition("?")[0].strip("/") or SERVED[0]
+        return str(Path(self.directory) / (name if name in SERVED else "absent"))
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -124,7 +129,7 @@ class _Pages(SimpleHTTPRequestHandler):
 def _serve(console: Console, directory: Path) -> None:
     """Show the report to this machine until interrupted."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Pages, directory=str(directory))) as server:
-        console.print(f"\nReport on http://127.0.0.1:{server.server_port}/report.html until Ctrl-C", markup=False, highlight=False)
+        console.print(f"\nReport on http://127.0.0.1:{server.server_port}/ until Ctrl-C", markup=False, highlight=False)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

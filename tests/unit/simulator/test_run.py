@@ -1,7 +1,11 @@
 """A short run from options to files: real agents over real buses, the same seed the same summary, and files that say the same."""
 
 import json
+from functools import partial
+from http.client import HTTPConnection
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -10,7 +14,7 @@ from shared.core.errors import ConfigError, StorageError, TransportError, V2xErr
 from shared.network.headers import BASIC_HEADER_OCTETS
 from shared.security.secured_data import SignedData, decode_secured_data
 from shared.transport.pcap import read_pcap
-from simulator.cli import app
+from simulator.cli import _Pages, app
 from simulator.options import AttackerKind, CanInterface, Mode, Options
 from simulator.run import Outcome, simulate
 from simulator.summary import SUMMARY_KEYS, without_wall_time
@@ -107,6 +111,29 @@ def test_the_program_says_what_the_run_showed_and_where_the_files_are(tmp_path: 
     assert "messages signed and sent by 2 cars" in result.output
     for name in ("report.html", "summary.json", "radio.pcap", "attacks.pcap", "passports", "v2x passport verify"):
         assert name in result.output
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 200),
+        ("/report.html", 200),
+        ("/summary.json?x=1", 200),
+        ("/state/ledger.sqlite", 404),
+        ("/../x", 404),
+        ("/trust/", 404),
+    ],
+)
+def test_only_report_and_summary_are_served(outcome: Outcome, path: str, status: int) -> None:
+    directory = outcome.report.parent
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Pages, directory=str(directory))) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        connection = HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+        connection.request("GET", path)
+        assert connection.getresponse().status == status
+        connection.close()
+        thread.join()
 
 
 def test_the_program_lists_its_scenarios() -> None:
