@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rsu_agent.config import hazards_of, load_config
+from rsu_agent.config import RsuConfig, hazards_of
 from shared.service.config import load
 from tests.helpers.data import REPOSITORY
 from tests.helpers.debian import require
@@ -94,6 +94,7 @@ def test_an_agent_is_watched_and_says_when_it_is_ready(unit: str) -> None:
     assert service["Type"] == ["notify"]
     assert 0 < int(service["WatchdogSec"][0]) <= 60
     assert service["RestartPreventExitStatus"] == ["2"]
+    assert "ExecStartPre" not in service, "RestartPreventExitStatus= does not hold for it"
 
 
 @pytest.mark.parametrize("unit", AGENTS)
@@ -152,7 +153,7 @@ def test_the_vehicles_example_is_a_configuration_for_the_unit_it_comes_with() ->
 
 def test_the_roadside_units_example_is_a_configuration_for_the_unit_it_comes_with() -> None:
     path = UNITS / "rsu-agent.toml"
-    config = load_config(path)
+    config = load(path, RsuConfig)
     assert Path(config.state.status_socket).parent == Path("/run") / directives("rsu-agent.service")["RuntimeDirectory"][0]
     assert config.junction is not None
     assert len(hazards_of(config, path)) == 1
