@@ -30,6 +30,9 @@ POLL_INTERVAL_NS = 2 * NS_PER_S
 
 MAX_BACKOFF_NS = 300 * NS_PER_S
 
+MAX_CYCLES_WITHOUT_PROOF = 8
+"""Cycles (some eight minutes) in which an index the log gave leads to no proof; then the log is asked again, which is harmless."""
+
 MAX_REQUESTS_AT_ONCE = 10_000
 """Requests that `Anchoring.poll` carries out before it gives way to other work."""
 
@@ -132,6 +135,7 @@ class AnchorCycle:
         self._due: MonotonicNs | None = None
         self._backoff_ns = POLL_INTERVAL_NS
         self._is_unavailable = False
+        self._cycles_waited: dict[bytes, int] = {}
         self._reload()
         self._due = MonotonicNs(0)
 
@@ -254,6 +258,12 @@ class AnchorCycle:
 
     def _end(self, now: MonotonicNs) -> None:
         left = self._store.unproven(MAX_ROUND_PROOFS)
+        waiting = [r.commitment for r in left if r.state is AnchorState.SEQUENCED]
+        self._cycles_waited = {commitment: self._cycles_waited.get(commitment, 0) + 1 for commitment in waiting}
+        for commitment in waiting:
+            if self._cycles_waited[commitment] > MAX_CYCLES_WITHOUT_PROOF:
+                self._store.mark_refuted(commitment)
+                del self._cycles_waited[commitment]
         if any(record.commitment in self._records for record in left):
             self._due = MonotonicNs(now + self._backoff_ns)
             self._backoff_ns = min(2 * self._backoff_ns, MAX_BACKOFF_NS)

@@ -243,9 +243,16 @@ class Spool:
         )
 
     def acknowledge_evidence(self) -> None:
-        """A person has looked at the evidence: keep it, and let anchoring go on from the trusted checkpoint."""
+        """A person has looked at the evidence: keep it, and let anchoring go on from the trusted checkpoint.
+
+        Indexes without a proof may be those of the false history: these records are PENDING again.
+        """
         with storage_errors(self._path), transaction(self._connection):
             self._connection.execute("UPDATE evidence SET acknowledged = 1")
+            self._connection.execute(
+                "UPDATE record SET state = ?, log_index = NULL WHERE state < ?",
+                (AnchorState.PENDING.value, AnchorState.INCLUDED.value),
+            )
 
     def close(self) -> None:
         """Close the file."""
