@@ -123,6 +123,18 @@ def test_no_file_is_longer_than_one_concept_needs() -> None:
     assert long == []
 
 
+def test_every_debian_package_that_a_test_names_is_on_the_list_and_no_other() -> None:
+    named = re.compile(r'(?:require|missing)\(f?"[^"]+", "([a-z0-9.+-]+)"\)')
+    wanted = {
+        package
+        for path in (REPOSITORY / "tests").rglob("*.py")
+        if path.name != "test_test_helpers.py"
+        for package in named.findall(path.read_text())
+    }
+    listed = [line.split("#")[0].strip() for line in (REPOSITORY / "tests/debian-packages.txt").read_text().splitlines()]
+    assert sorted(filter(None, listed)) == sorted(wanted)
+
+
 def test_make_offers_what_the_manual_names() -> None:
     offered = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60).stdout
     assert {line.split()[1] for line in offered.splitlines()} == {"demo", "test", "setup", "lint", "lock", "clean"}
