@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from rsu_agent.config import RsuConfig, hazards_of
 from shared.service.config import load
 from tests.helpers.data import REPOSITORY
 from tests.helpers.debian import require
+from tests.helpers.vehicle import issue_identities
 from vehicle_agent.config import VehicleConfig
 
 UNITS = REPOSITORY / "systemd"
@@ -157,6 +159,44 @@ def test_the_roadside_units_example_is_a_configuration_for_the_unit_it_comes_wit
     assert Path(config.state.status_socket).parent == Path("/run") / directives("rsu-agent.service")["RuntimeDirectory"][0]
     assert config.junction is not None
     assert len(hazards_of(config, path)) == 1
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Path:
+    """Return a folder with the shipped examples, unchanged, and what they name."""
+    identities = issue_identities(tmp_path / "identities")
+    folder = tmp_path / "v2x-trust"
+    shutil.copytree(identities.trust, folder / "trust")
+    shutil.copytree(identities.ticket, folder / "vehicle/ticket")
+    shutil.copytree(identities.enrolment, folder / "vehicle/enrolment")
+    shutil.copytree(identities.rsu_ticket, folder / "rsu/ticket")
+    shutil.copy(REPOSITORY / "vehicle_agent/maps/toyota_rav4_2017.toml", folder / "vehicle.map.toml")
+    for part in ("plan", "map"):
+        shutil.copy(REPOSITORY / f"rsu_agent/junctions/crossing.{part}.toml", folder / f"junction.{part}.toml")
+    for example in UNITS.glob("*.toml"):
+        shutil.copy(example, folder)
+    return folder
+
+
+def check_config(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / program), "check-config", "-c", str(folder / f"{program}.toml")]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.parametrize("program", ["vehicle-agent", "rsu-agent"])
+def test_check_config_finds_nothing_wrong_with_a_shipped_example(configured: Path, program: str) -> None:
+    result = check_config(program, configured)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("program", ["vehicle-agent", "rsu-agent"])
+def test_check_config_names_the_key_of_a_misspelt_line(configured: Path, program: str) -> None:
+    path = configured / f"{program}.toml"
+    path.write_text(path.read_text().replace("[radio]\ngroup", "[radio]\ngruppe"))
+    result = check_config(program, configured)
+    assert result.returncode == 2
+    assert "radio" in result.stderr
+    assert "gruppe" in result.stderr
 
 
 def test_the_can_unit_gets_its_bit_rate_from_the_example_and_from_nowhere_else() -> None:
