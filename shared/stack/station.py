@@ -1,7 +1,7 @@
 """One ITS station: messages down to packets, packets up to verified messages. Sans-IO.
 
     down    message -> UPER -> content within our own SSP -> BTP-B -> GeoNetworking -> SIGN -> prefix Basic Header
-    up      size, Basic Header -> own echo? -> VERIFY -> GeoNetworking, BTP-B -> port, ITS-AID and message id agree -> decode
+    up      size, Basic Header, hops -> own echo? -> VERIFY -> GeoNetworking, BTP-B -> port, ITS-AID and message id agree -> decode
             -> content within SSP -> sender, and the place a CAM claims, inside the ticket's region -> Verified
 
 This is the one place where messages, network and security meet. `receive` either returns a `Verified` message, or None for an
@@ -53,6 +53,7 @@ from shared.security.freshness import Freshness
 from shared.security.permissions import find_permission
 from shared.security.region import IdentifiedAreas
 from shared.security.replay import ReplayGuard
+from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
 from shared.security.sign import SigningService, TicketCredential
 from shared.security.trust_store import TrustStore
 from shared.security.verify import VerifiedPayload, VerifyService
@@ -204,6 +205,7 @@ class Station:
             raise VerificationError(VerificationReport.UNSIGNED_MESSAGE, "the packet is not secured")
         if self._own_packets.is_echo(packet):
             return None
+        _check_hops_before_remembering(basic, secured)
         try:
             verified = self._verifying.verify(secured, now=now)
         except UnknownSignerError as unknown:
@@ -213,7 +215,7 @@ class Station:
         self._signing.note_requests(verified.certificate_requests)
         if verified.passed_on_authority is not None:
             self._signing.note_authority_passed_on(verified.passed_on_authority)
-        return _indicate(basic, verified, now)
+        return _indicate(verified, now)
 
     def _position_vector(self, position: EgoPosition) -> LongPositionVector:
         try:
@@ -288,9 +290,21 @@ def _decode(message_id: MessageId, encoded: bytes) -> Message:
             raise UnsupportedPacketError("header.messageID", f"this station does not read {message_id.name}", 8)
 
 
-def _indicate(basic: BasicHeader, verified: VerifiedPayload, now: Instant) -> Indication:
+def _check_hops_before_remembering(basic: BasicHeader, secured: bytes) -> None:
+    """Refuse an impossible hop limit before anything is verified.
+
+    The hop limit is not signed. If a genuine message were verified, remembered and only then dropped for it, whoever repeats a
+    packet with too many hops would make us take the real one for a duplicate. A single hop cannot be too many, and costs nothing.
+    """
+    if basic.remaining_hop_limit <= SINGLE_HOP:
+        return
+    content = decode_secured_data(secured).content
+    if isinstance(content, SignedData) and content.payload is not None and isinstance(content.payload.content, UnsecuredData):
+        check_hop_limit(basic, decode_gn_payload(content.payload.content.payload).common)
+
+
+def _indicate(verified: VerifiedPayload, now: Instant) -> Indication:
     gn = decode_gn_payload(verified.payload)
-    check_hop_limit(basic, gn.common)
     binding = _binding(gn, verified)
     message = _decode(binding.message_id, gn.message)
     check_content(message, verified.ssp)

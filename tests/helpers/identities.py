@@ -109,9 +109,7 @@ def denm_of(
 def spatem_of(station: Station, *, phase: MovementPhaseState = MovementPhaseState.STOP_AND_REMAIN) -> Spatem:
     """Return one light of one junction."""
     movement = MovementState(signal_group=1, events=(MovementEvent(phase=phase),))
-    state = IntersectionState(
-        id=JUNCTION, revision=1, status=IntersectionStatus.FIXED_TIME_OPERATION, movements=(movement,)
-    )
+    state = IntersectionState(id=JUNCTION, revision=1, status=IntersectionStatus.FIXED_TIME_OPERATION, movements=(movement,))
     return Spatem(station_id=station.identity.station_id, intersections=(state,))
 
 
