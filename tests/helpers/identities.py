@@ -10,7 +10,7 @@ from shared.messages.cam import Cam, LowFrequency
 from shared.messages.cdd import CauseCode, DriveDirection, ExteriorLights, VehicleRole
 from shared.messages.denm import Denm
 from shared.messages.mapem import Intersection, Mapem
-from shared.messages.mapem_lanes import Lane, LaneDirection, LaneNode
+from shared.messages.mapem_lanes import Connection, Lane, LaneDirection, LaneNode
 from shared.messages.spatem import (
     IntersectionState,
     IntersectionStatus,
@@ -114,11 +114,12 @@ def spatem_of(station: Station, *, phase: MovementPhaseState = MovementPhaseStat
 
 
 def mapem_of(station: Station) -> Mapem:
-    """Return one lane of one junction."""
+    """Return one junction at `HERE` with one signalled lane that comes from the west."""
     lane = Lane(
         id=1,
         directional_use=LaneDirection.INGRESS_PATH,
-        nodes=(LaneNode(dx_m=0.0, dy_m=0.0), LaneNode(dx_m=-50.0, dy_m=0.0)),
+        nodes=(LaneNode(dx_m=-5.0, dy_m=0.0), LaneNode(dx_m=-100.0, dy_m=0.0)),
+        connects_to=(Connection(lane_id=2, signal_group=1),),
     )
     junction = Intersection(id=JUNCTION, revision=1, lat_deg=HERE.lat_deg, lon_deg=HERE.lon_deg, lanes=(lane,))
     return Mapem(station_id=station.identity.station_id, revision=1, intersections=(junction,))
