@@ -39,6 +39,7 @@ HIERARCHY = Hierarchy(7)
 SIGNAL_MAP = load_signal_map(SIM_CAR_MAP)
 DBC = load_sim_car()
 WOKEN = MonotonicNs(5 * NS_PER_S)
+GNSS_FIX = DBC.message("GNSS_FIX").arbitration_id
 ODOMETER_M = 25_088_000.0
 
 PARKED = KinematicSample(position=HERE, heading_deg=90.0, speed_mps=0.0, odometer_m=ODOMETER_M)
@@ -181,3 +182,24 @@ class Bench:
             self.sample = replace(
                 sample, position=displaced(sample.position, driven_m, 0.0), odometer_m=sample.odometer_m + driven_m
             )
+
+
+def recorded_drive(seconds: float, *, speed_mps: float = 15.0, has_receiver: bool = True) -> list[CanFrame]:
+    """Return the frames of a drive to the east on the bus of the simulator's car, from `WOKEN` on; without a receiver, no fixes."""
+    ecu = SimulatedEcu(DBC, channel="can0", start=WOKEN)
+    frames: list[CanFrame] = []
+    while (due := ecu.next_due()) <= WOKEN + round(seconds * NS_PER_S):
+        driven_m = speed_mps * (due - WOKEN) / NS_PER_S
+        sample = replace(PARKED, position=displaced(HERE, driven_m, 0.0), speed_mps=speed_mps, odometer_m=ODOMETER_M + driven_m)
+        frames += ecu.poll(sample, due)
+    return [frame for frame in frames if has_receiver or frame.arbitration_id != GNSS_FIX]
+
+
+def candump(frames: list[CanFrame]) -> str:
+    """Write frames as a candump log does."""
+    lines = []
+    for frame in frames:
+        seconds, ns = divmod(frame.received, NS_PER_S)
+        mark = "##0" if len(frame.data) > 8 else "#"
+        lines.append(f"({seconds}.{ns:09d}) {frame.channel} {frame.arbitration_id:03X}{mark}{frame.data.hex().upper()}\n")
+    return "".join(lines)
