@@ -1,5 +1,6 @@
 """The rules of the house as tests: lint, types, import contracts, lock files, and what no file may say."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -135,8 +136,15 @@ def test_every_debian_package_that_a_test_names_is_on_the_list_and_no_other() ->
     assert sorted(filter(None, listed)) == sorted(wanted)
 
 
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make as from a shell, not as part of the make that runs these tests."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, env=inherited, capture_output=True, text=True, check=False, timeout=120)
+
+
 def test_make_offers_what_the_manual_names() -> None:
-    offered = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60).stdout
+    offered = make("help").stdout
     assert {line.split()[1] for line in offered.splitlines()} == {"demo", "test", "setup", "lint", "lock", "clean"}
 
 
@@ -149,8 +157,7 @@ def test_continuous_integration_runs_make_test_and_nothing_else() -> None:
 
 def make_venv(tmp_path: Path, python: str) -> subprocess.CompletedProcess[str]:
     venv = tmp_path / "venv"
-    command = ["make", "--no-print-directory", f"VENV={venv}", f"PYTHON={python}", f"{venv}/.python"]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=120)
+    return make(f"VENV={venv}", f"PYTHON={python}", f"{venv}/.python")
 
 
 def stand_in(tmp_path: Path, answer: str) -> str:
