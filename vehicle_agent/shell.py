@@ -13,6 +13,7 @@ from functools import partial
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Clock, TimeSource
+from shared.core.itstime import utc_text
 from shared.service.notices import NoticeWriter, open_notices
 from shared.service.performer import Performer
 from shared.service.run import Service, WorkingLoop
@@ -61,7 +62,8 @@ async def serve(config: VehicleConfig, service: Service, log: FilteringBoundLogg
         perform = Performer(clock=clock, radio=radio, pcap=pcap, source_mac=mac, notices=notices, log=log)
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog)
         stack.push_async_callback(_say_goodbye, agent, clock, perform)
-        await stack.enter_async_context(StatusSocket(config.state.status_socket, lambda: _status(agent, bus, notices)))
+        snapshot = partial(_status, agent, bus, notices, config, clock)
+        await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         service.tasks.create_task(_read_bus(bus, agent, loop))
         service.tasks.create_task(_read_radio(radio, agent, loop))
         service.notifier.ready(f"station {agent.status()['station_id']}")
@@ -73,10 +75,14 @@ def _bus_config(config: VehicleConfig) -> CanBusConfig:
     return CanBusConfig(interface=config.can.interface, channel=config.can.channel, options=dict(config.can.options))
 
 
-def _status(agent: VehicleAgent, bus: CanBus, notices: NoticeWriter) -> dict[str, object]:
+def _status(
+    agent: VehicleAgent, bus: CanBus, notices: NoticeWriter, config: VehicleConfig, clock: Clock
+) -> dict[str, object]:
     statistics = bus.statistics()
+    now = clock.now()
     return {
         **agent.status(),
+        "time": {"source": config.time.source, "utc": None if now.utc is None else utc_text(now.utc)},
         "notices_unwritten": notices.unwritten,
         "bus": {
             "endpoint": bus.endpoint,
