@@ -1,6 +1,6 @@
 """A real car's minute through the whole agent: its messages against what was recorded beside them, and its odometer's proof.
 
-The bounds below follow from the pieces and hold for every phase of the agent's checks; what is measured is printed. A message is dated
+The bounds below follow from the pieces and hold for every phase of the checks; what is measured is printed. A message is dated
 by its position and says the newest speed on the bus. Fixes come every 0.1 s, once 0.2 s apart, and conditions are checked every
 50 ms, so the speed may be a quarter of a second younger than the date, in which this car changes it by 0.67 m/s at most. At the
 moment of sending, speed and truth are the same frames; the largest step between two of them is 0.51 m/s. A position is a fix as it
