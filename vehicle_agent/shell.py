@@ -51,9 +51,7 @@ async def serve(config: VehicleConfig, service: Service, log: FilteringBoundLogg
         pcap = None
         if config.radio.pcap is not None:
             pcap = stack.enter_context(PcapWriter(config.radio.pcap, max_octets=MAX_PCAP_OCTETS))
-        radio = UdpRadio.open(
-            clock=clock, group=config.radio.group, port=config.radio.port, interface=config.radio.interface
-        )
+        radio = UdpRadio.open(clock=clock, group=config.radio.group, port=config.radio.port, interface=config.radio.interface)
         stack.callback(radio.close)
         bus = CanBus(_bus_config(config), clock=clock, filters=parts.signal_map.filters())
         parts = replace(parts, channels={FIRST_BUS: config.can.channel})
@@ -75,9 +73,7 @@ def _bus_config(config: VehicleConfig) -> CanBusConfig:
     return CanBusConfig(interface=config.can.interface, channel=config.can.channel, options=dict(config.can.options))
 
 
-def _status(
-    agent: VehicleAgent, bus: CanBus, notices: NoticeWriter, config: VehicleConfig, clock: Clock
-) -> dict[str, object]:
+def _status(agent: VehicleAgent, bus: CanBus, notices: NoticeWriter, config: VehicleConfig, clock: Clock) -> dict[str, object]:
     statistics = bus.statistics()
     now = clock.now()
     return {
