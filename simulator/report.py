@@ -164,8 +164,8 @@ def _refusals(story: Story) -> str:
     rejected = story.summary["rejected"]
     total = sum(rejected.values()) or 1
     rows = [
-        f'<tr><th scope="row" class="words">{escape(reason_words(reason).capitalize())}</th><td class="code wide">{escape(reason)}</td>'
-        f'<td class="n">{n:,}</td><td class="n">{n / total:.1%}</td></tr>'
+        f'<tr><th scope="row" class="words">{escape(reason_words(reason).capitalize())}</th>'
+        f'<td class="code wide">{escape(reason)}</td><td class="n">{n:,}</td><td class="n">{n / total:.1%}</td></tr>'
         for reason, n in sorted(rejected.items(), key=lambda item: (-item[1], item[0]))
     ]
     if not rows:
