@@ -9,7 +9,6 @@ from typing import NoReturn
 
 import typer
 
-from shared.core.errors import V2xError
 from shared.service.run import error_line, exit_code_of
 
 
@@ -17,7 +16,7 @@ def run(app: typer.Typer, name: str) -> NoReturn:
     """Run a typer application as the program `name` and exit with its status (typer itself exits 2 on wrong usage)."""
     try:
         app(prog_name=name)
-    except V2xError as error:
+    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever comes ends the program with a sentence
         sys.stderr.write(f"{name}: {error_line(error)}\n")
         sys.exit(exit_code_of(error))
     sys.exit(0)

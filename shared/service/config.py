@@ -43,7 +43,7 @@ def load(path: Path, struct_type: type[T]) -> T:
 
     def from_text(kind: type, value: object) -> object:
         if kind is Path:
-            if not isinstance(value, str) or not value:
+            if not isinstance(value, str) or not value or "\0" in value:
                 raise ValueError("expected the path of a file or folder")
             return resolve(path, value)
         raise TypeError(f"no way to read a {kind.__name__} from TOML")
@@ -52,6 +52,9 @@ def load(path: Path, struct_type: type[T]) -> T:
         return msgspec.convert(table, type=struct_type, strict=True, dec_hook=from_text)
     except msgspec.ValidationError as error:
         reason, key = _split_key(str(error))
+        allowed = _allowed(msgspec.inspect.type_info(struct_type), key.split("."))
+        if allowed and reason.startswith("Invalid enum value"):
+            reason = f"{reason}; it may be {', '.join(repr(value) for value in allowed)}"
         raise ConfigError(f"{path}: {key}" if key else str(path), reason) from None
 
 
@@ -85,6 +88,20 @@ def _split_key(message: str) -> tuple[str, str]:
     if not reason:
         return _plain(message), ""
     return _plain(reason), where.rstrip("`").lstrip(".")
+
+
+def _allowed(kind: msgspec.inspect.Type, keys: list[str]) -> tuple[object, ...]:
+    """Return the words a key may have, where it names one of a few; `keys` leads to it from the struct `kind`."""
+    for key in keys:
+        if not isinstance(kind, msgspec.inspect.StructType):
+            return ()
+        kind = next((field.type for field in kind.fields if field.encode_name == key), msgspec.inspect.AnyType())
+    match kind:
+        case msgspec.inspect.LiteralType(values):
+            return tuple(values)
+        case msgspec.inspect.EnumType(cls):
+            return tuple(member.value for member in cls)
+    return ()
 
 
 def _plain(reason: str) -> str:

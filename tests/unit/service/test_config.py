@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -10,6 +11,7 @@ from shared.service.config import MAX_CONFIG_OCTETS, ConfigStruct, load, load_ta
 class RadioConfig(ConfigStruct, frozen=True, kw_only=True):
     port: int
     group: str = "239.137.71.1"
+    mode: Literal["listen", "talk"] = "listen"
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65_535:
@@ -57,9 +59,11 @@ def test_a_configuration_becomes_a_frozen_struct_with_its_paths_resolved(tmp_pat
         ("port = 35143", "port = 35143\nextra = 1", "radio", "unknown key `extra`"),
         ("port = 35143", 'port = "35143"', "radio.port", "Expected `int`, got `str`"),
         ("port = 35143", "port = 70000", "radio", "port 70000 is outside 1..65535"),
-        ('time = "gnss"', 'time = "sundial"', "time", "'sundial'"),
+        ('time = "gnss"', 'time = "sundial"', "time", "'sundial'; it may be 'gnss', 'synchronised', 'assume_trusted'"),
+        ("port = 35143", 'port = 35143\nmode = "loud"', "radio.mode", "'loud'; it may be 'listen', 'talk'"),
         ('keys = "keys/at"', "keys = 7", "keys", "expected the path"),
         ('keys = "keys/at"', 'keys = ""', "keys", "expected the path"),
+        ('keys = "keys/at"', 'keys = "keys/at\\u0000x"', "keys", "expected the path"),
         ('"a.toml"', "3", "plans[0]", "expected the path"),
         ("[radio]", "verify = false\n[radio]", "", "unknown key `verify`"),
     ],
