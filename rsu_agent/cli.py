@@ -18,6 +18,7 @@ from rsu_agent.status_view import status_tables
 from shared.cli import entry
 from shared.core.clock import TimeSource
 from shared.service.config import load
+from shared.service.identity import describe_ticket
 from shared.service.log import make_logger
 from shared.service.notify import Notifier, Watchdog
 from shared.service.run import Service, run_service
@@ -69,7 +70,7 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         console.print(f"junction {lanes.name!r}: {len(lanes.lanes)} lanes, signal groups {groups}, no conflicting greens")
     console.print(f"{len(parts.hazards)} hazard(s)")
     console.print(
-        f"ticket {parts.ticket.certificate.hashed_id8.hex()}; {len(parts.trust_store.roots)} trusted root(s), "
+        f"{describe_ticket(parts.ticket)}; {len(parts.trust_store.roots)} trusted root(s), "
         f"{len(parts.trust_store.authorities)} known authorities"
     )
     console.print(f"{config}: ok")

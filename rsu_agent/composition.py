@@ -18,13 +18,16 @@ from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_pl
 from rsu_agent.signal_service import DEFAULT_SPATEM_INTERVAL_NS, SignalService
 from shared.core.clock import NS_PER_MS
 from shared.core.geo import GeoPoint
-from shared.core.ids import StationId, StationType
+from shared.core.ids import ItsAid, StationId, StationType
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
-from shared.service.identity import TICKET_KEY, read_identity
+from shared.service.identity import TICKET_KEY, check_ticket, read_identity
 from shared.service.trust_directory import read_trust_directory
 from shared.stack.station import StationIdentity, make_station
+
+_JUNCTION_SERVICES = (ItsAid.TLM, ItsAid.RLT)
+_HAZARD_SERVICES = (ItsAid.DENM,)
 
 Entropy = Callable[[int], bytes]
 
@@ -112,11 +115,15 @@ def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str])
     Raises:
         ConfigError: a file is absent, readable by others, or not what it should be.
     """
+    trust_store = read_trust_directory(config.identity.trust)
+    ticket = read_identity(config.identity.ticket, credential=TICKET_KEY, environment=environment)
+    services = (*(_JUNCTION_SERVICES if config.junction else ()), *(_HAZARD_SERVICES if config.hazard else ()))
+    check_ticket(ticket, directory=config.identity.ticket, trust_store=trust_store, services=services)
     return RsuParts(
         station_id=StationId(config.station.station_id),
         position=config.station.position,
-        ticket=read_identity(config.identity.ticket, credential=TICKET_KEY, environment=environment),
-        trust_store=read_trust_directory(config.identity.trust),
+        ticket=ticket,
+        trust_store=trust_store,
         junction=None if config.junction is None else _junction(config.junction),
         hazards=hazards_of(config, path),
     )

@@ -18,6 +18,7 @@ from shared.core.clock import Instant, TimeSource, UtcNs
 from shared.core.errors import ConfigError
 from shared.core.itstime import time64_of, utc_from_text, utc_text
 from shared.service.config import load
+from shared.service.identity import describe_ticket
 from shared.service.keystore import write_new_file
 from shared.service.log import make_logger
 from shared.service.notices import NoticeWriter
@@ -79,8 +80,10 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     console.print(table)
     if report.missing:
         console.print(f"not on this bus: {', '.join(report.missing)}")
+    if settings.position.source == "can" and "position" in report.missing:
+        console.print("no signal gives the position: nothing will be sent, odometer readings are recorded all the same")
     console.print(
-        f"ticket {files.ticket.certificate.hashed_id8.hex()}; {len(files.trust_store.roots)} trusted root(s), "
+        f"{describe_ticket(files.ticket)}; {len(files.trust_store.roots)} trusted root(s), "
         f"{len(files.trust_store.authorities)} known authorities"
     )
     console.print(f"{config}: ok")

@@ -13,7 +13,7 @@ from pathlib import Path
 from shared.core.clock import Instant
 from shared.core.errors import ConfigError, DecodeError
 from shared.core.geo import GeoPoint
-from shared.core.ids import StationType
+from shared.core.ids import ItsAid, StationType
 from shared.ledger.note import Ed25519NoteSigner
 from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from shared.records.odometer import BOOT_ID_BYTES
@@ -22,7 +22,7 @@ from shared.records.recorder import OdometerRecorder
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
-from shared.service.identity import ENROLMENT_KEY, TICKET_KEY, read_identity
+from shared.service.identity import ENROLMENT_KEY, TICKET_KEY, check_enrolment, check_ticket, read_identity
 from shared.service.keystore import read_bounded, write_new_file
 from shared.service.log_store import load_or_create_log_key, open_log_store
 from shared.service.record_key import EnrolledSigner
@@ -141,10 +141,15 @@ def read_files(config: VehicleConfig, *, environment: Mapping[str, str]) -> Vehi
         ConfigError: a file is absent, readable by others, or not what it should be.
     """
     identity = config.identity
+    trust_store = read_trust_directory(identity.trust)
+    ticket = read_identity(identity.ticket, credential=TICKET_KEY, environment=environment)
+    check_ticket(ticket, directory=identity.ticket, trust_store=trust_store, services=(ItsAid.CAM,))
+    enrolment = read_identity(identity.enrolment, credential=ENROLMENT_KEY, environment=environment)
+    check_enrolment(enrolment, directory=identity.enrolment, trust_store=trust_store)
     return VehicleFiles(
-        ticket=read_identity(identity.ticket, credential=TICKET_KEY, environment=environment),
-        enrolled=EnrolledSigner(read_identity(identity.enrolment, credential=ENROLMENT_KEY, environment=environment)),
-        trust_store=read_trust_directory(identity.trust),
+        ticket=ticket,
+        enrolled=EnrolledSigner(enrolment),
+        trust_store=trust_store,
         signal_map=load_signal_map(config.can.map),
     )
 

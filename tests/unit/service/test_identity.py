@@ -5,7 +5,9 @@ from typer.testing import CliRunner
 
 from shared.cli.pki import app
 from shared.core.errors import ConfigError
-from shared.service.identity import TICKET_KEY, read_identity
+from shared.core.ids import ItsAid
+from shared.service.identity import TICKET_KEY, check_enrolment, check_ticket, describe_ticket, read_identity
+from shared.service.trust_directory import read_ticket, read_trust_directory
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +65,40 @@ def test_without_a_key_anywhere_the_missing_file_is_named(ticket: Path, tmp_path
     (ticket / "key.pem").unlink()
     with pytest.raises(ConfigError, match=r"key\.pem"):
         read_identity(ticket, credential=TICKET_KEY, environment={"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
+def test_a_ticket_is_described_by_its_identifier_and_its_time(ticket: Path) -> None:
+    identity = read_ticket(ticket)
+    words = describe_ticket(identity)
+    assert words.startswith(f"ticket {identity.certificate.hashed_id8.hex()}, valid 20")
+    assert words.count("Z") == 2
+
+
+def test_a_ticket_of_our_own_authorities_is_accepted_for_what_it_permits(authorities: Path, ticket: Path) -> None:
+    store = read_trust_directory(authorities / "trust")
+    check_ticket(read_ticket(ticket), directory=ticket, trust_store=store, services=(ItsAid.CAM, ItsAid.DENM))
+
+
+def test_a_ticket_without_a_permission_that_is_needed_is_refused(authorities: Path, ticket: Path) -> None:
+    store = read_trust_directory(authorities / "trust")
+    with pytest.raises(ConfigError, match=f"{ticket}: .*no permission for ITS-AID {int(ItsAid.TLM)}"):
+        check_ticket(read_ticket(ticket), directory=ticket, trust_store=store, services=(ItsAid.CAM, ItsAid.TLM))
+
+
+def test_neither_takes_the_place_of_the_other(authorities: Path, ticket: Path, tmp_path: Path) -> None:
+    enrolment = tmp_path / "enrolment"
+    result = CliRunner().invoke(app, ["issue", str(authorities), "--kind", "enrolment", "--out", str(enrolment)])
+    assert result.exit_code == 0, result.output
+    store = read_trust_directory(authorities / "trust")
+    check_enrolment(read_ticket(enrolment), directory=enrolment, trust_store=store)
+    with pytest.raises(ConfigError, match="is no enrolment credential others could believe"):
+        check_enrolment(read_ticket(ticket), directory=ticket, trust_store=store)
+    with pytest.raises(ConfigError, match="is no ticket others could believe"):
+        check_ticket(read_ticket(enrolment), directory=enrolment, trust_store=store, services=())
+
+
+def test_a_ticket_of_somebody_elses_authorities_is_refused(ticket: Path, tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["init", str(tmp_path / "foreign")]).exit_code == 0
+    store = read_trust_directory(tmp_path / "foreign/trust")
+    with pytest.raises(ConfigError, match=r"the issuing authority .* is not known"):
+        check_ticket(read_ticket(ticket), directory=ticket, trust_store=store, services=())

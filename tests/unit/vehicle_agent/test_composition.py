@@ -1,6 +1,7 @@
 """From a configuration to a running vehicle: what is read, in what order, and what a mistake in it leaves behind."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from shared.core.clock import ManualClock
 from shared.core.errors import ConfigError, StorageError
 from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
+from shared.security.trust_store import TrustStore
 from shared.service.config import load
 from shared.service.identity import ENROLMENT_KEY, TICKET_KEY
 from tests.helpers.hierarchy import NOON, Hierarchy
@@ -143,13 +145,31 @@ def test_a_file_cut_short_is_refused_and_left_alone(config_file: Path, name: str
     assert file.read_bytes() == before
 
 
-def test_a_passport_needs_the_authority_that_enrolled_the_vehicle(config_file: Path, tmp_path: Path) -> None:
+def test_a_passport_needs_the_authority_that_enrolled_the_vehicle(config_file: Path) -> None:
     with open_vehicle(config(config_file), environment={}) as parts:
         assert make_passport(parts).records == ()
+        alone = replace(parts, trust_store=TrustStore(tuple(parts.trust_store.roots.values()), ()))
+        with pytest.raises(ConfigError, match="not among the authorities"):
+            make_passport(alone)
+
+
+def test_a_vehicle_whose_records_nobody_could_verify_does_not_start(config_file: Path, tmp_path: Path) -> None:
     identifier = HIERARCHY.ea.certificate.hashed_id8.hex().upper()
     (tmp_path / f"trust/authorities/{identifier}.oer").unlink()
-    with open_vehicle(config(config_file), environment={}) as parts, pytest.raises(ConfigError, match="not among the authorities"):
-        make_passport(parts)
+    with pytest.raises(ConfigError, match=r"enrolment: is no enrolment credential others could believe: .* is not known"):
+        read_files(config(config_file), environment={})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('ticket = "ticket"', 'ticket = "enrolment"', "enrolment: is no ticket others could believe"),
+        ('enrolment = "enrolment"', 'enrolment = "ticket"', "ticket: is no enrolment credential others could believe"),
+    ],
+)
+def test_a_certificate_for_something_else_is_refused_at_the_start(config_file: Path, old: str, new: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        read_files(changed(config_file, old, new), environment={})
 
 
 def test_two_starts_of_one_vehicle_are_two_pseudonyms(config_file: Path) -> None:
