@@ -89,7 +89,7 @@ def issue(
     directory: Annotated[Path, typer.Argument(help="Directory made by `v2x pki init`.", metavar="DIR")],
     kind: Annotated[Kind, typer.Option(help="What to issue.")],
     out: Annotated[Path, typer.Option(help="New directory for certificate.oer and key.pem.", metavar="DIR")],
-    role: Annotated[StationRole, typer.Option(help="Whose permissions a ticket gets.")] = StationRole.VEHICLE,
+    role: Annotated[StationRole | None, typer.Option(help="Whose permissions a ticket gets; default: vehicle.")] = None,
     count: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="More than one: DIR/001, DIR/002 ...")] = 1,
     valid_from: ValidFrom = None,
     valid_hours: Annotated[
@@ -98,13 +98,15 @@ def issue(
     region: RegionText = None,
 ) -> None:
     """Issue tickets or an enrolment credential with fresh keys."""
+    if kind is Kind.ENROLMENT and not (role is None and region is None):
+        raise ConfigError("--kind", "an enrolment credential has neither role nor region of its own; both belong to tickets")
     start = _start(valid_from)
     shape = None if region is None else _region(region)
     for place in (out,) if count == 1 else tuple(out / f"{number:03d}" for number in range(1, count + 1)):
         signer = SystemKeySource().generate(Curve.NIST_P256)
         match kind:
             case Kind.TICKET:
-                certificate = _issue_ticket(directory, signer, start, valid_hours or 7 * 24, role, shape)
+                certificate = _issue_ticket(directory, signer, start, valid_hours or 7 * 24, role or StationRole.VEHICLE, shape)
             case Kind.ENROLMENT:
                 certificate = _issue_enrolment(directory, signer, start, valid_hours or 3 * 8_766)
         write_ticket(place, certificate, signer)

@@ -148,3 +148,10 @@ def test_what_is_no_certificate_is_refused_with_a_sentence(tmp_path: Path, octet
     result = v2x_pki("inspect", tmp_path / "x.oer")
     assert isinstance(result.exception, DecodeError)
     assert "is no certificate" in str(result.exception)
+
+
+@pytest.mark.parametrize("option", [("--role", "rsu"), ("--region", "45.07,7.68,20000")])
+def test_what_belongs_to_tickets_is_refused_with_an_enrolment(authorities: Path, tmp_path: Path, option: tuple[str, str]) -> None:
+    result = v2x_pki("issue", authorities, "--kind", "enrolment", *option, "--out", tmp_path / "ec")
+    assert isinstance(result.exception, ConfigError)
+    assert not (tmp_path / "ec").exists()
