@@ -92,7 +92,7 @@ def read_bounded(path: Path, maximum: int) -> bytes:
 
 def _read(path: Path, forbidden_mode: int) -> SoftwareSigner:
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # a pipe must not hold us up
             mode = os.fstat(file.fileno()).st_mode
             pem = file.read(MAX_KEY_FILE_OCTETS + 1)
     except OSError as error:

@@ -251,8 +251,8 @@ def load_or_create_log_key(path: Path) -> Ed25519PrivateKey:
         pem = path.read_bytes()
     try:
         loaded = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:
-        raise StorageError(str(path), f"holds no usable key: {error}") from None
+    except (ValueError, TypeError):
+        raise StorageError(str(path), "holds no unencrypted PKCS#8 private key in PEM") from None
     if not isinstance(loaded, Ed25519PrivateKey):
         raise StorageError(str(path), "holds a key, but not an Ed25519 key")
     return loaded

@@ -100,3 +100,9 @@ def test_what_is_no_key_of_ours_is_refused_with_a_sentence(tmp_path: Path) -> No
 def test_a_pipe_is_no_key_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         read_key(tmp_path)
+
+
+def test_a_pipe_is_no_key_and_does_not_hold_the_program_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "key.pem", 0o600)
+    with pytest.raises(ConfigError, match="is no regular file"):
+        read_key(tmp_path / "key.pem")

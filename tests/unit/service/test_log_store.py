@@ -345,5 +345,5 @@ def test_a_key_file_is_made_once_and_for_the_owner_alone(tmp_path: Path) -> None
         load_or_create_log_key(path)
     path.chmod(0o600)
     path.write_bytes(b"no key")
-    with pytest.raises(StorageError, match="no usable key"):
+    with pytest.raises(StorageError, match="no unencrypted PKCS#8 private key"):
         load_or_create_log_key(path)
