@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Clock, TimeSource
 from shared.core.itstime import utc_text
+from shared.service.log import Availability
 from shared.service.notices import NoticeWriter, open_notices
 from shared.service.performer import Performer
 from shared.service.run import Service, WorkingLoop
@@ -62,7 +63,7 @@ async def serve(config: VehicleConfig, service: Service, log: FilteringBoundLogg
         stack.push_async_callback(_say_goodbye, agent, clock, perform)
         snapshot = partial(_status, agent, bus, notices, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
-        service.tasks.create_task(_read_bus(bus, agent, loop))
+        service.tasks.create_task(_read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
         service.tasks.create_task(_read_radio(radio, agent, loop))
         service.notifier.ready(f"station {agent.status()['station_id']}")
         log.info("ready", bus=bus.endpoint, radio=f"{config.radio.group}:{config.radio.port}")
@@ -91,8 +92,8 @@ def _status(agent: VehicleAgent, bus: CanBus, notices: NoticeWriter, config: Veh
     }
 
 
-async def _read_bus(bus: CanBus, agent: VehicleAgent, loop: WorkingLoop) -> None:
-    async for frame in bus.frames():
+async def _read_bus(bus: CanBus, agent: VehicleAgent, loop: WorkingLoop, availability: Availability) -> None:
+    async for frame in bus.frames(availability):
         await loop.post(partial(agent.on_can_frame, frame))
 
 

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 import can
 import msgspec
@@ -130,6 +131,18 @@ class CanBusStatistics:
     malformed: int
     interruptions: int
     last_fault: str | None
+
+
+class BusListener(Protocol):
+    """Wants to know when a bus comes and goes, such as a log."""
+
+    def lost(self, reason: str) -> None:
+        """The bus is down or cannot be opened."""
+        ...
+
+    def works(self) -> None:
+        """The bus is open."""
+        ...
 
 
 class CanBus:
@@ -279,8 +292,11 @@ class CanBus:
         except (can.CanError, OSError, ValueError) as error:
             raise TransportError(self.endpoint, f"cannot send: {error}") from error
 
-    async def frames(self) -> AsyncGenerator[CanFrame, None]:
+    async def frames(self, listener: BusListener | None = None) -> AsyncGenerator[CanFrame, None]:
         """Yield frames for ever; the bus is opened here, and again after every failure.
+
+        Args:
+            listener: told of every failure and every success to open.
 
         Raises:
             ConfigError: there is no such interface; retrying would not help.
@@ -290,11 +306,15 @@ class CanBus:
             while True:
                 try:
                     self.open()
+                    if listener is not None:
+                        listener.works()
                     async for batch in self._batches():
                         delay_s = _RETRY_FIRST_S
                         for frame in batch:
                             yield frame
-                except TransportError:
+                except TransportError as fault:
+                    if listener is not None:
+                        listener.lost(fault.reason)
                     await asyncio.sleep(delay_s)
                     delay_s = min(2 * delay_s, _RETRY_MAX_S)
         finally:
