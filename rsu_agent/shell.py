@@ -23,6 +23,9 @@ from shared.transport.pcap import PcapWriter
 from shared.transport.radio import Radio
 from shared.transport.udp_radio import UdpRadio
 
+MAX_PCAP_OCTETS = 1 << 30
+"""A capture stops growing here; that is some four days of a junction with one hazard."""
+
 
 async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock, log: FilteringBoundLogger) -> None:
     """Run one roadside unit until cancelled; then cancel its hazards.
@@ -40,7 +43,9 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
     """
     async with AsyncExitStack() as stack:
         agent = make_agent(read_parts(config, path, environment=os.environ), entropy=os.urandom)
-        pcap = None if config.radio.pcap is None else stack.enter_context(PcapWriter(config.radio.pcap))
+        pcap = None
+        if config.radio.pcap is not None:
+            pcap = stack.enter_context(PcapWriter(config.radio.pcap, max_octets=MAX_PCAP_OCTETS))
         radio = UdpRadio.open(clock=clock, group=config.radio.group, port=config.radio.port, interface=config.radio.interface)
         stack.callback(radio.close)
         notices = stack.enter_context(open_notices(config.state.notices))

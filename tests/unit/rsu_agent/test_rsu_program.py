@@ -183,7 +183,11 @@ def test_status_of_a_unit_that_does_not_run_says_so(laid_out: Site) -> None:
         ("radius_m = 600", "radius_m = 6000", "hazard[0]: radius_m", "not within"),
         ("[[[48.137, 11.578]", "[[[98.0, 11.578]", "hazard[0]: traces_deg[0][0]", "no such place"),
         ("[[[48.137, 11.578]", "[[[49.0, 11.578]", "hazard[0]: traces[0][0]", "too far to be said"),
-        ("speed_limit_kmh = 30", "speed_limit_kmh = 900", "hazard[0]: speed_limit_mps", "not within"),
+        ("speed_limit_kmh = 30", "speed_limit_kmh = 900", "hazard[0].speed_limit_kmh", "<= 250"),
+        (f'group = "{GROUP}"', 'group = "192.0.2.1"', "radio", "192.0.2.1 is not a multicast address"),
+        ("[radio]", '[radio]\ninterface = "eth0"', "radio", "'eth0' is not an IPv4 address"),
+        ("[radio]", "[radio]\nport = 70000", "radio.port", "<= 65535"),
+        ("[junction]", "[junction]\nspatem_interval_ms = 5", "junction.spatem_interval_ms", ">= 20"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_named_by_file_and_key(
