@@ -2,6 +2,8 @@
 
 import msgspec
 
+from shared.service.config import ConfigStruct
+
 
 class UnitByEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A unit that another signal of the same message selects; keys are its raw values or their names in the DBC."""
@@ -71,11 +73,11 @@ class MessageEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     channel: str | None = None
 
 
-class MapFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MapFile(ConfigStruct, frozen=True, kw_only=True):
     """The file as a whole."""
 
     name: str
     dbc: str
     channel: str | None = None
     fields: dict[str, FieldEntry]
-    messages: dict[str, MessageEntry] = {}
+    messages: dict[str, MessageEntry] = msgspec.field(default_factory=dict)

@@ -20,15 +20,15 @@ map finds every fault in it and raises one `ConfigError` that names them all. De
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
-
-import msgspec
 
 from shared.core.clock import NS_PER_MS
 from shared.core.errors import ConfigError
 from shared.core.units import UNITS, Unit
 from shared.messages.cdd import DriveDirection
+from shared.service.config import load
 from shared.transport.can_bus import CanFilter
 from vehicle_agent.checksums import CHECKSUMS
 from vehicle_agent.dbc import Dbc, MessageLayout, SignalLayout, load_dbc, resolve_reference
@@ -42,9 +42,6 @@ from vehicle_agent.mapped import (
     UnitSelector,
 )
 from vehicle_agent.vehicle_state import FIELDS, FieldKind, FieldSpec
-
-MAX_MAP_BYTES = 1024 * 1024
-"""Largest signal map read."""
 
 MAX_AGE_LIMIT_MS = 3_600_000
 """Longest age a map may allow; slow body messages come every few seconds."""
@@ -96,17 +93,7 @@ def load_signal_map(path: Path) -> SignalMap:
     Raises:
         ConfigError: a file cannot be read, or the map is wrong; all faults found are named.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_MAP_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(str(path), f"cannot be read: {error.strerror}") from error
-    if len(content) > MAX_MAP_BYTES:
-        raise ConfigError(str(path), f"is larger than {MAX_MAP_BYTES} bytes")
-    try:
-        entry = msgspec.toml.decode(content, type=MapFile)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # ValidationError is a DecodeError
-        raise ConfigError(str(path), str(error)) from error
+    entry = load(path, MapFile)
     key = f"{path}: dbc"
     dbc = load_dbc(resolve_reference(entry.dbc, relative_to=path.parent, key=key), key=key)
     return resolve_map(entry, dbc, str(path))
@@ -180,6 +167,7 @@ class _Resolution:
         _check_combination(combination, spec)
         message, signals = self._signals(combination, references)
         minimum, maximum = _range(entry, spec)
+        _check_correction(entry)
         unit, selector = self._unit(entry, spec, message, signals)
         if not 0 < entry.max_age_ms <= MAX_AGE_LIMIT_MS:
             raise _FaultError("max_age_ms", f"must be 1..{MAX_AGE_LIMIT_MS}")
@@ -362,6 +350,13 @@ def _unit_named(key: str, name: str, spec: FieldSpec) -> Unit:
     if unit.dimension != spec.dimension:
         raise _FaultError(key, f"{name} does not convert to {spec.dimension}")
     return unit
+
+
+def _check_correction(entry: FieldEntry) -> None:
+    if entry.factor == 0 or not isfinite(entry.factor):
+        raise _FaultError("factor", "must be a finite number other than 0")
+    if not isfinite(entry.offset):
+        raise _FaultError("offset", "must be a finite number")
 
 
 def _choices(entry: FieldEntry, spec: FieldSpec, signals: tuple[SignalLayout, ...]) -> Mapping[int, bool | DriveDirection | None]:

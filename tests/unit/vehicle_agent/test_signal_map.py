@@ -5,12 +5,13 @@ import pytest
 
 from shared.core.errors import ConfigError
 from shared.messages.cdd import DriveDirection
+from shared.service.config import MAX_CONFIG_OCTETS
 from shared.transport.can_bus import CanFilter
 from simulator.ecu import SIM_CAR_MAP
 from tests.helpers.data import REPOSITORY
 from vehicle_agent.dbc import MAX_DBC_BYTES
 from vehicle_agent.map_check import check_map
-from vehicle_agent.signal_map import MAX_MAP_BYTES, SignalMap, load_signal_map
+from vehicle_agent.signal_map import SignalMap, load_signal_map
 from vehicle_agent.vehicle_state import FIELDS
 
 RAV4_MAP = REPOSITORY / "vehicle_agent" / "maps" / "toyota_rav4_2017.toml"
@@ -104,9 +105,9 @@ max_age_ms = 100
 @pytest.mark.parametrize(
     ("fields", "key", "reason"),
     [
-        ("", "", "missing required field `fields`"),
+        ("", "", "missing key `fields`"),
         ("[fields]\n", "fields", "feeds no field"),
-        (SPEED + "wheel_size = 1\n", "", "unknown field `wheel_size`"),
+        (SPEED + "wheel_size = 1\n", "fields[...]", "unknown key `wheel_size`"),
         (SPEED.replace("speed_mps", "warp_factor"), "fields.warp_factor", "no such field"),
         (SPEED.replace("SPEED.KMH", "SPEEED.KMH"), "fields.speed_mps.signal", "no message SPEEED"),
         (
@@ -208,6 +209,12 @@ def test_a_unit_that_the_dbc_states_wrongly_can_be_overruled(load: Load) -> None
     assert message.fields[0].unit.to_si(1.0) == pytest.approx(0.44704)
 
 
+@pytest.mark.parametrize("correction", ["factor = 0", "factor = nan", "factor = inf", "offset = nan", "offset = -inf"])
+def test_a_correction_that_leaves_nothing_of_the_signal_is_refused(load: Load, correction: str) -> None:
+    with pytest.raises(ConfigError, match=r"fields\.speed_mps\.(factor|offset): must be a finite number"):
+        load(SPEED + correction + "\n")
+
+
 def test_a_range_that_no_payload_can_reach_is_refused(load: Load) -> None:
     with pytest.raises(ConfigError, match=r"fields\.speed_mps: no payload gives a believable value: .* is outside 0\.\.1"):
         load(SPEED + "range = [0, 1]\noffset = 7200\n")
@@ -224,8 +231,8 @@ class TestFiles:
             load_signal_map(tmp_path / "car.toml")
 
     def test_a_map_without_end(self, tmp_path: Path) -> None:
-        (tmp_path / "car.toml").write_bytes(b"#" * (MAX_MAP_BYTES + 1))
-        with pytest.raises(ConfigError, match="is larger than"):
+        (tmp_path / "car.toml").write_bytes(b"#" * (MAX_CONFIG_OCTETS + 1))
+        with pytest.raises(ConfigError, match="longer than"):
             load_signal_map(tmp_path / "car.toml")
 
     @pytest.mark.parametrize(
