@@ -359,6 +359,7 @@ def test_a_store_cut_short_is_one_line_and_a_failure_and_not_an_octet_of_it_is_c
         ("[station]", "[station]\ncolour = 1", "agent.toml: station: unknown key `colour`"),
         ('interface = "udp_multicast"', 'interface = "telepathy"', "can telepathy:"),
         ('notices = "', 'notices = "/absent', "state.notices"),
+        (RADIO_GROUP, "10.0.0.1", "radio: 10.0.0.1 is not a multicast address"),
     ],
 )
 def test_a_bad_configuration_is_one_line_and_status_2(copy: Path, old: str, new: str, sentence: str) -> None:
@@ -373,11 +374,13 @@ def test_a_bad_configuration_is_one_line_and_status_2(copy: Path, old: str, new:
 
 
 def test_a_radio_that_cannot_be_opened_is_one_line_and_a_failure(copy: Path) -> None:
-    copy.write_text(copy.read_text().replace(RADIO_GROUP, "10.0.0.1"))
+    text = copy.read_text()
+    assert "[radio]\n" in text
+    copy.write_text(text.replace("[radio]\n", '[radio]\ninterface = "192.0.2.1"\n'))
     run = ended("run", "-c", str(copy))
     assert run.returncode == 1
     (line,) = one_line(run.stderr)
-    assert "10.0.0.1 is not a multicast address" in line
+    assert "cannot join on 192.0.2.1" in line
 
 
 def test_the_capture_holds_what_was_said(session: Session) -> None:
