@@ -112,7 +112,7 @@ def status(
 
 @app.command()
 def replay(
-    log: Annotated[Path, typer.Argument(help="A CAN log: candump (.log, .log.gz), .asc, .blf or .mf4.")],
+    log: Annotated[Path, typer.Argument(help="A CAN log: candump (.log, .log.gz), .asc, .blf or .mf4.", metavar="LOG")],
     config: ConfigOption = DEFAULT_CONFIG,
     track: Annotated[Path | None, typer.Option(help="Recorded GNSS track (CSV) on the log's time base.")] = None,
     start_utc: Annotated[str | None, typer.Option(help="UTC of the log's first frame, e.g. 2018-08-02T16:20:00Z.")] = None,
