@@ -8,12 +8,13 @@ dissection as its refusal. Signatures, chains and freshness are `v2x verify`'s b
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from shared.cli.describe_message import Description, describe_message, describe_tree, its_text, nearest_its_ms
+from shared.cli.describe_message import Description, describe_message, describe_tree
+from shared.cli.describe_network import describe_btp, describe_common, describe_extended, describe_source, station_type_name
 from shared.cli.source import Kind
 from shared.codec.asn1 import schema_codec
 from shared.core.clock import UtcNs
 from shared.core.errors import DecodeError, V2xError, VerificationError
-from shared.core.ids import MESSAGE_BINDINGS, ItsAid, MessageId, StationType
+from shared.core.ids import ItsAid, MessageId
 from shared.core.itstime import time64_of, utc_of
 from shared.core.report import VerificationReport
 from shared.messages.cam import Cam, decode_cam
@@ -23,20 +24,15 @@ from shared.messages.pdu import HEADER_OCTETS, peek_header
 from shared.messages.spatem import Spatem, decode_spatem
 from shared.messages.tree import decode_tree
 from shared.network.address import MAC_OCTETS
-from shared.network.area import Area, Circle, Rectangle
-from shared.network.btp import BtpB
-from shared.network.extended import ExtendedHeader, GbcHeader, ShbHeader
 from shared.network.headers import (
     COMMON_HEADER_OCTETS,
     PROTOCOL_VERSION,
     BasicHeader,
     BasicNextHeader,
-    CommonHeader,
     decode_basic_header,
     decode_common_header,
 )
 from shared.network.packet import MAX_PACKET_OCTETS, Beacon, check_hop_limit, decode_gn_pdu
-from shared.network.position_vector import LongPositionVector
 from shared.security.certificate import decode_certificate
 from shared.security.crl import Crl
 from shared.security.describe import certificate_kind, describe_certificate
@@ -50,8 +46,6 @@ from shared.security.verify import MESSAGE_ITS_AIDS
 from shared.stack.content_permissions import Message, check_content
 from shared.stack.station import binding_of
 from shared.transport.pcap import ETHERNET_OCTETS
-
-GN_TIMESTAMP_MODULUS_MS = 1 << 32
 
 _MANAGEMENT_ITS_AIDS = frozenset((ItsAid.CRL, ItsAid.CERTIFICATE_REQUEST, ItsAid.CTL))
 _DECODERS: Mapping[MessageId, Callable[[bytes], Message]] = {
@@ -238,53 +232,21 @@ class _Dissector:
 
     def _geonetworking(self, octets: bytes, *, basic: BasicHeader | None, signed: SignedData | None) -> None:
         common = decode_common_header(octets[:COMMON_HEADER_OCTETS])
-        self._add("common_header", "Common Header", _describe_common(common))
+        self._add("common_header", "Common Header", describe_common(common))
         self.summary = f"{common.header_type.name.lower().replace('_', ' ')} packet"
         pdu = decode_gn_pdu(octets)
         if isinstance(pdu, Beacon):
-            self._add("beacon", "Beacon", {"source": self._source(pdu.source)})
+            self._add("beacon", "Beacon", {"source": describe_source(pdu.source, self._reference)})
             return
-        name, title, fields = self._describe_extended(pdu.extended)
+        name, title, fields = describe_extended(pdu.extended, self._reference)
         self._add(name, title, fields)
-        self._add("btp", "BTP-B", _describe_btp(pdu.btp))
+        self._add("btp", "BTP-B", describe_btp(pdu.btp))
         message = self._message(pdu.message)
         if basic is not None:
             check_hop_limit(basic, common)
         if signed is not None:
             binding_of(pdu, signed.header.psid)
             _check_permissions(message, signed)
-
-    def _describe_extended(self, extended: ExtendedHeader) -> tuple[str, str, Description]:
-        source = self._source(extended.source)
-        if isinstance(extended, ShbHeader):
-            fields: dict[str, object] = {"source": source}
-            load = extended.channel_load
-            if load is not None:
-                fields["channel_load"] = {
-                    "busy_percent": round(load.busy_ratio * 100, 1),
-                    "neighbours_busy_percent": round(load.neighbours_busy_ratio * 100, 1),
-                    "power_dbm": load.power_dbm,
-                }
-            return "shb", "Single-hop broadcast", fields
-        name, title = ("gbc", "Geo-broadcast") if isinstance(extended, GbcHeader) else ("gac", "Geo-anycast")
-        return name, title, {"sequence_number": extended.sequence_number, "source": source, "area": _describe_area(extended.area)}
-
-    def _source(self, source: LongPositionVector) -> Description:
-        position = source.position
-        described: dict[str, object] = {
-            "address": str(source.address),
-            "station_type": _station_type(source.address.station_type),
-            "time": None
-            if self._reference is None
-            else its_text(nearest_its_ms(source.timestamp_ms, GN_TIMESTAMP_MODULUS_MS, self._reference)),
-            "timestamp_ms": source.timestamp_ms,
-            "lat_deg": None if position is None else position.lat_deg,
-            "lon_deg": None if position is None else position.lon_deg,
-            "is_accurate": source.is_accurate,
-            "speed_mps": source.speed_mps,
-            "heading_deg": source.heading_deg,
-        }
-        return {name: value for name, value in described.items() if value is not None}
 
     def _message(self, encoded: bytes) -> Message | None:
         header = peek_header(encoded)
@@ -343,50 +305,11 @@ def _check_permissions(message: Message | None, signed: SignedData) -> None:
     check_content(message, find_permission(permissions, signed.header.psid).ssp)
 
 
-def _describe_common(common: CommonHeader) -> Description:
-    queueing = common.traffic_class
-    described: dict[str, object] = {
-        "next": common.next_header.name.lower(),
-        "type": common.header_type.name.lower(),
-        "priority": queueing.priority,
-        "is_mobile": common.is_mobile,
-        "payload_octets": common.payload_octets,
-        "max_hops": common.max_hop_limit,
-    }
-    if queueing.store_carry_forward:
-        described["store_carry_forward"] = True
-    if queueing.channel_offload:
-        described["channel_offload"] = True
-    return described
-
-
-def _describe_btp(btp: BtpB) -> Description:
-    port = btp.destination_port
-    described: dict[str, object] = {"destination_port": port, "destination_port_info": btp.destination_port_info}
-    message = next((binding.message_id.name.lower() for binding in MESSAGE_BINDINGS.values() if binding.port == port), None)
-    return described if message is None else described | {"message": message}
-
-
-def _describe_area(area: Area) -> Description:
-    place = {"lat_deg": area.centre.lat_deg, "lon_deg": area.centre.lon_deg}
-    if isinstance(area, Circle):
-        return {"shape": "circle", **place, "radius_m": area.radius_m}
-    shape = "rectangle" if isinstance(area, Rectangle) else "ellipse"
-    return {"shape": shape, **place, "a_m": area.a_m, "b_m": area.b_m, "azimuth_deg": area.azimuth_deg}
-
-
-def _station_type(number: int) -> str | int:
-    try:
-        return StationType(number).name.lower()
-    except ValueError:
-        return number
-
-
 def _summary(message: Message) -> str:
     match message:
         case Cam():
             speed = "" if message.speed_mps is None else f", {message.speed_mps * 3.6:.1f} km/h"
-            return f"CAM of {str(_station_type(message.station_type)).replace('_', ' ')} {message.station_id}{speed}"
+            return f"CAM of {str(station_type_name(message.station_type)).replace('_', ' ')} {message.station_id}{speed}"
         case Denm():
             cause = message.cause_code
             what = "without a cause" if cause is None else getattr(cause, "name", f"cause {cause}").lower().replace("_", " ")

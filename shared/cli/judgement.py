@@ -2,8 +2,8 @@
 
 A packet goes through `shared.stack.receiver`, in order of reception, so that tickets are learned, replays noticed and ages taken as
 a station would. So does a secured message kept without its Basic Header, but where it carries no GeoNetworking packet its content
-is not judged, and the verdict says so. A signed trust list goes through `shared.security.trust_list` under the root it names. Whatever
-stops a message ends up in its verdict; nothing is raised.
+is not judged, and the verdict says so. A signed trust list goes through `shared.security.trust_list` under the root it names.
+Whatever stops a message ends up in its verdict; nothing is raised.
 """
 
 from collections import OrderedDict

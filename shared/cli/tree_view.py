@@ -224,6 +224,8 @@ def _event(event: Object) -> str:
         words.append(f"until {earliest} to {latest}")
         if likely is not None:
             words.append(f"(likely {likely})")
+    if "start_in_s" not in event and "min_end_in_s" not in event and len(words) > 1:
+        words.append("past the hour")
     return " ".join(words)
 
 
@@ -232,7 +234,7 @@ def _mark(event: Object, name: str) -> str | None:
     if isinstance(relative_s, float):
         return f"{relative_s:+} s"
     if isinstance(mark_s, float):
-        return f"{int(mark_s // 60):02d}:{mark_s % 60:04.1f} past the hour"
+        return f"{int(mark_s // 60):02d}:{mark_s % 60:04.1f}"
     return None if mark_s is None else "more than an hour ahead"
 
 
