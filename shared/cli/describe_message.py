@@ -12,12 +12,12 @@ from enum import Enum, IntFlag
 from math import isinf
 
 from shared.codec.uper import Tree
-from shared.core.clock import UtcNs
+from shared.core.clock import NS_PER_MS, UtcNs
 from shared.core.itstime import Time64, time64_of, utc_of, utc_text
 from shared.messages.cam import Cam
 from shared.messages.denm import Denm
 from shared.messages.mapem import Mapem
-from shared.messages.spatem import MovementEvent, MovementPhaseState, Spatem
+from shared.messages.spatem import IntersectionState, MovementEvent, MovementPhaseState, Spatem
 from shared.messages.time_mark import seconds_until
 
 Description = Mapping[str, object]
@@ -77,9 +77,12 @@ class _Describer:
 
     def __init__(self, reference: UtcNs | None) -> None:
         self._reference = reference
+        self._phases_from = reference
 
     def dataclass(self, value: object) -> dict[str, object]:
         described: dict[str, object] = {}
+        if isinstance(value, IntersectionState):
+            self._phases_from = _moment_within_the_hour(value) or self._reference
         for field in fields(value):  # type: ignore[arg-type]  # only dataclasses come here
             self._add(described, field.name, getattr(value, field.name))
         if isinstance(value, MovementEvent):
@@ -124,13 +127,20 @@ class _Describer:
 
     def _phase(self, event: MovementEvent) -> Description:
         described: dict[str, object] = {"colour": _COLOURS.get(event.phase, "unknown")}
-        if self._reference is None:
+        if self._phases_from is None:
             return described
         for name in ("start", "min_end", "max_end", "likely", "next"):
             mark_s = getattr(event, f"{name}_time_s")
             if mark_s is not None and not isinf(mark_s):
-                described[f"{name}_in_s"] = round(seconds_until(mark_s, self._reference), 1)
+                described[f"{name}_in_s"] = round(seconds_until(mark_s, self._phases_from), 1)
         return described
+
+
+def _moment_within_the_hour(state: IntersectionState) -> UtcNs | None:
+    """Return a moment that stands in its hour where the junction says it stands; the hour itself does not matter to a `TimeMark`."""
+    if state.minute_of_year is None or state.timestamp_ms is None:
+        return None
+    return UtcNs((state.minute_of_year * 60_000 + state.timestamp_ms) * NS_PER_MS)
 
 
 def nearest_its_ms(remainder_ms: int, modulus_ms: int, reference: UtcNs) -> int:

@@ -30,6 +30,7 @@ _UNITS = {
     "_mps2": " m/s²",
     "_mps": " m/s",
     "_per_m": " 1/m",
+    "_c": " °C",
     "_dps": "°/s",
     "_dbm": " dBm",
     "_percent": " %",
@@ -133,19 +134,21 @@ def _packed(description: Object) -> str | None:
     if shaped is not None:
         return shaped
     head, parts = _headline(description)
-    return None if parts else head
+    return None if parts else head or "unavailable"
 
 
 def _headline(description: Object) -> tuple[str, list[tuple[str, object]]]:
     """Split an object into the line of its plain values and its parts."""
     if _is_certificate(description):
         return _certificate(description)
+    if "phase" in description and "colour" in description:
+        return _event(description), [(label, value) for label, value in _fields(description) if label == "speeds"]
     plain: list[str] = []
     parts: list[tuple[str, object]] = []
     for label, value in _fields(description):
         match value:
             case list() if not any(isinstance(item, Mapping | list) for item in value):
-                plain.append(f"{label} {' + '.join(_scalar(item) for item in value) or 'none'}")
+                plain.append(f"{label} {_together(value)}")
             case Mapping() | list():
                 parts.append((label, value))
             case _:
@@ -155,6 +158,13 @@ def _headline(description: Object) -> tuple[str, list[tuple[str, object]]]:
         head, parts = _headline(parts[0][1])
         return (head if head.startswith(f"{label} ") else f"{label} {head}"), parts
     return ", ".join(plain), parts
+
+
+def _together(items: Sequence[object]) -> str:
+    """Return a list inside a line: names added up, numbers in brackets."""
+    if any(isinstance(item, str) for item in items):
+        return " + ".join(_scalar(item) for item in items)
+    return f"[{', '.join(_scalar(item) for item in items)}]" if items else "none"
 
 
 def _fields(description: Object) -> Iterator[tuple[str, object]]:
@@ -189,8 +199,6 @@ def _fields(description: Object) -> Iterator[tuple[str, object]]:
 def _shaped(description: Object) -> str | None:
     """Return an object of a well-known shape in the words people use for it."""
     match description:
-        case {"phase": str(), "colour": str()} if "speeds" not in description:
-            return _event(description)
         case {"its_aid": _, "service": service, **rest} if set(rest) <= {"ssp", "mask"}:
             words = [_service(service)] + [f"{label} {_scalar(rest[key])}" for key, label in _PERMISSION if key in rest]
             return " ".join(words).replace(" ssp ", " ")
