@@ -137,7 +137,7 @@ class _Describer:
 
 
 def _moment_within_the_hour(state: IntersectionState) -> UtcNs | None:
-    """Return a moment that stands in its hour where the junction says it stands; the hour itself does not matter to a `TimeMark`."""
+    """Return a moment that stands in its hour where the junction says it stands; which hour does not matter to a `TimeMark`."""
     if state.minute_of_year is None or state.timestamp_ms is None:
         return None
     return UtcNs((state.minute_of_year * 60_000 + state.timestamp_ms) * NS_PER_MS)

@@ -266,7 +266,7 @@ class _Dissector:
         return message
 
     def _message_frame(self, octets: bytes) -> None:
-        number, body = octets[1], _frame_body(octets)
+        number, body = _frame_body(octets)
         name = _FRAME_TITLES[number]
         self.summary = name
         fields: dict[str, object]
@@ -281,10 +281,13 @@ class _Dissector:
         self._add(name.lower(), f"{name} (SAE J2735 MessageFrame)", fields)
 
 
-def _frame_body(octets: bytes) -> bytes:
-    """Return what a J2735 MessageFrame holds: number u16, then an open type in UPER, of less than 16,384 octets."""
+def _frame_body(octets: bytes) -> tuple[int, bytes]:
+    """Return the number and the content of a J2735 MessageFrame: u16, then an open type in UPER of less than 16,384 octets."""
     if len(octets) < 3:
         raise DecodeError("message_frame", f"{len(octets)} octets are too few", 8 * len(octets))
+    number = int.from_bytes(octets[:2], "big")
+    if number not in _FRAME_TITLES:
+        raise DecodeError("message_frame.messageId", f"{number} is no message this project knows", 0)
     length, start = octets[2], 3
     if length >= 0x80:
         if len(octets) < 4:
@@ -294,7 +297,7 @@ def _frame_body(octets: bytes) -> bytes:
             raise DecodeError("message_frame.length", f"no length is written as {octets[2:4].hex()}", 16)
     if len(octets) - start != length:
         raise DecodeError("message_frame.length", f"{length} octets announced, {len(octets) - start} there", 16)
-    return octets[start:]
+    return number, octets[start:]
 
 
 def _check_permissions(message: Message | None, signed: SignedData) -> None:

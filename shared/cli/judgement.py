@@ -44,6 +44,12 @@ class SignatureState(Enum):
     ABSENT = "absent"
 
 
+_TELLING = {
+    VerificationReport.FALSE_SIGNATURE: SignatureState.FALSE,
+    VerificationReport.UNSIGNED_MESSAGE: SignatureState.ABSENT,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """One certificate of a chain; `name` is None for tickets, and where the certificate is not at hand."""
@@ -170,12 +176,12 @@ class Judge:
             if claims.passed_on is not None:
                 self._remember(claims.passed_on)
             return self._made(claims, refusal, SignatureState.HOLDS)
-        return self._made(claims, refusal, SignatureState.ABSENT if claims.signed_by is None else SignatureState.NOT_CHECKED)
+        return self._made(claims, refusal, SignatureState.NOT_CHECKED)
 
     def _made(self, claims: _Claims, refusal: V2xError | None, signature: SignatureState) -> Verdict:
         certificate = self._certificate_of(claims)
-        if isinstance(refusal, VerificationError) and refusal.report is VerificationReport.FALSE_SIGNATURE:
-            signature = SignatureState.FALSE
+        if isinstance(refusal, VerificationError):
+            signature = _TELLING.get(refusal.report, signature)
         permissions = () if certificate is None else certificate.tbs.app_permissions or ()
         chain = self._chain(claims.signer, certificate)
         ends_at_root = bool(chain) and chain[-1].hashed_id8 in self._trust_store.roots
