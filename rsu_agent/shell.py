@@ -48,11 +48,16 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         perform = Performer(clock=clock, radio=radio, pcap=pcap, source_mac=mac, notices=notices, log=log)
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog)
         stack.push_async_callback(_say_goodbye, agent, clock, perform)
-        await stack.enter_async_context(StatusSocket(config.state.status_socket, lambda: agent.status(clock.now())))
+        snapshot = partial(_status, agent, config, clock)
+        await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         service.tasks.create_task(_read_radio(radio, agent, loop))
         service.notifier.ready(f"station {config.station.station_id}")
         log.info("ready", station_id=config.station.station_id, radio=f"{config.radio.group}:{config.radio.port}")
         await loop.run()
+
+
+def _status(agent: RsuAgent, config: RsuConfig, clock: Clock) -> dict[str, object]:
+    return {**agent.status(clock.now()), "time_source": config.time.source}
 
 
 async def _read_radio(radio: Radio, agent: RsuAgent, loop: WorkingLoop) -> None:

@@ -3,6 +3,7 @@
 Exit status: 0 when the run went through (whatever it showed is in the summary), 1 when a bus or file failed, 2 for wrong usage.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -110,8 +111,14 @@ def _print_closing(console: Console, outcome: Outcome) -> None:
     ):
         console.print(f"{title:10} {path}", markup=False, highlight=False, soft_wrap=True)
     trust, policy = outcome.passports.parent / "trust", outcome.passports / "ledger.policy"
-    command = f"v2x passport verify {outcome.passports / 'car-1.json'} --trust {trust} --policy {policy}"
+    command = f"{_beside_us('v2x')} passport verify {outcome.passports / 'car-1.json'} --trust {trust} --policy {policy}"
     console.print(f"\nCheck one yourself: {command}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _beside_us(program: str) -> Path:
+    """Return the path of another program of the project as the user can type it: beside this one, or by name on the PATH."""
+    beside = Path(sys.argv[0]).with_name(program)
+    return beside if beside.is_file() else Path(program)
 
 
 class _Pages(SimpleHTTPRequestHandler):

@@ -164,7 +164,7 @@ def _refusals(story: Story) -> str:
     rejected = story.summary["rejected"]
     total = sum(rejected.values()) or 1
     rows = [
-        f'<tr><th scope="row" class="words">{escape(reason_words(reason).capitalize())}</th><td class="code">{escape(reason)}</td>'
+        f'<tr><th scope="row" class="words">{escape(reason_words(reason).capitalize())}</th><td class="code wide">{escape(reason)}</td>'
         f'<td class="n">{n:,}</td><td class="n">{n / total:.1%}</td></tr>'
         for reason, n in sorted(rejected.items(), key=lambda item: (-item[1], item[0]))
     ]
@@ -174,7 +174,7 @@ def _refusals(story: Story) -> str:
         "Why packets were refused",
         "Counted by every receiver for itself. A station met for the first time is unknown until it sends its certificate, which it"
         " does as soon as somebody does not know it.",
-        _table((("Reason", ""), ("Code", ""), ("Receptions", "n"), ("Share", "n")), rows),
+        _table((("Reason", ""), ("Code", "wide"), ("Receptions", "n"), ("Share", "n")), rows),
     )
 
 
@@ -207,13 +207,13 @@ def _cars(story: Story) -> str:
     rows = [_car_row(car) for car in story.cars]
     head = (
         ("Car", ""),
-        ("Speed", ""),
-        ("Driven", "n"),
-        ("Messages", "n"),
-        ("Odometer at start", "n"),
-        ("at the end", "n"),
-        ("Records", "n"),
-        ("Anchored", "n"),
+        ("Speed", "wide"),
+        ("Driven", "n wide"),
+        ("Messages", "n wide"),
+        ("Odometer at start", "n wide"),
+        ("Odometer at end", "n"),
+        ("Records", "n wide"),
+        ("Anchored", "n wide"),
         ("Passport", ""),
     )
     return _section(
@@ -234,9 +234,10 @@ def _car_row(car: CarStory) -> str:
         notes.append(car.verdict)
     note = f'<br><span class="soft">{escape("; ".join(notes))}</span>' if notes else ""
     return (
-        f'<tr><th scope="row">{escape(car.name)}</th><td>{odometer_drawing(car)}</td><td class="n">{car.travelled_m:,.0f} m</td>'
-        f'<td class="n">{car.sent:,}</td><td class="n">{car.odometer_m[0] / 1000:,.1f} km</td>'
-        f'<td class="n">{car.odometer_m[1] / 1000:,.1f} km</td><td class="n">{car.records}</td><td class="n">{car.anchored}</td>'
+        f'<tr><th scope="row">{escape(car.name)}</th><td class="wide">{odometer_drawing(car)}</td>'
+        f'<td class="n wide">{car.travelled_m:,.0f} m</td><td class="n wide">{car.sent:,}</td>'
+        f'<td class="n wide">{car.odometer_m[0] / 1000:,.1f} km</td><td class="n">{car.odometer_m[1] / 1000:,.1f} km</td>'
+        f'<td class="n wide">{car.records}</td><td class="n wide">{car.anchored}</td>'
         f"<td>{verdict}{note}</td></tr>"
     )
 

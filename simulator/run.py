@@ -17,41 +17,32 @@ from time import perf_counter, sleep
 from typing import Any
 
 from rsu_agent.agent import RsuAgent
-from rsu_agent.hazard_service import Hazard, HazardService
-from rsu_agent.peers import PeerTable
-from rsu_agent.signal_controllers.fixed_time import FixedTimeController
-from rsu_agent.signal_service import SignalService
 from shared.cli.passport import verify_with_trust
 from shared.core.clock import ManualClock
-from shared.core.errors import RecordError, StorageError, V2xError
+from shared.core.errors import RecordError, StorageError, TransportError, V2xError
 from shared.core.ids import ItsAid, StationType
 from shared.ledger.policy import Policy, parse_policy
-from shared.messages.cdd import CauseCode
-from shared.messages.denm import RelevanceTrafficDirection
 from shared.network.headers import BASIC_HEADER_OCTETS
+from shared.network.packet import decode_gn_payload
 from shared.pki.permission_sets import StationRole
 from shared.records.passport import VerifiedPassport, parse_passport
-from shared.security.region import NO_IDENTIFIED_AREAS
-from shared.security.secured_data import SignedData, decode_secured_data
+from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
 from shared.service.log_store import LogStore, open_log_store
 from shared.service.spool import AnchorState, Spool, open_spool
 from shared.service.trust_directory import write_trust_directory
 from shared.stack.effects import Notice
-from shared.stack.station import StationIdentity, make_station
 from shared.transport.pcap import PcapWriter
 from simulator.adversaries import Adversary
-from simulator.adversaries.forger import Forger
-from simulator.adversaries.replayer import Replayer
 from simulator.adversaries.rollback import drawn_rollback
-from simulator.adversaries.tamperer import Tamperer
 from simulator.authorities import LOG_ORIGIN, Authorities, log_signer
+from simulator.cast import make_adversary, make_rsu
 from simulator.ecu import SIM_CAR_MAP, Rollback, SimulatedEcu, honest, load_sim_car
 from simulator.fleet import CarBus, SimulatedCar, SimulatedStation, bus_config
 from simulator.kinematics import CAR_LENGTH_M, CAR_WIDTH_M, Traffic
 from simulator.medium import Frame, Medium
 from simulator.options import AttackerKind, Mode, Options
 from simulator.report import report_html
-from simulator.scenario import junction_map, place, plan_offset_s, signal_plan, start_utc
+from simulator.scenario import plan_offset_s, start_utc
 from simulator.scenarios import crossing
 from simulator.story import Account, Attacker, CarStory, Story
 from simulator.summary import make_summary, summary_json
@@ -67,7 +58,6 @@ RECORD_EVERY_S = 3_600
 """A run is short: a real car records every few kilometres, a simulated one every hundred metres."""
 
 RSU_PLACE_M = (12.0, 12.0)
-HAZARD_PLACE_M = (-5.25, -110.0)
 ATTACKER_RING_M = ((34.0, -30.0), (-38.0, 30.0), (-32.0, -36.0), (40.0, 34.0))
 """Where radio attackers stand, in turn: in the corners between the arms."""
 
@@ -278,26 +268,7 @@ class _Run:
 
     def _put_up_rsu(self) -> RsuAgent:
         antenna = self.medium.put_up(*RSU_PLACE_M)
-        identity = StationIdentity.drawn(StationType.ROAD_SIDE_UNIT, self._rng("rsu").randbytes)
-        station = make_station(
-            identity=identity,
-            ticket=self._authorities.ticket(StationRole.RSU),
-            trust_store=self._authorities.trust_store,
-            areas=NO_IDENTIFIED_AREAS,
-        )
-        plan = signal_plan()
-        agent = RsuAgent(
-            station=station,
-            position=place(*RSU_PLACE_M),
-            signals=SignalService(
-                controller=FixedTimeController(plan),
-                conflicts=plan.conflicting_pairs,
-                junction=junction_map(self.traffic.network),
-                station_id=identity.station_id,
-            ),
-            hazards=HazardService((_roadworks(),), identity.station_id),
-            peers=PeerTable(),
-        )
+        agent = make_rsu(self._authorities, self.traffic.network, RSU_PLACE_M, self._rng("rsu"))
         self.stations[antenna] = agent
         return agent
 
@@ -308,7 +279,7 @@ class _Run:
         for kind, count in self._options.attacker_counts.items():
             for number in range(count):
                 rng = self._rng(f"{kind.value} {number}")
-                adversary = self._adversary(kind, forgery, rng)
+                adversary = make_adversary(kind, forgery, self._authorities.authorization.certificate, rng)
                 if adversary is None:
                     continue
                 east, north = ATTACKER_RING_M[len(adversaries) % len(ATTACKER_RING_M)]
@@ -318,36 +289,16 @@ class _Run:
                 attackers[antenna] = Attacker(f"{ATTACK_TITLES[kind]} {number + 1}", kind)
         return adversaries, Account(self._options.duration_s, attackers)
 
-    def _adversary(self, kind: AttackerKind, forgery: Authorities, rng: Random) -> Adversary | None:
-        match kind:
-            case AttackerKind.FORGED:
-                tickets = (
-                    forgery.ticket(StationRole.VEHICLE),
-                    forgery.counterfeit(StationRole.VEHICLE, self._authorities.authorization.certificate),
-                )
-                stations = tuple(
-                    make_station(
-                        identity=StationIdentity.drawn(StationType.PASSENGER_CAR, rng.randbytes),
-                        ticket=ticket,
-                        trust_store=forgery.trust_store,
-                        areas=NO_IDENTIFIED_AREAS,
-                    )
-                    for ticket in tickets
-                )
-                return Forger(stations, crossing.CENTRE, rng)
-            case AttackerKind.TAMPERED:
-                return Tamperer(rng)
-            case AttackerKind.REPLAYED:
-                return Replayer(rng)
-            case AttackerKind.ROLLBACK:
-                return None
-
     def _record(self, frame: Frame) -> None:
         """Write a frame into the capture it belongs to, and into the account."""
-        writer = self._radio if frame.attack is None else self._attacks
-        mac = bytes((0x02, 0, 0, 0, frame.sender >> 8, frame.sender & 0xFF))
-        writer.write(frame.packet, utc=self.clock.now().require_utc(), source_mac=mac)
-        self.account.frame_sent(frame, _kind_of(frame.packet) if frame.attack is None else frame.attack.value)
+        utc = self.clock.now().require_utc()
+        if frame.attack is None:
+            kind, mac = _said(frame.packet)
+            self._radio.write(frame.packet, utc=utc, source_mac=mac)
+            self.account.frame_sent(frame, kind)
+        else:
+            self._attacks.write(frame.packet, utc=utc)
+            self.account.frame_sent(frame, frame.attack.value)
 
     def _passport(self, antenna: int, file: Path) -> tuple[VerifiedPassport | None, str]:
         try:
@@ -381,30 +332,18 @@ class _Run:
         }
 
 
-def _roadworks() -> Hazard:
-    return Hazard(
-        origin=f"scenario {crossing.NAME}: roadworks",
-        cause_code=CauseCode.ROADWORKS,
-        sub_cause_code=0,
-        position=place(*HAZARD_PLACE_M),
-        relevance_distance_m=200.0,
-        relevance_traffic_direction=RelevanceTrafficDirection.UPSTREAM_TRAFFIC,
-        radius_m=300.0,
-        validity_s=60,
-        repetition_s=1.0,
-        heading_deg=180.0,
-        speed_limit_mps=30 / 3.6,
-    )
-
-
 def _is_rollback(notice: Notice) -> bool:
     flags = notice.fields.get("flags")
     return notice.kind == "odometer_recorded" and isinstance(flags, list) and "rollback" in flags
 
 
-def _kind_of(packet: bytes) -> str:
+def _said(packet: bytes) -> tuple[str, bytes]:
+    """Return the kind of message in a packet of ours, and its sender's link-layer address."""
     content = decode_secured_data(packet[BASIC_HEADER_OCTETS:]).content
-    return _KINDS.get(ItsAid(content.header.psid), "other") if isinstance(content, SignedData) else "other"
+    if not isinstance(content, SignedData) or content.payload is None or not isinstance(content.payload.content, UnsecuredData):
+        raise TransportError("medium", "one of our own stations sent an unsigned packet")
+    source = decode_gn_payload(content.payload.content.payload).source
+    return _KINDS.get(ItsAid(content.header.psid), "other"), source.address.mac
 
 
 def _frames_read(agent: VehicleAgent) -> int:

@@ -63,9 +63,7 @@ class CamService:
         phase_ns: offset of this station's checks within `T_CHECK_CAM_GEN_NS`, so that a fleet does not speak in lock-step.
     """
 
-    def __init__(
-        self, *, station_id: StationId, station_type: StationType, length_m: float, width_m: float, phase_ns: int
-    ) -> None:
+    def __init__(self, *, station_id: StationId, station_type: StationType, length_m: float, width_m: float, phase_ns: int) -> None:
         self._station_id = station_id
         self._station_type = station_type
         self._length_m = length_m
@@ -101,9 +99,7 @@ class CamService:
         if ego is None:
             return None
         taken_at = trusted_time64(Instant(state.position.at, ego.taken_at))
-        return CamDue(
-            cam=self._cam(state, point, taken_at, now.monotonic), position=ego, dynamics=dynamics, condition=condition
-        )
+        return CamDue(cam=self._cam(state, point, taken_at, now.monotonic), position=ego, dynamics=dynamics, condition=condition)
 
     def note_sent(self, due: CamDue, now: MonotonicNs) -> None:
         """Take note that the packet left."""

@@ -113,9 +113,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
     identity = StationIdentity.drawn(parts.station_type, entropy)
     head = parts.spool.head()
     return VehicleAgent(
-        station=make_station(
-            identity=identity, ticket=parts.ticket, trust_store=parts.trust_store, areas=NO_IDENTIFIED_AREAS
-        ),
+        station=make_station(identity=identity, ticket=parts.ticket, trust_store=parts.trust_store, areas=NO_IDENTIFIED_AREAS),
         cam_service=CamService(
             station_id=identity.station_id,
             station_type=parts.station_type,
@@ -125,9 +123,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         ),
         can_input=CanInput(parts.signal_map, parts.channels),
         odometer=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
-        recorder=OdometerRecorder(
-            signer=parts.enrolled, store=parts.spool, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)
-        ),
+        recorder=OdometerRecorder(signer=parts.enrolled, store=parts.spool, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
         anchoring=Anchoring(store=parts.spool, transport=parts.ledger, origin=parts.origin, policy=parts.policy),
         fixed_position=parts.fixed_position,
         started=started,

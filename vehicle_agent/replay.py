@@ -90,9 +90,7 @@ def replay(
         _perform_all(effects, now, perform)
     last = clock.now().monotonic
     _fire_timers(agent, clock, MonotonicNs(last + SETTLE_NS), perform)
-    return Replayed(
-        agent=agent, frames=seen_frames, fixes=seen_fixes, duration_s=(last - began) / NS_PER_S, damage=damage
-    )
+    return Replayed(agent=agent, frames=seen_frames, fixes=seen_fixes, duration_s=(last - began) / NS_PER_S, damage=damage)
 
 
 def _next(source: Iterator[T]) -> tuple[T | None, V2xError | None]:

@@ -13,6 +13,7 @@ from functools import partial
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Clock, TimeSource
+from shared.core.itstime import utc_text
 from shared.service.notices import NoticeWriter, open_notices
 from shared.service.performer import Performer
 from shared.service.run import Service, WorkingLoop
@@ -50,9 +51,7 @@ async def serve(config: VehicleConfig, service: Service, log: FilteringBoundLogg
         pcap = None
         if config.radio.pcap is not None:
             pcap = stack.enter_context(PcapWriter(config.radio.pcap, max_octets=MAX_PCAP_OCTETS))
-        radio = UdpRadio.open(
-            clock=clock, group=config.radio.group, port=config.radio.port, interface=config.radio.interface
-        )
+        radio = UdpRadio.open(clock=clock, group=config.radio.group, port=config.radio.port, interface=config.radio.interface)
         stack.callback(radio.close)
         bus = CanBus(_bus_config(config), clock=clock, filters=parts.signal_map.filters())
         parts = replace(parts, channels={FIRST_BUS: config.can.channel})
@@ -61,7 +60,8 @@ async def serve(config: VehicleConfig, service: Service, log: FilteringBoundLogg
         perform = Performer(clock=clock, radio=radio, pcap=pcap, source_mac=mac, notices=notices, log=log)
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog)
         stack.push_async_callback(_say_goodbye, agent, clock, perform)
-        await stack.enter_async_context(StatusSocket(config.state.status_socket, lambda: _status(agent, bus, notices)))
+        snapshot = partial(_status, agent, bus, notices, config, clock)
+        await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         service.tasks.create_task(_read_bus(bus, agent, loop))
         service.tasks.create_task(_read_radio(radio, agent, loop))
         service.notifier.ready(f"station {agent.status()['station_id']}")
@@ -73,10 +73,12 @@ def _bus_config(config: VehicleConfig) -> CanBusConfig:
     return CanBusConfig(interface=config.can.interface, channel=config.can.channel, options=dict(config.can.options))
 
 
-def _status(agent: VehicleAgent, bus: CanBus, notices: NoticeWriter) -> dict[str, object]:
+def _status(agent: VehicleAgent, bus: CanBus, notices: NoticeWriter, config: VehicleConfig, clock: Clock) -> dict[str, object]:
     statistics = bus.statistics()
+    now = clock.now()
     return {
         **agent.status(),
+        "time": {"source": config.time.source, "utc": None if now.utc is None else utc_text(now.utc)},
         "notices_unwritten": notices.unwritten,
         "bus": {
             "endpoint": bus.endpoint,

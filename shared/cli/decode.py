@@ -132,6 +132,10 @@ class _View:
                 raise DecodeError("--frame", f"{capture.name} has no GeoNetworking packet in frame {frame}")
             return
         left = sum(1 for _ in packets)
+        if only is not None and not shown and not self._as_json:
+            self._console.print(
+                Text(f"No packet of {capture.name} is {only!r}: a layer's name as in --json, or {REFUSED}.", style="dim")
+            )
         if not shown and not left and only is None:
             raise DecodeError("input", f"{capture.name} holds no GeoNetworking packet")
         if left and not self._as_json:

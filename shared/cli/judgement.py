@@ -129,9 +129,8 @@ class Judge:
         verified: VerifiedPayload | None = None
         refusal: V2xError | None = None
         try:
-            opened = self._receiver.open(packet, now)
-            verified = opened.verified
-            self._receiver.indicate(opened, now)
+            verified = self._receiver.open(packet, now)
+            self._receiver.indicate(verified, now)
         except V2xError as error:
             refusal = error
         return self._verdict(claims, verified, refusal)
@@ -144,11 +143,10 @@ class Judge:
         verified: VerifiedPayload | None = None
         refusal: V2xError | None = None
         try:
-            opened = self._receiver.open_secured(secured, now)
-            verified = opened.verified
+            verified = self._receiver.open_secured(secured, now)
             if not _is_packet(verified.payload):
                 return replace(self._verdict(claims, verified, None), content_judged=False)
-            self._receiver.indicate(opened, now)
+            self._receiver.indicate(verified, now)
         except V2xError as error:
             refusal = error
         return self._verdict(claims, verified, refusal)

@@ -3,24 +3,19 @@
 Beside the records it holds what their anchoring needs to go on after a power cut: the state of each record, the checkpoint trusted
 last, and the evidence of a log that contradicted itself. States move forward only, and every move is harmless when repeated.
 
-A damaged file is refused and left alone. `recover_spool`, called by a person, puts it aside under another name and starts a new one
-with all that can still be read; the next record says that the sequence was resumed. A full spool refuses to record; nothing is ever
-dropped to make room.
+A damaged file is refused and left alone; `shared.service.spool_recovery`, on a person's word, goes on from what can still be read.
+A full spool refuses to record; nothing is ever dropped to make room.
 """
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from shared.core.errors import DecodeError, RecordError, SplitViewError, StorageError
-from shared.ledger.checkpoint import parse_checkpoint
-from shared.ledger.note import parse_note
-from shared.records.odometer import SignedRecord, commitment_of, read_record
+from shared.core.errors import RecordError, SplitViewError, StorageError
+from shared.records.odometer import SignedRecord
 from shared.records.recorder import RecordHead
-from shared.records.sd_jwt import parse_sd_jwt
 from shared.service.database import (
     Connect,
     DatabaseFormat,
@@ -29,7 +24,6 @@ from shared.service.database import (
     create_database,
     open_database,
     storage_errors,
-    sync_path,
     transaction,
 )
 
@@ -97,11 +91,12 @@ class StoredRecord:
     proof: bytes | None
 
 
-_COLUMNS = "seq, commitment, odometer_m, sd_jwt, salt, state, log_index, proof"
-_Row = tuple[object, ...]
+COLUMNS = "seq, commitment, odometer_m, sd_jwt, salt, state, log_index, proof"
+Row = tuple[object, ...]
 
 
-def _stored(path: Path, row: _Row) -> StoredRecord:
+def stored_record(path: Path, row: Row) -> StoredRecord:
+    """Return a row of `COLUMNS` as a record; raise `StorageError` if it cannot be one."""
     match row:
         case (
             int(seq),
@@ -248,9 +243,16 @@ class Spool:
         )
 
     def acknowledge_evidence(self) -> None:
-        """A person has looked at the evidence: keep it, and let anchoring go on from the trusted checkpoint."""
+        """A person has looked at the evidence: keep it, and let anchoring go on from the trusted checkpoint.
+
+        Indexes without a proof may be those of the false history: these records are PENDING again.
+        """
         with storage_errors(self._path), transaction(self._connection):
             self._connection.execute("UPDATE evidence SET acknowledged = 1")
+            self._connection.execute(
+                "UPDATE record SET state = ?, log_index = NULL WHERE state < ?",
+                (AnchorState.PENDING.value, AnchorState.INCLUDED.value),
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -258,8 +260,8 @@ class Spool:
 
     def _select(self, clause: str, *values: int) -> Iterator[StoredRecord]:
         with storage_errors(self._path):
-            rows: list[_Row] = self._connection.execute(f"SELECT {_COLUMNS} FROM record {clause}", values).fetchall()  # noqa: S608 - constants of this file
-        return (_stored(self._path, row) for row in rows)
+            rows: list[Row] = self._connection.execute(f"SELECT {COLUMNS} FROM record {clause}", values).fetchall()  # noqa: S608 - constants of this file
+        return (stored_record(self._path, row) for row in rows)
 
     def _move(self, commitment: bytes, to: AnchorState, condition: str, bound: AnchorState, log_index: int | None) -> None:
         with storage_errors(self._path), transaction(self._connection):
@@ -273,97 +275,8 @@ def open_spool(path: Path, *, capacity: int = DEFAULT_CAPACITY, connect: Connect
     """Open a spool, or make an empty one if there is no such file.
 
     Raises:
-        StorageError: the file is cut short, damaged or foreign; it is left as it is (see `recover_spool`).
+        StorageError: the file is cut short, damaged or foreign; it is left as it is (see `spool_recovery`).
     """
     if not path.exists():
         create_database(path, SPOOL_FORMAT, connect)
     return Spool(path, open_database(path, SPOOL_FORMAT, connect), capacity)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
-    """What `recover_spool` did: where the damaged file is now, how many records were saved, and the last one's number."""
-
-    kept_as: Path
-    saved: int
-    last_seq: int | None
-
-
-def recover_spool(path: Path) -> Recovery:
-    """Put a damaged spool aside and start a new one with every record that can still be read, from the first on.
-
-    A record says itself whether it is whole, a proof in a damaged file does not: every record is PENDING again and is proven anew,
-    which is harmless. The trusted checkpoint is saved if it still reads as one, evidence if it can be read. The next record carries
-    the flag that the sequence was resumed, because records after the last one saved may be lost.
-
-    Raises:
-        StorageError: there is no such file, or it cannot be moved.
-    """
-    if not path.exists():
-        raise StorageError(str(path), "does not exist")
-    kept_as = next(p for n in range(1, 10_000) if not (p := path.with_name(f"{path.name}.damaged-{n}")).exists())
-    with storage_errors(path):
-        for suffix in ("-wal", "-shm"):
-            side = path.with_name(path.name + suffix)
-            if side.exists():
-                side.rename(kept_as.with_name(kept_as.name + suffix))
-        path.rename(kept_as)
-        sync_path(path.parent)
-    saved = _readable(kept_as)
-    create_database(path, SPOOL_FORMAT)
-    with storage_errors(path), closing(open_database(path, SPOOL_FORMAT)) as connection, transaction(connection):
-        connection.executemany(
-            f"INSERT INTO record ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants of this file
-            [(r.seq, r.commitment, r.odometer_m, r.sd_jwt, r.salt, r.state.value, r.log_index, r.proof) for r in saved],
-        )
-        if saved:
-            connection.execute("INSERT INTO resumed (id, after_seq) VALUES (1, ?)", (saved[-1].seq,))
-        connection.executemany(
-            "INSERT INTO trusted (id, note) VALUES (1, ?)",
-            [row for row in _rows(kept_as, "SELECT note FROM trusted") if _is_checkpoint(row[0])][:1],
-        )
-        connection.executemany(
-            "INSERT INTO evidence (detail, trusted_note, conflicting_note, acknowledged) VALUES (?, ?, ?, ?)",
-            list(_rows(kept_as, "SELECT detail, trusted_note, conflicting_note, acknowledged FROM evidence ORDER BY id")),
-        )
-    return Recovery(kept_as=kept_as, saved=len(saved), last_seq=saved[-1].seq if saved else None)
-
-
-def _rows(damaged: Path, statement: str) -> Iterator[tuple[object, ...]]:
-    """Yield rows until the damage is met."""
-    mode = "ro" if damaged.with_name(damaged.name + "-wal").exists() else "ro&immutable=1"
-    try:
-        with closing(connect_sqlite(f"{damaged.absolute().as_uri()}?mode={mode}")) as connection:
-            yield from connection.execute(statement)
-    except sqlite3.Error:
-        return
-
-
-def _readable(damaged: Path) -> list[StoredRecord]:
-    """Return the unbroken run of records from number 0 that can be read and are what they claim."""
-    saved: list[StoredRecord] = []
-    prev: bytes | None = None
-    for row in _rows(damaged, f"SELECT {_COLUMNS} FROM record ORDER BY seq"):  # noqa: S608 - constants of this file
-        try:
-            record = _stored(damaged, row)
-            token = parse_sd_jwt(record.sd_jwt)
-            stated = read_record(token)
-        except (StorageError, DecodeError, RecordError):
-            break
-        if (record.seq, stated.seq, stated.prev) != (len(saved), len(saved), prev):
-            break
-        if stated.odometer_m != record.odometer_m or commitment_of(token.jwt, record.salt) != record.commitment:
-            break
-        prev = record.commitment
-        saved.append(replace(record, state=AnchorState.PENDING, log_index=None, proof=None))
-    return saved
-
-
-def _is_checkpoint(note: object) -> bool:
-    if not isinstance(note, bytes):
-        return False
-    try:
-        parse_checkpoint(parse_note(note).body)
-    except DecodeError:
-        return False
-    return True

@@ -1,36 +1,17 @@
 """A station that only listens: it judges packets exactly as `Station` does, in two steps that can be told apart.
 
-    open      size, Basic Header, secured -> VERIFY (signature, chain, time, permission)
+    open      size, Basic Header, secured -> hops -> VERIFY (signature, chain, time, permission)
     indicate  GeoNetworking, BTP-B, message -> parts agree -> content within SSP, sender inside the region
 
 For tools that look at captures. It has no ticket, so it asks for no certificates and knows no echo.
 """
 
-from dataclasses import dataclass
-
 from shared.core.clock import Instant
-from shared.network.headers import BasicHeader, BasicNextHeader
 from shared.security.region import IdentifiedAreas
 from shared.security.trust_store import TrustStore
 from shared.security.verify import VerifiedPayload, VerifyService
 from shared.stack.indication import Indication
-from shared.stack.station import indicate, make_verify_service, open_packet
-
-NO_BASIC_HEADER = BasicHeader(next_header=BasicNextHeader.SECURED, lifetime_ms=0, remaining_hop_limit=0)
-"""Stands for the Basic Header of a secured message that was kept without it; it claims no hop, so it contradicts nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedPacket:
-    """A packet whose signature held and whose content is not looked at yet.
-
-    Attributes:
-        basic: the Basic Header, which nobody signed.
-        verified: the payload and who signed it.
-    """
-
-    basic: BasicHeader
-    verified: VerifiedPayload
+from shared.stack.station import check_hops_before_remembering, indicate, make_verify_service, open_packet
 
 
 class Receiver:
@@ -43,7 +24,7 @@ class Receiver:
     def __init__(self, *, verifying: VerifyService) -> None:
         self._verifying = verifying
 
-    def open(self, packet: bytes, now: Instant) -> OpenedPacket:
+    def open(self, packet: bytes, now: Instant) -> VerifiedPayload:
         """Verify a packet's signature.
 
         Raises:
@@ -51,15 +32,16 @@ class Receiver:
             VerificationError: it must not be believed, or is not secured at all.
         """
         basic, secured = open_packet(packet)
-        return OpenedPacket(basic=basic, verified=self._verifying.verify(secured, now=now))
+        check_hops_before_remembering(basic, secured)
+        return self._verifying.verify(secured, now=now)
 
-    def open_secured(self, secured: bytes, now: Instant) -> OpenedPacket:
-        """Verify the signature of a secured message that travels without a Basic Header; raises as `open`."""
-        return OpenedPacket(basic=NO_BASIC_HEADER, verified=self._verifying.verify(secured, now=now))
+    def open_secured(self, secured: bytes, now: Instant) -> VerifiedPayload:
+        """Verify the signature of a secured message that was kept without its Basic Header; raises as `open`."""
+        return self._verifying.verify(secured, now=now)
 
-    def indicate(self, opened: OpenedPacket, now: Instant) -> Indication:
-        """Return what an opened packet says; raises as `Station.receive` for content its sender may not say."""
-        return indicate(opened.basic, opened.verified, now)
+    def indicate(self, verified: VerifiedPayload, now: Instant) -> Indication:
+        """Return what a verified packet says; raises as `Station.receive` for content its sender may not say."""
+        return indicate(verified, now)
 
 
 def make_receiver(*, trust_store: TrustStore, areas: IdentifiedAreas) -> Receiver:

@@ -1,7 +1,7 @@
 """One ITS station: messages down to packets, packets up to verified messages. Sans-IO.
 
     down    message -> UPER -> content within our own SSP -> BTP-B -> GeoNetworking -> SIGN -> prefix Basic Header
-    up      size, Basic Header -> own echo? -> VERIFY -> GeoNetworking, BTP-B -> port, ITS-AID and message id agree -> decode
+    up      size, Basic Header, hops -> own echo? -> VERIFY -> GeoNetworking, BTP-B -> port, ITS-AID and message id agree -> decode
             -> content within SSP -> sender, and the place a CAM claims, inside the ticket's region -> Verified
 
 This is the one place where messages, network and security meet. `receive` either returns a `Verified` message, or None for an
@@ -53,6 +53,7 @@ from shared.security.freshness import Freshness
 from shared.security.permissions import find_permission
 from shared.security.region import IdentifiedAreas
 from shared.security.replay import ReplayGuard
+from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
 from shared.security.sign import SigningService, TicketCredential
 from shared.security.trust_store import TrustStore
 from shared.security.verify import VerifiedPayload, VerifyService
@@ -200,6 +201,7 @@ class Station:
         basic, secured = open_packet(packet)
         if self._own_packets.is_echo(packet):
             return None
+        check_hops_before_remembering(basic, secured)
         try:
             verified = self._verifying.verify(secured, now=now)
         except UnknownSignerError as unknown:
@@ -209,7 +211,7 @@ class Station:
         self._signing.note_requests(verified.certificate_requests)
         if verified.passed_on_authority is not None:
             self._signing.note_authority_passed_on(verified.passed_on_authority)
-        return indicate(basic, verified, now)
+        return indicate(verified, now)
 
     def _position_vector(self, position: EgoPosition) -> LongPositionVector:
         try:
@@ -304,10 +306,22 @@ def open_packet(packet: bytes) -> tuple[BasicHeader, bytes]:
     return basic, secured
 
 
-def indicate(basic: BasicHeader, verified: VerifiedPayload, now: Instant) -> Indication:
+def check_hops_before_remembering(basic: BasicHeader, secured: bytes) -> None:
+    """Refuse an impossible hop limit before anything is verified.
+
+    The hop limit is not signed. If a genuine message were verified, remembered and only then dropped for it, whoever repeats a
+    packet with too many hops would make us take the real one for a duplicate. A single hop cannot be too many, and costs nothing.
+    """
+    if basic.remaining_hop_limit <= SINGLE_HOP:
+        return
+    content = decode_secured_data(secured).content
+    if isinstance(content, SignedData) and content.payload is not None and isinstance(content.payload.content, UnsecuredData):
+        check_hop_limit(basic, decode_gn_payload(content.payload.content.payload).common)
+
+
+def indicate(verified: VerifiedPayload, now: Instant) -> Indication:
     """Return what a verified payload says, once its parts agree and its sender may say it; raises as `Station.receive`."""
     gn = decode_gn_payload(verified.payload)
-    check_hop_limit(basic, gn.common)
     binding = binding_of(gn, verified.its_aid)
     message = _decode(binding.message_id, gn.message)
     check_content(message, verified.ssp)

@@ -1,17 +1,22 @@
 """A recorded bus: candump, Vector ASC and BLF, and ASAM MF4 as frames with time.
 
 Candump (`.log`, `.log.gz`) is read here, line by line and strictly: a line cut inside its data is not a shorter frame. The
-other formats are python-can's. A file that is damaged or cut short yields what is good, then raises and says where. Times are the
-log's own stamps in nanoseconds (a candump's count from 1970), never running backwards. Error and remote frames are skipped and
-counted. Writing logs is not here.
+other formats are python-can's; MF4 is read in a process of its own. A file that is damaged or cut short yields what is good,
+then raises and says where. Times are the log's own stamps in nanoseconds (a candump's count from 1970), never running
+backwards. Error and remote frames are skipped and counted. Writing logs is not here.
 """
 
 import contextlib
 import gzip
+import io
+import os
 import re
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import can
 
@@ -89,6 +94,7 @@ def _reader_for(path: Path) -> _Reader:
             import asammdf  # noqa: F401, PLC0415  # an extra: only this format needs it
         except ImportError as error:
             raise ConfigError(str(path), "MF4 logs need the extra mf4: pip install 'v2x-trust[mf4]'") from error
+        return _read_mf4
     if name.endswith(SUFFIXES):
         return _read_with_python_can
     raise ConfigError(str(path), f"is no CAN log this program reads; it reads {', '.join(SUFFIXES)}")
@@ -98,18 +104,42 @@ def _read_candump(path: Path) -> Iterator[CanFrame | None]:
     number = 0
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-            while line := file.readline(MAX_LINE_BYTES):
+            for frame in _candump_frames(file, path):
                 number += 1
-                if not line.endswith(b"\n"):
-                    if len(line) == MAX_LINE_BYTES:
-                        raise DecodeError(f"{path.name} line {number}", f"is longer than {MAX_LINE_BYTES} bytes")
-                    raise StorageError(str(path), f"is cut short in line {number}")
-                if not line.isspace():
-                    yield _candump_frame(line, path, number)
+                yield frame
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise StorageError(str(path), f"is cut short or damaged after line {number}: {error}") from error
     except OSError as error:
         raise _cannot_read(path, error, number) from error
+
+
+def _candump_frames(lines: IO[bytes] | gzip.GzipFile, path: Path) -> Iterator[CanFrame | None]:
+    number = 0
+    while line := lines.readline(MAX_LINE_BYTES):
+        number += 1
+        if not line.endswith(b"\n"):
+            if len(line) == MAX_LINE_BYTES:
+                raise DecodeError(f"{path.name} line {number}", f"is longer than {MAX_LINE_BYTES} bytes")
+            raise StorageError(str(path), f"is cut short in line {number}")
+        yield None if line.isspace() else _candump_frame(line, path, number)
+
+
+def _read_mf4(path: Path) -> Iterator[CanFrame | None]:
+    """Read through a child process (`mf4_child` says why) that writes candump lines."""
+    if not path.is_file():
+        raise ConfigError(str(path), "No such file")
+    command = [sys.executable, "-m", "shared.transport.mf4_child", os.fspath(path)]
+    number = 0
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:  # noqa: S603 - our own module
+        try:
+            for frame in _candump_frames(child.stdout or io.BytesIO(), path):
+                number += 1
+                yield frame
+            reason = (child.stderr or io.BytesIO()).read(MAX_LINE_BYTES).decode("utf-8", "replace")
+            if child.wait() != 0:
+                raise DecodeError(f"{path.name} after frame {number}", f"is damaged: {reason or 'the reader gave up'}")
+        finally:
+            child.kill()
 
 
 def _candump_frame(line: bytes, path: Path, number: int) -> CanFrame | None:
@@ -149,7 +179,7 @@ def _read_with_python_can(path: Path) -> Iterator[CanFrame | None]:
         raise StorageError(str(path), f"is cut short or damaged after frame {number}: {error}") from error
     except OSError as error:
         raise _cannot_read(path, error, number) from error
-    except Exception as error:  # what python-can and asammdf raise on a damaged file is not documented
+    except Exception as error:  # what python-can raises on a damaged file is not documented
         raise DecodeError(f"{path.name} after frame {number}", f"is damaged: {str(error) or type(error).__name__}") from error
     # python-can takes a BLF that ends inside a container for a shorter one.
     if size_bytes < expected_bytes:
@@ -161,11 +191,9 @@ def _python_can_reader(path: Path, open_files: contextlib.ExitStack) -> Iterable
     name = path.name.lower()
     if name.endswith(".blf"):
         return can.BLFReader(open_files.enter_context(path.open("rb")))
-    if name.endswith(".asc"):
-        return can.ASCReader(open_files.enter_context(path.open(encoding="utf-8")))
-    if name.endswith(".asc.gz"):
+    if name.endswith(".gz"):
         return can.ASCReader(open_files.enter_context(gzip.open(path, "rt", encoding="utf-8")))
-    return open_files.enter_context(can.MF4Reader(open_files.enter_context(path.open("rb"))))
+    return can.ASCReader(open_files.enter_context(path.open(encoding="utf-8")))
 
 
 def _frame_of(message: can.Message, path: Path, number: int) -> CanFrame | None:

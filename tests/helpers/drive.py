@@ -60,5 +60,10 @@ def drive(channel: str, duration_ns: int) -> int:
     return sent
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Drive as the command line says."""
     print(drive(sys.argv[1], int(float(sys.argv[2]) * NS_PER_S)))  # noqa: T201 - a program's output
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,14 @@ from tests.helpers.data import REPOSITORY
 from tests.helpers.debian import require
 from tests.helpers.uml import BOOT_AND_HALT_S, MOUNTS, UmlError, boot, interfaces_up, require_kernel
 
-PROGRAMS = {"vehicle-agent": "vehicle_agent.cli", "rsu-agent": "rsu_agent.cli"}
+UNITS = ("vehicle-agent", "rsu-agent")
+
+_PROGRAMS = {
+    "vehicle-agent": "from vehicle_agent.cli import main; main()",
+    "rsu-agent": "from rsu_agent.cli import main; main()",
+    "drive": "from tests.helpers.drive import main; main()",
+    "synchronise": "from tests.helpers.synchronise import main; main()",
+}
 
 _TARGETS = "sysinit basic shutdown network network-online time-sync multi-user"
 _PREFIX = "/opt/v2x-trust"
@@ -95,18 +102,27 @@ StandardError=file:/run/results/stderr
 _PROGRAM = """\
 #!/bin/sh
 exec env LD_LIBRARY_PATH={prefix}/python/lib PYTHONPATH={prefix}/source:{prefix}/site \
-  {python} -c 'from {module} import main; main()' "$@"
+  {python} -c '{start}' "$@"
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRun:
-    """How the script under systemd ended, and what it and the services wrote (`vehicle-agent.out`, `.err` and so on)."""
+    """How the script under systemd ended, and what it and the services wrote.
+
+    Attributes:
+        status: exit status of the script (124: it ran out of time).
+        stdout: of the script.
+        stderr: of the script.
+        files: texts in `/run/results`, among them `vehicle-agent.out` and `vehicle-agent.err`.
+        captures: `*.pcap` in `/run/results`.
+    """
 
     status: int
     stdout: str
     stderr: str
     files: dict[str, str]
+    captures: dict[str, bytes]
 
 
 def run_under_systemd(script: str, *, configuration: Path, timeout_s: int) -> ServiceRun:
@@ -126,9 +142,9 @@ def run_under_systemd(script: str, *, configuration: Path, timeout_s: int) -> Se
         results = scratch / "results"
         for folder in (results, scratch / "bin", scratch / "units"):
             folder.mkdir()
-        for program, module in PROGRAMS.items():
+        for program, start in _PROGRAMS.items():
             path = scratch / "bin" / program
-            path.write_text(_PROGRAM.format(prefix=_PREFIX, python=_guest_python(), module=module))
+            path.write_text(_PROGRAM.format(prefix=_PREFIX, python=_guest_python(), start=start))
             path.chmod(0o755)
         (scratch / "units/test.target").write_text(_TARGET)
         (scratch / "units/test.service").write_text(_SERVICE)
@@ -153,7 +169,7 @@ def _init(scratch: Path, results: Path, configuration: Path) -> str:
         prepare=interfaces_up(scratch, ("vcan0",)),
         prefix=_PREFIX,
         targets=_TARGETS,
-        units=" ".join(PROGRAMS),
+        units=" ".join(UNITS),
         **{key: shlex.quote(str(path)) for key, path in paths.items()},
     )
 
@@ -166,8 +182,9 @@ def _guest_python() -> str:
 
 def _collect(results: Path, console: str) -> ServiceRun:
     files = {path.name: path.read_text(encoding="utf-8", errors="replace") for path in sorted(results.iterdir())}
+    captures = {path.name: path.read_bytes() for path in results.glob("*.pcap")}
     try:
         status = int(files["status"])
     except (KeyError, ValueError):
         raise UmlError(f"systemd ended without finishing the script\n{files.get('install', '')}\n{console}") from None
-    return ServiceRun(status=status, stdout=files.get("stdout", ""), stderr=files.get("stderr", ""), files=files)
+    return ServiceRun(status=status, stdout=files.get("stdout", ""), stderr=files.get("stderr", ""), files=files, captures=captures)

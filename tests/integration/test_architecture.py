@@ -1,5 +1,6 @@
 """The rules of the house as tests: lint, types, import contracts, lock files, and what no file may say."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -114,12 +115,7 @@ def test_only_the_tests_need_the_heavy_packages() -> None:
 
 def test_no_file_knows_the_machine_it_was_written_on() -> None:
     private = re.compile(r"(?<![\w./])/(?:work|home/\w+|root|tmp/\w+)/")
-    found = [
-        f"{name}: {match[0]}"
-        for name, text in texts()
-        if name != "tests/integration/test_architecture.py"
-        for match in private.finditer(text)
-    ]
+    found = [f"{name}: {match[0]}" for name, text in texts() for match in private.finditer(text)]
     assert found == []
 
 
@@ -128,13 +124,27 @@ def test_no_file_is_longer_than_one_concept_needs() -> None:
     assert long == []
 
 
-def test_no_two_test_modules_share_a_name() -> None:
-    names = [path.name for path in (REPOSITORY / "tests").rglob("test_*.py")]
-    assert sorted(names) == sorted(set(names))
+def test_every_debian_package_that_a_test_names_is_on_the_list_and_no_other() -> None:
+    named = re.compile(r'(?:require|missing)\(f?"[^"]+", "([a-z0-9.+-]+)"\)')
+    wanted = {
+        package
+        for path in (REPOSITORY / "tests").rglob("*.py")
+        if path.name != "test_test_helpers.py"
+        for package in named.findall(path.read_text())
+    }
+    listed = [line.split("#")[0].strip() for line in (REPOSITORY / "tests/debian-packages.txt").read_text().splitlines()]
+    assert sorted(filter(None, listed)) == sorted(wanted)
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make as from a shell, not as part of the make that runs these tests."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, env=inherited, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_make_offers_what_the_manual_names() -> None:
-    offered = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60).stdout
+    offered = make("help").stdout
     assert {line.split()[1] for line in offered.splitlines()} == {"demo", "test", "setup", "lint", "lock", "clean"}
 
 
@@ -143,3 +153,34 @@ def test_continuous_integration_runs_make_test_and_nothing_else() -> None:
     assert script.stat().st_mode & 0o111
     commands = [line for line in script.read_text().splitlines() if line and not line.startswith(("#", "set ", "cd "))]
     assert commands == ["exec make --no-print-directory test"]
+
+
+def make_venv(tmp_path: Path, python: str) -> subprocess.CompletedProcess[str]:
+    venv = tmp_path / "venv"
+    return make(f"VENV={venv}", f"PYTHON={python}", f"{venv}/.python")
+
+
+def stand_in(tmp_path: Path, answer: str) -> str:
+    """Return an interpreter that answers one question with failure and everything else as the real one does."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase "$2" in *{answer}*) exit 1 ;; esac\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return str(python)
+
+
+def test_make_says_what_to_install_where_virtual_environments_cannot_be_made(tmp_path: Path) -> None:
+    result = make_venv(tmp_path, stand_in(tmp_path, "ensurepip"))
+    assert result.returncode == 2
+    assert "apt install python3-venv" in result.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_make_refuses_a_python_that_is_too_old(tmp_path: Path) -> None:
+    result = make_venv(tmp_path, stand_in(tmp_path, "version_info"))
+    assert result.returncode == 2
+    assert "Python 3.11 or newer is needed" in result.stderr
+
+
+def test_make_makes_a_virtual_environment_once(tmp_path: Path) -> None:
+    assert "Making" in make_venv(tmp_path, sys.executable).stdout
+    assert "up to date" in make_venv(tmp_path, sys.executable).stdout

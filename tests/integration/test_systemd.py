@@ -5,14 +5,16 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from rsu_agent.config import hazards_of, load_config
+from rsu_agent.config import RsuConfig, hazards_of
 from shared.service.config import load
 from tests.helpers.data import REPOSITORY
 from tests.helpers.debian import require
+from tests.helpers.vehicle import issue_identities
 from vehicle_agent.config import VehicleConfig
 
 UNITS = REPOSITORY / "systemd"
@@ -94,6 +96,7 @@ def test_an_agent_is_watched_and_says_when_it_is_ready(unit: str) -> None:
     assert service["Type"] == ["notify"]
     assert 0 < int(service["WatchdogSec"][0]) <= 60
     assert service["RestartPreventExitStatus"] == ["2"]
+    assert "ExecStartPre" not in service, "RestartPreventExitStatus= does not hold for it"
 
 
 @pytest.mark.parametrize("unit", AGENTS)
@@ -152,10 +155,48 @@ def test_the_vehicles_example_is_a_configuration_for_the_unit_it_comes_with() ->
 
 def test_the_roadside_units_example_is_a_configuration_for_the_unit_it_comes_with() -> None:
     path = UNITS / "rsu-agent.toml"
-    config = load_config(path)
+    config = load(path, RsuConfig)
     assert Path(config.state.status_socket).parent == Path("/run") / directives("rsu-agent.service")["RuntimeDirectory"][0]
     assert config.junction is not None
     assert len(hazards_of(config, path)) == 1
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Path:
+    """Return a folder with the shipped examples, unchanged, and what they name."""
+    identities = issue_identities(tmp_path / "identities")
+    folder = tmp_path / "v2x-trust"
+    shutil.copytree(identities.trust, folder / "trust")
+    shutil.copytree(identities.ticket, folder / "vehicle/ticket")
+    shutil.copytree(identities.enrolment, folder / "vehicle/enrolment")
+    shutil.copytree(identities.rsu_ticket, folder / "rsu/ticket")
+    shutil.copy(REPOSITORY / "vehicle_agent/maps/toyota_rav4_2017.toml", folder / "vehicle.map.toml")
+    for part in ("plan", "map"):
+        shutil.copy(REPOSITORY / f"rsu_agent/junctions/crossing.{part}.toml", folder / f"junction.{part}.toml")
+    for example in UNITS.glob("*.toml"):
+        shutil.copy(example, folder)
+    return folder
+
+
+def check_config(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / program), "check-config", "-c", str(folder / f"{program}.toml")]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.parametrize("program", ["vehicle-agent", "rsu-agent"])
+def test_check_config_finds_nothing_wrong_with_a_shipped_example(configured: Path, program: str) -> None:
+    result = check_config(program, configured)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("program", ["vehicle-agent", "rsu-agent"])
+def test_check_config_names_the_key_of_a_misspelt_line(configured: Path, program: str) -> None:
+    path = configured / f"{program}.toml"
+    path.write_text(path.read_text().replace("[radio]\ngroup", "[radio]\ngruppe"))
+    result = check_config(program, configured)
+    assert result.returncode == 2
+    assert "radio" in result.stderr
+    assert "gruppe" in result.stderr
 
 
 def test_the_can_unit_gets_its_bit_rate_from_the_example_and_from_nowhere_else() -> None:

@@ -30,6 +30,7 @@ from shared.security.certificate import (
 )
 from shared.security.chain import MAX_CHAIN_CERTIFICATES, ChainVerifier, UnknownSignerError
 from shared.security.ecdsa import Curve, EccPoint, PointForm, Signature, Signer
+from shared.security.hashing import HashAlgorithm
 from shared.security.permissions import UNBOUNDED_CHAIN, PsidGroupPermissions, PsidSsp, SspKind
 from shared.security.region import NO_IDENTIFIED_AREAS, CircularRegion, Location
 from shared.security.trust_store import TrustStore
@@ -345,6 +346,22 @@ def test_a_chain_longer_than_the_bound_is_refused_whatever_was_checked_before(wa
         for authority in authorities[:-1]:
             chain.check_authority(authority, AT_NOON)
     assert refusal(chain, ticket) is Report.INCONSISTENT_CHAIN
+
+
+def test_an_authority_in_the_middle_that_arrives_late_completes_the_chain() -> None:
+    hierarchy = Hierarchy(32)
+    root, (upper, lower), ticket = tower(hierarchy, 2)
+    chain = ChainVerifier(trust_store=TrustStore((root,), (lower,)), areas=NO_IDENTIFIED_AREAS)
+    assert refusal(chain, ticket) is Report.UNTRUSTED_ROOT
+    chain.learn_authority(upper, AT_NOON)
+    assert chain.check_ticket(ticket, AT_NOON).chain_certificates == 4
+
+
+def test_an_issuer_named_by_a_hash_that_its_key_does_not_use_breaks_the_chain() -> None:
+    hierarchy = Hierarchy(33)
+    ticket = hierarchy.ticket().certificate
+    renamed = replace(ticket, issuer=replace(ticket.issuer, algorithm=HashAlgorithm.SHA384))
+    assert refusal(chain_of(hierarchy), decode_certificate(encode_certificate(renamed))) is Report.INCONSISTENT_CHAIN
 
 
 def test_authorities_that_name_each_other_in_a_circle_are_refused() -> None:

@@ -73,20 +73,23 @@ def test_a_region_comes_back_and_no_part_of_it_is_a_region(region: GeographicReg
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "reason"),
     [
-        "80" + "35a4e901" + "00000000" + "0001",
-        "80" + "00000000" + "6b49d201" + "0001",
-        "8101" + "00000000" + "00000000" + "00000001" + "00000001",
-        "8101" + "00000001" + "00000001" + "00000000" + "00000000",
-        "820102" + "00" * 16,
-        "810100",
-        "84",
-        "830183000000",
+        ("80" + "35a4e901" + "00000000" + "0001", "no such place"),
+        ("80" + "00000000" + "6b49d201" + "0001", "no such place"),
+        ("810101" + "00000000" + "00000000" + "00000001" + "00000001", "not north-west"),
+        ("810101" + "00000001" + "00000001" + "00000000" + "00000000", "not north-west"),
+        ("810101" + "00000000" + "00000000" + "00000000" + "00000001", "not north-west"),
+        ("820102" + "00" * 16, "2 items"),
+        ("810100", "0 items"),
+        ("84", "alternative 4"),
+        ("830101" + "83" + "017c", "identified region alternative 3"),
+        ("830101" + "81" + "017c" + "0100", "0 items"),
+        ("830101" + "82" + "017c" + "0101" + "05" + "0100", "0 items"),
     ],
 )
-def test_regions_that_cannot_be_are_refused(text: str) -> None:
-    with pytest.raises(DecodeError):
+def test_regions_that_cannot_be_are_refused(text: str, reason: str) -> None:
+    with pytest.raises(DecodeError, match=reason):
         read_region(CoerReader(bytes.fromhex(text)), "r")
 
 

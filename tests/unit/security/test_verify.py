@@ -376,6 +376,35 @@ def test_a_signed_message_of_another_ticket_under_our_digest_is_false() -> None:
     assert refusal(service, renamed, clock) is Report.FALSE_SIGNATURE
 
 
+def test_a_message_that_signs_external_data_beside_its_payload_breaks_its_profile() -> None:
+    hierarchy, clock = Hierarchy(33), clock_at()
+    ticket = hierarchy.ticket()
+    plain = encode_tbs_data(b"payload", cam_header(clock))
+    head, inner = plain[:1], encode_unsecured(b"payload")
+    assert (head, plain[1 : 1 + len(inner)]) == (b"\x40", inner)
+    tbs = b"\x60" + inner + b"\x80" + bytes(32) + plain[1 + len(inner) :]
+    digest = signed_digest(HashAlgorithm.SHA256, HashAlgorithm.SHA256.digest(tbs), ticket.certificate.canonical)
+    secured = encode_signed_data(
+        hash_algorithm=HashAlgorithm.SHA256,
+        tbs_encoded=tbs,
+        signer=SignerIdentifier(kind=SignerKind.CERTIFICATE, certificates=(ticket.certificate,)),
+        signature=ticket.signer.sign_digest(digest),
+    )
+    assert refusal(hierarchy.verifying(), secured, clock) is Report.HEADER_PROFILE
+
+
+def test_a_ticket_whose_identifier_collides_with_a_known_one_is_judged_by_its_own_key() -> None:
+    hierarchy, clock = Hierarchy(34), clock_at()
+    known, other, service = hierarchy.ticket(), hierarchy.ticket(), hierarchy.verifying()
+    service.verify(seal(known, cam_header(clock)), now=clock.now())
+    trusted = service._certificates.find(known.certificate.hashed_id8, clock.now())
+    assert trusted is not None
+    colliding = replace(trusted.certificate, digest=bytes(24) + other.certificate.hashed_id8)
+    service._certificates.remember(replace(trusted, certificate=colliding), clock.now())
+    verified = service.verify(seal(other, cam_header(clock)), now=clock.now())
+    assert verified.signer.certificate == other.certificate
+
+
 def test_the_cache_forgets_the_silent_and_makes_room_for_the_new() -> None:
     hierarchy, clock = Hierarchy(31), clock_at()
     cache = CertificateCache(capacity=2, lifetime_ns=seconds(10.0))

@@ -14,7 +14,8 @@ from shared.core.clock import ManualClock, UtcNs
 from shared.core.errors import RecordError, SplitViewError, StorageError
 from shared.records.odometer import OdometerFlag, OdometerSource, RecordReason, SignedRecord
 from shared.records.recorder import OdometerRecorder
-from shared.service.spool import AnchorState, Spool, open_spool, recover_spool
+from shared.service.spool import AnchorState, Spool, open_spool
+from shared.service.spool_recovery import recover_spool
 from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.ledger import MemoryLog, Vehicle, seeded_entropy
 
@@ -172,6 +173,23 @@ def test_recovery_keeps_the_original_and_saves_what_can_be_read(tmp_path: Path) 
     assert saved_at == sorted(saved_at, reverse=True)
     assert saved_at[0] > 0
     assert saved_at[-1] == 0
+
+
+def test_recovery_keeps_a_write_ahead_log_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    spool = open_spool(path)
+    record(spool)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("spool.db", "spool.db-wal"):
+        (copy / name).write_bytes((tmp_path / name).read_bytes())
+    spool.close()
+    recovery = recover_spool(copy / "spool.db")
+    assert recovery.saved == 1
+    assert (copy / "spool.db.damaged-1-wal").stat().st_size > 0
+    recovered = open_spool(copy / "spool.db")
+    assert states(recovered) == [AnchorState.PENDING]
+    recovered.close()
 
 
 def test_recovery_stops_at_a_record_that_was_altered(tmp_path: Path) -> None:

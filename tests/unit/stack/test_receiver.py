@@ -3,15 +3,18 @@ from collections.abc import Callable
 import pytest
 
 from shared.core.clock import Instant
-from shared.core.errors import V2xError, VerificationError
+from shared.core.errors import DecodeError, V2xError, VerificationError
+from shared.core.ids import ItsAid
+from shared.core.itstime import time64_of
 from shared.core.report import VerificationReport as Report
 from shared.messages.cdd import CauseCode
 from shared.network.headers import BASIC_HEADER_OCTETS
 from shared.pki.permission_sets import StationRole
-from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.header_info import GenerationLocation, HeaderInfo
+from shared.security.region import NO_IDENTIFIED_AREAS, Location
 from shared.stack.receiver import Receiver, make_receiver
 from tests.helpers.hierarchy import NOON, Hierarchy
-from tests.helpers.stations import Speaker, after_ms, at
+from tests.helpers.stations import TURIN, Speaker, after_ms, at, payload_of, sealed
 
 HIERARCHY = Hierarchy(11)
 FOREIGN = Hierarchy(12)
@@ -62,12 +65,22 @@ def test_a_receiver_and_a_station_judge_every_packet_alike() -> None:
 
 
 def test_the_signature_is_known_to_hold_before_the_content_is_judged() -> None:
-    listener, car = receiver(), Speaker(HIERARCHY)
-    packet = car.cam(NOON)
-    opened = listener.open(packet[:3] + b"\x02" + packet[4:], at(NOON))
-    assert opened.verified.signer.hashed_id8 == car.ticket.certificate.hashed_id8
-    with pytest.raises(V2xError, match="2 hops remain of 1"):
-        listener.indicate(opened, at(NOON))
+    listener, rsu = receiver(), Speaker(HIERARCHY, StationRole.RSU)
+    packet = rsu.denm(NOON, cause=CauseCode.ROADWORKS)
+    place = GenerationLocation(location=Location.of(TURIN), elevation=4_095)
+    header = HeaderInfo(psid=ItsAid.DENM, generation_time=time64_of(NOON), generation_location=place)
+    car = HIERARCHY.ticket()
+    verified = listener.open(packet[:BASIC_HEADER_OCTETS] + sealed(car, payload_of(packet), header), at(NOON))
+    assert verified.signer.certificate == car.certificate
+    with pytest.raises(VerificationError, match="does not allow a DENM of cause 3"):
+        listener.indicate(verified, at(NOON))
+
+
+def test_too_many_hops_do_not_make_the_real_packet_a_duplicate() -> None:
+    listener, packet = receiver(), Speaker(HIERARCHY).cam(NOON)
+    with pytest.raises(DecodeError, match="2 hops remain of 1"):
+        listener.open(packet[:3] + b"\x02" + packet[4:], at(NOON))
+    assert listener.open(packet, at(NOON)).its_aid is ItsAid.CAM
 
 
 def test_a_secured_message_without_its_basic_header_is_judged_the_same() -> None:

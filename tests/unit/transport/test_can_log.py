@@ -173,12 +173,10 @@ class TestEveryFormat:
             round((m.timestamp - 100.0) * 1_000) for m in (*FRAMES, FD_FRAME)
         ]
 
-    # asammdf's __del__ stumbles over files it refused; the interpreter reports that as unraisable.
-    @pytest.mark.filterwarnings("ignore:Exception ignored in. <function MDF4.__del__:pytest.PytestUnraisableExceptionWarning")
     def test_a_file_cut_short_says_so_after_what_is_good(self, tmp_path: Path, suffix: str) -> None:
         path = self._written(tmp_path, suffix)
         whole = path.read_bytes()
-        for tenth in range(1, 10):
+        for tenth in (1, 5, 9) if suffix == ".mf4" else range(1, 10):  # each MF4 file costs a process
             # Within a line or block, never at its end, where the rest of a text file could be a file of its own.
             cut = len(whole) * tenth // 10
             while whole[cut - 1 : cut] == b"\n":
@@ -191,6 +189,24 @@ class TestEveryFormat:
                 assert "bus" in str(error)
             del error
         gc.collect()
+
+
+class TestDamagedMf4:
+    def test_a_file_whose_index_is_bent_gives_a_sentence_and_nothing_else(
+        self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        pytest.importorskip("asammdf")
+        path = tmp_path / "bent.mf4"
+        with can.Logger(path) as logger:
+            for message in FRAMES:
+                logger.on_message_received(message)
+        whole = path.read_bytes()
+        for at in (8, 56, 64, 128, 176):
+            path.write_bytes(whole[:at] + b"\xff" * 8 + whole[at + 8 :])
+            _, error = _taken(read_log(path))
+            assert isinstance(error, DecodeError), at
+            assert str(error).startswith("bent.mf4 after frame")
+        assert capfd.readouterr() == ("", "")
 
 
 class TestRefusals:

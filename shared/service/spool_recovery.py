@@ -1,0 +1,131 @@
+"""Going on after the record spool was damaged: on a person's word only, with the damaged file kept beside it.
+
+The new spool is made complete first and then put in the place of the old one, so a power cut on the way leaves one or the other. A
+record says itself whether it is whole; a proof in a damaged file does not. So every record saved is PENDING again and is proven
+anew, which is harmless.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.core.errors import DecodeError, RecordError, StorageError
+from shared.ledger.checkpoint import parse_checkpoint
+from shared.ledger.note import parse_note
+from shared.records.odometer import commitment_of, read_record
+from shared.records.sd_jwt import parse_sd_jwt
+from shared.service.database import Row, connect_sqlite, create_database, storage_errors, sync_path
+from shared.service.spool import COLUMNS, SPOOL_FORMAT, AnchorState, StoredRecord, stored_record
+
+MAX_DAMAGED_FILES = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What `recover_spool` did: where the damaged file is now, how many records were saved, and the last one's number."""
+
+    kept_as: Path
+    saved: int
+    last_seq: int | None
+
+
+def recover_spool(path: Path) -> Recovery:
+    """Put a damaged spool aside and start a new one with every record that can still be read, from the first on.
+
+    The trusted checkpoint is saved if it still reads as one, evidence if it can be read. The next record carries the flag that the
+    sequence was resumed, because records after the last one saved may be lost.
+
+    Raises:
+        StorageError: there is no such file, or the new one cannot be put in its place.
+    """
+    if not path.exists():
+        raise StorageError(str(path), "does not exist")
+    saved = _readable(path)
+    recovered = path.with_name(path.name + ".recovered")
+    with storage_errors(path):
+        recovered.unlink(missing_ok=True)
+    create_database(recovered, SPOOL_FORMAT, rows=(*_record_rows(saved), *_other_rows(path)))
+    kept_as = _free_name(path)
+    with storage_errors(path):
+        os.link(path, kept_as)
+        for suffix in ("-wal", "-shm"):
+            side = path.with_name(path.name + suffix)
+            if side.exists():
+                side.rename(kept_as.with_name(kept_as.name + suffix))
+        sync_path(path.parent)
+        recovered.replace(path)
+        sync_path(path.parent)
+    return Recovery(kept_as=kept_as, saved=len(saved), last_seq=saved[-1].seq if saved else None)
+
+
+def _free_name(path: Path) -> Path:
+    for number in range(1, MAX_DAMAGED_FILES):
+        name = path.with_name(f"{path.name}.damaged-{number}")
+        if not name.exists():
+            return name
+    raise StorageError(str(path), f"{MAX_DAMAGED_FILES} damaged files are kept beside it already")
+
+
+def _record_rows(saved: list[StoredRecord]) -> Iterator[Row]:
+    insert = "INSERT INTO record (seq, commitment, odometer_m, sd_jwt, salt, state) VALUES (?, ?, ?, ?, ?, ?)"
+    for record in saved:
+        values = (record.seq, record.commitment, record.odometer_m, record.sd_jwt, record.salt, AnchorState.PENDING.value)
+        yield insert, values
+    if saved:
+        yield "INSERT INTO resumed (id, after_seq) VALUES (1, ?)", (saved[-1].seq,)
+
+
+def _other_rows(damaged: Path) -> Iterator[Row]:
+    for row in _read(damaged, "SELECT note FROM trusted"):
+        if _is_checkpoint(row[0]):
+            yield "INSERT OR IGNORE INTO trusted (id, note) VALUES (1, ?)", row
+    insert = "INSERT OR IGNORE INTO evidence (detail, trusted_note, conflicting_note, acknowledged) VALUES (?, ?, ?, ?)"
+    for row in _read(damaged, "SELECT detail, trusted_note, conflicting_note, acknowledged FROM evidence ORDER BY id"):
+        match row:
+            case (str(), bytes(), bytes(), int()):
+                yield insert, row
+            case _:
+                return
+
+
+def _read(damaged: Path, statement: str) -> Iterator[tuple[object, ...]]:
+    """Yield rows until the damage is met."""
+    mode = "ro" if damaged.with_name(damaged.name + "-wal").exists() else "ro&immutable=1"
+    try:
+        with closing(connect_sqlite(f"{damaged.absolute().as_uri()}?mode={mode}")) as connection:
+            yield from connection.execute(statement)
+    except (sqlite3.Error, UnicodeDecodeError):
+        return
+
+
+def _readable(damaged: Path) -> list[StoredRecord]:
+    """Return the unbroken run of records from number 0 that can be read and are what they claim."""
+    saved: list[StoredRecord] = []
+    prev: bytes | None = None
+    for row in _read(damaged, f"SELECT {COLUMNS} FROM record ORDER BY seq"):  # noqa: S608 - a constant
+        try:
+            record = stored_record(damaged, row)
+            token = parse_sd_jwt(record.sd_jwt)
+            stated = read_record(token)
+        except (StorageError, DecodeError, RecordError):
+            break
+        if (record.seq, stated.seq, stated.prev) != (len(saved), len(saved), prev):
+            break
+        if stated.odometer_m != record.odometer_m or commitment_of(token.jwt, record.salt) != record.commitment:
+            break
+        prev = record.commitment
+        saved.append(record)
+    return saved
+
+
+def _is_checkpoint(note: object) -> bool:
+    if not isinstance(note, bytes):
+        return False
+    try:
+        parse_checkpoint(parse_note(note).body)
+    except DecodeError:
+        return False
+    return True

@@ -1,0 +1,425 @@
+"""`vehicle-agent run` as a process: a CAN bus and a radio that are real sockets, systemd's notifications, and every way it ends.
+
+The car's bus is python-can's `udp_multicast`, which needs no kernel support and no root. One drive serves all tests of what happens
+while the agent runs; each wait is for an event and has an end.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.core.clock import NS_PER_S, Instant, MonotonicNs, TimeSource
+from shared.core.errors import TransportError
+from shared.core.geo import displaced
+from shared.core.ids import StationType
+from shared.messages.cam import Cam
+from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.service.status_socket import read_status
+from shared.service.system_clock import SystemClock
+from shared.service.trust_directory import read_ticket, read_trust_directory
+from shared.stack.inbound import Inbound
+from shared.stack.station import Station, StationIdentity, make_station
+from shared.transport.can_bus import CanBus, CanBusConfig
+from shared.transport.pcap import read_pcap
+from shared.transport.udp_radio import LOOPBACK_INTERFACE, UdpRadio
+from simulator.ecu import KinematicSample, SimulatedEcu, load_sim_car
+from tests.helpers.identities import HERE, denm_of, ego
+from tests.helpers.vehicle import Identities, issue_identities, write_vehicle_config
+
+RADIO_GROUP = "239.255.89.48"
+CAN_GROUP = "239.74.163.43"
+ANY_INTERFACE = "0.0.0.0"
+"""As python-can joins."""
+
+PATIENCE_S = 90.0
+"""How long any one event may take on a machine that has much else to do."""
+
+ENOUGH_CAMS = 5
+SPEED_MPS = 13.9
+ODOMETER_M = 25_088_000.0
+PROGRAM = Path(sys.executable).parent / "vehicle-agent"
+CLOCK = SystemClock(TimeSource.ASSUME_TRUSTED)
+
+
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def require_multicast(group: str, interface: str) -> None:
+    """Skip where this machine does not deliver IP multicast to itself."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(2.0)
+        try:
+            probe.bind(("", 0))
+            probe.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton(interface))
+            if interface != ANY_INTERFACE:
+                probe.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
+            probe.sendto(b"?", (group, probe.getsockname()[1]))
+            probe.recv(1)
+        except OSError as error:
+            pytest.skip(f"this machine delivers no IP multicast to itself: {error}")
+
+
+class Car:
+    """The simulator's car on its bus, in real time, until told to stop."""
+
+    def __init__(self, bus: CanBusConfig) -> None:
+        self._bus = CanBus(bus, clock=CLOCK)
+
+    async def drive(self) -> None:
+        """Drive eastward until cancelled."""
+        self._bus.open()
+        start = CLOCK.now().monotonic
+        ecu = SimulatedEcu(load_sim_car(), channel="can0", start=start)
+        parked = KinematicSample(position=HERE, heading_deg=90.0, speed_mps=SPEED_MPS, odometer_m=ODOMETER_M)
+        try:
+            while True:
+                now = CLOCK.now().monotonic
+                driven_m = SPEED_MPS * (now - start) / NS_PER_S
+                sample = replace(parked, position=displaced(HERE, driven_m, 0.0), odometer_m=ODOMETER_M + driven_m)
+                for frame in ecu.poll(sample, now):
+                    self._bus.send(frame)
+                await asyncio.sleep(max(0.0, (ecu.next_due() - CLOCK.now().monotonic) / NS_PER_S))
+        finally:
+            self._bus.close()
+
+
+class Systemd:
+    """The other end of NOTIFY_SOCKET."""
+
+    def __init__(self) -> None:
+        self._name = f"v2x-trust-test-{secrets.token_hex(8)}"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("\0" + self._name)
+        self.said: list[str] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"NOTIFY_SOCKET": f"@{self._name}", "WATCHDOG_USEC": "4000000"}
+
+    def wait_for(self, line: str) -> None:
+        """Wait until the service has said `line`."""
+        self._socket.settimeout(PATIENCE_S)
+        while line not in self.said:
+            self.said += self._socket.recv(4_096).decode().splitlines()
+
+    def close(self) -> None:
+        """Take what is still there, and close."""
+        self._socket.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                self.said += self._socket.recv(4_096).decode().splitlines()
+        self._socket.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """A vehicle's folder, and where its bus and its radio are."""
+
+    directory: Path
+    state: Path
+    config: Path
+    identities: Identities
+    can: CanBusConfig
+    radio_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What one run of the agent left behind."""
+
+    setup: Setup
+    told_systemd: list[str]
+    cams: list[Cam]
+    heard: Inbound
+    status: dict[str, Any]
+    status_command: Any
+    second_agent: subprocess.CompletedProcess[str]
+    exit_code: int
+    errors: str
+    notices: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    require_multicast(CAN_GROUP, ANY_INTERFACE)
+    require_multicast(RADIO_GROUP, LOOPBACK_INTERFACE)
+    directory = tmp_path_factory.mktemp("run")
+    state = directory / "state"
+    state.mkdir()
+    identities = issue_identities(directory)
+    config = write_vehicle_config(directory, identities, state=state)
+    can = CanBusConfig(interface="udp_multicast", channel=CAN_GROUP, options={"port": free_udp_port(), "hop_limit": 0})
+    radio_port = free_udp_port()
+    text = config.read_text()
+    for old, new in (
+        ('interface = "socketcan"', 'interface = "udp_multicast"'),
+        ('channel = "vcan0"', f'channel = "{CAN_GROUP}"'),
+        ("options = { fd = true }", f"options = {{ port = {can.options['port']}, hop_limit = 0 }}"),
+        ("[radio]", f'[radio]\ngroup = "{RADIO_GROUP}"\nport = {radio_port}'),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    config.write_text(text)
+    return Setup(directory=directory, state=state, config=config, identities=identities, can=can, radio_port=radio_port)
+
+
+@pytest.fixture(scope="module")
+def session(setup: Setup) -> Iterator[Session]:
+    """Run the agent once: wait until it is ready, drive, listen, ask, and stop it as systemd would."""
+    with ExitStack() as stack:
+        systemd = Systemd()
+        stack.callback(systemd.close)
+        errors = stack.enter_context((setup.directory / "errors").open("w+"))
+        process = subprocess.Popen(
+            [str(PROGRAM), "run", "-c", str(setup.config)],
+            env={**os.environ, **systemd.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        stack.callback(process.wait, PATIENCE_S)
+        stack.callback(process.kill)
+        systemd.wait_for("READY=1")
+        heard = Inbound(neighbour(setup.identities))
+        cams = asyncio.run(listen(setup, heard))
+        systemd.wait_for("WATCHDOG=1")
+        status = read_status(setup.state / "status.sock", timeout_s=PATIENCE_S)
+        status_command = json.loads(ended("status", "--json", "-c", str(setup.config)).stdout)
+        second_agent = ended("run", "-c", str(setup.config))
+        process.send_signal(signal.SIGTERM)
+        exit_code = process.wait(PATIENCE_S)
+        systemd.wait_for("STOPPING=1")
+        errors.seek(0)
+        yield Session(
+            setup=setup,
+            told_systemd=systemd.said,
+            cams=cams,
+            heard=heard,
+            status=status,
+            status_command=status_command,
+            second_agent=second_agent,
+            exit_code=exit_code,
+            errors=errors.read(),
+            notices=[json.loads(line) for line in (setup.state / "notices.jsonl").read_text().splitlines()],
+        )
+
+
+def neighbour(identities: Identities) -> Station:
+    return make_station(
+        identity=StationIdentity.drawn(StationType.ROAD_SIDE_UNIT, os.urandom),
+        ticket=read_ticket(identities.rsu_ticket),
+        trust_store=read_trust_directory(identities.trust),
+        areas=NO_IDENTIFIED_AREAS,
+    )
+
+
+async def listen(setup: Setup, heard: Inbound) -> list[Cam]:
+    """Drive the car; warn it of something ahead; return its messages once there are enough and its odometer is anchored."""
+    radio = UdpRadio.open(clock=CLOCK, group=RADIO_GROUP, port=setup.radio_port)
+    car = asyncio.create_task(Car(setup.can).drive())
+    unit = neighbour(setup.identities)
+    cams: list[Cam] = []
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(cams) < ENOUGH_CAMS or not has_anchored(setup) or not has_warned(setup):
+                received = await radio.receive()
+                assert not car.done(), car
+                indication = heard.receive(received.packet, received.received)
+                if indication is not None and isinstance(indication.message, Cam):
+                    cams.append(indication.message)
+                    now = CLOCK.now()
+                    ahead = displaced(HERE, 600.0, 0.0)
+                    await radio.send(unit.send(denm_of(unit, now, point=ahead), position=ego(now), now=now))
+    finally:
+        car.cancel()
+        with suppress(asyncio.CancelledError):
+            await car
+        radio.close()
+    return cams
+
+
+def has_anchored(setup: Setup) -> bool:
+    return '"odometer_anchored"' in (setup.state / "notices.jsonl").read_text()
+
+
+def has_warned(setup: Setup) -> bool:
+    return '"hazard_ahead"' in (setup.state / "notices.jsonl").read_text()
+
+
+def ended(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end."""
+    return subprocess.run([str(PROGRAM), *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+
+
+def test_it_tells_systemd_that_it_is_ready_alive_and_stopping_in_that_order(session: Session) -> None:
+    said = session.told_systemd
+    assert said.index("READY=1") < said.index("WATCHDOG=1") < said.index("STOPPING=1")
+    assert f"STATUS=station {session.status['station_id']}" in said
+
+
+def test_what_it_says_on_the_radio_a_neighbour_believes(session: Session) -> None:
+    assert len(session.cams) >= ENOUGH_CAMS
+    assert set(session.heard.refused) <= {"signer_certificate_not_found"}
+    assert {cam.station_id for cam in session.cams} == {session.status["station_id"]}
+    said = [cam.speed_mps for cam in session.cams if cam.speed_mps is not None]
+    assert said
+    assert all(speed == pytest.approx(SPEED_MPS, abs=0.05) for speed in said)
+
+
+def test_its_status_is_on_the_socket_and_behind_the_command(session: Session) -> None:
+    for status in (session.status, session.status_command):
+        assert status["sent"]["cam"] >= ENOUGH_CAMS
+        assert status["can"]["frames"] > 0
+        assert status["verified"]["denm"] >= 1
+        assert status["odometer"]["anchored"] >= 1
+        assert status["bus"]["endpoint"] == f"udp_multicast:{CAN_GROUP}"
+        assert status["bus"]["is_up"] is True
+        assert status["bus"]["received"] >= status["can"]["frames"]
+        assert status["notices_unwritten"] == 0
+
+
+def test_its_driver_was_warned_once_and_its_odometer_kept(session: Session) -> None:
+    kinds = [notice["kind"] for notice in session.notices]
+    assert kinds.count("hazard_ahead") == 1
+    recorded = [notice for notice in session.notices if notice["kind"] == "odometer_recorded"]
+    assert next(notice["reason"] for notice in recorded) == "ignition_on"
+    assert all(ODOMETER_M <= notice["odometer_m"] < ODOMETER_M + SPEED_MPS * 10 * PATIENCE_S for notice in recorded)
+
+
+def test_a_stop_is_a_clean_end_with_the_last_reading_in_the_ledger(session: Session) -> None:
+    assert session.exit_code == 0
+    assert "Traceback" not in session.errors
+    for line in session.errors.splitlines():
+        assert json.loads(line)["level"] in {"info", "warning"}
+    *_, recorded, anchored = session.notices
+    assert (recorded["kind"], recorded["reason"]) == ("odometer_recorded", "ignition_off")
+    assert (anchored["kind"], anchored["seq"]) == ("odometer_anchored", recorded["seq"])
+    assert not (session.setup.state / "status.sock").exists()
+
+
+def test_it_says_aloud_that_the_clock_is_trusted_unseen(session: Session) -> None:
+    assert "the system clock is trusted unseen" in session.errors
+
+
+def test_a_second_agent_in_the_same_place_goes_away_with_one_line(session: Session) -> None:
+    assert session.second_agent.returncode == 1
+    (line,) = one_line(session.second_agent.stderr)
+    assert line.endswith("another agent is running here")
+
+
+def one_line(errors: str) -> list[str]:
+    """Return what is no JSON line of the log: what a person reads."""
+    return [line for line in errors.splitlines() if not line.startswith("{")]
+
+
+@pytest.fixture
+def copy(setup: Setup, session: Session, tmp_path: Path) -> Path:
+    """Return a configuration with a copy of the state that the session left."""
+    shutil.copytree(setup.state, tmp_path / "state")
+    for name in ("sim_car.toml", "sim_car.dbc"):
+        shutil.copy(setup.directory / name, tmp_path)
+    path = tmp_path / "agent.toml"
+    path.write_text(setup.config.read_text().replace(str(setup.state), str(tmp_path / "state")))
+    return path
+
+
+@pytest.mark.parametrize("name", ["log.db", "spool.db"])
+@pytest.mark.parametrize("left", [50, -1])
+def test_a_store_cut_short_is_one_line_and_a_failure_and_not_an_octet_of_it_is_changed(copy: Path, name: str, left: int) -> None:
+    file = copy.parent / "state" / name
+    file.write_bytes(file.read_bytes()[:left])
+    before = file.read_bytes()
+    run = ended("run", "-c", str(copy))
+    assert run.returncode == 1
+    (line,) = one_line(run.stderr)
+    assert line.startswith(f"error: {file}: is cut short")
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("[station]", "[station]\ncolour = 1", "agent.toml: station: unknown key `colour`"),
+        ('interface = "udp_multicast"', 'interface = "telepathy"', "can telepathy:"),
+        ('notices = "', 'notices = "/absent', "state.notices"),
+    ],
+)
+def test_a_bad_configuration_is_one_line_and_status_2(copy: Path, old: str, new: str, sentence: str) -> None:
+    text = copy.read_text()
+    assert old in text
+    copy.write_text(text.replace(old, new))
+    run = ended("run", "-c", str(copy))
+    assert (run.returncode, run.stdout) == (2, "")
+    (line,) = one_line(run.stderr)
+    assert "error: " in line
+    assert sentence in line
+
+
+def test_a_radio_that_cannot_be_opened_is_one_line_and_a_failure(copy: Path) -> None:
+    copy.write_text(copy.read_text().replace(RADIO_GROUP, "10.0.0.1"))
+    run = ended("run", "-c", str(copy))
+    assert run.returncode == 1
+    (line,) = one_line(run.stderr)
+    assert "10.0.0.1 is not a multicast address" in line
+
+
+def test_the_capture_holds_what_was_said(session: Session) -> None:
+    inbound = Inbound(neighbour(session.setup.identities))
+    for captured in read_pcap(session.setup.state / "radio.pcap"):
+        assert inbound.receive(captured.packet, Instant(MonotonicNs(captured.utc), captured.utc)) is not None
+    assert inbound.verified["cam"] >= session.status["sent"]["cam"]
+
+
+def test_a_bus_that_is_not_there_does_not_keep_a_vehicle_from_stopping(copy: Path) -> None:
+    systemd = Systemd()
+    copy.write_text(
+        copy.read_text()
+        .replace('interface = "udp_multicast"', 'interface = "socketcan"')
+        .replace(f'channel = "{CAN_GROUP}"', 'channel = "nocan7"')
+        .replace("options = {", "# options = {")
+    )
+    process = subprocess.Popen(
+        [str(PROGRAM), "run", "-c", str(copy)],
+        env={**os.environ, **systemd.environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        systemd.wait_for("READY=1")
+        status = read_status(copy.parent / "state/status.sock", timeout_s=PATIENCE_S)
+        assert status["bus"] == status["bus"] | {"is_up": False, "received": 0}  # type: ignore[operator]  # a JSON object
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait(PATIENCE_S)
+        systemd.close()
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+
+
+def test_transport_errors_of_the_status_command_are_one_line(copy: Path) -> None:
+    run = ended("status", "-c", str(copy))
+    assert run.returncode == 1
+    with pytest.raises(TransportError, match="no agent is running here"):
+        read_status(copy.parent / "state/status.sock")
+    assert run.stderr.endswith("no agent is running here\n")

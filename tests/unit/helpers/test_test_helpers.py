@@ -1,0 +1,37 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.data import data_file
+from tests.helpers.debian import require
+
+
+def test_a_program_that_is_here_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    assert Path(require("pytest", "python3-pytest")).name == "pytest"
+
+
+def test_a_missing_program_skips_and_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no-such-program is not here: apt install some-package"):
+        require("no-such-program", "some-package")
+
+
+def test_a_missing_program_fails_under_continuous_integration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="apt install some-package"):
+        require("no-such-program", "some-package")
+
+
+def test_recorded_data_is_found_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "can").mkdir()
+    (tmp_path / "can/a.log").touch()
+    monkeypatch.setenv("V2X_DATA", str(tmp_path))
+    assert data_file("can/a.log") == tmp_path / "can/a.log"
+
+
+def test_recorded_data_that_is_absent_skips_and_names_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("V2X_DATA", str(tmp_path))
+    with pytest.raises(pytest.skip.Exception, match="set V2X_DATA"):
+        data_file("can/a.log")

@@ -1,0 +1,349 @@
+"""The logic of anchoring, sans-IO: records into a ledger and their proofs back, safe to kill at any moment.
+
+    PENDING -> SUBMITTED -> SEQUENCED -> INCLUDED or WITNESSED
+
+Each arrow is stored before it is acted on, so whatever the log may have heard is known to be possible, and whatever it answered is
+kept. Submitting twice is harmless. Every cycle starts from the store: which records have no proof, which checkpoint is trusted. A
+contradiction between two signed checkpoints stops anchoring for good, keeps both notes as evidence, and is told once as loudly as
+the agent can; records go on being spooled meanwhile. Only `acknowledge_evidence` by a person lets it go on.
+
+It hands out requests and takes answers in any order, so a shell with a network carries them out as it can;
+`vehicle_agent.anchoring` carries them out against a log within reach of a function call.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.core.clock import NS_PER_S, MonotonicNs
+from shared.core.errors import DecodeError, ProofError, SplitViewError, StorageError
+from shared.ledger.light_client import MAX_ROUND_PROOFS, Advanced, ClientEvent, LightClient, NotAtIndex, NotWitnessed
+from shared.ledger.merkle import MAX_TREE_SIZE
+from shared.ledger.policy import Policy
+from shared.ledger.proof import proof_of
+from shared.ledger.verify import Included
+from shared.service.spool import AnchorState, StoredRecord
+from shared.stack.effects import Notice
+
+POLL_INTERVAL_NS = 2 * NS_PER_S
+"""Between two looks at a log that has an entry but no checkpoint over it yet."""
+
+MAX_BACKOFF_NS = 300 * NS_PER_S
+
+MAX_CYCLES_WITHOUT_PROOF = 8
+"""Cycles (some eight minutes) in which an index the log gave leads to no proof; then the log is asked again, which is harmless."""
+
+
+class AnchorStore(Protocol):
+    """Where states, trust, proofs and evidence are kept; `shared.service.spool.Spool` is the one on disk."""
+
+    def unproven(self, limit: int) -> tuple[StoredRecord, ...]:
+        """Return the oldest records without a proof."""
+        ...
+
+    def mark_submitted(self, commitment: bytes) -> None:
+        """Store that the log is about to be asked."""
+        ...
+
+    def mark_sequenced(self, commitment: bytes, log_index: int) -> None:
+        """Store the index the log gave."""
+        ...
+
+    def mark_refuted(self, commitment: bytes) -> None:
+        """Store that the log holds something else at that index."""
+        ...
+
+    def store_proof(self, commitment: bytes, *, log_index: int, proof: bytes, is_witnessed: bool) -> None:
+        """Store a proof."""
+        ...
+
+    def trusted_note(self) -> bytes | None:
+        """Return the checkpoint trusted last."""
+        ...
+
+    def set_trusted_note(self, note: bytes, *, expected: bytes | None) -> None:
+        """Move trust on from `expected`."""
+        ...
+
+    def counts(self) -> Mapping[AnchorState, int]:
+        """Return how many records are in each state."""
+        ...
+
+    def store_evidence(self, contradiction: SplitViewError) -> None:
+        """Keep both notes of a contradiction."""
+        ...
+
+    def evidence(self) -> tuple[SplitViewError, ...]:
+        """Return contradictions nobody has acknowledged."""
+        ...
+
+    def acknowledge_evidence(self) -> None:
+        """Store that a person has looked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Send this entry to the log; the answer is its index."""
+
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Read this tlog-tiles path; the answer is its bytes."""
+
+    path: str
+
+
+Request = Submit | Fetch
+
+
+class AnchorCycle:
+    """The logic of anchoring one vehicle's records in one log.
+
+    Args:
+        store: records and all that must survive.
+        origin: the log.
+        policy: its key and the witnesses' quorum.
+
+    Raises:
+        ProofError: the policy does not know the log, or no longer accepts the trusted checkpoint in the store.
+        DecodeError: the trusted checkpoint in the store is malformed.
+        StorageError: the store failed.
+    """
+
+    def __init__(self, *, store: AnchorStore, origin: str, policy: Policy) -> None:
+        self._store = store
+        self._origin = origin
+        self._policy = policy
+        self._due: MonotonicNs | None = None
+        self._backoff_ns = POLL_INTERVAL_NS
+        self._is_unavailable = False
+        self._cycles_waited: dict[bytes, int] = {}
+        self._reload()
+        self._due = MonotonicNs(0)
+
+    @property
+    def contradiction(self) -> SplitViewError | None:
+        """The contradiction that stopped anchoring, if one has."""
+        return self._contradiction
+
+    def next_due(self) -> MonotonicNs | None:
+        """When `requests` has something to ask for again; None if only `wake` can change that."""
+        return None if self._contradiction is not None or self._open else self._due
+
+    def wake(self, now: MonotonicNs) -> None:
+        """There is a new record: start a cycle now, unless the log is being spared after a failure."""
+        if not self._is_stale or self._due is None:
+            self._due = now
+
+    def requests(self, now: MonotonicNs) -> tuple[Request, ...]:
+        """Return what is to be carried out next and was not asked for yet.
+
+        Raises:
+            StorageError: the store failed; the next call starts again from what is stored.
+        """
+        if self._contradiction is not None:
+            return ()
+        try:
+            if not self._open and self._due is not None and now >= self._due:
+                self._begin(now)
+        except StorageError:
+            self._fail(now)
+            raise
+        fresh = tuple(request for request in self._open if request not in self._asked)
+        self._asked.update(fresh)
+        return fresh
+
+    def submitted(self, request: Submit, index: int, now: MonotonicNs) -> tuple[Notice, ...]:
+        """Take the log's answer to a submission."""
+        if request not in self._open:
+            return ()
+        if not 0 <= index < MAX_TREE_SIZE:
+            return self.failed(request, f"the log answered with the index {index}", now)
+
+        def take() -> tuple[Notice, ...]:
+            self._store.mark_sequenced(request.entry, index)
+            self._answered(request)
+            self._client.prove(request.entry, index)
+            self._look(now)
+            return self._available()
+
+        return self._guarded(take, now)
+
+    def fetched(self, request: Fetch, data: bytes, now: MonotonicNs) -> tuple[Notice, ...]:
+        """Take the bytes of a path."""
+        if request not in self._open:
+            return ()
+
+        def take() -> tuple[Notice, ...]:
+            self._answered(request)
+            notices = self._keep(self._client.give(request.path, data))
+            self._look(now)
+            return (*self._available(), *notices)
+
+        return self._guarded(take, now)
+
+    def failed(self, request: Request, reason: str, now: MonotonicNs) -> tuple[Notice, ...]:
+        """Take note that a request could not be carried out: the cycle ends, the next one waits longer."""
+        if request not in self._open:
+            return ()
+        self._fail(now)
+        return self._unavailable(reason)
+
+    def acknowledge_evidence(self, now: MonotonicNs) -> None:
+        """A person has looked at the evidence: go on from the trusted checkpoint."""
+        self._store.acknowledge_evidence()
+        self._reload()
+        self._due = now
+
+    def _reload(self) -> None:
+        """Forget all that is not stored."""
+        evidence = self._store.evidence()
+        self._contradiction: SplitViewError | None = evidence[0] if evidence else None
+        self._stored_note = self._store.trusted_note()
+        self._client = LightClient(origin=self._origin, policy=self._policy, trusted_note=self._stored_note)
+        self._records: dict[bytes, StoredRecord] = {}
+        self._open: dict[Request, None] = {}
+        self._asked: set[Request] = set()
+        self._is_stale = False
+        self._has_looked = False
+
+    def _begin(self, now: MonotonicNs) -> None:
+        if self._is_stale:
+            self._reload()
+        self._due = None
+        self._client.abandon()
+        self._has_looked = False
+        self._records = {record.commitment: record for record in self._store.unproven(MAX_ROUND_PROOFS)}
+        for record in self._records.values():
+            if record.state is AnchorState.SEQUENCED and record.log_index is not None:
+                self._client.prove(record.commitment, record.log_index)
+            else:
+                self._store.mark_submitted(record.commitment)
+                self._open[Submit(record.commitment)] = None
+        self._look(now)
+
+    def _answered(self, request: Request) -> None:
+        del self._open[request]
+        self._asked.discard(request)
+
+    def _look(self, now: MonotonicNs) -> None:
+        """Once every request is answered: start a round, ask for what it wants, or end the cycle and see when the next is due."""
+        if self._open:
+            return
+        if not self._client.wants() and self._client.waiting and not self._has_looked:
+            self._has_looked = True
+            self._client.begin()
+        for path in self._client.wants():
+            self._open[Fetch(path)] = None
+        if not self._open:
+            self._end(now)
+
+    def _end(self, now: MonotonicNs) -> None:
+        left = self._store.unproven(MAX_ROUND_PROOFS)
+        waiting = [r.commitment for r in left if r.state is AnchorState.SEQUENCED]
+        self._cycles_waited = {commitment: self._cycles_waited.get(commitment, 0) + 1 for commitment in waiting}
+        for commitment in waiting:
+            if self._cycles_waited[commitment] > MAX_CYCLES_WITHOUT_PROOF:
+                self._store.mark_refuted(commitment)
+                del self._cycles_waited[commitment]
+        if any(record.commitment in self._records for record in left):
+            self._due = MonotonicNs(now + self._backoff_ns)
+            self._backoff_ns = min(2 * self._backoff_ns, MAX_BACKOFF_NS)
+        else:
+            self._due = now if left else None
+            self._backoff_ns = POLL_INTERVAL_NS
+
+    def _keep(self, events: tuple[ClientEvent, ...]) -> tuple[Notice, ...]:
+        """Store what the light client showed, trust first."""
+        trusted = self._client.trusted
+        if trusted is not None and trusted.note != self._stored_note:
+            self._store.set_trusted_note(trusted.note, expected=self._stored_note)
+            self._stored_note = trusted.note
+        notices: list[Notice] = []
+        for event in events:
+            match event:
+                case Included():
+                    proof = proof_of(event).encode()
+                    is_witnessed = self._policy.quorum is not None
+                    self._store.store_proof(event.entry, log_index=event.index, proof=proof, is_witnessed=is_witnessed)
+                    notices.append(self._anchored(event, is_witnessed=is_witnessed))
+                case NotAtIndex(entry, index):
+                    self._store.mark_refuted(entry)
+                    notices.append(Notice("ledger_wrong_index", {"log": self._origin, "log_index": index}))
+                case NotWitnessed(detail):
+                    notices.append(Notice("ledger_not_witnessed", {"log": self._origin, "detail": detail}))
+                case Advanced():
+                    pass
+        return tuple(notices)
+
+    def _anchored(self, included: Included, *, is_witnessed: bool) -> Notice:
+        record = self._records.get(included.entry)
+        return Notice(
+            "odometer_anchored",
+            {
+                "seq": None if record is None else record.seq,
+                "log": self._origin,
+                "log_index": included.index,
+                "tree_size": included.trusted.checkpoint.tree_size,
+                "witnessed": is_witnessed,
+            },
+        )
+
+    def _guarded(self, step: Callable[[], tuple[Notice, ...]], now: MonotonicNs) -> tuple[Notice, ...]:
+        try:
+            return step()
+        except SplitViewError as contradiction:
+            return self._stop(contradiction)
+        except (ProofError, DecodeError) as error:
+            self._fail(now)
+            return (Notice("ledger_bad_answer", {"log": self._origin, "code": error.code, "reason": str(error)}),)
+        except StorageError:
+            self._fail(now)
+            raise
+
+    def _stop(self, contradiction: SplitViewError) -> tuple[Notice, ...]:
+        self._contradiction = contradiction
+        self._open.clear()
+        self._asked.clear()
+        try:
+            self._store.store_evidence(contradiction)
+        except StorageError:
+            return (split_view_notice(self._origin, contradiction, is_kept=False),)
+        return (split_view_notice(self._origin, contradiction, is_kept=True),)
+
+    def _fail(self, now: MonotonicNs) -> None:
+        """End the cycle; the next starts from the store, later."""
+        self._open.clear()
+        self._asked.clear()
+        self._is_stale = True
+        self._due = MonotonicNs(now + self._backoff_ns)
+        self._backoff_ns = min(2 * self._backoff_ns, MAX_BACKOFF_NS)
+
+    def _unavailable(self, reason: str) -> tuple[Notice, ...]:
+        if self._is_unavailable:
+            return ()
+        self._is_unavailable = True
+        return (Notice("ledger_unavailable", {"log": self._origin, "reason": reason}),)
+
+    def _available(self) -> tuple[Notice, ...]:
+        if not self._is_unavailable:
+            return ()
+        self._is_unavailable = False
+        return (Notice("ledger_available", {"log": self._origin}),)
+
+
+def split_view_notice(origin: str, contradiction: SplitViewError, *, is_kept: bool) -> Notice:
+    """Return the loudest thing an agent has to say about a log: both notes, and whether they are stored as evidence."""
+    return Notice(
+        "ledger_split_view",
+        {
+            "log": origin,
+            "reason": str(contradiction),
+            "evidence_kept": is_kept,
+            "trusted_note": contradiction.trusted_note.decode("utf-8", "replace"),
+            "conflicting_note": contradiction.conflicting_note.decode("utf-8", "replace"),
+        },
+    )
