@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from shared.core.errors import ConfigError, DecodeError
 from shared.transport.pcap import (
@@ -35,7 +36,7 @@ MAX_INPUT_OCTETS = 4 * MAX_STRUCTURE_OCTETS
 """Octets of a file that is no capture: hexadecimal text takes two to three for each."""
 
 MAX_STREAM_OCTETS = 64 * 1024 * 1024
-"""Octets taken from standard input; a longer capture is read from a file."""
+"""Octets taken from standard input or a pipe; a longer capture is read from a file."""
 
 STANDARD_INPUT = "-"
 
@@ -106,12 +107,7 @@ def open_source(text: str) -> Capture | Structure:
         DecodeError: empty, too long, or like nothing known.
     """
     if text == STANDARD_INPUT:
-        octets = sys.stdin.buffer.read(MAX_STREAM_OCTETS + 1)
-        if len(octets) > MAX_STREAM_OCTETS:
-            raise DecodeError("standard input", f"more than {MAX_STREAM_OCTETS} octets; write them to a file first")
-        if octets[:4] in _PCAP_MAGICS:
-            return Capture(name="standard input", path=None, octets=octets)
-        return _structure("standard input", octets)
+        return _from_stream(sys.stdin.buffer, "standard input")
     path = Path(text)
     if _exists(path):
         return _open_file(path)
@@ -150,6 +146,8 @@ def recognise(octets: bytes) -> Kind:
 def _open_file(path: Path) -> Capture | Structure:
     try:
         with path.open("rb") as file:
+            if not path.is_file():
+                return _from_stream(file, str(path))
             octets = file.read(4)
             if octets in _PCAP_MAGICS:
                 return Capture(name=path.name, path=path)
@@ -157,6 +155,14 @@ def _open_file(path: Path) -> Capture | Structure:
     except OSError as error:
         raise ConfigError(str(path), f"cannot be read: {error.strerror or error}") from error
     return _structure(path.name, octets)
+
+
+def _from_stream(stream: BinaryIO, name: str) -> Capture | Structure:
+    """Take what can be read only once: standard input, a pipe."""
+    octets = stream.read(MAX_STREAM_OCTETS + 1)
+    if len(octets) > MAX_STREAM_OCTETS:
+        raise DecodeError("input", f"{name} gives more than {MAX_STREAM_OCTETS} octets; write them to a file first")
+    return Capture(name=name, path=None, octets=octets) if octets[:4] in _PCAP_MAGICS else _structure(name, octets)
 
 
 def _structure(name: str, octets: bytes) -> Structure:

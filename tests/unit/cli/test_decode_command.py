@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +30,7 @@ from shared.security.header_info import HeaderInfo
 from shared.security.secured_data import encode_unsecured
 from shared.security.trust_list import encode_trust_list
 from shared.transport.pcap import BROADCAST_MAC, PcapWriter
-from tests.helpers.data import data_file
+from tests.helpers.data import REPOSITORY, data_file
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.stations import Speaker, after_ms, payload_of, sealed
 from tests.helpers.trust_lists import ListIssuer, its, its_s
@@ -354,6 +357,7 @@ def test_packets_of_a_capture_are_chosen_by_kind_by_refusal_and_by_number(tmp_pa
     assert refusal["frame"] == 5
     assert json.loads(shown(capture, "--frame", "2", "--json"))["layers"][-1]["layer"] == "denm"
     assert "no GeoNetworking packet in frame 9" in str(refused(capture, "--frame", "9"))
+    assert "No packet of c.pcap is 'beacon'" in shown(capture, "--filter", "beacon")
 
 
 def test_a_capture_that_was_cut_is_shown_up_to_the_cut(tmp_path: Path) -> None:
@@ -380,6 +384,24 @@ def test_standard_input_takes_octets_text_and_captures(tmp_path: Path) -> None:
     capture = pcap(tmp_path / "c.pcap", (CAM_PACKET, NOON)).read_bytes()
     for stdin in (CAM_PACKET, CAM_PACKET.hex().encode(), CAM_PACKET.hex(" ").upper().encode() + b"\n", capture):
         assert "CAM" in shown("-", stdin=stdin)
+
+
+def test_a_pipe_is_read_once_and_wholly(tmp_path: Path) -> None:
+    capture = pcap(tmp_path / "c.pcap", (CAM_PACKET, NOON), (DENM_PACKET, NOON)).read_bytes()
+    for octets, lines in ((capture, 3), (CAM_PACKET, 1)):
+        reader, writer = os.pipe()
+        os.write(writer, octets)
+        os.close(writer)
+        assert len(shown(f"/dev/fd/{reader}", "--brief").splitlines()) == lines
+        os.close(reader)
+
+
+def test_a_terminal_that_knows_only_ascii_gets_ascii() -> None:
+    command = [sys.executable, "-c", "from shared.cli.main import main; main()", "decode", CAM_PACKET.hex()]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "100"}
+    ran = subprocess.run(command, capture_output=True, env=environment, check=True, timeout=60, cwd=REPOSITORY)
+    assert b"speed: 13.9 m/s (50.0 km/h), \\xb10.5 m/s" in ran.stdout
+    assert ran.stderr == b""
 
 
 def test_a_file_may_hold_octets_or_hexadecimal_text(tmp_path: Path) -> None:
