@@ -5,14 +5,17 @@ Relative paths are taken from the folder of the configuration file. There are no
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from rsu_agent.hazard_service import Hazard
-from shared.core.errors import ConfigError
+from shared.core.errors import ConfigError, TransportError
 from shared.core.geo import GeoPoint
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import RelevanceTrafficDirection
 from shared.service.config import ConfigStruct
+from shared.transport.udp_radio import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK_INTERFACE, check_addresses
 
 
 class StationConfig(ConfigStruct, frozen=True):
@@ -50,10 +53,17 @@ class TimeConfig(ConfigStruct, frozen=True):
 class RadioConfig(ConfigStruct, frozen=True):
     """UDP multicast radio; every packet also goes to `pcap` when that is set."""
 
-    group: str = "239.255.89.47"
-    port: int = 35_143
-    interface: str = "127.0.0.1"
+    group: str = DEFAULT_GROUP
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = DEFAULT_PORT
+    interface: str = LOOPBACK_INTERFACE
     pcap: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse addresses that no radio can use."""
+        try:
+            check_addresses(self.group, self.interface, "radio")
+        except TransportError as error:
+            raise ValueError(error.reason) from None
 
 
 class JunctionConfig(ConfigStruct, frozen=True):
@@ -61,7 +71,7 @@ class JunctionConfig(ConfigStruct, frozen=True):
 
     plan: Path
     map: Path
-    spatem_interval_ms: int = 100
+    spatem_interval_ms: Annotated[int, msgspec.Meta(ge=20, le=1000)] = 100
 
 
 class HazardConfig(ConfigStruct, frozen=True):
@@ -77,7 +87,7 @@ class HazardConfig(ConfigStruct, frozen=True):
     validity_s: int = 600
     repetition_s: float = 1.0
     heading_deg: float | None = None
-    speed_limit_kmh: int | None = None
+    speed_limit_kmh: Annotated[int, msgspec.Meta(ge=2, le=250)] | None = None
     traces_deg: tuple[tuple[tuple[float, float], ...], ...] = ()
     cancel_at_stop: bool = True
 

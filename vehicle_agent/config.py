@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from shared.core.errors import DecodeError
+from shared.core.errors import DecodeError, TransportError
 from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
 from shared.ledger.note import check_name
 from shared.service.config import ConfigStruct
+from shared.transport.udp_radio import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK_INTERFACE, check_addresses
 
 Metres = Annotated[float, msgspec.Meta(ge=0.1, le=100.0)]
 """What an outline can measure; wider than any vehicle."""
@@ -91,10 +92,17 @@ class PositionConfig(ConfigStruct, frozen=True, kw_only=True):
 class RadioConfig(ConfigStruct, frozen=True, kw_only=True):
     """UDP multicast radio; every packet sent also goes to `pcap` when that is set, up to `shell.MAX_PCAP_OCTETS`."""
 
-    group: str = "239.255.89.47"
-    port: Port = 35_143
-    interface: str = "127.0.0.1"
+    group: str = DEFAULT_GROUP
+    port: Port = DEFAULT_PORT
+    interface: str = LOOPBACK_INTERFACE
     pcap: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse addresses that no radio can use."""
+        try:
+            check_addresses(self.group, self.interface, "radio")
+        except TransportError as error:
+            raise ValueError(error.reason) from None
 
 
 class OdometerConfig(ConfigStruct, frozen=True, kw_only=True):

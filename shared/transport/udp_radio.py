@@ -23,7 +23,7 @@ from shared.transport.radio import (
     require_sendable,
 )
 
-DEFAULT_GROUP = "239.137.71.1"
+DEFAULT_GROUP = "239.255.89.47"
 """Administratively scoped (RFC 2365)."""
 
 DEFAULT_PORT = 35_143
@@ -83,9 +83,8 @@ class UdpRadio:
             TransportError: an address is none, or the system refuses to bind or join.
         """
         endpoint = f"{group}:{port}"
-        if not _parsed(group, endpoint).is_multicast:
-            raise TransportError(endpoint, f"{group} is not a multicast address")
-        local = _parsed(interface, endpoint)
+        check_addresses(group, interface, endpoint)
+        local = IPv4Address(interface)
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             _join(sock, group, port, local)
@@ -137,6 +136,22 @@ class UdpRadio:
                 self._queue.close(f"cannot receive: {error}")
                 return
             self._queue.put(datagram, now)
+
+
+def check_addresses(group: str, interface: str, endpoint: str) -> None:
+    """Refuse, before anything is opened, a group that is no multicast address and an interface that is no address.
+
+    Args:
+        group: IPv4 multicast address.
+        interface: IPv4 address of an interface.
+        endpoint: their name in the error.
+
+    Raises:
+        TransportError: `reason` says which of them is wrong.
+    """
+    if not _parsed(group, endpoint).is_multicast:
+        raise TransportError(endpoint, f"{group} is not a multicast address")
+    _parsed(interface, endpoint)
 
 
 def _parsed(address: str, endpoint: str) -> IPv4Address:

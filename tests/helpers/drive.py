@@ -28,6 +28,7 @@ def drive(channel: str, duration_ns: int) -> int:
     clock = SystemClock(TimeSource.ASSUME_TRUSTED)
     bus = CanBus(CanBusConfig(interface="socketcan", channel=channel, options={"fd": True}), clock=clock)
     bus.open()
+    print("driving", file=sys.stderr, flush=True)  # noqa: T201 - whoever started this waits for it
     start = clock.now().monotonic
     ecu = SimulatedEcu(load_sim_car(), channel=channel, start=start)
     sample = KinematicSample(

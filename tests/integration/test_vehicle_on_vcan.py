@@ -33,8 +33,9 @@ for attempt in $(seq 60); do
   if agent status >/dev/null 2>&1; then break; fi
   sleep 0.5
 done
-{python} -m tests.helpers.drive vcan0 {seconds} >{state}/sent &
+{python} -m tests.helpers.drive vcan0 {seconds} >{state}/sent 2>{state}/driving &
 car=$!
+until [ -s {state}/driving ]; do kill -0 $car; sleep 0.1; done
 sleep {quiet_after}
 ip link set vcan0 down
 sleep 1
