@@ -5,6 +5,7 @@ configuration.
 """
 
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -14,6 +15,9 @@ from shared.service.run import error_line, exit_code_of
 
 def run(app: typer.Typer, name: str) -> NoReturn:
     """Run a typer application as the program `name` and exit with its status (typer itself exits 2 on wrong usage)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without a character shows its number
     try:
         app(prog_name=name)
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever comes ends the program with a sentence

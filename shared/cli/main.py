@@ -4,11 +4,15 @@ from typing import NoReturn
 
 import typer
 
+from shared.cli.decode import decode
 from shared.cli.entry import run
 from shared.cli.passport import app as passport
 from shared.cli.pki import app as pki
+from shared.cli.verify import verify
 
 app = typer.Typer(name="v2x", help="Tools of v2x-trust.", no_args_is_help=True, add_completion=False)
+app.command()(decode)
+app.command()(verify)
 app.add_typer(pki, name="pki")
 app.add_typer(passport, name="passport")
 

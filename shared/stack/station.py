@@ -198,14 +198,10 @@ class Station:
             DecodeError: malformed at any layer; `UnsupportedPacketError` for what is sound but none of our business.
             VerificationError: well-formed, but must not be believed; `report` says why, `UNTRUSTED_TIME` that the fault is ours.
         """
-        if len(packet) > MAX_PACKET_OCTETS:
-            raise DecodeError("packet", f"{len(packet)} octets exceed the {MAX_PACKET_OCTETS} of a frame")
-        basic, secured = decode_basic_header(packet)
-        if basic.next_header is not BasicNextHeader.SECURED:
-            raise VerificationError(VerificationReport.UNSIGNED_MESSAGE, "the packet is not secured")
+        basic, secured = open_packet(packet)
         if self._own_packets.is_echo(packet):
             return None
-        _check_hops_before_remembering(basic, secured)
+        check_hops_before_remembering(basic, secured)
         try:
             verified = self._verifying.verify(secured, now=now)
         except UnknownSignerError as unknown:
@@ -215,7 +211,7 @@ class Station:
         self._signing.note_requests(verified.certificate_requests)
         if verified.passed_on_authority is not None:
             self._signing.note_authority_passed_on(verified.passed_on_authority)
-        return _indicate(verified, now)
+        return indicate(verified, now)
 
     def _position_vector(self, position: EgoPosition) -> LongPositionVector:
         try:
@@ -248,17 +244,22 @@ def make_station(
         trust_store: whom it believes.
         areas: shapes of identified regions; `NO_IDENTIFIED_AREAS` where the operator has none.
     """
-    freshness = Freshness()
     return Station(
         identity=identity,
         signing=SigningService(ticket=ticket, trust_store=trust_store),
-        verifying=VerifyService(
-            trust_store=trust_store,
-            certificates=CertificateCache(),
-            replay=ReplayGuard(freshness=freshness),
-            freshness=freshness,
-            areas=areas,
-        ),
+        verifying=make_verify_service(trust_store=trust_store, areas=areas),
+    )
+
+
+def make_verify_service(*, trust_store: TrustStore, areas: IdentifiedAreas) -> VerifyService:
+    """Put up what judges packets, with empty memories and the default windows of freshness; arguments as for `make_station`."""
+    freshness = Freshness()
+    return VerifyService(
+        trust_store=trust_store,
+        certificates=CertificateCache(),
+        replay=ReplayGuard(freshness=freshness),
+        freshness=freshness,
+        areas=areas,
     )
 
 
@@ -290,7 +291,22 @@ def _decode(message_id: MessageId, encoded: bytes) -> Message:
             raise UnsupportedPacketError("header.messageID", f"this station does not read {message_id.name}", 8)
 
 
-def _check_hops_before_remembering(basic: BasicHeader, secured: bytes) -> None:
+def open_packet(packet: bytes) -> tuple[BasicHeader, bytes]:
+    """Return the Basic Header of a secured packet, and the secured structure behind it.
+
+    Raises:
+        DecodeError: too long, cut short, or no GeoNetworking packet.
+        VerificationError: `UNSIGNED_MESSAGE`.
+    """
+    if len(packet) > MAX_PACKET_OCTETS:
+        raise DecodeError("packet", f"{len(packet)} octets exceed the {MAX_PACKET_OCTETS} of a frame")
+    basic, secured = decode_basic_header(packet)
+    if basic.next_header is not BasicNextHeader.SECURED:
+        raise VerificationError(VerificationReport.UNSIGNED_MESSAGE, "the packet is not secured")
+    return basic, secured
+
+
+def check_hops_before_remembering(basic: BasicHeader, secured: bytes) -> None:
     """Refuse an impossible hop limit before anything is verified.
 
     The hop limit is not signed. If a genuine message were verified, remembered and only then dropped for it, whoever repeats a
@@ -303,9 +319,10 @@ def _check_hops_before_remembering(basic: BasicHeader, secured: bytes) -> None:
         check_hop_limit(basic, decode_gn_payload(content.payload.content.payload).common)
 
 
-def _indicate(verified: VerifiedPayload, now: Instant) -> Indication:
+def indicate(verified: VerifiedPayload, now: Instant) -> Indication:
+    """Return what a verified payload says, once its parts agree and its sender may say it; raises as `Station.receive`."""
     gn = decode_gn_payload(verified.payload)
-    binding = _binding(gn, verified)
+    binding = binding_of(gn, verified.its_aid)
     message = _decode(binding.message_id, gn.message)
     check_content(message, verified.ssp)
     _check_region(gn.source.position, verified)
@@ -321,13 +338,19 @@ def _indicate(verified: VerifiedPayload, now: Instant) -> Indication:
     )
 
 
-def _binding(gn: GnPayload, verified: VerifiedPayload) -> MessageBinding:
+def binding_of(gn: GnPayload, its_aid: int) -> MessageBinding:
+    """Return the numbers of the message in a packet signed as `its_aid`.
+
+    Raises:
+        DecodeError: no message this project knows.
+        VerificationError: `CONTENT_MISMATCH` where port, ITS-AID and message identifier disagree.
+    """
     _version, message_id, _station_id = peek_header(gn.message)
     binding = MESSAGE_BINDINGS[message_id]
-    if binding.its_aid != verified.its_aid or binding.port != gn.btp.destination_port:
+    if binding.its_aid != its_aid or binding.port != gn.btp.destination_port:
         raise VerificationError(
             VerificationReport.CONTENT_MISMATCH,
-            f"a {message_id.name} was signed as ITS-AID {verified.its_aid:d} for port {gn.btp.destination_port}",
+            f"a {message_id.name} was signed as ITS-AID {its_aid:d} for port {gn.btp.destination_port}",
         )
     return binding
 

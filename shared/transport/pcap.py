@@ -183,20 +183,33 @@ def read_pcap(path: Path) -> Iterator[CapturedPacket]:
     except OSError as error:
         raise StorageError(str(path), f"cannot be read: {error.strerror}") from error
     with file:
-        found = _read_file_header(file, path.name)
-        number = 0
-        while head := file.read(RECORD_HEADER_OCTETS):
-            number += 1
-            captured = _read_record(file, head, found, f"{path.name}: frame {number}")
-            if captured is not None:
-                utc, frame = captured
-                yield CapturedPacket(
-                    packet=frame[ETHERNET_OCTETS:],
-                    utc=utc,
-                    source_mac=frame[MAC_OCTETS : 2 * MAC_OCTETS],
-                    destination_mac=frame[:MAC_OCTETS],
-                    frame_number=number,
-                )
+        yield from read_pcap_stream(file, path.name)
+
+
+def read_pcap_stream(file: BinaryIO, name: str) -> Iterator[CapturedPacket]:
+    """Yield the GeoNetworking packets of a capture that is open already, such as standard input.
+
+    Args:
+        file: at the beginning of the capture.
+        name: for errors.
+
+    Raises:
+        DecodeError: as `read_pcap`.
+    """
+    found = _read_file_header(file, name)
+    number = 0
+    while head := file.read(RECORD_HEADER_OCTETS):
+        number += 1
+        captured = _read_record(file, head, found, f"{name}: frame {number}")
+        if captured is not None:
+            utc, frame = captured
+            yield CapturedPacket(
+                packet=frame[ETHERNET_OCTETS:],
+                utc=utc,
+                source_mac=frame[MAC_OCTETS : 2 * MAC_OCTETS],
+                destination_mac=frame[:MAC_OCTETS],
+                frame_number=number,
+            )
 
 
 def _read_file_header(file: BinaryIO, field: str) -> _Format:

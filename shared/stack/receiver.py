@@ -1,0 +1,54 @@
+"""A station that only listens: it judges packets exactly as `Station` does, in two steps that can be told apart.
+
+    open      size, Basic Header, secured -> hops -> VERIFY (signature, chain, time, permission)
+    indicate  GeoNetworking, BTP-B, message -> parts agree -> content within SSP, sender inside the region
+
+For tools that look at captures. It has no ticket, so it asks for no certificates and knows no echo.
+"""
+
+from shared.core.clock import Instant
+from shared.security.region import IdentifiedAreas
+from shared.security.trust_store import TrustStore
+from shared.security.verify import VerifiedPayload, VerifyService
+from shared.stack.indication import Indication
+from shared.stack.station import check_hops_before_remembering, indicate, make_verify_service, open_packet
+
+
+class Receiver:
+    """Judges packets, learning their signers' certificates on the way.
+
+    Args:
+        verifying: judges what is secured; remembers tickets and what it has seen.
+    """
+
+    def __init__(self, *, verifying: VerifyService) -> None:
+        self._verifying = verifying
+
+    def open(self, packet: bytes, now: Instant) -> VerifiedPayload:
+        """Verify a packet's signature.
+
+        Raises:
+            DecodeError: malformed.
+            VerificationError: it must not be believed, or is not secured at all.
+        """
+        basic, secured = open_packet(packet)
+        check_hops_before_remembering(basic, secured)
+        return self._verifying.verify(secured, now=now)
+
+    def open_secured(self, secured: bytes, now: Instant) -> VerifiedPayload:
+        """Verify the signature of a secured message that was kept without its Basic Header; raises as `open`."""
+        return self._verifying.verify(secured, now=now)
+
+    def indicate(self, verified: VerifiedPayload, now: Instant) -> Indication:
+        """Return what a verified packet says; raises as `Station.receive` for content its sender may not say."""
+        return indicate(verified, now)
+
+
+def make_receiver(*, trust_store: TrustStore, areas: IdentifiedAreas) -> Receiver:
+    """Put up a receiver with caches of its own and the default windows of freshness.
+
+    Args:
+        trust_store: whom it believes.
+        areas: shapes of identified regions; `NO_IDENTIFIED_AREAS` where the operator has none.
+    """
+    return Receiver(verifying=make_verify_service(trust_store=trust_store, areas=areas))
