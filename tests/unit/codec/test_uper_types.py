@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from shared.codec.bits import MAX_NESTING
-from shared.codec.uper import MessageCodec, UperType
+from shared.codec.message_codec import MessageCodec
+from shared.codec.uper import UperType
 from shared.codec.uper_composites import Addition, Choice, Component, OpenType, Recursive, Sequence, SequenceOf
 from shared.codec.uper_scalars import (
     BitString,
@@ -24,8 +25,8 @@ OCTET = ConstrainedInteger(0, 255)
 NIBBLE = ConstrainedInteger(0, 15)
 
 
-def codec(type_: UperType) -> MessageCodec:
-    return MessageCodec("T", type_)
+def codec(type_: UperType) -> MessageCodec[Any]:
+    return MessageCodec("T", lambda: type_)
 
 
 def bits(text: str) -> bytes:
@@ -133,7 +134,6 @@ def test_any_other_form_is_refused_naming_the_field(type_: UperType, encoded: by
     [
         (OCTET, 256, "T"),
         (OCTET, -1, "T"),
-        (OCTET, True, "T"),
         (OCTET, "5", "T"),
         (OCTET, 1.0, "T"),
         (EXTENSIBLE, 1 << 70, "T"),
@@ -203,6 +203,6 @@ def test_a_type_within_itself_is_read_to_a_bounded_depth() -> None:
 
 def test_an_encoding_that_is_too_long_is_not_looked_at() -> None:
     with pytest.raises(DecodeError, match="more than"):
-        codec(OCTET).decode(bytes(8193))
+        codec(OCTET).decode(bytes(2305))
     with pytest.raises(EncodeError, match="more than"):
-        codec(OctetString(Size())).encode(bytes(8193))
+        codec(OctetString(Size())).encode(bytes(2305))

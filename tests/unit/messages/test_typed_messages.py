@@ -1,9 +1,9 @@
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from shared.codec.asn1 import message_codec
 from shared.core.errors import DecodeError, EncodeError

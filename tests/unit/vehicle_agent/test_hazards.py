@@ -1,6 +1,6 @@
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,7 @@
-from dataclasses import replace
 from math import cos, inf, radians, sin
 
 import pytest
+from msgspec.structs import replace
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import UntrustedTimeError, VerificationError

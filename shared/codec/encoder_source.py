@@ -1,0 +1,358 @@
+"""Writes the fast encoder of a message: straight-line Python from the values of a shape to octets.
+
+For the SEQUENCE of `decoder_source.py` it writes
+
+    lat_deg = record.lat_deg
+    speed_mps = record.speed_mps
+    acc = acc << 12 | ((speed_mps is not None) << 10 | (floor(x) if 0.0 <= (x := lat_deg * 1e3 + 0.5) < 1001.0 else TABLE.count(lat_deg)))
+    if speed_mps is not None:
+        acc = acc << 5 | SPEED[speed_mps]
+
+The accumulator `acc` begins as a single sentinel bit, so leading zeros need no counting. Fields go in by words (`words.py`), every
+number is checked to fit before. Values on a step of a small cell are looked up in a table; the table converts others when asked.
+
+Whatever is unusual raises (`GiveUp`, or what Python says to a value of another type), and the caller asks the complete path, which
+encodes it or names the field that does not fit. Both paths give the same octets.
+"""
+
+from collections.abc import Mapping
+from math import ceil, floor
+from operator import index
+from typing import Any
+
+from shared.codec.anatomy import shared_types
+from shared.codec.bits import MAX_ENCODED_OCTETS
+from shared.codec.cells import SMALL, Cell, EncodeTable, GiveUp, cell_of, give_up
+from shared.codec.shape import (
+    PLAIN,
+    Choice,
+    Conversion,
+    Field,
+    Fields,
+    Fixed,
+    Items,
+    Part,
+    Plain,
+    Record,
+    Shape,
+    With,
+    fields_of,
+)
+from shared.codec.source import Source
+from shared.codec.uper import Tree, UperType
+from shared.codec.uper_composites import Choice as ChoiceType
+from shared.codec.uper_composites import Component, Sequence, SequenceOf
+from shared.codec.uper_scalars import Null
+from shared.codec.words import WordWriter
+from shared.core.errors import EncodeError
+
+
+def encoder_source(type_: UperType, shape: Shape) -> Source:
+    """Return the source of `encode(value)` for a message type, which returns octets or raises (see the opening of this module)."""
+    source = Source("acc", "bits", "value", "encode", "GiveUp", "give_up", "floor", "ceil", "index", "bit_string")
+    source.objects |= {
+        "GiveUp": GiveUp,
+        "give_up": give_up,
+        "floor": floor,
+        "ceil": ceil,
+        "index": index,
+        "bit_string": bit_string,
+    }
+    with source.function("def encode(value):"):
+        source.line("acc = 1")
+        writer = _Encoder(source, dict.fromkeys(shared_types(type_), "") if isinstance(shape, Plain) else None)
+        writer.value(type_, shape, "value")
+        writer.words.flush()
+        source.line("bits = acc.bit_length() - 1")
+        source.line(f"if not 0 < bits <= {8 * MAX_ENCODED_OCTETS}: raise GiveUp")
+        source.line('return (acc << (-bits & 7)).to_bytes((bits + 7 >> 3) + 1, "big")[1:]')
+    return source
+
+
+def bit_string(value: Tree, bits: int) -> int:
+    """Return the number in a plain bit string of a fixed size."""
+    if value.__class__ is not tuple or len(value) != 2 or value[1] != bits:
+        raise GiveUp
+    number = index(value[0])
+    if number >> bits:
+        raise GiveUp
+    return number
+
+
+class _Encoder:
+    """Writes one function. Every value to write is given as the name of a variable."""
+
+    def __init__(self, source: Source, shared: dict[int, str] | None) -> None:
+        self._source = source
+        self._shared = shared
+        self.words = WordWriter(source)
+
+    def value(self, type_: UperType, shape: Shape, value: str) -> None:
+        """Write one value of any type."""
+        match shape:
+            case Plain():
+                self._plain(type_, value)
+            case Record():
+                assert isinstance(type_, Sequence)
+                self._record(type_, shape, value)
+            case Items():
+                assert isinstance(type_, SequenceOf)
+                self._items(type_, shape.item, value)
+            case _:
+                self._converted(type_, shape, value)
+
+    # Values without components
+
+    def _converted(self, type_: UperType, conversion: Conversion, value: str) -> None:
+        cell = cell_of(type_)
+        if cell is None:
+            plain = self._variable("plain", f'{self._refer("CONVERT", conversion.encode)}("", {value})')
+            self._aside(type_, plain)
+        else:
+            self.words.put(self._count(cell, conversion, value), cell.width)
+
+    def _count(self, cell: Cell, conversion: Conversion, value: str) -> str:
+        table = self._refer("TABLE", EncodeTable(cell, conversion))
+        linear = conversion.linear
+        if cell.span < SMALL or linear is None or cell.lower is None or cell.gaps:
+            return f"{table}[{value}]"
+        name = self._source.name("x")
+        first, last = max(linear.first, cell.lower), min(linear.last, cell.lower + cell.span)
+        if linear.per_unit is None:
+            regular = f"{name} if {first - cell.lower} <= ({name} := {_plus(f'index({value})', -cell.lower)}) <= {last - cell.lower}"
+            return f"({regular} else {table}.count({value}))"
+        low, high = first - linear.base, last - linear.base
+        steps = f"({name} := {_plus(f'{value} * {linear.per_unit!r}', linear.bias)})"
+        if linear.rounds_up:
+            number, regular = f"ceil({name})", f"{low - 1:.1f} < {steps} <= {high:.1f}"
+        else:
+            number, regular = f"floor({name})", f"{low:.1f} <= {steps} < {high + 1:.1f}"
+        expression = f"{_plus(number, linear.base - cell.lower)} if {regular} else {table}.count({value})"
+        absent = _count_of_none(cell, conversion)
+        return f"({expression})" if absent is None else f"({absent} if {value} is None else {expression})"
+
+    def _plain_count(self, cell: Cell, value: str) -> str:
+        if cell.wires is not None:
+            counts = {wire: count for count, wire in enumerate(cell.wires)}
+            if cell.wires == (False, True):
+                return f"(1 if {value} is True else 0 if {value} is False else give_up())"
+            return f"{self._refer('COUNTS', counts)}[index({value})]"
+        if cell.lower is None:
+            return f"bit_string({value}, {cell.bits})"
+        name = self._source.name("x")
+        regular = f"0 <= ({name} := {_plus(f'index({value})', -cell.lower)}) <= {cell.span}"
+        if cell.gaps:
+            regular += f" and {name} not in {self._refer('GAPS', cell.gaps)}"
+        return f"({name} if {regular} else give_up())"
+
+    def _aside(self, type_: UperType, value: str) -> None:
+        """Write by the complete path's own object."""
+        self.words.flush()
+        self._source.line(f"acc = {self._refer('TYPE', type_)}.encode(acc, {value})")
+
+    # Lists
+
+    def _items(self, type_: SequenceOf, item: Shape, value: str) -> None:
+        size = type_.size
+        if size.root is None:
+            raise NotImplementedError("a typed list of any length")
+        if size.fixed is None:
+            root = size.root
+            cell = Cell(root.width + size.extensible, root.span, lower=root.lower)
+            self.words.put(self._plain_count(cell, f"len({value})"), cell.width)
+        else:
+            self._source.line(f"if len({value}) != {size.fixed}: raise GiveUp")
+        one = self._source.name("item")
+        self.words.flush()
+        with self.words.suite(f"for {one} in {value}:"):
+            self.value(type_.item, item, one)
+
+    # Records and their parts
+
+    def _record(self, type_: Sequence, record: Record, value: str) -> None:
+        variables = {}
+        for name in dict.fromkeys(one.name for part in record.parts.values() for one in fields_of(part)):
+            variables[name] = self._variable(name, f"{value}.{name}")
+        self._sequence(type_, record.parts, value, variables)
+
+    def _sequence(self, type_: Sequence, parts: Mapping[str, Part], record: str, variables: Mapping[str, str]) -> None:
+        if type_.additions is not None:
+            self.words.put(0, 1)
+        sent: dict[str, str] = {}
+        for component in type_.components:
+            part = parts.get(component.name)
+            if component.optional and part is not None:
+                sent[component.name] = flag = self._flag(component, part, variables)
+                self.words.put(flag, 1)
+            elif component.optional:
+                self.words.put(0, 1)
+        for component in type_.components:
+            part = parts.get(component.name)
+            if part is None:
+                continue
+            if component.name in sent:
+                with self.words.suite(f"if {sent[component.name]}:"):
+                    self._part(component.type, part, record, variables)
+            else:
+                self._part(component.type, part, record, variables)
+
+    def _flag(self, component: Component, part: Part, variables: Mapping[str, str]) -> str:
+        """Return an expression that is true where an optional component is sent."""
+        if component.default is not None:
+            assert isinstance(part, Field)
+            default = component.default if isinstance(part.shape, Plain) else part.shape.decode(component.default)
+            value = variables[part.name]
+            return f"({value} is not None and {value} != {self._constant(default)})"
+        tests = [_given(one, variables[one.name]) for one in fields_of(part)]
+        if isinstance(part, Fields) and part.key is not None:
+            key = next(_given(one, variables[one.name]) for one in fields_of(part) if one.name == part.key)
+            others = [test for test in tests if test != key]
+            if others:
+                self._source.line(f"if not {key} and ({' or '.join(others)}): raise GiveUp")
+            return key
+        if len(tests) == 1:
+            return tests[0]
+        return self._variable("given", " or ".join(tests))
+
+    def _part(self, type_: UperType, part: Part, record: str, variables: Mapping[str, str]) -> None:
+        match part:
+            case Field():
+                self.value(type_, part.shape, variables[part.name])
+            case Fields():
+                assert isinstance(type_, Sequence)
+                self._sequence(type_, part.parts, record, variables)
+            case With():
+                self._part(type_, part.part, record, variables)
+            case Fixed():
+                cell = cell_of(type_)
+                assert cell is not None
+                self.words.put(cell.count(part.number), cell.width)
+            case Choice():
+                assert isinstance(type_, ChoiceType)
+                self._choice(type_, part, record, variables)
+
+    def _choice(self, type_: ChoiceType, part: Choice, record: str, variables: Mapping[str, str]) -> None:
+        if part.select is None:
+            ((alternative, inner),) = part.alternatives.items()
+            self._part(self._index(type_, alternative), inner, record, variables)
+            return
+        chosen = self._variable("alternative", f"{self._refer('SELECT', part.select)}({record})")
+        self.words.flush()
+        word = "if"
+        for alternative, inner in part.alternatives.items():
+            with self.words.suite(f"{word} {chosen} == {alternative!r}:"):
+                self._part(self._index(type_, alternative), inner, record, variables)
+            word = "elif"
+        with self.words.suite("else:"):
+            self._source.line("raise GiveUp")
+
+    def _index(self, type_: ChoiceType, alternative: str) -> UperType:
+        """Write which alternative follows, and return its type."""
+        width = type_.root_index.width + (type_.additions is not None)
+        self.words.put(type_.root_indices[alternative], width)
+        return type_.root[type_.root_indices[alternative]][1]
+
+    def _variable(self, stem: str, expression: str) -> str:
+        name = self._source.name(stem)
+        self._source.line(f"{name} = {expression}")
+        return name
+
+    def _constant(self, value: Any) -> str:  # noqa: ANN401 - any value
+        return repr(value) if value is None or value.__class__ in {bool, int, str, tuple} else self._refer("VALUE", value)
+
+    def _refer(self, stem: str, value: Any) -> str:  # noqa: ANN401
+        return self._source.refer(stem, value)
+
+    # Plain trees
+
+    def _plain(self, type_: UperType, value: str) -> None:
+        cell = cell_of(type_)
+        match type_:
+            case _ if cell is not None:
+                self.words.put(self._plain_count(cell, value), cell.width)
+            case Null():
+                self._source.line(f"if {value} is not None: raise GiveUp")
+            case SequenceOf() if type_.size.root is not None and (self._shared is not None or cell_of(type_.item)):
+                self._source.line(f"if {value}.__class__ is not tuple: raise GiveUp")
+                self._items(type_, PLAIN, value)
+            case Sequence() | ChoiceType() if self._shared is not None:
+                self._plain_composite(type_, value, self._shared)
+            case _:
+                self._aside(type_, value)
+
+    def _plain_composite(self, type_: Sequence | ChoiceType, value: str, shared: dict[int, str]) -> None:
+        """Write a SEQUENCE or CHOICE; one that the schema uses in several places gets a function of its own."""
+        if isinstance(type_, Sequence) and any(component.governor for component in type_.components):
+            self._aside(type_, value)
+            return
+        if id(type_) not in shared:
+            self._plain_content(type_, value)
+            return
+        if not shared[id(type_)]:
+            shared[id(type_)] = function = self._source.name("write")
+            with self._source.function(f"def {function}(acc, value):"):
+                inside = _Encoder(self._source, shared)
+                inside._plain_content(type_, "value")
+                inside.words.flush()
+                self._source.line("return acc")
+        self.words.flush()
+        self._source.line(f"acc = {shared[id(type_)]}(acc, {value})")
+
+    def _plain_content(self, type_: Sequence | ChoiceType, value: str) -> None:
+        if isinstance(type_, Sequence):
+            self._plain_sequence(type_, value)
+        else:
+            self._plain_choice(type_, value)
+
+    def _plain_sequence(self, type_: Sequence, tree: str) -> None:
+        self._source.line(f"if {tree}.__class__ is not dict: raise GiveUp")
+        if type_.additions is not None:
+            self.words.put(0, 1)
+        sent: dict[str, str] = {}
+        mentioned = [str(sum(not component.optional for component in type_.components))]
+        for component in type_.components:
+            if component.optional:
+                there = self._variable("there", f"{component.name!r} in {tree}")
+                mentioned.append(there)
+                if component.default is not None:
+                    there = self._variable("sent", f"{there} and {tree}[{component.name!r}] != {self._constant(component.default)}")
+                sent[component.name] = there
+                self.words.put(there, 1)
+        self._source.line(f"if len({tree}) != {' + '.join(mentioned)}: raise GiveUp")
+        for component in type_.components:
+            if component.name not in sent:
+                self._plain(component.type, self._variable("part", f"{tree}[{component.name!r}]"))
+                continue
+            with self.words.suite(f"if {sent[component.name]}:"):
+                self._plain(component.type, self._variable("part", f"{tree}[{component.name!r}]"))
+
+    def _plain_choice(self, type_: ChoiceType, value: str) -> None:
+        self._source.line(f"if {value}.__class__ is not tuple: raise GiveUp")
+        chosen, inner = self._source.name("alternative"), self._source.name("inner")
+        self._source.line(f"{chosen}, {inner} = {value}")
+        self.words.flush()
+        word = "if"
+        for alternative, _ in type_.root:
+            with self.words.suite(f"{word} {chosen} == {alternative!r}:"):
+                self._plain(self._index(type_, alternative), inner)
+            word = "elif"
+        with self.words.suite("else:"):
+            self._source.line("raise GiveUp")
+
+
+def _plus(text: str, number: float) -> str:
+    if not number:
+        return text
+    return f"{text} + {number!r}" if number > 0 else f"{text} - {-number!r}"
+
+
+def _given(one: Field, variable: str) -> str:
+    return f"({variable} is not None)" if one.absent is None else f"(not not {variable})"
+
+
+def _count_of_none(cell: Cell, conversion: Conversion) -> int | None:
+    """Return the count that stands for None, where there is one."""
+    try:
+        return cell.count(conversion.encode("", None))
+    except (EncodeError, GiveUp, TypeError):
+        return None
