@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from shared.codec.shape import Conversion
 from shared.codec.uper import Tree, UperType
-from shared.codec.uper_scalars import BitString, Boolean, ConstrainedInteger, Enumerated, ExtensibleInteger
+from shared.codec.uper_scalars import BitString, Boolean, ConstrainedInteger, Enumerated, ExtensibleInteger, Size
 from shared.core.errors import EncodeError
 
 SMALL: Final = 256
@@ -99,6 +99,13 @@ def cell_of(type_: UperType) -> Cell | None:
             return Cell(bits + type_.size.extensible, (1 << bits) - 1, bits=bits)
         case _:
             return None
+
+
+def length_cell(size: Size) -> Cell | None:
+    """Return the length in front of a string or list as a cell, None where it is not there or has no fixed width."""
+    if size.root is None or size.fixed is not None:
+        return None
+    return _integer(size.root, size.root.width + size.extensible)
 
 
 def _integer(type_: ConstrainedInteger, width: int) -> Cell | None:

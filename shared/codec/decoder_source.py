@@ -1,17 +1,17 @@
 """Writes the fast decoder of a message: straight-line Python for the usual encodings, straight into the values a shape asks for.
 
-For `SEQUENCE { latitude INTEGER (0..1000), speed INTEGER (0..31) OPTIONAL, ... }` as `Record(Position, ...)` it writes
+For `SEQUENCE { latitude INTEGER (0..1001), speed INTEGER (0..31) OPTIONAL, ... }` as `Record(Position, ...)` it writes
 
     left -= 12
-    w = bits >> left & 0xfff
-    if w & 0x800: raise GiveUp                                  the extension bit
-    if w & 0x400:                                               `speed` is there
+    w = bits >> left & 0xfff  # extended, speed?, latitude
+    if w & 0x800: raise GiveUp
+    if w & 0x400:
         left -= 5
-        w_2 = bits >> left & 0x1f
-        speed_mps = SPEED[w_2]                                  a table of all values
+        w_2 = bits >> left & 0x1f  # speed
+        speed_mps = SPEED_MPS[w_2]                                  a table of all values
     else:
         speed_mps = None
-    return Position((x / 1e3 if (x := w & 0x3ff) <= 1000 else LATITUDE[x]), speed_mps)
+    return Position((x / 1000.0 if (x := w & 0x3ff) <= 1000 else LAT_DEG[x]), speed_mps)
 
 Whatever is unusual raises: an extension bit or a number out of range (`GiveUp`, or the look-up of a count no table has), an encoding
 that ends too early (a negative shift is a ValueError). The caller then asks the complete path, which knows the extension or names
@@ -26,7 +26,7 @@ from typing import Any
 
 from shared.codec.anatomy import shared_types
 from shared.codec.bits import MAX_ENCODED_OCTETS, BitReader
-from shared.codec.cells import SMALL, Cell, DecodeTable, GiveUp, cell_of, decode_table, give_up
+from shared.codec.cells import SMALL, Cell, DecodeTable, GiveUp, cell_of, decode_table, give_up, length_cell
 from shared.codec.shape import (
     PLAIN,
     Choice,
@@ -44,7 +44,7 @@ from shared.codec.shape import (
     fields_of,
     names_of,
 )
-from shared.codec.source import Source
+from shared.codec.source import Source, plus
 from shared.codec.uper import UperType
 from shared.codec.uper_composites import Choice as ChoiceType
 from shared.codec.uper_composites import Component, Sequence, SequenceOf
@@ -57,20 +57,22 @@ _PADDING = tuple((1 << left) - 1 for left in range(8))
 
 def decoder_source(type_: UperType, shape: Shape) -> Source:
     """Return the source of `decode(encoded)` for a message type, which returns a value or raises (see the opening of this module)."""
-    source = Source("bits", "left", "encoded", "reader", "decode", "from_bytes", "GiveUp", "give_up", "BitReader", "PADDING", "_")
-    source.objects |= {
-        "from_bytes": int.from_bytes,
-        "GiveUp": GiveUp,
-        "give_up": give_up,
-        "BitReader": BitReader,
-        "PADDING": _PADDING,
-    }
+    source = Source(
+        {
+            "from_bytes": int.from_bytes,
+            "GiveUp": GiveUp,
+            "give_up": give_up,
+            "BitReader": BitReader,
+            "PADDING": _PADDING,
+        },
+        reserved=("bits", "left", "encoded", "reader", "decode", "_"),
+    )
     with source.function("def decode(encoded):"):
         source.line(f"if len(encoded) > {MAX_ENCODED_OCTETS}: raise GiveUp")
         source.line('bits = from_bytes(encoded, "big")')
         source.line("left = 8 * len(encoded)")
         writer = _Decoder(source, dict.fromkeys(shared_types(type_), "") if isinstance(shape, Plain) else None)
-        value = writer.value(type_, shape)
+        value = writer.value(type_, shape, "message")
         writer.words.flush()
         source.line("if bits & PADDING[left]: raise GiveUp")
         writer.words.line(f"return {value}")
@@ -78,90 +80,93 @@ def decoder_source(type_: UperType, shape: Shape) -> Source:
 
 
 class _Decoder:
-    """Writes one function. What reads something returns the expression of it."""
+    """Writes one function. What reads something returns the expression of it; `name` is what to call it.
+
+    Args:
+        source: takes the text.
+        shared: the function of each plain type that gets one of its own, empty until it is written; None for typed values.
+    """
 
     def __init__(self, source: Source, shared: dict[int, str] | None) -> None:
         self._source = source
         self._shared = shared
+        self._variables: dict[str, str] = {}
         self.words = WordReader(source)
 
-    def value(self, type_: UperType, shape: Shape) -> str:
+    def value(self, type_: UperType, shape: Shape, name: str) -> str:
         """Read one value of any type."""
         match shape:
             case Plain():
-                return self._plain(type_)
+                return self._plain(type_, name)
             case Record():
                 assert isinstance(type_, Sequence)
                 return self._record(type_, shape)
             case Items():
                 assert isinstance(type_, SequenceOf)
-                return self._items(type_, shape.item, drop_unknown=shape.drop_unknown)
+                return self._items(type_, shape.item, name, drop_unknown=shape.drop_unknown)
             case _:
-                return self._converted(type_, shape)
+                return self._converted(type_, shape, name)
 
     # Values without components
 
-    def _converted(self, type_: UperType, conversion: Conversion) -> str:
+    def _converted(self, type_: UperType, conversion: Conversion, name: str) -> str:
         cell = cell_of(type_)
         if cell is None:
-            return f"{self._refer('CONVERT', conversion.decode)}({self._aside(type_)})"
-        field = self.words.read(cell.width)
-        linear = conversion.linear
+            return f"{self._source.refer(name, conversion.decode)}({self._aside(type_, name)})"
+        field = self.words.read(cell.width, name)
         if cell.span < SMALL and not cell.gaps:
-            return f"{self._refer('TABLE', decode_table(cell, conversion))}[{field}]"
-        table = self._refer("TABLE", DecodeTable(cell, conversion))
+            return f"{self._source.refer(name, decode_table(cell, conversion))}[{field}]"
+        table = self._source.refer(name, DecodeTable(cell, conversion))
+        linear = conversion.linear
         if linear is None or cell.lower is None or cell.gaps:
             return f"{table}[{field}]"
-        name = self._source.name("x")
+        count = self._source.name("x")
         first, last = max(linear.first - cell.lower, 0), min(linear.last - cell.lower, cell.span)
-        wire = f"({name} + {cell.lower})" if cell.lower > 0 else f"({name} - {-cell.lower})" if cell.lower else name
-        value = wire if linear.per_unit is None else f"{wire} / {linear.per_unit!r}"
-        if first:
-            return f"({value} if {first} <= ({name} := {field}) <= {last} else {table}[{name}])"
-        return f"({value} if ({name} := {field}) <= {last} else {table}[{name}])"
+        value = plus(count, cell.lower)
+        if linear.per_unit is not None:
+            value = f"({value}) / {linear.per_unit!r}" if cell.lower else f"{value} / {linear.per_unit!r}"
+        least = f"{first} <= " if first else ""
+        return f"({value} if {least}({count} := {field}) <= {last} else {table}[{count}])"
 
-    def _plain_cell(self, cell: Cell) -> str:
-        field = self.words.read(cell.width)
+    def _plain_cell(self, cell: Cell, name: str) -> str:
+        field = self.words.read(cell.width, name)
         if cell.wires is not None:
-            return f"{self._refer('TABLE', decode_table(cell, None))}[{field}]"
-        name = self._source.name("x")
-        count = str(field)
-        if cell.gaps:
-            count = f"({name} if ({name} := {field}) <= {cell.span} and {name} not in {self._refer('GAPS', cell.gaps)} else give_up())"
-        elif not cell.is_full:
-            count = f"({name} if ({name} := {field}) <= {cell.span} else give_up())"
+            return f"{self._source.refer(name, decode_table(cell, None))}[{field}]"
+        value = str(field)
+        if not cell.is_full:
+            count = self._source.name("x")
+            allowed = f"({count} := {field}) <= {cell.span}"
+            if cell.gaps:
+                allowed += f" and {count} not in {self._source.refer('GAPS', cell.gaps)}"
+            value = f"({count} if {allowed} else give_up())"
         if cell.lower is None:
-            return f"({count}, {cell.bits})"
-        return f"({count} + {cell.lower})" if cell.lower else count
+            return f"({value}, {cell.bits})"
+        return f"({plus(value, cell.lower)})" if cell.lower else value
 
-    def _aside(self, type_: UperType) -> str:
+    def _aside(self, type_: UperType, name: str) -> str:
         """Read by the complete path's own object."""
         self.words.flush()
-        name = self._source.name("aside")
+        variable = self._source.name(name)
         self._source.line("reader = BitReader.over(bits, left)")
-        self._source.line(f"{name} = {self._refer('TYPE', type_)}.decode(reader)")
+        self._source.line(f"{variable} = {self._source.refer(f'{name}_TYPE', type_)}.decode(reader)")
         self._source.line("left = reader.left")
-        return name
+        return variable
 
     # Lists
 
-    def _items(self, type_: SequenceOf, item: Shape, *, drop_unknown: bool) -> str:
-        size = type_.size
-        if size.fixed is not None:
-            count = str(size.fixed)
-        elif size.root is None:
-            return self._aside(type_)
-        else:
-            root = size.root
-            count = self._plain_cell(Cell(root.width + size.extensible, root.span, lower=root.lower))
-        items = self._source.name("items")
+    def _items(self, type_: SequenceOf, item: Shape, name: str, *, drop_unknown: bool) -> str:
+        cell = length_cell(type_.size)
+        if cell is None and type_.size.fixed is None:
+            return self._aside(type_, name)
+        count = str(type_.size.fixed) if cell is None else self._plain_cell(cell, f"number of {name}")
+        items = self._source.name(name)
         self.words.line(f"{items} = []")
         self.words.flush()
         with self.words.suite(f"for _ in range({count}):"):
-            value = self.value(type_.item, item)
+            value = self.value(type_.item, item, name)
             if drop_unknown:
-                name = self._source.name("item")
-                self.words.line(f"if ({name} := {value}) is not None: {items}.append({name})")
+                one = self._source.name("item")
+                self.words.line(f"if ({one} := {value}) is not None: {items}.append({one})")
             else:
                 self.words.line(f"{items}.append({value})")
         return f"tuple({items})"
@@ -170,21 +175,23 @@ class _Decoder:
 
     def _record(self, type_: Sequence, record: Record) -> str:
         """Read a SEQUENCE into the arguments of its class, by position."""
-        values = {name: self._constant(value) for name, value in (defaults_of(record.cls) | record.settled).items()}
+        outer, self._variables = self._variables, {}
+        values = {name: self._source.constant(value) for name, value in (defaults_of(record.cls) | record.settled).items()}
         self._sequence(type_, record.parts, values)
+        self._variables = outer
         arguments = [values[name] for name in record.cls.__struct_fields__]
-        return f"{self._refer(record.cls.__name__, record.cls)}({', '.join(arguments)})"
+        return f"{self._source.refer(record.cls.__name__, record.cls)}({', '.join(arguments)})"
 
     def _part(self, type_: UperType, part: Part, values: dict[str, str]) -> None:
         """Read one component into `values`, expressions by name of the field."""
         match part:
             case Field():
-                values[part.name] = self.value(type_, part.shape)
+                values[part.name] = self.value(type_, part.shape, part.name)
             case Fields():
                 assert isinstance(type_, Sequence)
                 self._sequence(type_, part.parts, values)
             case With():
-                values |= {name: self._constant(value) for name, value in part.settled.items()}
+                values |= {name: self._source.constant(value) for name, value in part.settled.items()}
                 self._part(type_, part.part, values)
             case Fixed():
                 self._fixed(type_, part)
@@ -196,10 +203,11 @@ class _Decoder:
         cell = cell_of(type_)
         assert cell is not None
         if not part.also:
-            self.words.read(cell.width, cell.count(part.number))
+            self.words.read(cell.width, "fixed", expected=cell.count(part.number))
             return
         accepted = frozenset(cell.count(number) for number in (part.number, *part.also))
-        self.words.line(f"if {self.words.read(cell.width)} not in {self._refer('ACCEPTED', accepted)}: raise GiveUp")
+        field = self.words.read(cell.width, "fixed")
+        self.words.line(f"if {field} not in {self._source.refer('ACCEPTED', accepted)}: raise GiveUp")
 
     def _sequence(self, type_: Sequence, parts: Mapping[str, Part], values: dict[str, str]) -> None:
         for component, flag in self._header(type_):
@@ -210,31 +218,27 @@ class _Decoder:
             elif part is not None:
                 self._optional(component, part, flag, values)
             else:
-                self.words.flush()
                 with self.words.suite(f"if {flag.test}:"):
-                    self._aside(component.type)
+                    self._aside(component.type, "dropped")
 
     def _header(self, type_: Sequence) -> list[tuple[Component, Bits | None]]:
         """Read the extension bit, which must not be set, and the bits that say which components are there."""
         if type_.additions is not None:
-            self.words.read(1, 0)
-        return [(component, self.words.read(1) if component.optional else None) for component in type_.components]
+            self.words.read(1, "extended", expected=0)
+        return [(one, self.words.read(1, f"{one.name}?") if one.optional else None) for one in type_.components]
 
     def _optional(self, component: Component, part: Part, flag: Bits, values: dict[str, str]) -> None:
-        variables = self._variables(part)
-        self.words.flush()
+        variables = self._variables_for(part)
+        absent = {one.name: one.absent for one in fields_of(part)}
         with self.words.suite(f"if {flag.test}:"):
             self._branch(component.type, part, variables, values)
             if component.default is not None:
                 assert isinstance(part, Field)
-                absent = component.default if isinstance(part.shape, Plain) else part.shape.decode(component.default)
-                self.words.line(f"if {variables[part.name]} == {self._constant(absent)}: raise GiveUp")
+                absent[part.name] = component.default if isinstance(part.shape, Plain) else part.shape.decode(component.default)
+                self.words.line(f"if {variables[part.name]} == {self._source.constant(absent[part.name])}: raise GiveUp")
         with self.words.suite("else:"):
-            if component.default is not None:
-                self.words.line(f"{variables[part.name]} = {self._constant(absent)}")
-            else:
-                for one in fields_of(part):
-                    self.words.line(f"{variables[one.name]} = {self._constant(one.absent)}")
+            for name, value in absent.items():
+                self.words.line(f"{variables[name]} = {self._source.constant(value)}")
         values |= variables
 
     def _choice(self, type_: ChoiceType, part: Choice, values: dict[str, str]) -> None:
@@ -243,7 +247,7 @@ class _Decoder:
             name, inner = type_.root[0]
             self._part(inner, part.alternatives[name], values)
             return
-        variables = self._variables(part)
+        variables = self._variables_for(part)
         word = "if"
         for number, (name, inner) in enumerate(type_.root):
             if name in part.alternatives:
@@ -259,75 +263,75 @@ class _Decoder:
         width = type_.root_index.width
         if not width:
             if type_.additions is not None:
-                self.words.read(1, 0)
+                self.words.read(1, "extended", expected=0)
             return None
-        field = self.words.read(width + (type_.additions is not None))
+        field = self.words.read(width + (type_.additions is not None), "alternative")
         name = self._source.name("alternative")
         self.words.line(f"{name} = {field}")
         self.words.flush()
         return name
 
-    def _variables(self, part: Part) -> dict[str, str]:
-        """Return a variable for each field that a part gives in one branch and leaves out in another."""
-        return {name: self._source.name(name) for name in names_of(part)}
+    def _variables_for(self, part: Part) -> dict[str, str]:
+        """Return a variable for each field that a part gives on one way through the code and not on another."""
+        for name in names_of(part):
+            if name not in self._variables:
+                self._variables[name] = self._source.name(name)
+        return {name: self._variables[name] for name in names_of(part)}
 
     def _branch(self, type_: UperType, part: Part, variables: dict[str, str], outside: Mapping[str, str]) -> None:
         """Read a component into variables; those it does not give keep the value they have outside."""
         values = dict(outside)
         self._part(type_, part, values)
         for name, variable in variables.items():
-            self.words.line(f"{variable} = {values[name]}")
-
-    def _constant(self, value: Any) -> str:  # noqa: ANN401 - any value
-        return repr(value) if value is None or value.__class__ in {bool, int, str, tuple} else self._refer("VALUE", value)
-
-    def _refer(self, stem: str, value: Any) -> str:  # noqa: ANN401
-        return self._source.refer(stem, value)
+            if values[name] != variable:
+                self.words.line(f"{variable} = {values[name]}")
 
     # Plain trees
 
-    def _plain(self, type_: UperType) -> str:
+    def _plain(self, type_: UperType, name: str) -> str:
         match type_:
             case Null():
                 return "None"
             case SequenceOf() if self._shared is not None or cell_of(type_.item):
-                return self._items(type_, PLAIN, drop_unknown=False)
+                return self._items(type_, PLAIN, name, drop_unknown=False)
             case Sequence() | ChoiceType() if self._shared is not None:
-                return self._plain_composite(type_, self._shared)
+                return self._plain_composite(type_, name, self._shared)
             case _:
                 cell = cell_of(type_)
-                return self._aside(type_) if cell is None else self._plain_cell(cell)
+                return self._aside(type_, name) if cell is None else self._plain_cell(cell, name)
 
-    def _plain_composite(self, type_: Sequence | ChoiceType, shared: dict[int, str]) -> str:
+    def _plain_composite(self, type_: Sequence | ChoiceType, name: str, shared: dict[int, str]) -> str:
         """Read a SEQUENCE or CHOICE; one that the schema uses in several places gets a function of its own."""
         if isinstance(type_, Sequence) and any(component.governor for component in type_.components):
-            return self._aside(type_)
+            return self._aside(type_, name)
         if id(type_) not in shared:
-            return self._plain_sequence(type_) if isinstance(type_, Sequence) else self._plain_choice(type_)
+            return self._plain_content(type_, name)
         if not shared[id(type_)]:
-            shared[id(type_)] = function = self._source.name("read")
+            shared[id(type_)] = function = self._source.name(f"read_{name}")
             with self._source.function(f"def {function}(bits, left):"):
                 inside = _Decoder(self._source, shared)
-                value = inside._plain_sequence(type_) if isinstance(type_, Sequence) else inside._plain_choice(type_)
+                value = inside._plain_content(type_, name)
                 inside.words.flush()
                 inside.words.line(f"return {value}, left")
         self.words.flush()
-        name = self._source.name("tree")
-        self._source.line(f"{name}, left = {shared[id(type_)]}(bits, left)")
-        return name
+        variable = self._source.name(name)
+        self._source.line(f"{variable}, left = {shared[id(type_)]}(bits, left)")
+        return variable
 
-    def _plain_sequence(self, type_: Sequence) -> str:
-        tree = self._source.name("tree")
+    def _plain_content(self, type_: Sequence | ChoiceType, name: str) -> str:
+        return self._plain_sequence(type_, name) if isinstance(type_, Sequence) else self._plain_choice(type_, name)
+
+    def _plain_sequence(self, type_: Sequence, name: str) -> str:
+        tree = self._source.name(name)
         self.words.line(f"{tree} = {{}}")
         for component, flag in self._header(type_):
             target = f"{tree}[{component.name!r}]"
             if flag is None:
-                self.words.line(f"{target} = {self._plain(component.type)}")
+                self.words.line(f"{target} = {self._plain(component.type, component.name)}")
                 continue
-            default = None if component.default is None else self._constant(component.default)
-            self.words.flush()
+            default = None if component.default is None else self._source.constant(component.default)
             with self.words.suite(f"if {flag.test}:"):
-                self.words.line(f"{target} = {self._plain(component.type)}")
+                self.words.line(f"{target} = {self._plain(component.type, component.name)}")
                 if default is not None:
                     self.words.line(f"if {target} == {default}: raise GiveUp")
             if default is not None:
@@ -335,16 +339,16 @@ class _Decoder:
                     self.words.line(f"{target} = {default}")
         return tree
 
-    def _plain_choice(self, type_: ChoiceType) -> str:
+    def _plain_choice(self, type_: ChoiceType, name: str) -> str:
         index = self._index(type_)
         if index is None:
-            name, inner = type_.root[0]
-            return f"({name!r}, {self._plain(inner)})"
-        tree = self._source.name("tree")
+            alternative, inner = type_.root[0]
+            return f"({alternative!r}, {self._plain(inner, alternative)})"
+        tree = self._source.name(name)
         word = "if"
-        for number, (name, inner) in enumerate(type_.root):
+        for number, (alternative, inner) in enumerate(type_.root):
             with self.words.suite(f"{word} {index} == {number}:"):
-                self.words.line(f"{tree} = ({name!r}, {self._plain(inner)})")
+                self.words.line(f"{tree} = ({alternative!r}, {self._plain(inner, alternative)})")
             word = "elif"
         with self.words.suite("else:"):
             self._source.line("raise GiveUp")

@@ -15,14 +15,14 @@ Whatever is unusual raises (`GiveUp`, or what Python says to a value of another 
 encodes it or names the field that does not fit. Both paths give the same octets.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import ceil, floor
 from operator import index
-from typing import Any
 
 from shared.codec.anatomy import shared_types
 from shared.codec.bits import MAX_ENCODED_OCTETS
-from shared.codec.cells import SMALL, Cell, EncodeTable, GiveUp, cell_of, give_up
+from shared.codec.cells import SMALL, Cell, EncodeTable, GiveUp, cell_of, give_up, length_cell
 from shared.codec.shape import (
     PLAIN,
     Choice,
@@ -38,7 +38,7 @@ from shared.codec.shape import (
     With,
     fields_of,
 )
-from shared.codec.source import Source
+from shared.codec.source import Source, plus
 from shared.codec.uper import Tree, UperType
 from shared.codec.uper_composites import Choice as ChoiceType
 from shared.codec.uper_composites import Component, Sequence, SequenceOf
@@ -49,19 +49,21 @@ from shared.core.errors import EncodeError
 
 def encoder_source(type_: UperType, shape: Shape) -> Source:
     """Return the source of `encode(value)` for a message type, which returns octets or raises (see the opening of this module)."""
-    source = Source("acc", "bits", "value", "encode", "GiveUp", "give_up", "floor", "ceil", "index", "bit_string")
-    source.objects |= {
-        "GiveUp": GiveUp,
-        "give_up": give_up,
-        "floor": floor,
-        "ceil": ceil,
-        "index": index,
-        "bit_string": bit_string,
-    }
+    source = Source(
+        {
+            "GiveUp": GiveUp,
+            "give_up": give_up,
+            "floor": floor,
+            "ceil": ceil,
+            "index": index,
+            "bit_string": bit_string,
+        },
+        reserved=("acc", "bits", "value", "encode"),
+    )
     with source.function("def encode(value):"):
         source.line("acc = 1")
         writer = _Encoder(source, dict.fromkeys(shared_types(type_), "") if isinstance(shape, Plain) else None)
-        writer.value(type_, shape, "value")
+        writer.value(type_, shape, "value", "message")
         writer.words.flush()
         source.line("bits = acc.bit_length() - 1")
         source.line(f"if not 0 < bits <= {8 * MAX_ENCODED_OCTETS}: raise GiveUp")
@@ -80,144 +82,153 @@ def bit_string(value: Tree, bits: int) -> int:
 
 
 class _Encoder:
-    """Writes one function. Every value to write is given as the name of a variable."""
+    """Writes one function. Every value to write is given as the name of a variable; `name` is what to call it.
+
+    Args:
+        source: takes the text.
+        shared: the function of each plain type that gets one of its own, empty until it is written; None for typed values.
+    """
 
     def __init__(self, source: Source, shared: dict[int, str] | None) -> None:
         self._source = source
         self._shared = shared
+        self._not_none: set[str] = set()
         self.words = WordWriter(source)
 
-    def value(self, type_: UperType, shape: Shape, value: str) -> None:
+    def value(self, type_: UperType, shape: Shape, value: str, name: str) -> None:
         """Write one value of any type."""
         match shape:
             case Plain():
-                self._plain(type_, value)
+                self._plain(type_, value, name)
             case Record():
                 assert isinstance(type_, Sequence)
                 self._record(type_, shape, value)
             case Items():
                 assert isinstance(type_, SequenceOf)
-                self._items(type_, shape.item, value)
+                self._items(type_, shape.item, value, name)
             case _:
-                self._converted(type_, shape, value)
+                self._converted(type_, shape, value, name)
 
     # Values without components
 
-    def _converted(self, type_: UperType, conversion: Conversion, value: str) -> None:
+    def _converted(self, type_: UperType, conversion: Conversion, value: str, name: str) -> None:
         cell = cell_of(type_)
         if cell is None:
-            plain = self._variable("plain", f'{self._refer("CONVERT", conversion.encode)}("", {value})')
-            self._aside(type_, plain)
+            convert = self._source.refer(name, conversion.encode)
+            self._aside(type_, self._variable("plain", f'{convert}("", {value})'), name)
         else:
-            self.words.put(self._count(cell, conversion, value), cell.width)
+            self.words.put(self._count(cell, conversion, value, name), cell.width)
 
-    def _count(self, cell: Cell, conversion: Conversion, value: str) -> str:
-        table = self._refer("TABLE", EncodeTable(cell, conversion))
+    def _count(self, cell: Cell, conversion: Conversion, value: str, name: str) -> str:
+        """Return the expression of the count of a value."""
+        table = self._source.refer(name, EncodeTable(cell, conversion))
         linear = conversion.linear
         if cell.span < SMALL or linear is None or cell.lower is None or cell.gaps:
             return f"{table}[{value}]"
-        name = self._source.name("x")
+        x = self._source.name("x")
         first, last = max(linear.first, cell.lower), min(linear.last, cell.lower + cell.span)
         if linear.per_unit is None:
-            regular = f"{name} if {first - cell.lower} <= ({name} := {_plus(f'index({value})', -cell.lower)}) <= {last - cell.lower}"
-            return f"({regular} else {table}.count({value}))"
-        low, high = first - linear.base, last - linear.base
-        steps = f"({name} := {_plus(f'{value} * {linear.per_unit!r}', linear.bias)})"
-        if linear.rounds_up:
-            number, regular = f"ceil({name})", f"{low - 1:.1f} < {steps} <= {high:.1f}"
+            number = f"({x} := {plus(f'index({value})', -cell.lower)})"
+            regular = f"{x} if {first - cell.lower} <= {number} <= {last - cell.lower}"
         else:
-            number, regular = f"floor({name})", f"{low:.1f} <= {steps} < {high + 1:.1f}"
-        expression = f"{_plus(number, linear.base - cell.lower)} if {regular} else {table}.count({value})"
-        absent = _count_of_none(cell, conversion)
+            low, high = first - linear.base, last - linear.base
+            steps = f"({x} := {plus(f'{value} * {linear.per_unit!r}', linear.bias)})"
+            count = plus(f"{'ceil' if linear.rounds_up else 'floor'}({x})", linear.base - cell.lower)
+            within = f"{low - 1:.1f} < {steps} <= {high:.1f}" if linear.rounds_up else f"{low:.1f} <= {steps} < {high + 1:.1f}"
+            regular = f"{count} if {within}"
+        expression = f"{regular} else {table}.count({value})"
+        absent = None if value in self._not_none else _count_of_none(cell, conversion)
         return f"({expression})" if absent is None else f"({absent} if {value} is None else {expression})"
 
-    def _plain_count(self, cell: Cell, value: str) -> str:
+    def _plain_count(self, cell: Cell, value: str, name: str) -> str:
+        if cell.wires == (False, True):
+            return f"(1 if {value} is True else 0 if {value} is False else give_up())"
         if cell.wires is not None:
-            counts = {wire: count for count, wire in enumerate(cell.wires)}
-            if cell.wires == (False, True):
-                return f"(1 if {value} is True else 0 if {value} is False else give_up())"
-            return f"{self._refer('COUNTS', counts)}[index({value})]"
+            return f"{self._source.refer(name, {wire: count for count, wire in enumerate(cell.wires)})}[index({value})]"
         if cell.lower is None:
             return f"bit_string({value}, {cell.bits})"
-        name = self._source.name("x")
-        regular = f"0 <= ({name} := {_plus(f'index({value})', -cell.lower)}) <= {cell.span}"
-        if cell.gaps:
-            regular += f" and {name} not in {self._refer('GAPS', cell.gaps)}"
-        return f"({name} if {regular} else give_up())"
+        return self._within(cell, f"index({value})")
 
-    def _aside(self, type_: UperType, value: str) -> None:
+    def _within(self, cell: Cell, number: str) -> str:
+        assert cell.lower is not None
+        x = self._source.name("x")
+        regular = f"0 <= ({x} := {plus(number, -cell.lower)}) <= {cell.span}"
+        if cell.gaps:
+            regular += f" and {x} not in {self._source.refer('GAPS', cell.gaps)}"
+        return f"({x} if {regular} else give_up())"
+
+    def _aside(self, type_: UperType, value: str, name: str) -> None:
         """Write by the complete path's own object."""
         self.words.flush()
-        self._source.line(f"acc = {self._refer('TYPE', type_)}.encode(acc, {value})")
+        self._source.line(f"acc = {self._source.refer(f'{name}_TYPE', type_)}.encode(acc, {value})")
 
     # Lists
 
-    def _items(self, type_: SequenceOf, item: Shape, value: str) -> None:
-        size = type_.size
-        if size.root is None:
-            raise NotImplementedError("a typed list of any length")
-        if size.fixed is None:
-            root = size.root
-            cell = Cell(root.width + size.extensible, root.span, lower=root.lower)
-            self.words.put(self._plain_count(cell, f"len({value})"), cell.width)
+    def _items(self, type_: SequenceOf, item: Shape, value: str, name: str) -> None:
+        cell = length_cell(type_.size)
+        if cell is None:
+            self._source.line(f"if len({value}) != {type_.size.fixed}: raise GiveUp")
         else:
-            self._source.line(f"if len({value}) != {size.fixed}: raise GiveUp")
+            self.words.put(self._within(cell, f"len({value})"), cell.width)
         one = self._source.name("item")
-        self.words.flush()
         with self.words.suite(f"for {one} in {value}:"):
-            self.value(type_.item, item, one)
+            self.value(type_.item, item, one, name)
 
     # Records and their parts
 
     def _record(self, type_: Sequence, record: Record, value: str) -> None:
-        variables = {}
-        for name in dict.fromkeys(one.name for part in record.parts.values() for one in fields_of(part)):
-            variables[name] = self._variable(name, f"{value}.{name}")
-        self._sequence(type_, record.parts, value, variables)
+        names = dict.fromkeys(one.name for part in record.parts.values() for one in fields_of(part))
+        self._sequence(type_, record.parts, value, {name: self._variable(name, f"{value}.{name}") for name in names})
 
     def _sequence(self, type_: Sequence, parts: Mapping[str, Part], record: str, variables: Mapping[str, str]) -> None:
         if type_.additions is not None:
             self.words.put(0, 1)
-        sent: dict[str, str] = {}
+        tests: dict[str, str] = {}
         for component in type_.components:
             part = parts.get(component.name)
             if component.optional and part is not None:
-                sent[component.name] = flag = self._flag(component, part, variables)
-                self.words.put(flag, 1)
+                tests[component.name] = test = self._test(component, part, variables)
+                self.words.put(_as_bit(test), 1)
             elif component.optional:
                 self.words.put(0, 1)
         for component in type_.components:
             part = parts.get(component.name)
-            if part is None:
-                continue
-            if component.name in sent:
-                with self.words.suite(f"if {sent[component.name]}:"):
+            if part is not None and component.name in tests:
+                with self._certain(part, variables), self.words.suite(f"if {tests[component.name]}:"):
                     self._part(component.type, part, record, variables)
-            else:
+            elif part is not None:
                 self._part(component.type, part, record, variables)
 
-    def _flag(self, component: Component, part: Part, variables: Mapping[str, str]) -> str:
-        """Return an expression that is true where an optional component is sent."""
+    def _test(self, component: Component, part: Part, variables: Mapping[str, str]) -> str:
+        """Return a condition that holds where an optional component is sent."""
+        given = {one.name: variables[one.name] if one.absent is not None else f"{variables[one.name]} is not None" for one in fields_of(part)}
         if component.default is not None:
             assert isinstance(part, Field)
             default = component.default if isinstance(part.shape, Plain) else part.shape.decode(component.default)
-            value = variables[part.name]
-            return f"({value} is not None and {value} != {self._constant(default)})"
-        tests = [_given(one, variables[one.name]) for one in fields_of(part)]
+            return f"{given[part.name]} and {variables[part.name]} != {self._source.constant(default)}"
         if isinstance(part, Fields) and part.key is not None:
-            key = next(_given(one, variables[one.name]) for one in fields_of(part) if one.name == part.key)
-            others = [test for test in tests if test != key]
-            if others:
-                self._source.line(f"if not {key} and ({' or '.join(others)}): raise GiveUp")
+            key = given.pop(part.key)
+            if given:
+                self._source.line(f"if not ({key}) and ({' or '.join(given.values())}): raise GiveUp")
             return key
-        if len(tests) == 1:
-            return tests[0]
-        return self._variable("given", " or ".join(tests))
+        if len(given) == 1:
+            return next(iter(given.values()))
+        return self._variable("given", f"{' or '.join(given.values())}")
+
+    @contextmanager
+    def _certain(self, part: Part, variables: Mapping[str, str]) -> Iterator[None]:
+        """Remember meanwhile that the field an optional component was sent for is not None."""
+        key = part.name if isinstance(part, Field) else part.key if isinstance(part, Fields) else None
+        if key is not None:
+            self._not_none.add(variables[key])
+        yield
+        if key is not None:
+            self._not_none.remove(variables[key])
 
     def _part(self, type_: UperType, part: Part, record: str, variables: Mapping[str, str]) -> None:
         match part:
             case Field():
-                self.value(type_, part.shape, variables[part.name])
+                self.value(type_, part.shape, variables[part.name], part.name)
             case Fields():
                 assert isinstance(type_, Sequence)
                 self._sequence(type_, part.parts, record, variables)
@@ -236,7 +247,7 @@ class _Encoder:
             ((alternative, inner),) = part.alternatives.items()
             self._part(self._index(type_, alternative), inner, record, variables)
             return
-        chosen = self._variable("alternative", f"{self._refer('SELECT', part.select)}({record})")
+        chosen = self._variable("alternative", f"{self._source.refer('SELECT', part.select)}({record})")
         self.words.flush()
         word = "if"
         for alternative, inner in part.alternatives.items():
@@ -248,48 +259,42 @@ class _Encoder:
 
     def _index(self, type_: ChoiceType, alternative: str) -> UperType:
         """Write which alternative follows, and return its type."""
-        width = type_.root_index.width + (type_.additions is not None)
-        self.words.put(type_.root_indices[alternative], width)
-        return type_.root[type_.root_indices[alternative]][1]
+        number = type_.root_indices[alternative]
+        self.words.put(number, type_.root_index.width + (type_.additions is not None))
+        return type_.root[number][1]
 
     def _variable(self, stem: str, expression: str) -> str:
         name = self._source.name(stem)
         self._source.line(f"{name} = {expression}")
         return name
 
-    def _constant(self, value: Any) -> str:  # noqa: ANN401 - any value
-        return repr(value) if value is None or value.__class__ in {bool, int, str, tuple} else self._refer("VALUE", value)
-
-    def _refer(self, stem: str, value: Any) -> str:  # noqa: ANN401
-        return self._source.refer(stem, value)
-
     # Plain trees
 
-    def _plain(self, type_: UperType, value: str) -> None:
+    def _plain(self, type_: UperType, value: str, name: str) -> None:
         cell = cell_of(type_)
         match type_:
             case _ if cell is not None:
-                self.words.put(self._plain_count(cell, value), cell.width)
+                self.words.put(self._plain_count(cell, value, name), cell.width)
             case Null():
                 self._source.line(f"if {value} is not None: raise GiveUp")
             case SequenceOf() if type_.size.root is not None and (self._shared is not None or cell_of(type_.item)):
                 self._source.line(f"if {value}.__class__ is not tuple: raise GiveUp")
-                self._items(type_, PLAIN, value)
+                self._items(type_, PLAIN, value, name)
             case Sequence() | ChoiceType() if self._shared is not None:
-                self._plain_composite(type_, value, self._shared)
+                self._plain_composite(type_, value, name, self._shared)
             case _:
-                self._aside(type_, value)
+                self._aside(type_, value, name)
 
-    def _plain_composite(self, type_: Sequence | ChoiceType, value: str, shared: dict[int, str]) -> None:
+    def _plain_composite(self, type_: Sequence | ChoiceType, value: str, name: str, shared: dict[int, str]) -> None:
         """Write a SEQUENCE or CHOICE; one that the schema uses in several places gets a function of its own."""
         if isinstance(type_, Sequence) and any(component.governor for component in type_.components):
-            self._aside(type_, value)
+            self._aside(type_, value, name)
             return
         if id(type_) not in shared:
             self._plain_content(type_, value)
             return
         if not shared[id(type_)]:
-            shared[id(type_)] = function = self._source.name("write")
+            shared[id(type_)] = function = self._source.name(f"write_{name}")
             with self._source.function(f"def {function}(acc, value):"):
                 inside = _Encoder(self._source, shared)
                 inside._plain_content(type_, "value")
@@ -315,16 +320,20 @@ class _Encoder:
                 there = self._variable("there", f"{component.name!r} in {tree}")
                 mentioned.append(there)
                 if component.default is not None:
-                    there = self._variable("sent", f"{there} and {tree}[{component.name!r}] != {self._constant(component.default)}")
+                    default = self._source.constant(component.default)
+                    there = self._variable("sent", f"{there} and {tree}[{component.name!r}] != {default}")
                 sent[component.name] = there
                 self.words.put(there, 1)
         self._source.line(f"if len({tree}) != {' + '.join(mentioned)}: raise GiveUp")
         for component in type_.components:
-            if component.name not in sent:
-                self._plain(component.type, self._variable("part", f"{tree}[{component.name!r}]"))
-                continue
-            with self.words.suite(f"if {sent[component.name]}:"):
-                self._plain(component.type, self._variable("part", f"{tree}[{component.name!r}]"))
+            if component.name in sent:
+                with self.words.suite(f"if {sent[component.name]}:"):
+                    self._plain_component(component, tree)
+            else:
+                self._plain_component(component, tree)
+
+    def _plain_component(self, component: Component, tree: str) -> None:
+        self._plain(component.type, self._variable(component.name, f"{tree}[{component.name!r}]"), component.name)
 
     def _plain_choice(self, type_: ChoiceType, value: str) -> None:
         self._source.line(f"if {value}.__class__ is not tuple: raise GiveUp")
@@ -334,20 +343,15 @@ class _Encoder:
         word = "if"
         for alternative, _ in type_.root:
             with self.words.suite(f"{word} {chosen} == {alternative!r}:"):
-                self._plain(self._index(type_, alternative), inner)
+                self._plain(self._index(type_, alternative), inner, alternative)
             word = "elif"
         with self.words.suite("else:"):
             self._source.line("raise GiveUp")
 
 
-def _plus(text: str, number: float) -> str:
-    if not number:
-        return text
-    return f"{text} + {number!r}" if number > 0 else f"{text} - {-number!r}"
-
-
-def _given(one: Field, variable: str) -> str:
-    return f"({variable} is not None)" if one.absent is None else f"(not not {variable})"
+def _as_bit(test: str) -> str:
+    """Return a condition as a number; a bool serves as one."""
+    return f"({test})" if test.endswith("None") and " and " not in test else f"(1 if {test} else 0)"
 
 
 def _count_of_none(cell: Cell, conversion: Conversion) -> int | None:

@@ -11,11 +11,16 @@ from typing import Any
 
 
 class Source:
-    """The text of generated functions and the objects it refers to."""
+    """The text of generated functions and the objects it refers to.
 
-    def __init__(self, *reserved: str) -> None:
-        self.objects: dict[str, Any] = {}
-        self._names: set[str] = set(reserved)
+    Args:
+        objects: by the names the text will use for them.
+        reserved: names the text will use for its own variables.
+    """
+
+    def __init__(self, objects: dict[str, Any], reserved: tuple[str, ...]) -> None:
+        self.objects = dict(objects)
+        self._names: set[str] = {*objects, *reserved}
         self._references: dict[int, str] = {}
         self._finished: list[str] = []
         self._lines: list[str] = []
@@ -62,6 +67,11 @@ class Source:
             self.objects[name] = value
         return self._references[key]
 
+    def constant(self, value: Any) -> str:  # noqa: ANN401 - any value
+        """Return an expression of a value that does not change."""
+        is_literal = value is None or value == () or value.__class__ in {bool, int, str}
+        return repr(value) if is_literal else self.refer("VALUE", value)
+
     @property
     def text(self) -> str:
         """Return the whole text."""
@@ -73,3 +83,10 @@ class Source:
         exec(compile(self.text, f"<{title}>", "exec"), namespace)  # noqa: S102 - our own text, see the opening of this module
         function: Callable[[Any], Any] = namespace[name]
         return function
+
+
+def plus(text: str, number: float) -> str:
+    """Return the expression of a sum."""
+    if not number:
+        return text
+    return f"{text} + {number!r}" if number > 0 else f"{text} - {-number!r}"

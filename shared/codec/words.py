@@ -5,9 +5,9 @@ that. So fields are only noted until something makes the next position depend on
 end). Then they become words:
 
     left -= 40
-    w1 = bits >> left & 0xffffffffff          a negative shift raises ValueError: the encoding ends too early
-    if w1 & 0x8000000000: raise GiveUp        every bit or number that must be what it is, in one comparison
-    ... w1 >> 8 & 0xff ...                    and the fields
+    w = bits >> left & 0xffffffffff           a negative shift raises ValueError: the encoding ends too early
+    if w & 0x8000000000: raise GiveUp         every bit or number that must be what it is, in one comparison
+    ... w >> 8 & 0xff ...                     and the fields
 
 Statements about fields that are not read yet wait with them; in their text a field is a token, replaced when its place is known.
 """
@@ -22,7 +22,7 @@ from shared.codec.source import Source
 WORD_BITS: Final = 60
 """Two digits of Python's own arithmetic."""
 
-_TOKEN = re.compile(r"(\[)?\$(\d+)\$(\])?")
+_TOKEN = re.compile(r"(\[)?\$(\?)?(\d+)\$(\])?")
 
 
 class Bits:
@@ -31,14 +31,16 @@ class Bits:
     Args:
         number: of the token.
         width: in bits, at least one.
+        label: for a comment.
         expected: what it must be, None for any value.
     """
 
-    __slots__ = ("_word", "_word_width", "expected", "number", "shift", "width")
+    __slots__ = ("_word", "_word_width", "expected", "label", "number", "shift", "width")
 
-    def __init__(self, number: int, width: int, expected: int | None) -> None:
+    def __init__(self, number: int, width: int, label: str, expected: int | None) -> None:
         self.number = number
         self.width = width
+        self.label = label
         self.expected = expected
         self.shift = 0
         self._word = ""
@@ -65,7 +67,12 @@ class Bits:
 
     @property
     def test(self) -> str:
-        """Return an expression that is true where the field is not zero, once it is read."""
+        """Return a token for an expression that is true where the field is not zero."""
+        return f"$?{self.number}$"
+
+    @property
+    def condition(self) -> str:
+        """Return what `test` stands for, once the field is read."""
         return self._word if self.width == self._word_width else f"{self._word} & {self.mask:#x}"
 
 
@@ -78,9 +85,9 @@ class WordReader:
         self._waiting: list[Bits] = []
         self._lines: list[str] = []
 
-    def read(self, width: int, expected: int | None = None) -> Bits:
+    def read(self, width: int, label: str, expected: int | None = None) -> Bits:
         """Note the next field."""
-        field = Bits(len(self._fields), width, expected)
+        field = Bits(len(self._fields), width, label, expected)
         self._fields.append(field)
         self._waiting.append(field)
         return field
@@ -102,21 +109,22 @@ class WordReader:
 
     @contextmanager
     def suite(self, head: str) -> Iterator[None]:
-        """Open a suite in which reading goes on for itself; flush first where the head mentions a `Bits.test`."""
+        """Open a suite in which reading goes on for itself."""
         self.flush()
         with self._source.suite(self._resolved(head)):
             yield
             self.flush()
 
     def _read_word(self) -> None:
-        fields, width = [self._waiting.pop(0)], 0
+        fields = [self._waiting.pop(0)]
         width = fields[0].width
         while self._waiting and width + self._waiting[0].width <= WORD_BITS:
             width += self._waiting[0].width
             fields.append(self._waiting.pop(0))
         word = self._source.name("w")
         self._source.line(f"left -= {width}")
-        self._source.line(f"{word} = bits >> left & {(1 << width) - 1:#x}")
+        labels = ", ".join(field.label for field in fields)
+        self._source.line(f"{word} = bits >> left & {(1 << width) - 1:#x}  # {labels}")
         shift = width
         mask = expected = 0
         for field in fields:
@@ -131,12 +139,14 @@ class WordReader:
 
     def _resolved(self, text: str) -> str:
         def replace(match: re.Match[str]) -> str:
-            opening, number, closing = match.groups()
-            expression = self._fields[int(number)].expression
-            if opening and closing:
-                return f"[{expression}]"
-            bare = f"({expression})" if " " in expression else expression
-            return f"{opening or ''}{bare}{closing or ''}"
+            opening, is_test, number, closing = match.groups(default="")
+            field = self._fields[int(number)]
+            if is_test:
+                return f"{opening}{field.condition}{closing}"
+            expression = field.expression
+            is_assigned = text[: match.start()].endswith("= ") and text[match.end() :][:1] in {"", ")"}
+            bare = expression if is_assigned or (opening and closing) or " " not in expression else f"({expression})"
+            return f"{opening}{bare}{closing}"
 
         return _TOKEN.sub(replace, text)
 
