@@ -3,8 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from typing import Final
+
 from shared.codec.uper import UperType
 from shared.codec.uper_composites import Choice, Sequence, SequenceOf
+
+BULKY_LIST: Final = 16
 
 
 def root_components(type_: UperType) -> Iterator[UperType]:
@@ -32,3 +36,14 @@ def shared_types(type_: UperType) -> frozenset[int]:
 
     visit(type_)
     return frozenset(key for key, count in uses.items() if count > 1)
+
+
+def longest_list(type_: UperType) -> int:
+    """Return how many items the longest list inside a type may have within its bounds, 0 where there is none."""
+    own = type_.size.upper or 0 if isinstance(type_, SequenceOf) else 0
+    return max([own, *map(longest_list, root_components(type_))])
+
+
+def is_bulky(type_: UperType) -> bool:
+    """Whether a value of the type takes so many bits that it is worth its own number while it is read or written."""
+    return longest_list(type_) >= BULKY_LIST

@@ -24,7 +24,7 @@ Types of no fixed width that messages seldom carry (open types, long numbers, te
 from collections.abc import Mapping
 from typing import Any
 
-from shared.codec.anatomy import shared_types
+from shared.codec.anatomy import is_bulky, shared_types
 from shared.codec.bits import MAX_ENCODED_OCTETS, BitReader
 from shared.codec.cells import SMALL, Cell, DecodeTable, GiveUp, cell_of, decode_table, give_up, length_cell
 from shared.codec.shape import (
@@ -163,6 +163,8 @@ class _Decoder:
         self.words.line(f"{items} = []")
         self.words.flush()
         with self.words.suite(f"for _ in range({count}):"):
+            if is_bulky(type_.item):
+                self._source.line("bits &= (1 << left) - 1")
             value = self.value(type_.item, item, name)
             if drop_unknown:
                 one = self._source.name("item")

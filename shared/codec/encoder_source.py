@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from math import ceil, floor
 from operator import index
 
-from shared.codec.anatomy import shared_types
+from shared.codec.anatomy import is_bulky, shared_types
 from shared.codec.bits import MAX_ENCODED_OCTETS
 from shared.codec.cells import SMALL, Cell, EncodeTable, GiveUp, cell_of, give_up, length_cell
 from shared.codec.shape import (
@@ -171,8 +171,17 @@ class _Encoder:
         else:
             self.words.put(self._within(cell, f"len({value})"), cell.width)
         one = self._source.name("item")
-        with self.words.suite(f"for {one} in {value}:"):
+        own_number = is_bulky(type_.item)
+        self.words.flush()
+        with self._source.suite(f"for {one} in {value}:"):
+            outer = self._variable("outer", "acc") if own_number else ""
+            if own_number:
+                self._source.line("acc = 1")
             self.value(type_.item, item, one, name)
+            self.words.flush()
+            if own_number:
+                self._source.line("bits = acc.bit_length() - 1")
+                self._source.line(f"acc = {outer} << bits | acc - (1 << bits)")
 
     # Records and their parts
 

@@ -32,7 +32,6 @@ _UP_TOLERANCE: Final = 1e-6
 """Part of a step that rounding up forgives, so that a value that came from the wire goes back to the same step."""
 
 
-@dataclass(frozen=True, slots=True)
 class Linear:
     """The regular range of a number: `value = wire / per_unit` for the wire numbers `first` to `last`.
 
@@ -46,16 +45,15 @@ class Linear:
         rounds_up: to the next step up, not to the nearest.
     """
 
-    per_unit: float | None
-    first: int
-    last: int
-    base: int = 0
-    rounds_up: bool = False
+    __slots__ = ("base", "bias", "first", "last", "per_unit", "rounds_up")
 
-    @property
-    def bias(self) -> float:
-        """Return what is added to the steps before rounding."""
-        return (-_UP_TOLERANCE if self.rounds_up else 0.5) - self.base
+    def __init__(self, per_unit: float | None, first: int, last: int, base: int = 0, *, rounds_up: bool = False) -> None:
+        self.per_unit = per_unit
+        self.first = first
+        self.last = last
+        self.base = base
+        self.rounds_up = rounds_up
+        self.bias = (-_UP_TOLERANCE if rounds_up else 0.5) - base
 
     def wire(self, value: float) -> int:
         """Return the wire number of a finite value, whether it is in the range or not."""

@@ -57,7 +57,7 @@ class Quantity:
         self.saturates = saturates
         self.rounds_up = rounds_up
         base = lower if unavailable is None else min(lower, unavailable)
-        self.linear = Linear(self.per_unit, lower, upper, base, rounds_up)
+        self.linear = Linear(self.per_unit, lower, upper, base, rounds_up=rounds_up)
 
     def encode(self, field: str, value: float | None) -> int:
         """Return the wire number; raises `EncodeError` for a value the element cannot say."""

@@ -14,11 +14,10 @@ from shared.messages.pdu import INTERSECTION_ID
 
 MAX_NODES = 63
 
-_NODE_FORMS = ("node-XY1", "node-XY2", "node-XY3", "node-XY4", "node-XY5", "node-XY6")
-"""Alternatives of `NodeOffsetPointXY`, smallest first; the last has two bits more than its neighbour, the others one."""
+_NODE_FORMS = (*["node-XY1"] * 10, "node-XY2", "node-XY3", "node-XY4", "node-XY5", "node-XY6", "node-XY6")
+"""Alternatives of `NodeOffsetPointXY` by how many bits the centimetres take without their sign."""
 
-_LEAST_NODE_BITS = 9
-"""Bits of the centimetres in the smallest, without the sign."""
+_node_wire = cv.NODE_OFFSET.linear.wire
 
 _SMALL_OFFSET = 2047
 """Greatest centimetres of a `DrivenLineOffsetSm`."""
@@ -245,22 +244,20 @@ def _scale(field: str) -> Field:
 
 def _node_form(node: LaneNode) -> str | None:
     """Return the smallest form a node fits, None where it is neither an offset nor a position, or both."""
-    has_offset = node.dx_m is not None and node.dy_m is not None
     has_position = node.lat_deg is not None and node.lon_deg is not None
-    if has_offset == has_position:
-        return None
+    if node.dx_m is None or node.dy_m is None:
+        return "node-LatLon" if has_position else None
     if has_position:
-        return "node-LatLon"
+        return None
     try:
-        x, y = cv.NODE_OFFSET.linear.wire(node.dx_m), cv.NODE_OFFSET.linear.wire(node.dy_m)
+        x, y = _node_wire(node.dx_m), _node_wire(node.dy_m)
     except (TypeError, ValueError, OverflowError):
         return _NODE_FORMS[-1]  # and its conversion says what is wrong
-    bits = max(x, ~x, y, ~y).bit_length()
-    return _NODE_FORMS[max(0, min(bits - _LEAST_NODE_BITS, len(_NODE_FORMS) - 1))]
+    bits = ((x if x >= 0 else ~x) | (y if y >= 0 else ~y)).bit_length()
+    return _NODE_FORMS[bits] if bits < len(_NODE_FORMS) else _NODE_FORMS[-1]
 
 
-def _node_offset(name: str) -> tuple[str, Fields]:
-    return name, Fields({"x": Field("dx_m", cv.NODE_OFFSET), "y": Field("dy_m", cv.NODE_OFFSET)})
+_NODE_OFFSET = Fields({"x": Field("dx_m", cv.NODE_OFFSET), "y": Field("dy_m", cv.NODE_OFFSET)})
 
 
 def _course(lane: Lane) -> str | None:
@@ -286,7 +283,7 @@ _NODE = Record(
     {
         "delta": Choice(
             {
-                **dict(_node_offset(name) for name in _NODE_FORMS),
+                **{name: _NODE_OFFSET for name in _NODE_FORMS},
                 "node-LatLon": Fields({"lon": Field("lon_deg", cv.LONGITUDE), "lat": Field("lat_deg", cv.LATITUDE)}),
             },
             select=_node_form,
