@@ -141,7 +141,7 @@ class _Encoder:
         return f"({expression})" if absent is None else f"({absent} if {value} is None else {expression})"
 
     def _plain_count(self, cell: Cell, value: str, name: str) -> str:
-        if cell.wires == (False, True):
+        if cell.wires is not None and cell.wires[0] is False:
             return f"(1 if {value} is True else 0 if {value} is False else give_up())"
         if cell.wires is not None:
             return f"{self._source.refer(name, {wire: count for count, wire in enumerate(cell.wires)})}[index({value})]"

@@ -6,7 +6,7 @@ and `uper_composites.py` and applies the shape (`shaping.py`). Only the complete
 """
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from shared.codec.bits import EMPTY, MAX_ENCODED_OCTETS, BitReader, Fault, complete
 from shared.codec.cells import GiveUp
@@ -19,10 +19,10 @@ from shared.core.errors import DecodeError, EncodeError
 
 _Value = TypeVar("_Value")
 
-_NOT_DECODED = (GiveUp, Fault, LookupError, ValueError)
+NOT_DECODED: Final = (GiveUp, Fault, LookupError, ValueError)
 """How the generated decoder gives up: by itself, through an object of the complete path, at a table's end, at the encoding's end."""
 
-_NOT_ENCODED = (GiveUp, Fault, EncodeError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
+NOT_ENCODED: Final = (GiveUp, Fault, EncodeError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
 """How the generated encoder gives up: likewise, or at a value of another type."""
 
 
@@ -54,10 +54,10 @@ class MessageCodec(Generic[_Value]):
 
     def decode(self, encoded: bytes) -> _Value:
         """Decode a complete encoding; raises `DecodeError` (field, reason, bit offset) for anything but a canonical one."""
-        decode = self._decode_fast or self._prepare_to_decode()
+        decode = self._decode_fast or self.generated_decoder()
         try:
             value: _Value = decode(encoded)
-        except _NOT_DECODED:
+        except NOT_DECODED:
             pass
         else:
             return value
@@ -65,10 +65,10 @@ class MessageCodec(Generic[_Value]):
 
     def encode(self, value: _Value) -> bytes:
         """Encode a value canonically; raises `EncodeError` naming the field that does not fit."""
-        encode = self._encode_fast or self._prepare_to_encode()
+        encode = self._encode_fast or self.generated_encoder()
         try:
             encoded: bytes = encode(value)
-        except _NOT_ENCODED:
+        except NOT_ENCODED:
             pass
         else:
             return encoded
@@ -100,20 +100,24 @@ class MessageCodec(Generic[_Value]):
             raise EncodeError(self.name, f"{len(encoded)} octets are more than {MAX_ENCODED_OCTETS}")
         return encoded
 
+    def generated_decoder(self) -> Callable[[bytes], Any]:
+        """Return the generated half of `decode`; it raises one of `NOT_DECODED` for whatever it leaves to the other."""
+        if self._decode_fast is None:
+            self._decode_fast = decoder_source(self._type(), self._shape).compiled("decode", f"{self.name} decoder")
+        return self._decode_fast
+
+    def generated_encoder(self) -> Callable[[Any], Any]:
+        """Return the generated half of `encode`; it raises one of `NOT_ENCODED` for whatever it leaves to the other."""
+        if self._encode_fast is None:
+            self._encode_fast = encoder_source(self._type(), self._shape).compiled("encode", f"{self.name} encoder")
+        return self._encode_fast
+
     def prepare(self) -> None:
         """Generate the code now, for a program that would rather wait at its start than at its first message."""
-        self._prepare_to_decode()
-        self._prepare_to_encode()
+        self.generated_decoder()
+        self.generated_encoder()
 
     @property
     def source(self) -> str:
         """Return the generated text, decoder first."""
         return f"{decoder_source(self._type(), self._shape).text}\n\n{encoder_source(self._type(), self._shape).text}"
-
-    def _prepare_to_decode(self) -> Callable[[bytes], Any]:
-        self._decode_fast = decoder_source(self._type(), self._shape).compiled("decode", f"{self.name} decoder")
-        return self._decode_fast
-
-    def _prepare_to_encode(self) -> Callable[[Any], Any]:
-        self._encode_fast = encoder_source(self._type(), self._shape).compiled("encode", f"{self.name} encoder")
-        return self._encode_fast
