@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-
 from typing import Final
 
 from shared.codec.uper import UperType

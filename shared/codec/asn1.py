@@ -3,8 +3,8 @@
 Of pycrate only the compiled description is read (names, order, bounds, tables); its run time keeps state in the type objects and is
 not used. What comes out is immutable.
 
-The schemas: CAM EN 302 637-2 V1.4.1, DENM EN 302 637-3 V1.3.1, VAM TS 103 300-3, infrastructure messages TS 103 301 with the modules
-of ISO/TS 19091 and ISO/TS 19321.
+The schemas: CAM EN 302 637-2 V1.4.1, DENM EN 302 637-3 V1.3.1, VAM TS 103 300-3, infrastructure messages TS 103 301 with the
+modules of ISO/TS 19091 and ISO/TS 19321.
 """
 
 from functools import cache, partial

@@ -13,16 +13,15 @@ For `SEQUENCE { latitude INTEGER (0..1001), speed INTEGER (0..31) OPTIONAL, ... 
         speed_mps = None
     return Position((x / 1000.0 if (x := w & 0x3ff) <= 1000 else LAT_DEG[x]), speed_mps)
 
-Whatever is unusual raises: an extension bit or a number out of range (`GiveUp`, or the look-up of a count no table has), an encoding
-that ends too early (a negative shift is a ValueError). The caller then asks the complete path, which knows the extension or names
-the fault. What this path accepts the complete path accepts, and both make the same of it.
+Whatever is unusual raises: an extension bit or a number out of range (`GiveUp`, or the look-up of a count no table has), an
+encoding that ends too early (a negative shift is a ValueError). The caller then asks the complete path, which knows the extension
+or names the fault. What this path accepts the complete path accepts, and both make the same of it.
 
 Types of no fixed width that messages seldom carry (open types, long numbers, text) are read by the complete path's own objects
 (`_aside`), and so are plain trees inside typed values.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from shared.codec.anatomy import is_bulky, shared_types
 from shared.codec.bits import MAX_ENCODED_OCTETS, BitReader
@@ -44,6 +43,7 @@ from shared.codec.shape import (
     fields_of,
     names_of,
 )
+from shared.codec.shaping import to_value
 from shared.codec.source import Source, plus
 from shared.codec.uper import UperType
 from shared.codec.uper_composites import Choice as ChoiceType
@@ -56,7 +56,7 @@ _PADDING = tuple((1 << left) - 1 for left in range(8))
 
 
 def decoder_source(type_: UperType, shape: Shape) -> Source:
-    """Return the source of `decode(encoded)` for a message type, which returns a value or raises (see the opening of this module)."""
+    """Return the source of `decode(encoded)` for a message type; it returns a value or raises, as the opening of this module says."""
     source = Source(
         {
             "from_bytes": int.from_bytes,
@@ -178,7 +178,8 @@ class _Decoder:
     def _record(self, type_: Sequence, record: Record) -> str:
         """Read a SEQUENCE into the arguments of its class, by position."""
         outer, self._variables = self._variables, {}
-        values = {name: self._source.constant(value) for name, value in (defaults_of(record.cls) | record.settled).items()}
+        known = {**defaults_of(record.cls), **record.settled}
+        values = {name: self._source.constant(value) for name, value in known.items()}
         self._sequence(type_, record.parts, values)
         self._variables = outer
         arguments = [values[name] for name in record.cls.__struct_fields__]
@@ -236,7 +237,7 @@ class _Decoder:
             self._branch(component.type, part, variables, values)
             if component.default is not None:
                 assert isinstance(part, Field)
-                absent[part.name] = component.default if isinstance(part.shape, Plain) else part.shape.decode(component.default)
+                absent[part.name] = to_value(part.shape, component.default)
                 self.words.line(f"if {variables[part.name]} == {self._source.constant(absent[part.name])}: raise GiveUp")
         with self.words.suite("else:"):
             for name, value in absent.items():

@@ -2,11 +2,12 @@
 
 For the SEQUENCE of `decoder_source.py` it writes
 
-    lat_deg = record.lat_deg
-    speed_mps = record.speed_mps
-    acc = acc << 12 | ((speed_mps is not None) << 10 | (floor(x) if 0.0 <= (x := lat_deg * 1e3 + 0.5) < 1001.0 else TABLE.count(lat_deg)))
+    lat_deg = value.lat_deg
+    speed_mps = value.speed_mps
+    acc = acc << 12 | ((speed_mps is not None) << 10
+        | (floor(x) if 0.0 <= (x := lat_deg * 1000.0 + 0.5) < 1001.0 else LAT_DEG.count(lat_deg)))
     if speed_mps is not None:
-        acc = acc << 5 | SPEED[speed_mps]
+        acc = acc << 5 | SPEED_MPS[speed_mps]
 
 The accumulator `acc` begins as a single sentinel bit, so leading zeros need no counting. Fields go in by words (`words.py`), every
 number is checked to fit before. Values on a step of a small cell are looked up in a table; the table converts others when asked.
@@ -38,6 +39,7 @@ from shared.codec.shape import (
     With,
     fields_of,
 )
+from shared.codec.shaping import to_value
 from shared.codec.source import Source, plus
 from shared.codec.uper import Tree, UperType
 from shared.codec.uper_composites import Choice as ChoiceType
@@ -48,7 +50,7 @@ from shared.core.errors import EncodeError
 
 
 def encoder_source(type_: UperType, shape: Shape) -> Source:
-    """Return the source of `encode(value)` for a message type, which returns octets or raises (see the opening of this module)."""
+    """Return the source of `encode(value)` for a message type; it returns octets or raises, as the opening of this module says."""
     source = Source(
         {
             "GiveUp": GiveUp,
@@ -210,11 +212,11 @@ class _Encoder:
 
     def _test(self, component: Component, part: Part, variables: Mapping[str, str]) -> str:
         """Return a condition that holds where an optional component is sent."""
-        given = {one.name: variables[one.name] if one.absent is not None else f"{variables[one.name]} is not None" for one in fields_of(part)}
+        given = {one.name: variables[one.name] + (" is not None" if one.absent is None else "") for one in fields_of(part)}
         if component.default is not None:
             assert isinstance(part, Field)
-            default = component.default if isinstance(part.shape, Plain) else part.shape.decode(component.default)
-            return f"{given[part.name]} and {variables[part.name]} != {self._source.constant(default)}"
+            default = self._source.constant(to_value(part.shape, component.default))
+            return f"{given[part.name]} and {variables[part.name]} != {default}"
         if isinstance(part, Fields) and part.key is not None:
             key = given.pop(part.key)
             if given:

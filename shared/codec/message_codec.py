@@ -20,7 +20,7 @@ from shared.core.errors import DecodeError, EncodeError
 _Value = TypeVar("_Value")
 
 NOT_DECODED: Final = (GiveUp, Fault, LookupError, ValueError)
-"""How the generated decoder gives up: by itself, through an object of the complete path, at a table's end, at the encoding's end."""
+"""How the generated decoder gives up: by itself, in an object of the complete path, at a table's end, at the encoding's end."""
 
 NOT_ENCODED: Final = (GiveUp, Fault, EncodeError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
 """How the generated encoder gives up: likewise, or at a value of another type."""

@@ -23,7 +23,6 @@ shape does not mention are checked and dropped on decoding, and absent on encodi
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, floor
-from operator import index
 from typing import Any, Final, Protocol, TypeAlias
 
 from shared.codec.uper import Tree
@@ -56,9 +55,8 @@ class Linear:
         self.bias = (-_UP_TOLERANCE if rounds_up else 0.5) - base
 
     def wire(self, value: float) -> int:
-        """Return the wire number of a finite value, whether it is in the range or not."""
-        if self.per_unit is None:
-            return index(value)
+        """Return the wire number of a finite value, whether it is in the range or not; only where there is a scale."""
+        assert self.per_unit is not None
         steps = value * self.per_unit + self.bias
         return (ceil(steps) if self.rounds_up else floor(steps)) + self.base
 

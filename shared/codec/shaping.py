@@ -49,7 +49,7 @@ def _items(shape: Items, tree: Tree) -> list[Any]:
     values: list[Any] = []
     try:
         for one in tree:
-            values.append(to_value(shape.item, one))
+            values.append(to_value(shape.item, one))  # noqa: PERF401 - how many there are says where it failed
     except Fault as fault:
         raise fault.within(f"[{len(values)}]") from None
     return values

@@ -291,8 +291,8 @@ def leading_bits(bit_string: Tree, wanted: int) -> int:
     return leading
 
 
-def _same_float(field: str, value: Any) -> float:  # noqa: ANN401 - a value of no type arithmetic takes
-    """Return the float equal to a number of another type; raises `EncodeError` for anything else."""
+def _same_float(field: str, value: float) -> float:
+    """Return the float equal to a number of a type arithmetic does not take; raises `EncodeError` for anything else."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -302,7 +302,7 @@ def _same_float(field: str, value: Any) -> float:  # noqa: ANN401 - a value of n
     return number
 
 
-def _same_int(value: Any) -> Any:  # noqa: ANN401
+def _same_int(value: int) -> int:
     """Return the int equal to a value, so that 1.0 means what 1 does in every path; the value itself where there is none."""
     try:
         number = int(value)

@@ -283,7 +283,7 @@ _NODE = Record(
     {
         "delta": Choice(
             {
-                **{name: _NODE_OFFSET for name in _NODE_FORMS},
+                **dict.fromkeys(_NODE_FORMS, _NODE_OFFSET),
                 "node-LatLon": Fields({"lon": Field("lon_deg", cv.LONGITUDE), "lat": Field("lat_deg", cv.LATITUDE)}),
             },
             select=_node_form,

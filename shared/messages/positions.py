@@ -1,6 +1,9 @@
 """Shapes of the positions, paths and causes that CAM and DENM share (TS 102 894-2 V1.3.1)."""
 
-from shared.codec.shape import Field, Fields, Items, Record
+from collections.abc import Mapping
+from typing import Final
+
+from shared.codec.shape import Field, Fields, Items, Part, Record
 from shared.core.ids import ActionId, StationType
 from shared.messages import conversions as cv
 from shared.messages.cdd import CauseCode, PathPoint
@@ -8,7 +11,7 @@ from shared.messages.cdd import CauseCode, PathPoint
 STATION_TYPE = cv.OpenMembers(StationType)
 CAUSE_CODE = cv.OpenMembers(CauseCode)
 
-REFERENCE_POSITION = {
+REFERENCE_POSITION: Final[Mapping[str, Part]] = {
     "latitude": Field("lat_deg", cv.LATITUDE),
     "longitude": Field("lon_deg", cv.LONGITUDE),
     "positionConfidenceEllipse": Fields(
@@ -27,7 +30,7 @@ REFERENCE_POSITION = {
 }
 """Components of a `ReferencePosition`."""
 
-DELTA_POSITION = {
+DELTA_POSITION: Final[Mapping[str, Part]] = {
     "deltaLatitude": Field("delta_lat_deg", cv.DELTA_LATITUDE),
     "deltaLongitude": Field("delta_lon_deg", cv.DELTA_LONGITUDE),
     "deltaAltitude": Field("delta_altitude_m", cv.DELTA_ALTITUDE),

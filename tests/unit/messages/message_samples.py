@@ -137,7 +137,9 @@ ROADWORKS = Denm(
     linked_cause_code=222,
     linked_sub_cause_code=1,
     event_history=(
-        EventPoint(delta_lat_deg=0.0001234, delta_lon_deg=-0.0131071, delta_altitude_m=0.15, delta_time_s=1.5, information_quality=3),
+        EventPoint(
+            delta_lat_deg=0.0001234, delta_lon_deg=-0.0131071, delta_altitude_m=0.15, delta_time_s=1.5, information_quality=3
+        ),
         EventPoint(delta_lat_deg=None, delta_lon_deg=None),
     ),
     event_speed_mps=2.5,
