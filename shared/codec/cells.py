@@ -129,7 +129,7 @@ class DecodeTable(dict[int, Any]):
 
 
 class EncodeTable(dict[Any, int]):
-    """Counts by value. Values that are not on a step are converted each time and never kept, so the table is as small as the cell."""
+    """Counts by value. What is not on a step is converted each time and never kept, so the table is as small as the cell."""
 
     def __init__(self, cell: Cell, conversion: Conversion) -> None:
         super().__init__()

@@ -56,7 +56,7 @@ _PADDING = tuple((1 << left) - 1 for left in range(8))
 
 
 def decoder_source(type_: UperType, shape: Shape) -> Source:
-    """Return the source of `decode(encoded)` for a message type; it returns a value or raises, as the opening of this module says."""
+    """Return the source of `decode(encoded)` for a message type, which returns a value or raises as described above."""
     source = Source(
         {
             "from_bytes": int.from_bytes,

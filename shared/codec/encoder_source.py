@@ -50,7 +50,7 @@ from shared.core.errors import EncodeError
 
 
 def encoder_source(type_: UperType, shape: Shape) -> Source:
-    """Return the source of `encode(value)` for a message type; it returns octets or raises, as the opening of this module says."""
+    """Return the source of `encode(value)` for a message type, which returns octets or raises as described above."""
     source = Source(
         {
             "GiveUp": GiveUp,

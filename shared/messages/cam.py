@@ -159,7 +159,7 @@ def decode_cam(encoded: bytes) -> Cam:
 _ZONE = Record(
     ProtectedZone,
     {
-        "protectedZoneType": Field("is_temporary", cv.Converted(lambda wire: wire != 0, lambda _field, value: int(value))),
+        "protectedZoneType": Field("is_temporary", cv.Converted(lambda wire: wire != 0, lambda _field, value: int(bool(value)))),
         "expiryTime": Field("expiry_time"),
         "protectedZoneLatitude": Field("lat_deg", cv.LATITUDE),
         "protectedZoneLongitude": Field("lon_deg", cv.LONGITUDE),

@@ -105,11 +105,12 @@ class Heading:
         if value is None:
             return self.unavailable
         try:
-            if not 0.0 <= value <= 360.0:
-                raise EncodeError(field, f"{shown(value)} is not in [0, 360)")
-            return self.linear.wire(value) % 3600
+            wire = self.linear.wire(value) if -_FAR < value < _FAR else -1
         except TypeError:
             return self.encode(field, _same_float(field, value))
+        if not 0 <= wire <= 3600:
+            raise EncodeError(field, f"{shown(value)} is not in [0, 360)")
+        return wire % 3600
 
     def decode(self, wire: int) -> float | None:
         """Return degrees in [0, 360), None for unavailable."""
@@ -242,7 +243,31 @@ class OpenMembers:
         return self._members.get(wire, wire)
 
 
-class Flags(Generic[_Flags]):
+class BitNumber:
+    """A bit string as a number, its first bit being the highest.
+
+    Args:
+        bits: how many there are.
+    """
+
+    __slots__ = ("bits",)
+    linear = None
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+
+    def encode(self, field: str, value: int | None) -> Tree:
+        """Return the bit string; raises `EncodeError` for None."""
+        if value is None:
+            raise EncodeError(field, "must be known")
+        return _same_int(value), self.bits
+
+    def decode(self, wire: Tree) -> int:
+        """Return the number."""
+        return leading_bits(wire, self.bits)
+
+
+class Flags(BitNumber, Generic[_Flags]):
     """A bit string of named bits.
 
     Args:
@@ -250,18 +275,11 @@ class Flags(Generic[_Flags]):
         bits: how many there are.
     """
 
-    __slots__ = ("bits", "flags")
-    linear = None
+    __slots__ = ("flags",)
 
     def __init__(self, flags: type[_Flags], bits: int) -> None:
+        super().__init__(bits)
         self.flags = flags
-        self.bits = bits
-
-    def encode(self, field: str, value: int | None) -> Tree:
-        """Return the bit string; raises `EncodeError` for what is no set of flags."""
-        if value is None:
-            raise EncodeError(field, "must be known")
-        return _same_int(value), self.bits
 
     def decode(self, wire: Tree) -> _Flags:
         """Return the flags that are set."""

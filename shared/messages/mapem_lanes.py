@@ -209,22 +209,6 @@ class Lane(Value):
     name: str | None = None
 
 
-class _LaneBits:
-    """A lane type's bit string as a number."""
-
-    __slots__ = ("bits",)
-    linear = None
-
-    def __init__(self, bits: int) -> None:
-        self.bits = bits
-
-    def encode(self, _field: str, value: int) -> Tree:
-        return value, self.bits
-
-    def decode(self, wire: Tree) -> int:
-        return cv.leading_bits(wire, self.bits)
-
-
 def _axis(field: str) -> Field:
     """Return the shape of a `DrivenLineOffset`, small or large."""
 
@@ -271,7 +255,7 @@ def _lane_type(lane: Lane) -> str | None:
 
 
 def _lane_type_bits(lane_type: LaneType) -> With:
-    bits = _LaneBits(8 if lane_type is LaneType.VEHICLE else 16)
+    bits = cv.BitNumber(8 if lane_type is LaneType.VEHICLE else 16)
     return With(Field("lane_type_attributes", bits), {"lane_type": lane_type})
 
 
