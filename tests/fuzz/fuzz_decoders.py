@@ -1,0 +1,79 @@
+"""Coverage-guided fuzzing of the message decoders with atheris, for as long as one likes.
+
+    python -m pip install atheris          in an environment of its own, beside this project's dependencies
+    python -m tests.fuzz.fuzz_decoders CAM -max_total_time=600
+
+The first argument is a message, or ALL; the others are libFuzzer's. Both paths of each codec are watched, the generated one too.
+For every input: a value or a `DecodeError`, within 20 ms; the same value on both paths; and it encodes back to the same octets.
+`test_fuzz_messages.py` does the like with random inputs in every test run.
+"""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from time import process_time
+from typing import Any
+
+MOST_S = 0.020
+LONGEST_INPUT = 2_310
+
+
+def main() -> None:
+    """Fuzz until libFuzzer is told to stop."""
+    atheris = import_module("atheris")
+    with atheris.instrument_imports(include=["shared.codec", "shared.messages"]):
+        message_codec = import_module("shared.codec.asn1").message_codec
+        message_ids = import_module("shared.core.ids").MessageId
+        samples = import_module("shared.messages.samples")
+        typed = {name: import_module(f"shared.messages.{name.lower()}").CODEC for name in ("CAM", "DENM", "SPATEM", "MAPEM")}
+    wanted = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else "ALL"
+    chosen = [one for one in message_ids if wanted in {"ALL", one.name}]
+    plain = [message_codec(one) for one in chosen]
+    codecs = [*plain, *(typed[one.name] for one in chosen if one.name in typed)]
+    checks = [
+        checked(codec, atheris.instrument_func(codec.generated_decoder()), encodes_back=codec in plain) for codec in codecs
+    ]
+    headers = [bytes((2, one)) for one in chosen]
+    seeds = [typed[one.name].encode(getattr(samples, one.name)) for one in chosen if one.name in typed]
+
+    def one_input(octets: bytes) -> None:
+        if not octets:
+            return
+        header = headers[octets[0] % len(headers)]
+        for check in checks:
+            check(octets[1:])
+            check(header + octets[3:])
+
+    for seed in seeds:
+        one_input(b"\0" + seed)
+    atheris.Setup([*sys.argv, f"-max_len={LONGEST_INPUT}"], one_input)
+    atheris.Fuzz()
+
+
+def checked(codec: Any, decode: Callable[[bytes], Any], *, encodes_back: bool) -> Callable[[bytes], None]:
+    """Return the check of one codec; `decode` is its generated path. Typed messages leave parts out and may not encode back."""
+    errors = import_module("shared.core.errors")
+    not_decoded = import_module("shared.codec.message_codec").NOT_DECODED
+
+    def check(octets: bytes) -> None:
+        begun = process_time()
+        try:
+            value = codec.decode_completely(octets)
+        except errors.DecodeError:
+            value = None
+        taken = process_time() - begun
+        assert taken < MOST_S, f"{taken * 1e3:.1f} ms"
+        try:
+            fast = decode(octets)
+        except not_decoded:
+            return
+        assert value is not None, "taken by the generated path alone"
+        assert fast == value, "different on the generated path"
+        if encodes_back:
+            assert codec.encode(value) == octets, "encodes to something else"
+
+    return check
+
+
+if __name__ == "__main__":
+    main()
