@@ -3,15 +3,18 @@
 For `SEQUENCE { latitude INTEGER (0..1001), speed INTEGER (0..31) OPTIONAL, ... }` as `Record(Position, ...)` it writes
 
     left -= 12
-    w = bits >> left & 0xfff  # extended, speed?, latitude
+    w = bits >> left & 0xfff  # extended, speed?, lat_deg
     if w & 0x800: raise GiveUp
     if w & 0x400:
         left -= 5
-        w_2 = bits >> left & 0x1f  # speed
-        speed_mps = SPEED_MPS[w_2]                                  a table of all values
+        w_2 = bits >> left & 0x1f  # speed_mps
+        speed_mps = SPEED_MPS[w_2]
     else:
         speed_mps = None
-    return Position((x / 1000.0 if (x := w & 0x3ff) <= 1000 else LAT_DEG[x]), speed_mps)
+    if bits & PADDING[left]: raise GiveUp
+    return POSITION((x / 1000.0 if (x := w & 0x3ff) <= 1000 else LAT_DEG[x]), speed_mps)
+
+`SPEED_MPS` is a table of all 32 values, `LAT_DEG` one of the few that are not regular, `POSITION` the class.
 
 Whatever is unusual raises: an extension bit or a number out of range (`GiveUp`, or the look-up of a count no table has), an
 encoding that ends too early (a negative shift is a ValueError). The caller then asks the complete path, which knows the extension

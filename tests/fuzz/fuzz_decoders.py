@@ -11,6 +11,8 @@ For every input: a value or a `DecodeError`, within 20 ms; the same value on bot
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Any
 
@@ -28,26 +30,25 @@ def main() -> None:
         typed = {name: import_module(f"shared.messages.{name.lower()}").CODEC for name in ("CAM", "DENM", "SPATEM", "MAPEM")}
     wanted = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else "ALL"
     chosen = [one for one in message_ids if wanted in {"ALL", one.name}]
-    plain = [message_codec(one) for one in chosen]
-    codecs = [*plain, *(typed[one.name] for one in chosen if one.name in typed)]
+    codecs = [(one, message_codec(one), True) for one in chosen]
+    codecs += [(one, typed[one.name], False) for one in chosen if one.name in typed]
     checks = [
-        checked(codec, atheris.instrument_func(codec.generated_decoder()), encodes_back=codec in plain) for codec in codecs
+        (bytes((2, one)), checked(codec, atheris.instrument_func(codec.generated_decoder()), encodes_back=encodes_back))
+        for one, codec, encodes_back in codecs
     ]
-    headers = [bytes((2, one)) for one in chosen]
-    seeds = [typed[one.name].encode(getattr(samples, one.name)) for one in chosen if one.name in typed]
 
     def one_input(octets: bytes) -> None:
-        if not octets:
-            return
-        header = headers[octets[0] % len(headers)]
-        for check in checks:
-            check(octets[1:])
-            check(header + octets[3:])
+        """The first octet chooses the codec; the rest follows the first two octets of the message's header."""
+        if octets:
+            header, check = checks[octets[0] % len(checks)]
+            check(header + octets[1:])
 
-    for seed in seeds:
-        one_input(b"\0" + seed)
-    atheris.Setup([*sys.argv, f"-max_len={LONGEST_INPUT}"], one_input)
-    atheris.Fuzz()
+    with TemporaryDirectory() as corpus:
+        for n, (one, _, _) in enumerate(codecs):
+            if one.name in typed:
+                Path(corpus, str(n)).write_bytes(bytes([n]) + typed[one.name].encode(getattr(samples, one.name))[2:])
+        atheris.Setup([sys.argv[0], corpus, *sys.argv[1:], f"-max_len={LONGEST_INPUT}", "-len_control=0"], one_input)
+        atheris.Fuzz()
 
 
 def checked(codec: Any, decode: Callable[[bytes], Any], *, encodes_back: bool) -> Callable[[bytes], None]:

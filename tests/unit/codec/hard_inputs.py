@@ -66,7 +66,7 @@ def bits(type_: UperType, value: Any) -> int:
 
 
 def fillings(type_: UperType, budget: int, within: tuple[int, ...] = (), lists: int = 2) -> Iterator[Any]:
-    """Yield values in which one list, at most `lists` deep in others, holds as many items as `budget` bits allow: for every list."""
+    """Yield, for every list at most `lists` deep, values in which it holds as many items as `budget` bits allow."""
     if id(type_) in within:
         return
     within = (*within, id(type_))

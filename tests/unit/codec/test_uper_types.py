@@ -20,6 +20,7 @@ from shared.codec.uper_scalars import (
     Utf8String,
 )
 from shared.core.errors import DecodeError, EncodeError
+from tests.helpers.paths import decoded_alike, encoded_alike
 
 OCTET = ConstrainedInteger(0, 255)
 NIBBLE = ConstrainedInteger(0, 15)
@@ -92,6 +93,8 @@ REGIONAL = Sequence((Component("id", OCTET), Component("value", OpenType({3: NIB
 def test_a_value_has_this_one_encoding(type_: UperType, value: Any, encoded: bytes) -> None:
     assert codec(type_).encode(value) == encoded
     assert codec(type_).decode(encoded) == value
+    decoded_alike(codec(type_), encoded)
+    encoded_alike(codec(type_), value)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +126,7 @@ def test_a_value_has_this_one_encoding(type_: UperType, value: Any, encoded: byt
     ],
 )
 def test_any_other_form_is_refused_naming_the_field(type_: UperType, encoded: bytes, field: str, why: str) -> None:
+    assert not decoded_alike(codec(type_), encoded)
     with pytest.raises(DecodeError, match=why) as caught:
         codec(type_).decode(encoded)
     assert caught.value.field.replace("T[", "T.[") == field
@@ -173,6 +177,7 @@ def test_any_other_form_is_refused_naming_the_field(type_: UperType, encoded: by
     ],
 )
 def test_what_does_not_fit_is_an_encode_error_naming_the_field(type_: UperType, value: Any, field: str) -> None:
+    assert not encoded_alike(codec(type_), value)
     with pytest.raises(EncodeError) as caught:
         codec(type_).encode(value)
     assert caught.value.field == field

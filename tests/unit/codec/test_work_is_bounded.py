@@ -26,8 +26,8 @@ TYPED: dict[MessageId, MessageCodec[Any]] = {
 
 def hardest(message_id: MessageId) -> list[bytes]:
     """Return long messages the generated path reads to their end before it finds that a bit of the padding is set."""
-    found = {bytes((2, message_id)) + encoded[2:-1] + bytes((encoded[-1] | 1,)) for encoded in hard_encodings(message_type(message_id))}
-    return sorted(found, key=len, reverse=True)
+    full = hard_encodings(message_type(message_id))
+    return [bytes((2, message_id)) + encoded[2:-1] + bytes((encoded[-1] | 1,)) for encoded in full]
 
 
 def seconds(codec: MessageCodec[Any], encoded: bytes) -> float:

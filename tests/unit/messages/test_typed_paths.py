@@ -127,7 +127,8 @@ def test_a_hundred_thousand_messages_decoded_in_four_threads_have_no_field_cross
     encoded = [cam.encode_cam(message) for message in messages]
 
     def count_equal(rounds: int) -> int:
-        return sum(cam.decode_cam(octets) == message for _ in range(rounds) for octets, message in zip(encoded, messages, strict=True))
+        pairs = list(zip(encoded, messages, strict=True))
+        return sum(cam.decode_cam(octets) == message for _ in range(rounds) for octets, message in pairs)
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(count_equal, [25] * 40)) == 100_000
