@@ -7,6 +7,7 @@ The schemas: CAM EN 302 637-2 V1.4.1, DENM EN 302 637-3 V1.3.1, VAM TS 103 300-3
 modules of ISO/TS 19091 and ISO/TS 19321.
 """
 
+from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
 from itertools import pairwise
@@ -72,6 +73,23 @@ def schema_codec(schema: str, module: str, name: str) -> MessageCodec[Tree]:
 def schema_type(schema: str, module: str, name: str) -> UperType:
     """Return any type of a compiled schema."""
     return _Walk().type_of(getattr(getattr(import_module(f"pycrate_asn1dir.{schema}"), module), name))
+
+
+def reference_codec(message_id: MessageId) -> tuple[Callable[[Tree], bytes], Callable[[bytes], Tree]]:
+    """Return pycrate's own encoder and decoder of a message, to measure ours beside; for one thread, never for real messages."""
+    schema, module, name = _SCHEMAS[message_id]
+    compiled = getattr(getattr(import_module(f"pycrate_asn1dir.{schema}"), module), name)
+
+    def encode(value: Tree) -> bytes:
+        compiled.set_val(value)
+        encoded: bytes = compiled.to_uper()
+        return encoded
+
+    def decode(encoded: bytes) -> Tree:
+        compiled.from_uper(encoded)
+        return compiled.get_val()
+
+    return encode, decode
 
 
 class _Walk:

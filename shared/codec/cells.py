@@ -52,6 +52,11 @@ class Cell:
     gaps: frozenset[int] = frozenset()
 
     @property
+    def base(self) -> int | None:
+        """Return the number that count 0 stands for, None where counts are not numbers in order."""
+        return self.lower if self.bits is None else 0
+
+    @property
     def is_full(self) -> bool:
         """Whether every number of `width` bits is a count that stands for a value."""
         return self.span + 1 == 1 << self.width and not self.gaps

@@ -120,14 +120,14 @@ class _Decoder:
         if cell.span < SMALL and not cell.gaps:
             return f"{self._source.refer(name, decode_table(cell, conversion))}[{field}]"
         table = self._source.refer(name, DecodeTable(cell, conversion))
-        linear = conversion.linear
-        if linear is None or cell.lower is None or cell.gaps:
+        linear, base = conversion.linear, cell.base
+        if linear is None or base is None or cell.gaps:
             return f"{table}[{field}]"
         count = self._source.name("x")
-        first, last = max(linear.first - cell.lower, 0), min(linear.last - cell.lower, cell.span)
-        value = plus(count, cell.lower)
+        first, last = max(linear.first - base, 0), min(linear.last - base, cell.span)
+        value = plus(count, base)
         if linear.per_unit is not None:
-            value = f"({value}) / {linear.per_unit!r}" if cell.lower else f"{value} / {linear.per_unit!r}"
+            value = f"({value}) / {linear.per_unit!r}" if base else f"{value} / {linear.per_unit!r}"
         least = f"{first} <= " if first else ""
         return f"({value} if {least}({count} := {field}) <= {last} else {table}[{count}])"
 

@@ -124,18 +124,18 @@ class _Encoder:
     def _count(self, cell: Cell, conversion: Conversion, value: str, name: str) -> str:
         """Return the expression of the count of a value."""
         table = self._source.refer(name, EncodeTable(cell, conversion))
-        linear = conversion.linear
-        if cell.span < SMALL or linear is None or cell.lower is None or cell.gaps:
+        linear, base = conversion.linear, cell.base
+        if cell.span < SMALL or linear is None or base is None or cell.gaps:
             return f"{table}[{value}]"
         x = self._source.name("x")
-        first, last = max(linear.first, cell.lower), min(linear.last, cell.lower + cell.span)
+        first, last = max(linear.first, base), min(linear.last, base + cell.span)
         if linear.per_unit is None:
-            number = f"({x} := {plus(f'index({value})', -cell.lower)})"
-            regular = f"{x} if {first - cell.lower} <= {number} <= {last - cell.lower}"
+            number = f"({x} := {plus(f'index({value})', -base)})"
+            regular = f"{x} if {first - base} <= {number} <= {last - base}"
         else:
             low, high = first - linear.base, last - linear.base
             steps = f"({x} := {plus(f'{value} * {linear.per_unit!r}', linear.bias)})"
-            count = plus(f"{'ceil' if linear.rounds_up else 'floor'}({x})", linear.base - cell.lower)
+            count = plus(f"{'ceil' if linear.rounds_up else 'floor'}({x})", linear.base - base)
             within = f"{low - 1:.1f} < {steps} <= {high:.1f}" if linear.rounds_up else f"{low:.1f} <= {steps} < {high + 1:.1f}"
             regular = f"{count} if {within}"
         expression = f"{regular} else {table}.count({value})"

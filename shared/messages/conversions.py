@@ -250,11 +250,11 @@ class BitNumber:
         bits: how many there are.
     """
 
-    __slots__ = ("bits",)
-    linear = None
+    __slots__ = ("bits", "linear")
 
     def __init__(self, bits: int) -> None:
         self.bits = bits
+        self.linear: Linear | None = Linear(None, 0, (1 << bits) - 1)
 
     def encode(self, field: str, value: int | None) -> Tree:
         """Return the bit string; raises `EncodeError` for None."""
@@ -279,6 +279,7 @@ class Flags(BitNumber, Generic[_Flags]):
 
     def __init__(self, flags: type[_Flags], bits: int) -> None:
         super().__init__(bits)
+        self.linear = None
         self.flags = flags
 
     def decode(self, wire: Tree) -> _Flags:

@@ -27,11 +27,11 @@ def main() -> None:
         message_codec = import_module("shared.codec.asn1").message_codec
         message_ids = import_module("shared.core.ids").MessageId
         samples = import_module("shared.messages.samples")
-        typed = {name: import_module(f"shared.messages.{name.lower()}").CODEC for name in ("CAM", "DENM", "SPATEM", "MAPEM")}
+        typed = import_module("shared.messages.typed").TYPED_CODECS
     wanted = sys.argv.pop(1) if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else "ALL"
     chosen = [one for one in message_ids if wanted in {"ALL", one.name}]
     codecs = [(one, message_codec(one), True) for one in chosen]
-    codecs += [(one, typed[one.name], False) for one in chosen if one.name in typed]
+    codecs += [(one, typed[one], False) for one in chosen if one in typed]
     checks = [
         (bytes((2, one)), checked(codec, atheris.instrument_func(codec.generated_decoder()), encodes_back=encodes_back))
         for one, codec, encodes_back in codecs
@@ -45,8 +45,8 @@ def main() -> None:
 
     with TemporaryDirectory() as corpus:
         for n, (one, _, _) in enumerate(codecs):
-            if one.name in typed:
-                Path(corpus, str(n)).write_bytes(bytes([n]) + typed[one.name].encode(getattr(samples, one.name))[2:])
+            if one in typed:
+                Path(corpus, str(n)).write_bytes(bytes([n]) + typed[one].encode(getattr(samples, one.name))[2:])
         atheris.Setup([sys.argv[0], corpus, *sys.argv[1:], f"-max_len={LONGEST_INPUT}", "-len_control=0"], one_input)
         atheris.Fuzz()
 

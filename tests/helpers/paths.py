@@ -6,7 +6,7 @@ from typing import Any
 from shared.codec.message_codec import NOT_DECODED, NOT_ENCODED, MessageCodec
 from shared.core.errors import DecodeError, EncodeError
 
-RANDOM_VALUES = int(os.environ.get("V2X_RANDOM_VALUES", "120"))
+RANDOM_VALUES = int(os.environ.get("V2X_RANDOM_VALUES", "80"))
 """Random values per message type and test. The whole set is 20,000; see tests/README.md."""
 
 

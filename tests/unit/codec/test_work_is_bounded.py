@@ -9,19 +9,12 @@ import pytest
 from shared.codec.asn1 import message_codec, message_type
 from shared.codec.message_codec import MessageCodec
 from shared.core.ids import MessageId
-from shared.messages import cam, denm, mapem, spatem
+from shared.messages.typed import TYPED_CODECS
 from tests.helpers.paths import outcome_of_decoding
 from tests.unit.codec.hard_inputs import hard_encodings
 
 MOST_S = 0.020
 MOST_OCTETS = 8_000_000
-
-TYPED: dict[MessageId, MessageCodec[Any]] = {
-    MessageId.CAM: cam.CODEC,
-    MessageId.DENM: denm.CODEC,
-    MessageId.SPATEM: spatem.CODEC,
-    MessageId.MAPEM: mapem.CODEC,
-}
 
 
 def hardest(message_id: MessageId) -> list[bytes]:
@@ -45,7 +38,7 @@ def seconds(codec: MessageCodec[Any], encoded: bytes) -> float:
 def test_a_message_of_full_lists_is_little_work(message_id: MessageId) -> None:
     encodings = hardest(message_id)
     assert encodings
-    codecs = [message_codec(message_id), *([TYPED[message_id]] if message_id in TYPED else [])]
+    codecs = [codec for codec in (message_codec(message_id), TYPED_CODECS.get(message_id)) if codec is not None]
     for codec in codecs:
         codec.prepare()
         taken = [(seconds(codec, encoded), encoded) for encoded in encodings]

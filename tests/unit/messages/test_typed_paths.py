@@ -16,16 +16,10 @@ from shared.core.ids import MessageId, StationId
 from shared.core.value import Value
 from shared.messages import cam, denm, mapem, samples, spatem
 from shared.messages.cam import ProtectedZone
+from shared.messages.typed import TYPED_CODECS
 from tests.helpers.paths import RANDOM_VALUES, decoded_alike, encoded_alike, outcome_of_decoding, outcome_of_encoding
 from tests.unit.codec.uper_values import Draw
 from tests.unit.messages import message_samples
-
-CODECS: dict[MessageId, MessageCodec[Any]] = {
-    MessageId.CAM: cam.CODEC,
-    MessageId.DENM: denm.CODEC,
-    MessageId.SPATEM: spatem.CODEC,
-    MessageId.MAPEM: mapem.CODEC,
-}
 
 PERMANENT_ZONE = msgspec.structs.replace(
     message_samples.ROADSIDE,
@@ -36,7 +30,7 @@ PERMANENT_ZONE = msgspec.structs.replace(
 MESSAGES = [
     pytest.param(cam.CODEC, samples.CAM, id="CAM"),
     pytest.param(cam.CODEC, message_samples.CAR, id="CAM of a car with everything"),
-    pytest.param(cam.CODEC, PERMANENT_ZONE, id="CAM of a roadside unit"),
+    pytest.param(cam.CODEC, PERMANENT_ZONE, id="CAM of a roadside unit with everything"),
     pytest.param(denm.CODEC, samples.DENM, id="DENM"),
     pytest.param(denm.CODEC, message_samples.ROADWORKS, id="DENM with everything"),
     pytest.param(spatem.CODEC, samples.SPATEM, id="SPATEM"),
@@ -68,9 +62,9 @@ def test_the_samples_have_the_sizes_the_figures_are_stated_for() -> None:
 
 
 @pytest.mark.parametrize("extended", [False, True])
-@pytest.mark.parametrize("message_id", CODECS)
+@pytest.mark.parametrize("message_id", TYPED_CODECS)
 def test_random_messages_are_the_same_on_both_paths(message_id: MessageId, *, extended: bool) -> None:
-    codec = CODECS[message_id]
+    codec = TYPED_CODECS[message_id]
     random = Random(message_id)
     taken = 0
     for n in range(RANDOM_VALUES):
@@ -109,7 +103,7 @@ def test_no_truncated_or_prolonged_message_is_taken(codec: MessageCodec[Any], me
         assert not decoded_alike(codec, encoded + tail)
 
 
-@pytest.mark.parametrize(("codec", "message"), MESSAGES)
+@pytest.mark.parametrize(("codec", "message"), [one for one in MESSAGES if "everything" in str(one.id)])
 def test_a_field_set_to_something_odd_is_refused_or_sent_alike_on_both_paths(codec: MessageCodec[Any], message: Any) -> None:
     sent = refused = 0
     for changed in oddly_changed(message):
@@ -141,5 +135,4 @@ def oddly_changed(value: Any) -> Iterator[Any]:
             yield from (msgspec.structs.replace(value, **{name: odd}) for odd in ODD)
             yield from (msgspec.structs.replace(value, **{name: inner}) for inner in oddly_changed(getattr(value, name)))
     elif isinstance(value, tuple):
-        for n, one in enumerate(value[:2]):
-            yield from ((*value[:n], inner, *value[n + 1 :]) for inner in oddly_changed(one))
+        yield from ((inner, *value[1:]) for one in value[:1] for inner in oddly_changed(one))
