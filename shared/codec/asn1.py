@@ -1,18 +1,20 @@
 """From the schemas that pycrate ships to our own codec: each is walked once, when first needed.
 
 Of pycrate only the compiled description is read (names, order, bounds, tables); its run time keeps state in the type objects and is
-not used. What comes out (`uper.MessageCodec`) is immutable.
+not used. What comes out is immutable.
 
-The schemas: CAM EN 302 637-2 V1.4.1, DENM EN 302 637-3 V1.3.1, infrastructure messages TS 103 301 with the modules of
-ISO/TS 19091 and ISO/TS 19321.
+The schemas: CAM EN 302 637-2 V1.4.1, DENM EN 302 637-3 V1.3.1, VAM TS 103 300-3, infrastructure messages TS 103 301 with the
+modules of ISO/TS 19091 and ISO/TS 19321.
 """
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
-from shared.codec.uper import MessageCodec, Tree, UperType
+from shared.codec.message_codec import MessageCodec
+from shared.codec.uper import Tree, UperType
 from shared.codec.uper_composites import Addition, Choice, Component, OpenType, Recursive, Sequence, SequenceOf
 from shared.codec.uper_scalars import (
     BitString,
@@ -38,6 +40,7 @@ _SCHEMAS: dict[MessageId, tuple[str, str, str]] = {
     MessageId.SREM: ("ITS_IS", "SREM_PDU_Descriptions", "SREM"),
     MessageId.SSEM: ("ITS_IS", "SSEM_PDU_Descriptions", "SSEM"),
     MessageId.RTCMEM: ("ITS_IS", "RTCMEM_PDU_Descriptions", "RTCMEM"),
+    MessageId.VAM: ("ITS_VAM_3", "VAM_PDU_Descriptions", "VAM"),
 }
 
 _ALPHABETS = {
@@ -50,16 +53,43 @@ _Schema = Any
 
 
 @cache
-def message_codec(message_id: MessageId) -> MessageCodec:
-    """Return the codec of a facilities message, built on first use."""
-    return schema_codec(*_SCHEMAS[message_id])
+def message_codec(message_id: MessageId) -> MessageCodec[Tree]:
+    """Return the codec between the octets of a facilities message and plain trees."""
+    return MessageCodec(message_id.name, partial(message_type, message_id))
+
+
+def message_type(message_id: MessageId) -> UperType:
+    """Return the outermost type of a facilities message, built on first use."""
+    return schema_type(*_SCHEMAS[message_id])
 
 
 @cache
-def schema_codec(schema: str, module: str, name: str) -> MessageCodec:
+def schema_codec(schema: str, module: str, name: str) -> MessageCodec[Tree]:
     """Return the codec of any type of a compiled schema, for example `("ITS_IS", "DSRC", "MapData")`."""
+    return MessageCodec(name, partial(schema_type, schema, module, name))
+
+
+@cache
+def schema_type(schema: str, module: str, name: str) -> UperType:
+    """Return any type of a compiled schema."""
+    return _Walk().type_of(getattr(getattr(import_module(f"pycrate_asn1dir.{schema}"), module), name))
+
+
+def reference_codec(message_id: MessageId) -> tuple[Callable[[Tree], bytes], Callable[[bytes], Tree]]:
+    """Return pycrate's own encoder and decoder of a message, to measure ours beside; for one thread, never for real messages."""
+    schema, module, name = _SCHEMAS[message_id]
     compiled = getattr(getattr(import_module(f"pycrate_asn1dir.{schema}"), module), name)
-    return MessageCodec(name, _Walk().type_of(compiled))
+
+    def encode(value: Tree) -> bytes:
+        compiled.set_val(value)
+        encoded: bytes = compiled.to_uper()
+        return encoded
+
+    def decode(encoded: bytes) -> Tree:
+        compiled.from_uper(encoded)
+        return compiled.get_val()
+
+    return encode, decode
 
 
 class _Walk:

@@ -14,11 +14,11 @@ from shared.core.errors import V2xError
 EMPTY: Final = 1
 """The accumulator before the first bit."""
 
-MAX_ENCODED_OCTETS: Final = 8_192
-"""Longest encoding that is looked at; a GeoNetworking packet carries at most 1,398 octets."""
+MAX_ENCODED_OCTETS: Final = 2_304
+"""Longest encoding that is looked at or made: the largest frame of IEEE 802.11. A GeoNetworking packet carries at most 1,398."""
 
-MAX_LIST_ITEMS: Final = 8_192
-"""Most list items in one encoding, over all its lists."""
+MAX_LIST_ITEMS: Final = 8 * MAX_ENCODED_OCTETS
+"""Most list items in one encoding, over all its lists. Every item of the schemas has a bit of its own, so no message comes near."""
 
 MAX_NESTING: Final = 24
 """Deepest nesting of open types and recursive types."""
@@ -76,6 +76,14 @@ class BitReader:
         self.end = origin + self.left
         self.depth = depth
         self.items = items
+
+    @classmethod
+    def over(cls, bits: int, left: int) -> "BitReader":
+        """Return a reader of the lowest `left` bits of a number."""
+        reader = cls(b"")
+        reader.bits = bits
+        reader.left = reader.total = reader._kept = reader.end = left
+        return reader
 
     @property
     def position(self) -> int:

@@ -1,6 +1,7 @@
 """Unaligned packed encoding rules (ITU-T X.691, canonical), one immutable object per type of a schema.
 
-`MessageCodec` is what callers hold: plain trees in, bytes out, and back. A plain tree is
+These objects are the complete path: they handle all a schema allows. `message_codec.MessageCodec`, which is what callers hold, puts
+generated code in front of them. Their values are plain trees:
 
     SEQUENCE          dict of the components that are present; an absent DEFAULT is filled in
     SEQUENCE OF       tuple
@@ -22,8 +23,7 @@ builds them from the compiled schemas.
 
 from typing import Any, Protocol, TypeAlias
 
-from shared.codec.bits import EMPTY, MAX_ENCODED_OCTETS, BitReader, Fault, complete
-from shared.core.errors import DecodeError, EncodeError
+from shared.codec.bits import BitReader
 
 Tree: TypeAlias = Any
 """A plain tree, as the opening of this module describes."""
@@ -39,40 +39,3 @@ class UperType(Protocol):
     def encode(self, acc: int, value: Tree, /) -> int:
         """Return `acc` with the bits of `value` appended; raises `Fault`."""
         ...
-
-
-class MessageCodec:
-    """The codec of one message type.
-
-    Args:
-        name: the type's name, first step of every field path.
-        type_: its outermost type.
-    """
-
-    __slots__ = ("name", "type")
-
-    def __init__(self, name: str, type_: UperType) -> None:
-        self.name = name
-        self.type = type_
-
-    def decode(self, encoded: bytes) -> Tree:
-        """Decode a complete encoding; raises `DecodeError` (field, reason, bit offset) for anything but a canonical one."""
-        if len(encoded) > MAX_ENCODED_OCTETS:
-            raise DecodeError(self.name, f"{len(encoded)} octets are more than {MAX_ENCODED_OCTETS}", 0)
-        reader = BitReader(encoded)
-        try:
-            value = self.type.decode(reader)
-            reader.finish()
-        except Fault as fault:
-            raise DecodeError(fault.within(self.name).path, fault.reason, fault.bit) from None
-        return value
-
-    def encode(self, value: Tree) -> bytes:
-        """Encode a tree canonically; raises `EncodeError` naming the field that does not fit."""
-        try:
-            encoded = complete(self.type.encode(EMPTY, value))
-        except Fault as fault:
-            raise EncodeError(fault.within(self.name).path, fault.reason) from None
-        if len(encoded) > MAX_ENCODED_OCTETS:
-            raise EncodeError(self.name, f"{len(encoded)} octets are more than {MAX_ENCODED_OCTETS}")
-        return encoded

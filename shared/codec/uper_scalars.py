@@ -1,5 +1,6 @@
 """UPER of types without components: numbers, bits, octets and characters. The module `uper` describes their values."""
 
+import operator
 from typing import Final
 
 from shared.codec.bits import (
@@ -40,9 +41,10 @@ def extension_index(name: str) -> int:
 
 
 def _require_int(value: Tree) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Fault(f"{shown(value)} is not an integer")
-    return int(value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise Fault(f"{shown(value)} is not an integer") from None
 
 
 class Boolean:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NewType
 
+from shared.core.value import Value
+
 StationId = NewType("StationId", int)
 """TS 102 894-2 `StationID`, 0..2^32-1; changes with every pseudonym."""
 
@@ -34,6 +36,7 @@ class ItsAid(IntEnum):
     CERTIFICATE_REQUEST = 623
     CTL = 624
     SSEM = 637
+    VAM = 638
     MISBEHAVIOUR_REPORT = 1618
     GNSS_CORRECTION = 540802
 
@@ -49,6 +52,8 @@ class MessageId(IntEnum):
     SREM = 9
     SSEM = 10
     RTCMEM = 13
+    VAM = 14
+    """As in the schema of TS 103 300-3 that is read here; later versions say 16."""
 
 
 class BtpPort(IntEnum):
@@ -62,6 +67,7 @@ class BtpPort(IntEnum):
     SREM = 2007
     SSEM = 2008
     RTCMEM = 2013
+    VAM = 2018
 
 
 class StationType(IntEnum):
@@ -82,16 +88,14 @@ class StationType(IntEnum):
     ROAD_SIDE_UNIT = 15
 
 
-@dataclass(frozen=True, slots=True)
-class ActionId:
+class ActionId(Value, kw_only=False):
     """TS 102 894-2 `ActionID`: who detected an event, and the detector's running number (0..65535)."""
 
     originating_station_id: StationId
     sequence_number: int
 
 
-@dataclass(frozen=True, slots=True)
-class IntersectionId:
+class IntersectionId(Value, kw_only=False):
     """ISO/TS 19091 `IntersectionReferenceID`: road regulator (None where not given) and number of the junction, each 0..65535."""
 
     region: int | None
@@ -118,5 +122,6 @@ MESSAGE_BINDINGS: dict[MessageId, MessageBinding] = {
         MessageBinding(MessageId.SREM, ItsAid.SREM, BtpPort.SREM),
         MessageBinding(MessageId.SSEM, ItsAid.SSEM, BtpPort.SSEM),
         MessageBinding(MessageId.RTCMEM, ItsAid.GNSS_CORRECTION, BtpPort.RTCMEM),
+        MessageBinding(MessageId.VAM, ItsAid.VAM, BtpPort.VAM),
     )
 }

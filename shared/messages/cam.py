@@ -3,15 +3,15 @@
 The special-vehicle container stays a plain decoded tree (`Cam.special_vehicle`); its fields are few and rare.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from shared.codec.asn1 import message_codec
+from shared.codec.asn1 import message_type
+from shared.codec.message_codec import MessageCodec
+from shared.codec.shape import Choice, Field, Fields, Items, Record
 from shared.codec.uper import Tree
-from shared.core.errors import DecodeError
 from shared.core.ids import MessageId, StationId
 from shared.core.itstime import TimestampIts
+from shared.core.value import Value
 from shared.messages import conversions as cv
 from shared.messages.cdd import (
     AccelerationControl,
@@ -22,32 +22,13 @@ from shared.messages.cdd import (
     VehicleLengthConfidenceIndication,
     VehicleRole,
 )
-from shared.messages.conversions import member_or_int, members
-from shared.messages.pdu import check_header, header_tree
-from shared.messages.positions import (
-    STATION_TYPES,
-    decode_path,
-    decode_reference_position,
-    encode_path,
-    encode_reference_position,
-)
+from shared.messages.pdu import check_header, header
+from shared.messages.positions import PATH, REFERENCE_POSITION, STATION_TYPE
 
 MAX_PATH_POINTS = 40
 
-_UNAVAILABLE_2 = 2
-"""`unavailable` of `DriveDirection` and `CurvatureCalculationMode`."""
 
-_UNAVAILABLE_4 = 4
-"""`unavailable` of `VehicleLengthConfidenceIndication`."""
-
-_DRIVE_DIRECTIONS: Mapping[int, DriveDirection] = members(DriveDirection)
-_CURVATURE_MODES: Mapping[int, CurvatureCalculationMode] = members(CurvatureCalculationMode)
-_LENGTH_CONFIDENCES: Mapping[int, VehicleLengthConfidenceIndication] = members(VehicleLengthConfidenceIndication)
-_VEHICLE_ROLES: Mapping[int, VehicleRole] = members(VehicleRole)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProtectedZone:
+class ProtectedZone(Value):
     """`ProtectedCommunicationZone`: a tolling station around which transmitters take care.
 
     Attributes:
@@ -67,8 +48,7 @@ class ProtectedZone:
     zone_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LowFrequency:
+class LowFrequency(Value):
     """`BasicVehicleContainerLowFrequency`: what changes slowly, sent at most every 500 ms.
 
     Attributes:
@@ -82,8 +62,7 @@ class LowFrequency:
     path_history: tuple[PathPoint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cam:
+class Cam(Value):
     """One CAM, flat. `protected_zones is None` makes it a vehicle's; otherwise it is a roadside unit's and all motion is absent.
 
     Attributes:
@@ -169,218 +148,149 @@ class Cam:
 
 def encode_cam(cam: Cam) -> bytes:
     """Encode to UPER; raises `EncodeError` naming the field that does not fit."""
-    parameters: dict[str, Tree] = {
-        "basicContainer": {"stationType": cam.station_type, "referencePosition": encode_reference_position(cam)},
-        "highFrequencyContainer": _encode_vehicle(cam) if cam.protected_zones is None else _encode_roadside(cam.protected_zones),
-    }
-    if cam.low_frequency is not None:
-        parameters["lowFrequencyContainer"] = ("basicVehicleContainerLowFrequency", _encode_low_frequency(cam.low_frequency))
-    if cam.special_vehicle is not None:
-        parameters["specialVehicleContainer"] = cam.special_vehicle
-    return message_codec(MessageId.CAM).encode(
-        {
-            "header": header_tree(MessageId.CAM, cam.station_id),
-            "cam": {"generationDeltaTime": cam.generation_delta_time_ms, "camParameters": parameters},
-        }
-    )
+    return CODEC.encode(cam)
 
 
 def decode_cam(encoded: bytes) -> Cam:
     """Decode a whole CAM; raises `DecodeError` and nothing else."""
-    check_header(MessageId.CAM, encoded)
-    tree = message_codec(MessageId.CAM).decode(encoded)
-    body = tree["cam"]
-    parameters = body["camParameters"]
-    basic = parameters["basicContainer"]
-    alternative, container = parameters["highFrequencyContainer"]
-    if alternative == "basicVehicleContainerHighFrequency":
-        motion = _decode_vehicle(container)
-    elif alternative == "rsuContainerHighFrequency":
-        motion = {"protected_zones": tuple([_decode_zone(zone) for zone in container.get("protectedCommunicationZonesRSU", ())])}
-    else:
-        raise DecodeError("CAM.cam.camParameters.highFrequencyContainer", f"{alternative} belongs to a later version")
-    position = decode_reference_position(basic["referencePosition"])
-    return Cam(
-        station_id=StationId(tree["header"]["stationID"]),
-        generation_delta_time_ms=body["generationDeltaTime"],
-        station_type=member_or_int(STATION_TYPES, basic["stationType"]),
-        lat_deg=position.lat_deg,
-        lon_deg=position.lon_deg,
-        semi_major_m=position.semi_major_m,
-        semi_minor_m=position.semi_minor_m,
-        semi_major_orientation_deg=position.semi_major_orientation_deg,
-        altitude_m=position.altitude_m,
-        altitude_confidence_m=position.altitude_confidence_m,
-        low_frequency=_decode_low_frequency(parameters.get("lowFrequencyContainer")),
-        special_vehicle=parameters.get("specialVehicleContainer"),
-        **motion,
-    )
+    return CODEC.decode(encoded)
 
 
-def _encode_vehicle(cam: Cam) -> Tree:
-    mode = cam.curvature_calculation_mode
-    container: dict[str, Tree] = {
-        "heading": {
-            "headingValue": cv.HEADING_VALUE.encode("heading_deg", cam.heading_deg),
-            "headingConfidence": cv.HEADING_CONFIDENCE.encode("heading_confidence_deg", cam.heading_confidence_deg),
-        },
-        "speed": {
-            "speedValue": cv.SPEED_VALUE.encode("speed_mps", cam.speed_mps),
-            "speedConfidence": cv.SPEED_CONFIDENCE.encode("speed_confidence_mps", cam.speed_confidence_mps),
-        },
-        "driveDirection": _UNAVAILABLE_2 if cam.drive_direction is None else cam.drive_direction,
-        "vehicleLength": {
-            "vehicleLengthValue": cv.VEHICLE_LENGTH_VALUE.encode("vehicle_length_m", cam.vehicle_length_m),
-            "vehicleLengthConfidenceIndication": (
-                _UNAVAILABLE_4 if cam.vehicle_length_confidence is None else cam.vehicle_length_confidence
-            ),
-        },
-        "vehicleWidth": cv.VEHICLE_WIDTH.encode("vehicle_width_m", cam.vehicle_width_m),
-        "longitudinalAcceleration": _encode_acceleration(cam, "longitudinal"),
-        "curvature": {
-            "curvatureValue": cv.CURVATURE_VALUE.encode("curvature_per_m", cam.curvature_per_m),
-            "curvatureConfidence": cv.CURVATURE_CONFIDENCE.encode("curvature_confidence_per_m", cam.curvature_confidence_per_m),
-        },
-        "curvatureCalculationMode": _UNAVAILABLE_2 if mode is None else mode,
-        "yawRate": {
-            "yawRateValue": cv.YAW_RATE_VALUE.encode("yaw_rate_dps", cam.yaw_rate_dps),
-            "yawRateConfidence": cv.YAW_RATE_CONFIDENCE.encode("yaw_rate_confidence_dps", cam.yaw_rate_confidence_dps),
-        },
-    }
-    if cam.acceleration_control is not None:
-        container["accelerationControl"] = (int(cam.acceleration_control), 7)
-    if cam.lane_position is not None:
-        container["lanePosition"] = cam.lane_position
-    if cam.steering_wheel_angle_deg is not None or cam.steering_wheel_angle_confidence_deg is not None:
-        container["steeringWheelAngle"] = {
-            "steeringWheelAngleValue": cv.STEERING_WHEEL_ANGLE_VALUE.encode(
-                "steering_wheel_angle_deg", cam.steering_wheel_angle_deg
-            ),
-            "steeringWheelAngleConfidence": cv.STEERING_WHEEL_ANGLE_CONFIDENCE.encode(
-                "steering_wheel_angle_confidence_deg", cam.steering_wheel_angle_confidence_deg
-            ),
+_ZONE = Record(
+    ProtectedZone,
+    {
+        "protectedZoneType": Field("is_temporary", cv.Converted(lambda wire: wire != 0, lambda _field, value: int(bool(value)))),
+        "expiryTime": Field("expiry_time"),
+        "protectedZoneLatitude": Field("lat_deg", cv.LATITUDE),
+        "protectedZoneLongitude": Field("lon_deg", cv.LONGITUDE),
+        "protectedZoneRadius": Field("radius_m"),
+        "protectedZoneID": Field("zone_id"),
+    },
+)
+
+_TOLLING_ZONE = Record(
+    ProtectedZone,
+    {
+        "protectedZoneLatitude": Field("lat_deg", cv.LATITUDE),
+        "protectedZoneLongitude": Field("lon_deg", cv.LONGITUDE),
+        "cenDsrcTollingZoneID": Field("zone_id"),
+    },
+    settled={"is_temporary": False},
+)
+
+
+def _acceleration(axis: str) -> Fields:
+    return Fields(
+        {
+            f"{axis}AccelerationValue": Field(f"{axis}_acceleration_mps2", cv.ACCELERATION_VALUE),
+            f"{axis}AccelerationConfidence": Field(f"{axis}_acceleration_confidence_mps2", cv.ACCELERATION_CONFIDENCE),
         }
-    if cam.lateral_acceleration_mps2 is not None or cam.lateral_acceleration_confidence_mps2 is not None:
-        container["lateralAcceleration"] = _encode_acceleration(cam, "lateral")
-    if cam.vertical_acceleration_mps2 is not None or cam.vertical_acceleration_confidence_mps2 is not None:
-        container["verticalAcceleration"] = _encode_acceleration(cam, "vertical")
-    if cam.performance_class is not None:
-        container["performanceClass"] = cam.performance_class
-    if cam.tolling_zone is not None:
-        container["cenDsrcTollingZone"] = _encode_tolling_zone(cam.tolling_zone)
-    return "basicVehicleContainerHighFrequency", container
+    )
 
 
-def _encode_acceleration(cam: Cam, axis: str) -> Tree:
-    value, confidence = f"{axis}_acceleration_mps2", f"{axis}_acceleration_confidence_mps2"
-    return {
-        f"{axis}AccelerationValue": cv.ACCELERATION_VALUE.encode(value, getattr(cam, value)),
-        f"{axis}AccelerationConfidence": cv.ACCELERATION_CONFIDENCE.encode(confidence, getattr(cam, confidence)),
-    }
-
-
-def _decode_vehicle(tree: Tree) -> dict[str, Any]:
-    heading, speed, length = tree["heading"], tree["speed"], tree["vehicleLength"]
-    acceleration, curvature, yaw_rate = tree["longitudinalAcceleration"], tree["curvature"], tree["yawRate"]
-    motion: dict[str, Any] = {
-        "heading_deg": cv.HEADING_VALUE.decode(heading["headingValue"]),
-        "heading_confidence_deg": cv.HEADING_CONFIDENCE.decode(heading["headingConfidence"]),
-        "speed_mps": cv.SPEED_VALUE.decode(speed["speedValue"]),
-        "speed_confidence_mps": cv.SPEED_CONFIDENCE.decode(speed["speedConfidence"]),
-        "drive_direction": _DRIVE_DIRECTIONS.get(tree["driveDirection"]),
-        "vehicle_length_m": cv.VEHICLE_LENGTH_VALUE.decode(length["vehicleLengthValue"]),
-        "vehicle_length_confidence": _LENGTH_CONFIDENCES.get(length["vehicleLengthConfidenceIndication"]),
-        "vehicle_width_m": cv.VEHICLE_WIDTH.decode(tree["vehicleWidth"]),
-        "longitudinal_acceleration_mps2": cv.ACCELERATION_VALUE.decode(acceleration["longitudinalAccelerationValue"]),
-        "longitudinal_acceleration_confidence_mps2": cv.ACCELERATION_CONFIDENCE.decode(
-            acceleration["longitudinalAccelerationConfidence"]
+_VEHICLE = Fields(
+    {
+        "heading": Fields(
+            {
+                "headingValue": Field("heading_deg", cv.HEADING_VALUE),
+                "headingConfidence": Field("heading_confidence_deg", cv.HEADING_CONFIDENCE),
+            }
         ),
-        "curvature_per_m": cv.CURVATURE_VALUE.decode(curvature["curvatureValue"]),
-        "curvature_confidence_per_m": cv.CURVATURE_CONFIDENCE.decode(curvature["curvatureConfidence"]),
-        "curvature_calculation_mode": _CURVATURE_MODES.get(tree["curvatureCalculationMode"]),
-        "yaw_rate_dps": cv.YAW_RATE_VALUE.decode(yaw_rate["yawRateValue"]),
-        "yaw_rate_confidence_dps": cv.YAW_RATE_CONFIDENCE.decode(yaw_rate["yawRateConfidence"]),
-        "lane_position": tree.get("lanePosition"),
-        "performance_class": tree.get("performanceClass") or None,
+        "speed": Fields(
+            {
+                "speedValue": Field("speed_mps", cv.SPEED_VALUE),
+                "speedConfidence": Field("speed_confidence_mps", cv.SPEED_CONFIDENCE),
+            }
+        ),
+        "driveDirection": Field("drive_direction", cv.Members(DriveDirection, unavailable=2)),
+        "vehicleLength": Fields(
+            {
+                "vehicleLengthValue": Field("vehicle_length_m", cv.VEHICLE_LENGTH_VALUE),
+                "vehicleLengthConfidenceIndication": Field(
+                    "vehicle_length_confidence", cv.Members(VehicleLengthConfidenceIndication, unavailable=4)
+                ),
+            }
+        ),
+        "vehicleWidth": Field("vehicle_width_m", cv.VEHICLE_WIDTH),
+        "longitudinalAcceleration": _acceleration("longitudinal"),
+        "curvature": Fields(
+            {
+                "curvatureValue": Field("curvature_per_m", cv.CURVATURE_VALUE),
+                "curvatureConfidence": Field("curvature_confidence_per_m", cv.CURVATURE_CONFIDENCE),
+            }
+        ),
+        "curvatureCalculationMode": Field("curvature_calculation_mode", cv.Members(CurvatureCalculationMode, unavailable=2)),
+        "yawRate": Fields(
+            {
+                "yawRateValue": Field("yaw_rate_dps", cv.YAW_RATE_VALUE),
+                "yawRateConfidence": Field("yaw_rate_confidence_dps", cv.YAW_RATE_CONFIDENCE),
+            }
+        ),
+        "accelerationControl": Field("acceleration_control", cv.Flags(AccelerationControl, 7)),
+        "lanePosition": Field("lane_position"),
+        "steeringWheelAngle": Fields(
+            {
+                "steeringWheelAngleValue": Field("steering_wheel_angle_deg", cv.STEERING_WHEEL_ANGLE_VALUE),
+                "steeringWheelAngleConfidence": Field(
+                    "steering_wheel_angle_confidence_deg", cv.STEERING_WHEEL_ANGLE_CONFIDENCE
+                ),
+            }
+        ),
+        "lateralAcceleration": _acceleration("lateral"),
+        "verticalAcceleration": _acceleration("vertical"),
+        "performanceClass": Field("performance_class", cv.Whole(unavailable=0)),
+        "cenDsrcTollingZone": Field("tolling_zone", _TOLLING_ZONE),
     }
-    if "accelerationControl" in tree:
-        motion["acceleration_control"] = AccelerationControl(tree["accelerationControl"][0])
-    if "steeringWheelAngle" in tree:
-        angle = tree["steeringWheelAngle"]
-        motion["steering_wheel_angle_deg"] = cv.STEERING_WHEEL_ANGLE_VALUE.decode(angle["steeringWheelAngleValue"])
-        motion["steering_wheel_angle_confidence_deg"] = cv.STEERING_WHEEL_ANGLE_CONFIDENCE.decode(
-            angle["steeringWheelAngleConfidence"]
-        )
-    for axis in ("lateral", "vertical"):
-        component = tree.get(f"{axis}Acceleration")
-        if component is not None:
-            motion[f"{axis}_acceleration_mps2"] = cv.ACCELERATION_VALUE.decode(component[f"{axis}AccelerationValue"])
-            motion[f"{axis}_acceleration_confidence_mps2"] = cv.ACCELERATION_CONFIDENCE.decode(
-                component[f"{axis}AccelerationConfidence"]
-            )
-    if "cenDsrcTollingZone" in tree:
-        zone = tree["cenDsrcTollingZone"]
-        motion["tolling_zone"] = ProtectedZone(
-            is_temporary=False,
-            lat_deg=cv.LATITUDE.decode(zone["protectedZoneLatitude"]),
-            lon_deg=cv.LONGITUDE.decode(zone["protectedZoneLongitude"]),
-            zone_id=zone.get("cenDsrcTollingZoneID"),
-        )
-    return motion
+)
+
+_LOW_FREQUENCY = Record(
+    LowFrequency,
+    {
+        "vehicleRole": Field("vehicle_role", cv.Members(VehicleRole)),
+        "exteriorLights": Field("exterior_lights", cv.Flags(ExteriorLights, 8)),
+        "pathHistory": Field("path_history", PATH),
+    },
+)
 
 
-def _encode_tolling_zone(zone: ProtectedZone) -> Tree:
-    return cv.present(
-        protectedZoneLatitude=cv.LATITUDE.encode("tolling_zone.lat_deg", zone.lat_deg),
-        protectedZoneLongitude=cv.LONGITUDE.encode("tolling_zone.lon_deg", zone.lon_deg),
-        cenDsrcTollingZoneID=zone.zone_id,
-    )
+def _motion_or_zones(cam: Cam) -> str:
+    return "basicVehicleContainerHighFrequency" if cam.protected_zones is None else "rsuContainerHighFrequency"
 
 
-def _encode_roadside(zones: tuple[ProtectedZone, ...]) -> Tree:
-    container: dict[str, Tree] = {}
-    if zones:
-        container["protectedCommunicationZonesRSU"] = tuple(_encode_zone(zone) for zone in zones)
-    return "rsuContainerHighFrequency", container
+_CAM = Record(
+    Cam,
+    {
+        "header": header(MessageId.CAM),
+        "cam": Fields(
+            {
+                "generationDeltaTime": Field("generation_delta_time_ms"),
+                "camParameters": Fields(
+                    {
+                        "basicContainer": Fields(
+                            {
+                                "stationType": Field("station_type", STATION_TYPE),
+                                "referencePosition": Fields(REFERENCE_POSITION),
+                            }
+                        ),
+                        "highFrequencyContainer": Choice(
+                            {
+                                "basicVehicleContainerHighFrequency": _VEHICLE,
+                                "rsuContainerHighFrequency": Fields(
+                                    {"protectedCommunicationZonesRSU": Field("protected_zones", Items(_ZONE), absent=())}
+                                ),
+                            },
+                            select=_motion_or_zones,
+                        ),
+                        "lowFrequencyContainer": Choice(
+                            {"basicVehicleContainerLowFrequency": Field("low_frequency", _LOW_FREQUENCY)}, tolerant=True
+                        ),
+                        "specialVehicleContainer": Field("special_vehicle"),
+                    }
+                ),
+            }
+        ),
+    },
+)
 
-
-def _encode_zone(zone: ProtectedZone) -> Tree:
-    return cv.present(
-        protectedZoneType=int(zone.is_temporary),
-        expiryTime=zone.expiry_time,
-        protectedZoneLatitude=cv.LATITUDE.encode("protected_zones.lat_deg", zone.lat_deg),
-        protectedZoneLongitude=cv.LONGITUDE.encode("protected_zones.lon_deg", zone.lon_deg),
-        protectedZoneRadius=zone.radius_m,
-        protectedZoneID=zone.zone_id,
-    )
-
-
-def _decode_zone(tree: Tree) -> ProtectedZone:
-    return ProtectedZone(
-        is_temporary=tree["protectedZoneType"] != 0,
-        lat_deg=cv.LATITUDE.decode(tree["protectedZoneLatitude"]),
-        lon_deg=cv.LONGITUDE.decode(tree["protectedZoneLongitude"]),
-        radius_m=tree.get("protectedZoneRadius"),
-        expiry_time=tree.get("expiryTime"),
-        zone_id=tree.get("protectedZoneID"),
-    )
-
-
-def _encode_low_frequency(value: LowFrequency) -> Tree:
-    return {
-        "vehicleRole": value.vehicle_role,
-        "exteriorLights": (int(value.exterior_lights), 8),
-        "pathHistory": encode_path("low_frequency.path_history", value.path_history),
-    }
-
-
-def _decode_low_frequency(tree: Tree | None) -> LowFrequency | None:
-    """Return the container; None where absent or of a later version."""
-    if tree is None or tree[0] != "basicVehicleContainerLowFrequency":
-        return None
-    container = tree[1]
-    return LowFrequency(
-        vehicle_role=_VEHICLE_ROLES[container["vehicleRole"]],
-        exterior_lights=ExteriorLights(container["exteriorLights"][0]),
-        path_history=decode_path(container["pathHistory"]),
-    )
+CODEC: MessageCodec[Cam] = MessageCodec("CAM", partial(message_type, MessageId.CAM), _CAM, partial(check_header, MessageId.CAM))
+"""What `encode_cam` and `decode_cam` use."""

@@ -13,7 +13,8 @@ Not here: conversions between these values and wire numbers (`conversions.py`).
 """
 
 from enum import IntEnum, IntFlag
-from typing import NamedTuple
+
+from shared.core.value import Value
 
 
 class DriveDirection(IntEnum):
@@ -141,7 +142,7 @@ class CauseCode(IntEnum):
     DANGEROUS_SITUATION = 99
 
 
-class PathPoint(NamedTuple):
+class PathPoint(Value, kw_only=False):
     """`PathPoint`: a place the vehicle was at, relative to the one before (the first to the reference position).
 
     Attributes:
@@ -157,7 +158,7 @@ class PathPoint(NamedTuple):
     delta_time_s: float | None = None
 
 
-class ClosedLanes(NamedTuple):
+class ClosedLanes(Value, kw_only=False):
     """`ClosedLanes`: which parts of the road are closed.
 
     Attributes:

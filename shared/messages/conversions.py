@@ -2,20 +2,25 @@
 
 The elements are those of TS 102 894-2 V1.3.1 and ISO/TS 19091.
 
-Every object has `encode(field, value)`, which raises `EncodeError` naming `field`, and `decode(wire)`. Nothing else in the
-messages knows a scale or a number that means "unavailable".
+Every object is a `shared.codec.shape.Conversion`: `encode(field, value)` raises `EncodeError` naming `field`, `decode(wire)` is
+total. Nothing else in the messages knows a scale or a number that means "unavailable".
 """
 
-from collections.abc import Mapping
-from enum import IntEnum
-from math import ceil, inf
-from typing import TypeVar
+from collections.abc import Callable
+from enum import IntEnum, IntFlag
+from math import inf, nan
+from typing import Any, Generic, TypeVar
 
+from shared.codec.shape import Linear
 from shared.codec.uper import Tree
+from shared.codec.uper_scalars import shown
 from shared.core.errors import EncodeError
 
 _Member = TypeVar("_Member", bound=IntEnum)
+_Flags = TypeVar("_Flags", bound=IntFlag)
 _CEIL_TOLERANCE = 1e-6
+_FAR = 1e15
+"""Beyond this a value is out of every range, and need not be multiplied."""
 
 
 class Quantity:
@@ -31,7 +36,7 @@ class Quantity:
         rounds_up: to the next step up (accuracies), not to the nearest; the least step stands for anything from zero on.
     """
 
-    __slots__ = ("beyond", "lower", "per_unit", "rounds_up", "saturates", "unavailable", "upper")
+    __slots__ = ("beyond", "linear", "lower", "per_unit", "rounds_up", "saturates", "unavailable", "upper")
 
     def __init__(
         self,
@@ -44,13 +49,15 @@ class Quantity:
         saturates: bool = False,
         rounds_up: bool = False,
     ) -> None:
-        self.per_unit = per_unit
+        self.per_unit = float(per_unit)
         self.lower = lower
         self.upper = upper
         self.unavailable = unavailable
         self.beyond = beyond
         self.saturates = saturates
         self.rounds_up = rounds_up
+        base = lower if unavailable is None else min(lower, unavailable)
+        self.linear = Linear(self.per_unit, lower, upper, base, rounds_up=rounds_up)
 
     def encode(self, field: str, value: float | None) -> int:
         """Return the wire number; raises `EncodeError` for a value the element cannot say."""
@@ -58,19 +65,14 @@ class Quantity:
             if self.unavailable is None:
                 raise EncodeError(field, "must be known")
             return self.unavailable
-        steps = value * self.per_unit
-        if not self.lower - 0.5 <= steps <= self.upper + 0.5:
-            if steps > self.upper and self.beyond is not None:
-                return self.beyond
-            if self.saturates and steps > self.upper:
-                return self.upper
-            if (self.saturates and steps < self.lower < 0) or (self.rounds_up and 0 <= steps < self.lower):
-                return self.lower
-            raise EncodeError(field, f"{value} is not in {self.lower / self.per_unit:.10g}..{self.upper / self.per_unit:.10g}")
-        wire = ceil(steps - _CEIL_TOLERANCE) if self.rounds_up else round(steps)
-        if wire > self.upper:
-            return self.upper if self.beyond is None else self.beyond
-        return max(wire, self.lower)
+        try:
+            if -_FAR < value < _FAR:
+                wire = self.linear.wire(value)
+                if self.lower <= wire <= self.upper:
+                    return wire
+            return self._extreme(field, value)
+        except TypeError:
+            return self.encode(field, _same_float(field, value))
 
     def decode(self, wire: int) -> float | None:
         """Return the value, None for unavailable, `inf` for beyond."""
@@ -80,24 +82,39 @@ class Quantity:
             return inf
         return wire / self.per_unit
 
+    def _extreme(self, field: str, value: float) -> int:
+        steps = value * self.per_unit if -_FAR < value < _FAR else value
+        if steps > self.upper and self.beyond is not None:
+            return self.beyond
+        if steps > self.upper and self.saturates:
+            return self.upper
+        if (self.saturates and steps < self.lower < 0) or (self.rounds_up and 0 <= steps < self.lower):
+            return self.lower
+        raise EncodeError(field, f"{shown(value)} is not in {self.lower / self.per_unit:.10g}..{self.upper / self.per_unit:.10g}")
+
 
 class Heading:
     """`HeadingValue`: degrees clockwise from north in steps of 0.1."""
 
     __slots__ = ()
     unavailable = 3601
+    linear = Linear(10.0, 0, 3599)
 
     def encode(self, field: str, value: float | None) -> int:
         """Return the wire number; raises `EncodeError` outside [0, 360]."""
         if value is None:
             return self.unavailable
-        if not 0.0 <= value <= 360.0:
-            raise EncodeError(field, f"{value} is not in [0, 360)")
-        return round(value * 10) % 3600
+        try:
+            wire = self.linear.wire(value) if -_FAR < value < _FAR else -1
+        except TypeError:
+            return self.encode(field, _same_float(field, value))
+        if not 0 <= wire <= 3600:
+            raise EncodeError(field, f"{shown(value)} is not in [0, 360)")
+        return wire % 3600
 
     def decode(self, wire: int) -> float | None:
         """Return degrees in [0, 360), None for unavailable."""
-        return None if wire == self.unavailable else wire % 3600 / 10
+        return None if wire == self.unavailable else wire % 3600 / 10.0
 
 
 class Steps:
@@ -108,6 +125,7 @@ class Steps:
     """
 
     __slots__ = ("steps",)
+    linear = None
 
     def __init__(self, *steps: float) -> None:
         self.steps = (*steps, inf)
@@ -116,35 +134,200 @@ class Steps:
         """Return the wire number; raises `EncodeError` for a negative accuracy."""
         if value is None:
             return len(self.steps)
-        if not value >= 0:
-            raise EncodeError(field, f"{value} is no accuracy")
-        return next(wire for wire, step in enumerate(self.steps) if value <= step * (1 + _CEIL_TOLERANCE))
+        try:
+            if not value >= 0:
+                raise EncodeError(field, f"{shown(value)} is no accuracy")
+            return next(wire for wire, step in enumerate(self.steps) if value <= step * (1 + _CEIL_TOLERANCE))
+        except TypeError:
+            return self.encode(field, _same_float(field, value))
 
     def decode(self, wire: int) -> float | None:
         """Return the bound, `inf` for out of range, None for unavailable."""
         return self.steps[wire] if wire < len(self.steps) else None
 
 
-def members(enumeration: type[_Member]) -> Mapping[int, _Member]:
-    """Return the members of an enumeration by number."""
-    return {member.value: member for member in enumeration}
+class Whole:
+    """A whole number.
+
+    Args:
+        unavailable: wire number of `None`: 0, or the one after the greatest that is a value.
+        assumed: wire number sent for `None`, but not read as such.
+    """
+
+    __slots__ = ("assumed", "linear", "unavailable")
+
+    def __init__(self, *, unavailable: int | None = None, assumed: int | None = None) -> None:
+        self.unavailable = unavailable
+        self.assumed = unavailable if assumed is None else assumed
+        self.linear = Linear(None, 0, unavailable - 1) if unavailable else None
+
+    def encode(self, field: str, value: int | None) -> int:
+        """Return the number; raises `EncodeError` where it must be known. Its range is the schema's business."""
+        if value is not None:
+            return _same_int(value)
+        if self.assumed is None:
+            raise EncodeError(field, "must be known")
+        return self.assumed
+
+    def decode(self, wire: int | str) -> int | None:
+        """Return the number, None for unavailable and for numbers of later versions."""
+        return None if wire == self.unavailable or isinstance(wire, str) else wire
 
 
-def member_or_int(table: Mapping[int, int], number: int) -> int:
-    """Return the enumeration's member for a number of an open registry, the bare number where there is none."""
-    return table.get(number, number)
+class Clamped:
+    """A whole number that becomes the end of its range where it lies outside."""
+
+    __slots__ = ("lower", "upper")
+    linear = None
+
+    def __init__(self, lower: int, upper: int) -> None:
+        self.lower = lower
+        self.upper = upper
+
+    def encode(self, field: str, value: int | None) -> int:
+        """Return the number within the range; raises `EncodeError` for None."""
+        if value is None:
+            raise EncodeError(field, "must be known")
+        return max(self.lower, min(self.upper, _same_int(value)))
+
+    def decode(self, wire: int) -> int:
+        """Return the number."""
+        return wire
 
 
-def encode_int(field: str, value: int, lower: int, upper: int) -> int:
-    """Return a plain whole number; raises `EncodeError` out of bounds."""
-    if not lower <= value <= upper:
-        raise EncodeError(field, f"{value} is not in {lower}..{upper}")
-    return value
+class Members(Generic[_Member]):
+    """A closed enumeration.
+
+    Args:
+        enumeration: its members, which carry the wire numbers.
+        unavailable: wire number of `None`; without one `None` cannot be encoded, but stands for numbers of later versions.
+    """
+
+    __slots__ = ("_members", "unavailable")
+    linear = None
+
+    def __init__(self, enumeration: type[_Member], *, unavailable: int | None = None) -> None:
+        self._members: dict[int | str, _Member] = {member.value: member for member in enumeration}
+        self.unavailable = unavailable
+
+    def encode(self, field: str, value: int | None) -> int:
+        """Return the wire number; raises `EncodeError` where it must be known."""
+        if value is not None:
+            return _same_int(value)
+        if self.unavailable is None:
+            raise EncodeError(field, "must be known")
+        return self.unavailable
+
+    def decode(self, wire: int | str) -> _Member | None:
+        """Return the member, None for unavailable and for numbers of later versions."""
+        return self._members.get(wire)
 
 
-def present(**components: Tree) -> dict[str, Tree]:
-    """Return the components that are not None."""
-    return {name: value for name, value in components.items() if value is not None}
+class OpenMembers:
+    """A number of an open registry: a member of the enumeration where there is one, the bare integer where there is none."""
+
+    __slots__ = ("_members",)
+    linear = None
+
+    def __init__(self, enumeration: type[IntEnum]) -> None:
+        self._members: dict[int, int] = {member.value: member for member in enumeration}
+
+    def encode(self, field: str, value: int | None) -> int:
+        """Return the number; raises `EncodeError` for None."""
+        if value is None:
+            raise EncodeError(field, "must be known")
+        return _same_int(value)
+
+    def decode(self, wire: int) -> int:
+        """Return the member or the number."""
+        return self._members.get(wire, wire)
+
+
+class BitNumber:
+    """A bit string as a number, its first bit being the highest.
+
+    Args:
+        bits: how many there are.
+    """
+
+    __slots__ = ("bits", "linear")
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+        self.linear: Linear | None = Linear(None, 0, (1 << bits) - 1)
+
+    def encode(self, field: str, value: int | None) -> Tree:
+        """Return the bit string; raises `EncodeError` for None."""
+        if value is None:
+            raise EncodeError(field, "must be known")
+        return _same_int(value), self.bits
+
+    def decode(self, wire: Tree) -> int:
+        """Return the number."""
+        return leading_bits(wire, self.bits)
+
+
+class Flags(BitNumber, Generic[_Flags]):
+    """A bit string of named bits.
+
+    Args:
+        flags: the names, the first bit of the string being the highest.
+        bits: how many there are.
+    """
+
+    __slots__ = ("flags",)
+
+    def __init__(self, flags: type[_Flags], bits: int) -> None:
+        super().__init__(bits)
+        self.linear = None
+        self.flags = flags
+
+    def decode(self, wire: Tree) -> _Flags:
+        """Return the flags that are set."""
+        return self.flags(leading_bits(wire, self.bits))
+
+
+class Converted:
+    """A value with rules of its own.
+
+    Args:
+        decode: from the plain value.
+        encode: to the plain value; takes the field's name for its `EncodeError`.
+    """
+
+    __slots__ = ("decode", "encode")
+    linear = None
+
+    def __init__(self, decode: Callable[[Tree], Any], encode: Callable[[str, Any], Tree]) -> None:
+        self.decode = decode
+        self.encode = encode
+
+
+def leading_bits(bit_string: Tree, wanted: int) -> int:
+    """Return the first bits of a bit string, which a later version may have made longer."""
+    number, bits = bit_string
+    leading: int = number >> max(0, bits - wanted)
+    return leading
+
+
+def _same_float(field: str, value: float) -> float:
+    """Return the float equal to a number of a type arithmetic does not take; raises `EncodeError` for anything else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = nan
+    if number != value:
+        raise EncodeError(field, f"{shown(value)} is not a number")
+    return number
+
+
+def _same_int(value: int) -> int:
+    """Return the int equal to a value, so that 1.0 means what 1 does in every path; the value itself where there is none."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return value
+    return number if number == value else value
 
 
 LATITUDE = Quantity(1e7, -900_000_000, 900_000_000, unavailable=900_000_001)

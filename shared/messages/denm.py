@@ -3,31 +3,27 @@
 The a la carte container, details for some kinds of event, is in `denm_alacarte.py`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 
-from shared.codec.asn1 import message_codec
-from shared.codec.uper import Tree
-from shared.core.errors import EncodeError
+from shared.codec.asn1 import message_type
+from shared.codec.message_codec import MessageCodec
+from shared.codec.shape import Field, Fields, Items, Record
 from shared.core.ids import ActionId, MessageId, StationId
 from shared.core.itstime import TimestampIts
+from shared.core.value import Value
 from shared.messages import conversions as cv
 from shared.messages.cdd import PathPoint
-from shared.messages.denm_alacarte import Alacarte, RoadWorks, StationaryVehicle, decode_alacarte, encode_alacarte
-from shared.messages.pdu import check_header, header_tree
+from shared.messages.denm_alacarte import ALACARTE, Alacarte, RoadWorks, StationaryVehicle
+from shared.messages.pdu import check_header, header
 from shared.messages.positions import (
-    STATION_TYPES,
-    decode_action_id,
-    decode_cause,
-    decode_delta_position,
-    decode_path,
-    decode_reference_position,
-    encode_action_id,
-    encode_cause,
-    encode_delta_position,
-    encode_path,
-    encode_reference_position,
+    ACTION_ID,
+    DELTA_POSITION,
+    DELTA_TIME,
+    PATH,
+    REFERENCE_POSITION,
+    STATION_TYPE,
+    cause,
 )
 
 __all__ = [
@@ -86,35 +82,25 @@ class RoadType(IntEnum):
     NON_URBAN_WITH_STRUCTURAL_SEPARATION_TO_OPPOSITE_LANES = 3
 
 
-_TERMINATIONS: Mapping[int | None, Termination] = {member.value: member for member in Termination}
-_DISTANCES: Mapping[int | None, RelevanceDistance] = {member.value: member for member in RelevanceDistance}
-_DIRECTIONS: Mapping[int | None, RelevanceTrafficDirection] = {member.value: member for member in RelevanceTrafficDirection}
-_ROAD_TYPES: Mapping[int | None, RoadType] = {member.value: member for member in RoadType}
-_NO_SPEED: Mapping[str, int] = {
-    "speedValue": cv.SPEED_VALUE.encode("speed", None),
-    "speedConfidence": cv.SPEED_CONFIDENCE.encode("speed", None),
-}
-_NO_HEADING: Mapping[str, int] = {
-    "headingValue": cv.HEADING_VALUE.encode("heading", None),
-    "headingConfidence": cv.HEADING_CONFIDENCE.encode("heading", None),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventPoint:
-    """`EventPoint`: where else the event was seen.
+class EventPoint(Value):
+    """`EventPoint`: where else the event was seen, relative to the place before (the first to the event position).
 
     Attributes:
-        point: place relative to the one before (the first to the event position) and time since.
+        delta_lat_deg: as in a `PathPoint`.
+        delta_lon_deg: likewise.
+        delta_altitude_m: likewise.
+        delta_time_s: likewise.
         information_quality: 1..7, or None.
     """
 
-    point: PathPoint
+    delta_lat_deg: float | None
+    delta_lon_deg: float | None
+    delta_altitude_m: float | None = None
+    delta_time_s: float | None = None
     information_quality: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Denm:
+class Denm(Value):
     """One DENM, flat. `cause_code is None` means no situation container, `traces is None` no location container.
 
     Attributes:
@@ -184,124 +170,82 @@ class Denm:
 
 def encode_denm(denm: Denm) -> bytes:
     """Encode to UPER; raises `EncodeError` naming the field that does not fit."""
-    body = cv.present(
-        management=_encode_management(denm),
-        situation=_encode_situation(denm),
-        location=_encode_location(denm),
-        alacarte=None if denm.alacarte is None else encode_alacarte(denm.alacarte),
-    )
-    return message_codec(MessageId.DENM).encode({"header": header_tree(MessageId.DENM, denm.station_id), "denm": body})
+    return CODEC.encode(denm)
 
 
 def decode_denm(encoded: bytes) -> Denm:
     """Decode a whole DENM; raises `DecodeError` and nothing else."""
-    check_header(MessageId.DENM, encoded)
-    tree = message_codec(MessageId.DENM).decode(encoded)
-    body = tree["denm"]
-    management = body["management"]
-    situation = body.get("situation", {})
-    location = body.get("location", {})
-    position = decode_reference_position(management["eventPosition"])
-    cause_code, sub_cause_code = decode_cause(situation.get("eventType"))
-    linked_cause_code, linked_sub_cause_code = decode_cause(situation.get("linkedCause"))
-    speed = location.get("eventSpeed", _NO_SPEED)
-    heading = location.get("eventPositionHeading", _NO_HEADING)
-    return Denm(
-        station_id=StationId(tree["header"]["stationID"]),
-        action_id=decode_action_id(management["actionID"]),
-        detection_time=TimestampIts(management["detectionTime"]),
-        reference_time=TimestampIts(management["referenceTime"]),
-        station_type=cv.member_or_int(STATION_TYPES, management["stationType"]),
-        lat_deg=position.lat_deg,
-        lon_deg=position.lon_deg,
-        semi_major_m=position.semi_major_m,
-        semi_minor_m=position.semi_minor_m,
-        semi_major_orientation_deg=position.semi_major_orientation_deg,
-        altitude_m=position.altitude_m,
-        altitude_confidence_m=position.altitude_confidence_m,
-        termination=_TERMINATIONS.get(management.get("termination")),
-        relevance_distance=_DISTANCES.get(management.get("relevanceDistance")),
-        relevance_traffic_direction=_DIRECTIONS.get(management.get("relevanceTrafficDirection")),
-        validity_duration_s=management["validityDuration"],
-        transmission_interval_ms=management.get("transmissionInterval"),
-        information_quality=situation.get("informationQuality") or None,
-        cause_code=cause_code,
-        sub_cause_code=sub_cause_code,
-        linked_cause_code=linked_cause_code,
-        linked_sub_cause_code=linked_sub_cause_code,
-        event_history=tuple([_decode_event_point(point) for point in situation.get("eventHistory", ())]),
-        event_speed_mps=cv.SPEED_VALUE.decode(speed["speedValue"]),
-        event_speed_confidence_mps=cv.SPEED_CONFIDENCE.decode(speed["speedConfidence"]),
-        event_heading_deg=cv.HEADING_VALUE.decode(heading["headingValue"]),
-        event_heading_confidence_deg=cv.HEADING_CONFIDENCE.decode(heading["headingConfidence"]),
-        traces=tuple([decode_path(trace) for trace in location["traces"]]) if location else None,
-        road_type=_ROAD_TYPES.get(location.get("roadType")),
-        alacarte=decode_alacarte(body["alacarte"]) if "alacarte" in body else None,
-    )
+    return CODEC.decode(encoded)
 
 
-def _encode_management(denm: Denm) -> Tree:
-    return cv.present(
-        actionID=encode_action_id(denm.action_id),
-        detectionTime=denm.detection_time,
-        referenceTime=denm.reference_time,
-        termination=denm.termination,
-        eventPosition=encode_reference_position(denm),
-        relevanceDistance=denm.relevance_distance,
-        relevanceTrafficDirection=denm.relevance_traffic_direction,
-        validityDuration=denm.validity_duration_s,
-        transmissionInterval=denm.transmission_interval_ms,
-        stationType=denm.station_type,
-    )
+_QUALITY = Field("information_quality", cv.Whole(unavailable=0))
 
+_MANAGEMENT = Fields(
+    {
+        "actionID": Field("action_id", ACTION_ID),
+        "detectionTime": Field("detection_time"),
+        "referenceTime": Field("reference_time"),
+        "termination": Field("termination", cv.Members(Termination)),
+        "eventPosition": Fields(REFERENCE_POSITION),
+        "relevanceDistance": Field("relevance_distance", cv.Members(RelevanceDistance)),
+        "relevanceTrafficDirection": Field("relevance_traffic_direction", cv.Members(RelevanceTrafficDirection)),
+        "validityDuration": Field("validity_duration_s"),
+        "transmissionInterval": Field("transmission_interval_ms"),
+        "stationType": Field("station_type", STATION_TYPE),
+    }
+)
 
-def _encode_situation(denm: Denm) -> Tree | None:
-    if denm.cause_code is None:
-        if denm.information_quality is not None or denm.linked_cause_code is not None or denm.event_history or denm.sub_cause_code:
-            raise EncodeError("cause_code", "must be known when anything else of the situation is")
-        return None
-    return cv.present(
-        informationQuality=denm.information_quality or 0,
-        eventType=encode_cause("cause_code", denm.cause_code, denm.sub_cause_code),
-        linkedCause=encode_cause("linked_cause_code", denm.linked_cause_code, denm.linked_sub_cause_code),
-        eventHistory=tuple(_encode_event_point(f"event_history[{i}]", p) for i, p in enumerate(denm.event_history)) or None,
-    )
+_EVENT_POINT = Record(
+    EventPoint,
+    {"eventPosition": Fields(DELTA_POSITION), "eventDeltaTime": DELTA_TIME, "informationQuality": _QUALITY},
+)
 
+_SITUATION = Fields(
+    {
+        "informationQuality": _QUALITY,
+        "eventType": cause("cause_code", Field("sub_cause_code", absent=0)),
+        "linkedCause": cause("linked_cause_code", Field("linked_sub_cause_code", absent=0)),
+        "eventHistory": Field("event_history", Items(_EVENT_POINT), absent=()),
+    },
+    key="cause_code",
+)
 
-def _encode_event_point(field: str, value: EventPoint) -> Tree:
-    tree: dict[str, Tree] = {"eventPosition": encode_delta_position(field, value.point)}
-    if value.point.delta_time_s is not None:
-        tree["eventDeltaTime"] = cv.PATH_DELTA_TIME.encode(f"{field}.delta_time_s", value.point.delta_time_s)
-    tree["informationQuality"] = value.information_quality or 0
-    return tree
+_LOCATION = Fields(
+    {
+        "eventSpeed": Fields(
+            {
+                "speedValue": Field("event_speed_mps", cv.SPEED_VALUE),
+                "speedConfidence": Field("event_speed_confidence_mps", cv.SPEED_CONFIDENCE),
+            }
+        ),
+        "eventPositionHeading": Fields(
+            {
+                "headingValue": Field("event_heading_deg", cv.HEADING_VALUE),
+                "headingConfidence": Field("event_heading_confidence_deg", cv.HEADING_CONFIDENCE),
+            }
+        ),
+        "traces": Field("traces", Items(PATH)),
+        "roadType": Field("road_type", cv.Members(RoadType)),
+    },
+    key="traces",
+)
 
+_DENM = Record(
+    Denm,
+    {
+        "header": header(MessageId.DENM),
+        "denm": Fields(
+            {
+                "management": _MANAGEMENT,
+                "situation": _SITUATION,
+                "location": _LOCATION,
+                "alacarte": Field("alacarte", ALACARTE),
+            }
+        ),
+    },
+)
 
-def _decode_event_point(tree: Tree) -> EventPoint:
-    return EventPoint(
-        point=decode_delta_position(tree["eventPosition"], tree.get("eventDeltaTime")),
-        information_quality=tree["informationQuality"] or None,
-    )
-
-
-def _encode_location(denm: Denm) -> Tree | None:
-    has_speed = denm.event_speed_mps is not None or denm.event_speed_confidence_mps is not None
-    has_heading = denm.event_heading_deg is not None or denm.event_heading_confidence_deg is not None
-    if denm.traces is None:
-        if has_speed or has_heading or denm.road_type is not None:
-            raise EncodeError("traces", "must be known when anything else of the location is")
-        return None
-    tree = cv.present(
-        traces=tuple(encode_path(f"traces[{i}]", trace) for i, trace in enumerate(denm.traces)),
-        roadType=denm.road_type,
-    )
-    if has_speed:
-        tree["eventSpeed"] = {
-            "speedValue": cv.SPEED_VALUE.encode("event_speed_mps", denm.event_speed_mps),
-            "speedConfidence": cv.SPEED_CONFIDENCE.encode("event_speed_confidence_mps", denm.event_speed_confidence_mps),
-        }
-    if has_heading:
-        tree["eventPositionHeading"] = {
-            "headingValue": cv.HEADING_VALUE.encode("event_heading_deg", denm.event_heading_deg),
-            "headingConfidence": cv.HEADING_CONFIDENCE.encode("event_heading_confidence_deg", denm.event_heading_confidence_deg),
-        }
-    return tree
+CODEC: MessageCodec[Denm] = MessageCodec(
+    "DENM", partial(message_type, MessageId.DENM), _DENM, partial(check_header, MessageId.DENM)
+)
+"""What `encode_denm` and `decode_denm` use."""

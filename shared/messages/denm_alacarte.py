@@ -3,26 +3,16 @@
 Impact reduction and dangerous goods stay plain decoded trees.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
+from shared.codec.shape import Field, Fields, Items, Record
 from shared.codec.uper import Tree
 from shared.core.errors import EncodeError
 from shared.core.ids import ActionId
+from shared.core.value import Value
 from shared.messages import conversions as cv
 from shared.messages.cdd import ClosedLanes, HardShoulderStatus, LightBarSirenInUse, PathPoint, TrafficRule
-from shared.messages.positions import (
-    STATION_TYPES,
-    decode_action_id,
-    decode_cause,
-    decode_delta_position,
-    decode_reference_position,
-    encode_action_id,
-    encode_cause,
-    encode_delta_position,
-    encode_reference_position,
-)
+from shared.messages.positions import ACTION_ID, DELTA_POSITION, REFERENCE_POSITION, STATION_TYPE, cause
 
 
 class PositioningSolution(IntEnum):
@@ -57,16 +47,10 @@ class EnergyStorage(IntFlag):
     AMMONIA = 0x01
 
 
-_POSITIONING_SOLUTIONS: Mapping[int | str | None, PositioningSolution] = {member.value: member for member in PositioningSolution}
-_STATIONARY_SINCE: Mapping[int | None, StationarySince] = {member.value: member for member in StationarySince}
-_TRAFFIC_RULES: Mapping[int | str | None, TrafficRule] = {member.value: member for member in TrafficRule}
-_SHOULDERS: Mapping[int | None, HardShoulderStatus] = {member.value: member for member in HardShoulderStatus}
-_OCCUPANTS_UNAVAILABLE = 127
 _MAX_DRIVING_LANES = 13
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Value):
     """`ReferencePosition` inside a list, such as a recommended path; fields as in `Denm`."""
 
     lat_deg: float | None
@@ -78,8 +62,7 @@ class Place:
     altitude_confidence_m: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoadWorks:
+class RoadWorks(Value):
     """`RoadWorksContainerExtended`; every field None where not stated.
 
     Attributes:
@@ -107,8 +90,7 @@ class RoadWorks:
     reference_denms: tuple[ActionId, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StationaryVehicle:
+class StationaryVehicle(Value):
     """`StationaryVehicleContainer`; every field None where not stated.
 
     Attributes:
@@ -132,8 +114,7 @@ class StationaryVehicle:
     energy_storage: EnergyStorage | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alacarte:
+class Alacarte(Value):
     """`AlacarteContainer`; every field None where not stated.
 
     Attributes:
@@ -153,119 +134,64 @@ class Alacarte:
     stationary_vehicle: StationaryVehicle | None = None
 
 
-def encode_alacarte(value: Alacarte) -> Tree:
-    """Return the tree of an `AlacarteContainer`; raises `EncodeError`."""
-    temperature = value.external_temperature_c
-    return cv.present(
-        lanePosition=value.lane_position,
-        impactReduction=value.impact_reduction,
-        externalTemperature=None if temperature is None else max(-60, min(67, temperature)),
-        roadWorks=None if value.road_works is None else _encode_road_works(value.road_works),
-        positioningSolution=value.positioning_solution,
-        stationaryVehicle=None if value.stationary_vehicle is None else _encode_stationary(value.stationary_vehicle),
-    )
+def _encode_lanes(field: str, lanes: tuple[bool, ...]) -> Tree:
+    if not 1 <= len(lanes) <= _MAX_DRIVING_LANES:
+        raise EncodeError(field, f"{len(lanes)} lanes are not 1..{_MAX_DRIVING_LANES}")
+    return sum(bool(closed) << (len(lanes) - 1 - lane) for lane, closed in enumerate(lanes)), len(lanes)
 
 
-def decode_alacarte(tree: Tree) -> Alacarte:
-    """Return the value of an `AlacarteContainer`."""
-    return Alacarte(
-        lane_position=tree.get("lanePosition"),
-        impact_reduction=tree.get("impactReduction"),
-        external_temperature_c=tree.get("externalTemperature"),
-        road_works=_decode_road_works(tree["roadWorks"]) if "roadWorks" in tree else None,
-        positioning_solution=_POSITIONING_SOLUTIONS.get(tree.get("positioningSolution")),
-        stationary_vehicle=_decode_stationary(tree["stationaryVehicle"]) if "stationaryVehicle" in tree else None,
-    )
+def _decode_lanes(bit_string: Tree) -> tuple[bool, ...]:
+    status, count = bit_string
+    return tuple([status >> (count - 1 - lane) & 1 == 1 for lane in range(count)])
 
 
-def _encode_road_works(value: RoadWorks) -> Tree:
-    point = value.starting_point_speed_limit
-    path, denms = value.recommended_path, value.reference_denms
-    return cv.present(
-        lightBarSirenInUse=None if value.light_bar_siren is None else (int(value.light_bar_siren), 2),
-        closedLanes=None if value.closed_lanes is None else _encode_closed_lanes(value.closed_lanes),
-        restriction=value.restriction,
-        speedLimit=None if value.speed_limit_mps is None else cv.SPEED_LIMIT.encode("speed_limit_mps", value.speed_limit_mps),
-        incidentIndication=encode_cause("incident_cause_code", value.incident_cause_code, value.incident_sub_cause_code or 0),
-        recommendedPath=None if path is None else tuple(encode_reference_position(place) for place in path),
-        startingPointSpeedLimit=None if point is None else encode_delta_position("starting_point_speed_limit", point),
-        trafficFlowRule=value.traffic_flow_rule,
-        referenceDenms=None if denms is None else tuple(encode_action_id(denm) for denm in denms),
-    )
+_SHOULDER = cv.Members(HardShoulderStatus)
 
+_CLOSED_LANES = Record(
+    ClosedLanes,
+    {
+        "innerhardShoulderStatus": Field("inner_hard_shoulder", _SHOULDER),
+        "outerhardShoulderStatus": Field("outer_hard_shoulder", _SHOULDER),
+        "drivingLaneStatus": Field("closed_driving_lanes", cv.Converted(_decode_lanes, _encode_lanes)),
+    },
+)
 
-def _decode_road_works(tree: Tree) -> RoadWorks:
-    speed_limit = tree.get("speedLimit")
-    incident, sub_cause = decode_cause(tree.get("incidentIndication"))
-    return RoadWorks(
-        light_bar_siren=LightBarSirenInUse(tree["lightBarSirenInUse"][0]) if "lightBarSirenInUse" in tree else None,
-        closed_lanes=_decode_closed_lanes(tree["closedLanes"]) if "closedLanes" in tree else None,
-        restriction=tuple([STATION_TYPES.get(n, n) for n in tree["restriction"]]) if "restriction" in tree else None,
-        speed_limit_mps=None if speed_limit is None else cv.SPEED_LIMIT.decode(speed_limit),
-        incident_cause_code=incident,
-        incident_sub_cause_code=None if incident is None else sub_cause,
-        recommended_path=_decode_places(tree["recommendedPath"]) if "recommendedPath" in tree else None,
-        starting_point_speed_limit=(
-            decode_delta_position(tree["startingPointSpeedLimit"], None) if "startingPointSpeedLimit" in tree else None
-        ),
-        traffic_flow_rule=_TRAFFIC_RULES.get(tree.get("trafficFlowRule")),
-        reference_denms=tuple([decode_action_id(denm) for denm in tree["referenceDenms"]]) if "referenceDenms" in tree else None,
-    )
+_ROAD_WORKS = Record(
+    RoadWorks,
+    {
+        "lightBarSirenInUse": Field("light_bar_siren", cv.Flags(LightBarSirenInUse, 2)),
+        "closedLanes": Field("closed_lanes", _CLOSED_LANES),
+        "restriction": Field("restriction", Items(STATION_TYPE)),
+        "speedLimit": Field("speed_limit_mps", cv.SPEED_LIMIT),
+        "incidentIndication": cause("incident_cause_code", Field("incident_sub_cause_code", cv.Whole(assumed=0))),
+        "recommendedPath": Field("recommended_path", Items(Record(Place, REFERENCE_POSITION))),
+        "startingPointSpeedLimit": Field("starting_point_speed_limit", Record(PathPoint, DELTA_POSITION)),
+        "trafficFlowRule": Field("traffic_flow_rule", cv.Members(TrafficRule)),
+        "referenceDenms": Field("reference_denms", Items(ACTION_ID)),
+    },
+)
 
+_STATIONARY_VEHICLE = Record(
+    StationaryVehicle,
+    {
+        "stationarySince": Field("stationary_since", cv.Members(StationarySince)),
+        "stationaryCause": cause("stationary_cause_code", Field("stationary_sub_cause_code", cv.Whole(assumed=0))),
+        "carryingDangerousGoods": Field("carrying_dangerous_goods"),
+        "numberOfOccupants": Field("number_of_occupants", cv.Whole(unavailable=127)),
+        "vehicleIdentification": Fields({"wMInumber": Field("wmi_number"), "vDS": Field("vds")}),
+        "energyStorageType": Field("energy_storage", cv.Flags(EnergyStorage, 7)),
+    },
+)
 
-def _decode_places(tree: Tree) -> tuple[Place, ...]:
-    return tuple([Place(**decode_reference_position(place)._asdict()) for place in tree])
-
-
-def _encode_closed_lanes(value: ClosedLanes) -> Tree:
-    lanes = value.closed_driving_lanes
-    status = None
-    if lanes is not None:
-        if not 1 <= len(lanes) <= _MAX_DRIVING_LANES:
-            raise EncodeError("closed_lanes.closed_driving_lanes", f"{len(lanes)} lanes are not 1..{_MAX_DRIVING_LANES}")
-        status = (sum(closed << (len(lanes) - 1 - lane) for lane, closed in enumerate(lanes)), len(lanes))
-    return cv.present(
-        innerhardShoulderStatus=value.inner_hard_shoulder,
-        outerhardShoulderStatus=value.outer_hard_shoulder,
-        drivingLaneStatus=status,
-    )
-
-
-def _decode_closed_lanes(tree: Tree) -> ClosedLanes:
-    lanes = None
-    if "drivingLaneStatus" in tree:
-        value, count = tree["drivingLaneStatus"]
-        lanes = tuple([value >> (count - 1 - lane) & 1 == 1 for lane in range(count)])
-    return ClosedLanes(
-        _SHOULDERS.get(tree.get("innerhardShoulderStatus")),
-        _SHOULDERS.get(tree.get("outerhardShoulderStatus")),
-        lanes,
-    )
-
-
-def _encode_stationary(value: StationaryVehicle) -> Tree:
-    identification = cv.present(wMInumber=value.wmi_number, vDS=value.vds)
-    return cv.present(
-        stationarySince=value.stationary_since,
-        stationaryCause=encode_cause("stationary_cause_code", value.stationary_cause_code, value.stationary_sub_cause_code or 0),
-        carryingDangerousGoods=value.carrying_dangerous_goods,
-        numberOfOccupants=value.number_of_occupants,
-        vehicleIdentification=identification or None,
-        energyStorageType=None if value.energy_storage is None else (int(value.energy_storage), 7),
-    )
-
-
-def _decode_stationary(tree: Tree) -> StationaryVehicle:
-    cause, sub_cause = decode_cause(tree.get("stationaryCause"))
-    identification = tree.get("vehicleIdentification", {})
-    occupants = tree.get("numberOfOccupants")
-    return StationaryVehicle(
-        stationary_since=_STATIONARY_SINCE.get(tree.get("stationarySince")),
-        stationary_cause_code=cause,
-        stationary_sub_cause_code=None if cause is None else sub_cause,
-        carrying_dangerous_goods=tree.get("carryingDangerousGoods"),
-        number_of_occupants=None if occupants == _OCCUPANTS_UNAVAILABLE else occupants,
-        wmi_number=identification.get("wMInumber"),
-        vds=identification.get("vDS"),
-        energy_storage=EnergyStorage(tree["energyStorageType"][0]) if "energyStorageType" in tree else None,
-    )
+ALACARTE = Record(
+    Alacarte,
+    {
+        "lanePosition": Field("lane_position"),
+        "impactReduction": Field("impact_reduction"),
+        "externalTemperature": Field("external_temperature_c", cv.Clamped(-60, 67)),
+        "roadWorks": Field("road_works", _ROAD_WORKS),
+        "positioningSolution": Field("positioning_solution", cv.Members(PositioningSolution)),
+        "stationaryVehicle": Field("stationary_vehicle", _STATIONARY_VEHICLE),
+    },
+)
+"""Shape of an `AlacarteContainer`."""

@@ -4,16 +4,17 @@ Typed here: intersections; their lanes in `mapem_lanes.py`. Road segments, restr
 extensions are not; `tree.decode_tree` shows them.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 
-from shared.codec.asn1 import message_codec
-from shared.codec.uper import Tree
-from shared.core.errors import EncodeError
+from shared.codec.asn1 import message_type
+from shared.codec.message_codec import MessageCodec
+from shared.codec.shape import Field, Fields, Items, Record
 from shared.core.ids import IntersectionId, MessageId, StationId
+from shared.core.value import Value
 from shared.messages import conversions as cv
 from shared.messages.mapem_lanes import (
+    LANE,
     AllowedManeuvers,
     ComputedLane,
     Connection,
@@ -23,17 +24,8 @@ from shared.messages.mapem_lanes import (
     LaneSharing,
     LaneType,
     NodeAttribute,
-    decode_lane,
-    encode_lane,
 )
-from shared.messages.pdu import (
-    INFRASTRUCTURE_VERSIONS,
-    check_header,
-    decode_intersection_id,
-    decode_minute_of_year,
-    encode_intersection_id,
-    header_tree,
-)
+from shared.messages.pdu import INFRASTRUCTURE_VERSIONS, INTERSECTION_ID, MINUTE_OF_YEAR, check_header, header
 
 __all__ = [
     "AllowedManeuvers",
@@ -89,12 +81,7 @@ class SpeedLimitType(IntEnum):
     VEHICLES_WITH_TRAILERS_NIGHT_MAX_SPEED = 12
 
 
-_LAYER_TYPES: Mapping[int | str | None, LayerType] = {member.value: member for member in LayerType}
-_SPEED_LIMIT_TYPES: Mapping[int | str, SpeedLimitType] = {member.value: member for member in SpeedLimitType}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeedLimit:
+class SpeedLimit(Value):
     """`RegulatorySpeedLimit`.
 
     Attributes:
@@ -106,8 +93,7 @@ class SpeedLimit:
     speed_mps: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intersection:
+class Intersection(Value):
     """`IntersectionGeometry`.
 
     Attributes:
@@ -133,8 +119,7 @@ class Intersection:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mapem:
+class Mapem(Value):
     """One MAPEM.
 
     Attributes:
@@ -156,72 +141,58 @@ class Mapem:
 
 def encode_mapem(mapem: Mapem) -> bytes:
     """Encode to UPER; raises `EncodeError` naming the field that does not fit."""
-    body = cv.present(
-        timeStamp=mapem.minute_of_year,
-        msgIssueRevision=mapem.revision,
-        layerType=mapem.layer_type,
-        layerID=mapem.layer_id,
-        intersections=tuple(_encode_intersection(f"intersections[{i}]", one) for i, one in enumerate(mapem.intersections)) or None,
-    )
-    return message_codec(MessageId.MAPEM).encode({"header": header_tree(MessageId.MAPEM, mapem.station_id), "map": body})
+    return CODEC.encode(mapem)
 
 
 def decode_mapem(encoded: bytes) -> Mapem:
     """Decode a whole MAPEM; raises `DecodeError` and nothing else."""
-    check_header(MessageId.MAPEM, encoded, INFRASTRUCTURE_VERSIONS)
-    tree = message_codec(MessageId.MAPEM).decode(encoded)
-    body = tree["map"]
-    return Mapem(
-        station_id=StationId(tree["header"]["stationID"]),
-        revision=body["msgIssueRevision"],
-        intersections=tuple([_decode_intersection(one) for one in body.get("intersections", ())]),
-        minute_of_year=decode_minute_of_year(body.get("timeStamp")),
-        layer_type=_LAYER_TYPES.get(body.get("layerType")),
-        layer_id=body.get("layerID"),
-    )
+    return CODEC.decode(encoded)
 
 
-def _encode_intersection(field: str, value: Intersection) -> Tree:
-    return cv.present(
-        name=value.name,
-        id=encode_intersection_id(value.id),
-        revision=value.revision,
-        refPoint=cv.present(
-            lat=cv.LATITUDE.encode(f"{field}.lat_deg", value.lat_deg),
-            long=cv.LONGITUDE.encode(f"{field}.lon_deg", value.lon_deg),
-            elevation=_optional(cv.ELEVATION, f"{field}.elevation_m", value.elevation_m),
+_SPEED_LIMIT = Record(
+    SpeedLimit,
+    {"type": Field("kind", cv.Members(SpeedLimitType)), "speed": Field("speed_mps", cv.VELOCITY)},
+)
+
+_INTERSECTION = Record(
+    Intersection,
+    {
+        "name": Field("name"),
+        "id": Field("id", INTERSECTION_ID),
+        "revision": Field("revision"),
+        "refPoint": Fields(
+            {
+                "lat": Field("lat_deg", cv.LATITUDE),
+                "long": Field("lon_deg", cv.LONGITUDE),
+                "elevation": Field("elevation_m", cv.ELEVATION),
+            }
         ),
-        laneWidth=_optional(cv.LANE_WIDTH, f"{field}.lane_width_m", value.lane_width_m),
-        speedLimits=tuple(_encode_speed_limit(f"{field}.speed_limits[{i}]", x) for i, x in enumerate(value.speed_limits)) or None,
-        laneSet=tuple(encode_lane(f"{field}.lanes[{i}]", lane) for i, lane in enumerate(value.lanes)),
-    )
+        "laneWidth": Field("lane_width_m", cv.LANE_WIDTH),
+        "speedLimits": Field("speed_limits", Items(_SPEED_LIMIT), absent=()),
+        "laneSet": Field("lanes", Items(LANE)),
+    },
+)
 
+_MAPEM = Record(
+    Mapem,
+    {
+        "header": header(MessageId.MAPEM, INFRASTRUCTURE_VERSIONS),
+        "map": Fields(
+            {
+                "timeStamp": Field("minute_of_year", MINUTE_OF_YEAR),
+                "msgIssueRevision": Field("revision"),
+                "layerType": Field("layer_type", cv.Members(LayerType)),
+                "layerID": Field("layer_id"),
+                "intersections": Field("intersections", Items(_INTERSECTION), absent=()),
+            }
+        ),
+    },
+)
 
-def _decode_intersection(tree: Tree) -> Intersection:
-    reference = tree["refPoint"]
-    elevation, width = reference.get("elevation"), tree.get("laneWidth")
-    return Intersection(
-        id=decode_intersection_id(tree["id"]),
-        revision=tree["revision"],
-        lat_deg=cv.LATITUDE.decode(reference["lat"]),
-        lon_deg=cv.LONGITUDE.decode(reference["long"]),
-        lanes=tuple([decode_lane(lane) for lane in tree["laneSet"]]),
-        elevation_m=None if elevation is None else cv.ELEVATION.decode(elevation),
-        lane_width_m=None if width is None else cv.LANE_WIDTH.decode(width),
-        speed_limits=tuple([_decode_speed_limit(limit) for limit in tree.get("speedLimits", ())]),
-        name=tree.get("name"),
-    )
-
-
-def _encode_speed_limit(field: str, limit: SpeedLimit) -> Tree:
-    if limit.kind is None:
-        raise EncodeError(f"{field}.kind", "must be known")
-    return {"type": limit.kind, "speed": cv.VELOCITY.encode(f"{field}.speed_mps", limit.speed_mps)}
-
-
-def _decode_speed_limit(tree: Tree) -> SpeedLimit:
-    return SpeedLimit(kind=_SPEED_LIMIT_TYPES.get(tree["type"]), speed_mps=cv.VELOCITY.decode(tree["speed"]))
-
-
-def _optional(quantity: cv.Quantity, field: str, value: float | None) -> int | None:
-    return None if value is None else quantity.encode(field, value)
+CODEC: MessageCodec[Mapem] = MessageCodec(
+    "MAPEM",
+    partial(message_type, MessageId.MAPEM),
+    _MAPEM,
+    partial(check_header, MessageId.MAPEM, versions=INFRASTRUCTURE_VERSIONS),
+)
+"""What `encode_mapem` and `decode_mapem` use."""

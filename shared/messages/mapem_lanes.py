@@ -3,27 +3,21 @@
 The node form on the wire (20 to 32 bits, or a position) is chosen as the smallest that fits.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
+from shared.codec.shape import Choice, Field, Fields, Items, Record, With
 from shared.codec.uper import Tree
-from shared.core.errors import DecodeError, EncodeError
 from shared.core.ids import IntersectionId
+from shared.core.value import Value
 from shared.messages import conversions as cv
-from shared.messages.pdu import decode_intersection_id, encode_intersection_id
+from shared.messages.pdu import INTERSECTION_ID
 
 MAX_NODES = 63
 
-_NODE_FORMS = (
-    ("node-XY1", 1 << 9),
-    ("node-XY2", 1 << 10),
-    ("node-XY3", 1 << 11),
-    ("node-XY4", 1 << 12),
-    ("node-XY5", 1 << 13),
-    ("node-XY6", 1 << 15),
-)
-"""Alternatives of `NodeOffsetPointXY` with the bound of their centimetres, smallest first."""
+_NODE_FORMS = (*["node-XY1"] * 10, "node-XY2", "node-XY3", "node-XY4", "node-XY5", "node-XY6", "node-XY6")
+"""Alternatives of `NodeOffsetPointXY` by how many bits the centimetres take without their sign."""
+
+_node_wire = cv.NODE_OFFSET.linear.wire
 
 _SMALL_OFFSET = 2047
 """Greatest centimetres of a `DrivenLineOffsetSm`."""
@@ -55,7 +49,7 @@ NOT_SHARED = LaneSharing(0)
 
 
 class LaneType(IntEnum):
-    """Alternatives of `LaneTypeAttributes`, numbered as on the wire."""
+    """Alternatives of `LaneTypeAttributes`."""
 
     VEHICLE = 0
     CROSSWALK = 1
@@ -101,13 +95,19 @@ class NodeAttribute(IntEnum):
     HYDRANT_PRESENT = 11
 
 
-_LANE_TYPE_NAMES = ("vehicle", "crosswalk", "bikeLane", "sidewalk", "median", "striping", "trackedVehicle", "parking")
-_LANE_TYPES: Mapping[str, LaneType] = {name: LaneType(number) for number, name in enumerate(_LANE_TYPE_NAMES)}
-_NODE_ATTRIBUTES: Mapping[int | str, NodeAttribute] = {member.value: member for member in NodeAttribute}
+_LANE_TYPE_NAMES = {
+    LaneType.VEHICLE: "vehicle",
+    LaneType.CROSSWALK: "crosswalk",
+    LaneType.BIKE_LANE: "bikeLane",
+    LaneType.SIDEWALK: "sidewalk",
+    LaneType.MEDIAN: "median",
+    LaneType.STRIPING: "striping",
+    LaneType.TRACKED_VEHICLE: "trackedVehicle",
+    LaneType.PARKING: "parking",
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneNode:
+class LaneNode(Value):
     """`NodeXY`: a point of a lane's centre line, as an offset (`dx_m`, `dy_m`) or as a position (`lat_deg`, `lon_deg`), never both.
 
     Attributes:
@@ -135,8 +135,7 @@ class LaneNode:
     elevation_change_m: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComputedLane:
+class ComputedLane(Value):
     """`ComputedLane`: a lane that runs like another one, moved aside.
 
     Attributes:
@@ -156,8 +155,7 @@ class ComputedLane:
     scale_y: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class Connection(Value):
     """`Connection`: where one may go from the end of a lane.
 
     Attributes:
@@ -177,8 +175,7 @@ class Connection:
     connection_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
+class Lane(Value):
     """`GenericLane`. Exactly one of `nodes` (2..63) and `computed` says where it runs.
 
     Attributes:
@@ -212,181 +209,133 @@ class Lane:
     name: str | None = None
 
 
-def encode_lane(field: str, lane: Lane) -> Tree:
-    """Return the tree of a `GenericLane`; raises `EncodeError` with a path that begins with `field`."""
-    bits = 8 if lane.lane_type is LaneType.VEHICLE else 16
-    return cv.present(
-        laneID=lane.id,
-        name=lane.name,
-        ingressApproach=lane.ingress_approach,
-        egressApproach=lane.egress_approach,
-        laneAttributes={
-            "directionalUse": (int(lane.directional_use), 2),
-            "sharedWith": (int(lane.shared_with), 10),
-            "laneType": (_LANE_TYPE_NAMES[lane.lane_type], (lane.lane_type_attributes, bits)),
-        },
-        maneuvers=_encode_maneuvers(lane.maneuvers),
-        nodeList=_encode_course(field, lane),
-        connectsTo=tuple(_encode_connection(connection) for connection in lane.connects_to) or None,
-        overlays=tuple(lane.overlays) or None,
-    )
+def _axis(field: str) -> Field:
+    """Return the shape of a `DrivenLineOffset`, small or large."""
+
+    def encode(path: str, offset_m: float) -> Tree:
+        offset = cv.DRIVEN_LINE_OFFSET.encode(path, offset_m)
+        return "small" if -_SMALL_OFFSET <= offset <= _SMALL_OFFSET else "large", offset
+
+    return Field(field, cv.Converted(lambda wire: wire[1] / cv.DRIVEN_LINE_OFFSET.per_unit, encode))
 
 
-def decode_lane(tree: Tree) -> Lane:
-    """Return the lane in a `GenericLane`; raises `DecodeError` for a course of a later version."""
-    attributes = tree["laneAttributes"]
-    lane_type, type_attributes = attributes["laneType"]
-    if lane_type not in _LANE_TYPES:
-        raise DecodeError("MAPEM.laneType", f"{lane_type} belongs to a later version")
-    form, course = tree["nodeList"]
-    if form not in {"nodes", "computed"}:
-        raise DecodeError("MAPEM.nodeList", f"{form} belongs to a later version")
-    return Lane(
-        id=tree["laneID"],
-        directional_use=LaneDirection(attributes["directionalUse"][0]),
-        lane_type=_LANE_TYPES[lane_type],
-        lane_type_attributes=_leading_bits(type_attributes, 8 if lane_type == "vehicle" else 16),
-        shared_with=LaneSharing(attributes["sharedWith"][0]),
-        nodes=tuple([_decode_node(node) for node in course]) if form == "nodes" else (),
-        computed=_decode_computed(course) if form == "computed" else None,
-        ingress_approach=tree.get("ingressApproach"),
-        egress_approach=tree.get("egressApproach"),
-        maneuvers=_decode_maneuvers(tree.get("maneuvers")),
-        connects_to=tuple([_decode_connection(connection) for connection in tree.get("connectsTo", ())]),
-        overlays=tree.get("overlays", ()),
-        name=tree.get("name"),
-    )
+def _scale(field: str) -> Field:
+    def encode(path: str, factor: float) -> int:
+        return cv.LANE_SCALE.encode(path, factor - 1)
+
+    return Field(field, cv.Converted(lambda wire: 1 + wire / cv.LANE_SCALE.per_unit, encode))
 
 
-def _leading_bits(bit_string: tuple[int, int], wanted: int) -> int:
-    value, bits = bit_string
-    return value >> max(0, bits - wanted)
+def _node_form(node: LaneNode) -> str | None:
+    """Return the smallest form a node fits, None where it is neither an offset nor a position, or both."""
+    has_position = node.lat_deg is not None and node.lon_deg is not None
+    if node.dx_m is None or node.dy_m is None:
+        return "node-LatLon" if has_position else None
+    if has_position:
+        return None
+    try:
+        x, y = _node_wire(node.dx_m), _node_wire(node.dy_m)
+    except (TypeError, ValueError, OverflowError):
+        return _NODE_FORMS[-1]  # and its conversion says what is wrong
+    bits = ((x if x >= 0 else ~x) | (y if y >= 0 else ~y)).bit_length()
+    return _NODE_FORMS[bits] if bits < len(_NODE_FORMS) else _NODE_FORMS[-1]
 
 
-def _encode_maneuvers(maneuvers: AllowedManeuvers | None) -> Tree | None:
-    return None if maneuvers is None else (int(maneuvers), 12)
+_NODE_OFFSET = Fields({"x": Field("dx_m", cv.NODE_OFFSET), "y": Field("dy_m", cv.NODE_OFFSET)})
 
 
-def _decode_maneuvers(tree: Tree | None) -> AllowedManeuvers | None:
-    return None if tree is None else AllowedManeuvers(tree[0])
-
-
-def _encode_course(field: str, lane: Lane) -> Tree:
+def _course(lane: Lane) -> str | None:
     if (lane.computed is None) == (not lane.nodes):
-        raise EncodeError(field, "needs either nodes or a computed course")
-    if lane.computed is not None:
-        return "computed", _encode_computed(f"{field}.computed", lane.computed)
-    return "nodes", tuple(_encode_node(f"{field}.nodes[{index}]", node) for index, node in enumerate(lane.nodes))
+        return None
+    return "nodes" if lane.computed is None else "computed"
 
 
-def _encode_node(field: str, node: LaneNode) -> Tree:
-    tree: dict[str, Tree] = {"delta": _encode_delta(field, node)}
-    attributes = cv.present(
-        localNode=tuple(node.attributes) or None,
-        disabled=tuple(node.disabled) or None,
-        enabled=tuple(node.enabled) or None,
-        data=tuple(node.data) or None,
-        dWidth=_optional(cv.NODE_WIDTH_CHANGE, f"{field}.width_change_m", node.width_change_m),
-        dElevation=_optional(cv.NODE_ELEVATION_CHANGE, f"{field}.elevation_change_m", node.elevation_change_m),
-    )
-    if attributes:
-        tree["attributes"] = attributes
-    return tree
+def _lane_type(lane: Lane) -> str | None:
+    return _LANE_TYPE_NAMES.get(lane.lane_type)
 
 
-def _encode_delta(field: str, node: LaneNode) -> Tree:
-    is_offset = node.dx_m is not None and node.dy_m is not None
-    is_position = node.lat_deg is not None and node.lon_deg is not None
-    if is_offset == is_position:
-        raise EncodeError(field, "needs either an offset or a position")
-    if is_position:
-        return "node-LatLon", {
-            "lon": cv.LONGITUDE.encode(f"{field}.lon_deg", node.lon_deg),
-            "lat": cv.LATITUDE.encode(f"{field}.lat_deg", node.lat_deg),
-        }
-    x = cv.NODE_OFFSET.encode(f"{field}.dx_m", node.dx_m)
-    y = cv.NODE_OFFSET.encode(f"{field}.dy_m", node.dy_m)
-    return next((form, {"x": x, "y": y}) for form, bound in _NODE_FORMS if -bound <= x < bound and -bound <= y < bound)
+def _lane_type_bits(lane_type: LaneType) -> With:
+    bits = cv.BitNumber(8 if lane_type is LaneType.VEHICLE else 16)
+    return With(Field("lane_type_attributes", bits), {"lane_type": lane_type})
 
 
-def _decode_node(tree: Tree) -> LaneNode:
-    form, delta = tree["delta"]
-    attributes = tree.get("attributes", {})
-    width, elevation = attributes.get("dWidth"), attributes.get("dElevation")
-    is_offset = form.startswith("node-XY")
-    is_position = form == "node-LatLon"
-    return LaneNode(
-        dx_m=cv.NODE_OFFSET.decode(delta["x"]) if is_offset else None,
-        dy_m=cv.NODE_OFFSET.decode(delta["y"]) if is_offset else None,
-        lat_deg=cv.LATITUDE.decode(delta["lat"]) if is_position else None,
-        lon_deg=cv.LONGITUDE.decode(delta["lon"]) if is_position else None,
-        attributes=tuple([_NODE_ATTRIBUTES[n] for n in attributes.get("localNode", ()) if n in _NODE_ATTRIBUTES]),
-        disabled=tuple([number for number in attributes.get("disabled", ()) if isinstance(number, int)]),
-        enabled=tuple([number for number in attributes.get("enabled", ()) if isinstance(number, int)]),
-        data=attributes.get("data", ()),
-        width_change_m=None if width is None else cv.NODE_WIDTH_CHANGE.decode(width),
-        elevation_change_m=None if elevation is None else cv.NODE_ELEVATION_CHANGE.decode(elevation),
-    )
+_MANEUVERS = cv.Flags(AllowedManeuvers, 12)
+_SEGMENT_ATTRIBUTES = Items(cv.Whole(), drop_unknown=True)
 
+_NODE = Record(
+    LaneNode,
+    {
+        "delta": Choice(
+            {
+                **dict.fromkeys(_NODE_FORMS, _NODE_OFFSET),
+                "node-LatLon": Fields({"lon": Field("lon_deg", cv.LONGITUDE), "lat": Field("lat_deg", cv.LATITUDE)}),
+            },
+            select=_node_form,
+            demand="needs either an offset or a position",
+            tolerant=True,
+        ),
+        "attributes": Fields(
+            {
+                "localNode": Field("attributes", Items(cv.Members(NodeAttribute), drop_unknown=True), absent=()),
+                "disabled": Field("disabled", _SEGMENT_ATTRIBUTES, absent=()),
+                "enabled": Field("enabled", _SEGMENT_ATTRIBUTES, absent=()),
+                "data": Field("data", absent=()),
+                "dWidth": Field("width_change_m", cv.NODE_WIDTH_CHANGE),
+                "dElevation": Field("elevation_change_m", cv.NODE_ELEVATION_CHANGE),
+            }
+        ),
+    },
+)
 
-def _encode_computed(field: str, computed: ComputedLane) -> Tree:
-    return cv.present(
-        referenceLaneId=computed.reference_lane_id,
-        offsetXaxis=_encode_axis(f"{field}.offset_x_m", computed.offset_x_m),
-        offsetYaxis=_encode_axis(f"{field}.offset_y_m", computed.offset_y_m),
-        rotateXY=_optional(cv.LANE_ROTATION, f"{field}.rotation_deg", computed.rotation_deg),
-        scaleXaxis=_encode_scale(f"{field}.scale_x", computed.scale_x),
-        scaleYaxis=_encode_scale(f"{field}.scale_y", computed.scale_y),
-    )
+_COMPUTED = Record(
+    ComputedLane,
+    {
+        "referenceLaneId": Field("reference_lane_id"),
+        "offsetXaxis": _axis("offset_x_m"),
+        "offsetYaxis": _axis("offset_y_m"),
+        "rotateXY": Field("rotation_deg", cv.LANE_ROTATION),
+        "scaleXaxis": _scale("scale_x"),
+        "scaleYaxis": _scale("scale_y"),
+    },
+)
 
+_CONNECTION = Record(
+    Connection,
+    {
+        "connectingLane": Fields({"lane": Field("lane_id"), "maneuver": Field("maneuvers", _MANEUVERS)}),
+        "remoteIntersection": Field("remote_intersection", INTERSECTION_ID),
+        "signalGroup": Field("signal_group"),
+        "userClass": Field("restriction_class"),
+        "connectionID": Field("connection_id"),
+    },
+)
 
-def _encode_axis(field: str, offset_m: float) -> Tree:
-    offset = cv.DRIVEN_LINE_OFFSET.encode(field, offset_m)
-    return "small" if -_SMALL_OFFSET <= offset <= _SMALL_OFFSET else "large", offset
-
-
-def _encode_scale(field: str, factor: float | None) -> int | None:
-    return None if factor is None else cv.LANE_SCALE.encode(field, factor - 1)
-
-
-def _decode_computed(tree: Tree) -> ComputedLane:
-    rotation = tree.get("rotateXY")
-    return ComputedLane(
-        reference_lane_id=tree["referenceLaneId"],
-        offset_x_m=tree["offsetXaxis"][1] / cv.DRIVEN_LINE_OFFSET.per_unit,
-        offset_y_m=tree["offsetYaxis"][1] / cv.DRIVEN_LINE_OFFSET.per_unit,
-        rotation_deg=None if rotation is None else cv.LANE_ROTATION.decode(rotation),
-        scale_x=_decode_scale(tree.get("scaleXaxis")),
-        scale_y=_decode_scale(tree.get("scaleYaxis")),
-    )
-
-
-def _decode_scale(wire: int | None) -> float | None:
-    return None if wire is None else 1 + wire / cv.LANE_SCALE.per_unit
-
-
-def _encode_connection(connection: Connection) -> Tree:
-    remote = connection.remote_intersection
-    return cv.present(
-        connectingLane=cv.present(lane=connection.lane_id, maneuver=_encode_maneuvers(connection.maneuvers)),
-        remoteIntersection=None if remote is None else encode_intersection_id(remote),
-        signalGroup=connection.signal_group,
-        userClass=connection.restriction_class,
-        connectionID=connection.connection_id,
-    )
-
-
-def _decode_connection(tree: Tree) -> Connection:
-    lane = tree["connectingLane"]
-    return Connection(
-        lane_id=lane["lane"],
-        maneuvers=_decode_maneuvers(lane.get("maneuver")),
-        remote_intersection=decode_intersection_id(tree["remoteIntersection"]) if "remoteIntersection" in tree else None,
-        signal_group=tree.get("signalGroup"),
-        restriction_class=tree.get("userClass"),
-        connection_id=tree.get("connectionID"),
-    )
-
-
-def _optional(quantity: cv.Quantity, field: str, value: float | None) -> int | None:
-    return None if value is None else quantity.encode(field, value)
+LANE = Record(
+    Lane,
+    {
+        "laneID": Field("id"),
+        "name": Field("name"),
+        "ingressApproach": Field("ingress_approach"),
+        "egressApproach": Field("egress_approach"),
+        "laneAttributes": Fields(
+            {
+                "directionalUse": Field("directional_use", cv.Flags(LaneDirection, 2)),
+                "sharedWith": Field("shared_with", cv.Flags(LaneSharing, 10)),
+                "laneType": Choice(
+                    {name: _lane_type_bits(lane_type) for lane_type, name in _LANE_TYPE_NAMES.items()},
+                    select=_lane_type,
+                    demand="has a type of no name",
+                ),
+            }
+        ),
+        "maneuvers": Field("maneuvers", _MANEUVERS),
+        "nodeList": Choice(
+            {"nodes": Field("nodes", Items(_NODE)), "computed": Field("computed", _COMPUTED)},
+            select=_course,
+            demand="needs either nodes or a computed course",
+        ),
+        "connectsTo": Field("connects_to", Items(_CONNECTION), absent=()),
+        "overlays": Field("overlays", absent=()),
+    },
+)
+"""Shape of a `GenericLane`."""

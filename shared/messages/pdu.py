@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from shared.codec.uper import Tree
+from shared.codec.shape import Field, Fields, Fixed, Record
 from shared.core.errors import DecodeError
 from shared.core.ids import IntersectionId, MessageId, StationId
+from shared.messages import conversions as cv
 
 PROTOCOL_VERSION = 2
 """`protocolVersion` of every message of Release 1 in the versions this project speaks."""
@@ -13,8 +14,6 @@ INFRASTRUCTURE_VERSIONS = frozenset({1, 2})
 """Versions of TS 103 301 messages; 1 and 2 carry the same ISO/TS 19091 content."""
 
 HEADER_OCTETS = 6
-
-_MINUTE_OF_YEAR_INVALID = 527_040
 
 
 class PduHeader(NamedTuple):
@@ -36,9 +35,15 @@ def peek_header(encoded: bytes) -> PduHeader:
     return PduHeader(encoded[0], message_id, StationId(int.from_bytes(encoded[2:6], "big")))
 
 
-def header_tree(message_id: MessageId, station_id: StationId) -> Tree:
-    """Return the header of a message of ours as a plain tree."""
-    return {"protocolVersion": PROTOCOL_VERSION, "messageID": message_id, "stationID": station_id}
+def header(message_id: MessageId, also: frozenset[int] = frozenset()) -> Fields:
+    """Return the shape of the header of a message of ours: the station goes to `station_id`, versions `also` are accepted."""
+    return Fields(
+        {
+            "protocolVersion": Fixed(PROTOCOL_VERSION, also),
+            "messageID": Fixed(message_id.value),
+            "stationID": Field("station_id"),
+        }
+    )
 
 
 def check_header(message_id: MessageId, encoded: bytes, versions: frozenset[int] = frozenset({PROTOCOL_VERSION})) -> None:
@@ -50,16 +55,8 @@ def check_header(message_id: MessageId, encoded: bytes, versions: frozenset[int]
         raise DecodeError(f"{message_id.name}.header.protocolVersion", f"version {header.protocol_version} is not known", 0)
 
 
-def encode_intersection_id(id_: IntersectionId) -> Tree:
-    """Return the tree of an `IntersectionReferenceID`."""
-    return {"id": id_.number} if id_.region is None else {"region": id_.region, "id": id_.number}
+INTERSECTION_ID = Record(IntersectionId, {"region": Field("region"), "id": Field("number")})
+"""An `IntersectionReferenceID`."""
 
-
-def decode_intersection_id(tree: Tree) -> IntersectionId:
-    """Return the identifier in an `IntersectionReferenceID`."""
-    return IntersectionId(tree.get("region"), tree["id"])
-
-
-def decode_minute_of_year(minute: int | None) -> int | None:
-    """Return a `MinuteOfTheYear`, None where absent or invalid."""
-    return None if minute == _MINUTE_OF_YEAR_INVALID else minute
+MINUTE_OF_YEAR = cv.Whole(unavailable=527_040)
+"""`MinuteOfTheYear`, None where invalid."""

@@ -4,29 +4,20 @@ Times are seconds within the UTC hour as ISO/TS 19091 `TimeMark` has them: 0..35
 hour away"; None for unknown. `time_mark.py` relates them to UTC. Regional extensions are not typed; `tree.decode_tree` shows them.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from functools import partial
 
-from shared.codec.asn1 import message_codec
-from shared.codec.uper import Tree
-from shared.core.errors import EncodeError
+from shared.codec.asn1 import message_type
+from shared.codec.message_codec import MessageCodec
+from shared.codec.shape import Field, Fields, Items, Record
 from shared.core.ids import IntersectionId, MessageId, StationId
+from shared.core.value import Value
 from shared.messages import conversions as cv
-from shared.messages.pdu import (
-    INFRASTRUCTURE_VERSIONS,
-    check_header,
-    decode_intersection_id,
-    decode_minute_of_year,
-    encode_intersection_id,
-    header_tree,
-)
+from shared.messages.pdu import INFRASTRUCTURE_VERSIONS, INTERSECTION_ID, MINUTE_OF_YEAR, check_header, header
 
 MAX_INTERSECTIONS = 32
 MAX_MOVEMENTS = 255
 MAX_EVENTS = 16
-
-_DSECOND_UNAVAILABLE = 65_535
 
 
 class MovementPhaseState(IntEnum):
@@ -82,12 +73,7 @@ class AdvisorySpeedType(IntEnum):
     TRANSIT = 3
 
 
-_PHASES: Mapping[int, MovementPhaseState] = cv.members(MovementPhaseState)
-_ADVICE_TYPES: Mapping[int | str, AdvisorySpeedType] = {kind.value: kind for kind in AdvisorySpeedType}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdvisorySpeed:
+class AdvisorySpeed(Value):
     """`AdvisorySpeed`: how fast to drive to make best use of the phase.
 
     Attributes:
@@ -105,8 +91,7 @@ class AdvisorySpeed:
     restriction_class: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MovementEvent:
+class MovementEvent(Value):
     """`MovementEvent`: one phase of a signal group, now or to come.
 
     Attributes:
@@ -130,8 +115,7 @@ class MovementEvent:
     speeds: tuple[AdvisorySpeed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManeuverAssist:
+class ManeuverAssist(Value):
     """`ConnectionManeuverAssist`: what waits on one connection.
 
     Attributes:
@@ -149,8 +133,7 @@ class ManeuverAssist:
     pedestrian_or_cyclist_detected: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MovementState:
+class MovementState(Value):
     """`MovementState`: the phases of one signal group.
 
     Attributes:
@@ -166,8 +149,7 @@ class MovementState:
     maneuver_assists: tuple[ManeuverAssist, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntersectionState:
+class IntersectionState(Value):
     """`IntersectionState`: all signal groups of one junction.
 
     Attributes:
@@ -193,8 +175,7 @@ class IntersectionState:
     maneuver_assists: tuple[ManeuverAssist, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spatem:
+class Spatem(Value):
     """One SPATEM.
 
     Attributes:
@@ -212,165 +193,97 @@ class Spatem:
 
 def encode_spatem(spatem: Spatem) -> bytes:
     """Encode to UPER; raises `EncodeError` naming the field that does not fit."""
-    body = cv.present(
-        timeStamp=spatem.minute_of_year,
-        name=spatem.name,
-        intersections=tuple(_encode_intersection(f"intersections[{i}]", state) for i, state in enumerate(spatem.intersections)),
-    )
-    return message_codec(MessageId.SPATEM).encode({"header": header_tree(MessageId.SPATEM, spatem.station_id), "spat": body})
+    return CODEC.encode(spatem)
 
 
 def decode_spatem(encoded: bytes) -> Spatem:
     """Decode a whole SPATEM; raises `DecodeError` and nothing else."""
-    check_header(MessageId.SPATEM, encoded, INFRASTRUCTURE_VERSIONS)
-    tree = message_codec(MessageId.SPATEM).decode(encoded)
-    body = tree["spat"]
-    return Spatem(
-        station_id=StationId(tree["header"]["stationID"]),
-        intersections=tuple([_decode_intersection(state) for state in body["intersections"]]),
-        minute_of_year=decode_minute_of_year(body.get("timeStamp")),
-        name=body.get("name"),
-    )
+    return CODEC.decode(encoded)
 
 
-def _encode_intersection(field: str, state: IntersectionState) -> Tree:
-    return cv.present(
-        name=state.name,
-        id=encode_intersection_id(state.id),
-        revision=state.revision,
-        status=(int(state.status), 16),
-        moy=state.minute_of_year,
-        timeStamp=state.timestamp_ms,
-        enabledLanes=tuple(state.enabled_lanes) or None,
-        states=tuple(_encode_movement(f"{field}.movements[{i}]", movement) for i, movement in enumerate(state.movements)),
-        maneuverAssistList=_encode_assists(state.maneuver_assists),
-    )
+_ADVICE = Record(
+    AdvisorySpeed,
+    {
+        "type": Field("kind", cv.Members(AdvisorySpeedType)),
+        "speed": Field("speed_mps", cv.SPEED_ADVICE),
+        "confidence": Field("confidence", cv.Whole(unavailable=0)),
+        "distance": Field("distance_m"),
+        "class": Field("restriction_class"),
+    },
+)
 
+_EVENT = Record(
+    MovementEvent,
+    {
+        "eventState": Field("phase", cv.Members(MovementPhaseState)),
+        "timing": Fields(
+            {
+                "startTime": Field("start_time_s", cv.TIME_MARK),
+                "minEndTime": Field("min_end_time_s", cv.TIME_MARK),
+                "maxEndTime": Field("max_end_time_s", cv.TIME_MARK),
+                "likelyTime": Field("likely_time_s", cv.TIME_MARK),
+                "confidence": Field("confidence"),
+                "nextTime": Field("next_time_s", cv.TIME_MARK),
+            }
+        ),
+        "speeds": Field("speeds", Items(_ADVICE), absent=()),
+    },
+)
 
-def _decode_intersection(tree: Tree) -> IntersectionState:
-    timestamp_ms = tree.get("timeStamp")
-    return IntersectionState(
-        id=decode_intersection_id(tree["id"]),
-        revision=tree["revision"],
-        status=IntersectionStatus(tree["status"][0]),
-        movements=tuple([_decode_movement(movement) for movement in tree["states"]]),
-        minute_of_year=decode_minute_of_year(tree.get("moy")),
-        timestamp_ms=None if timestamp_ms == _DSECOND_UNAVAILABLE else timestamp_ms,
-        enabled_lanes=tree.get("enabledLanes", ()),
-        name=tree.get("name"),
-        maneuver_assists=_decode_assists(tree.get("maneuverAssistList", ())),
-    )
+_ASSIST = Record(
+    ManeuverAssist,
+    {
+        "connectionID": Field("connection_id"),
+        "queueLength": Field("queue_length_m"),
+        "availableStorageLength": Field("available_storage_length_m"),
+        "waitOnStop": Field("wait_on_stop"),
+        "pedBicycleDetect": Field("pedestrian_or_cyclist_detected"),
+    },
+)
 
+_MOVEMENT = Record(
+    MovementState,
+    {
+        "movementName": Field("name"),
+        "signalGroup": Field("signal_group"),
+        "state-time-speed": Field("events", Items(_EVENT)),
+        "maneuverAssistList": Field("maneuver_assists", Items(_ASSIST), absent=()),
+    },
+)
 
-def _encode_movement(field: str, movement: MovementState) -> Tree:
-    events = tuple(_encode_event(f"{field}.events[{i}]", event) for i, event in enumerate(movement.events))
-    tree = cv.present(
-        movementName=movement.name,
-        signalGroup=movement.signal_group,
-        maneuverAssistList=_encode_assists(movement.maneuver_assists),
-    )
-    tree["state-time-speed"] = events
-    return tree
+_INTERSECTION = Record(
+    IntersectionState,
+    {
+        "name": Field("name"),
+        "id": Field("id", INTERSECTION_ID),
+        "revision": Field("revision"),
+        "status": Field("status", cv.Flags(IntersectionStatus, 16)),
+        "moy": Field("minute_of_year", MINUTE_OF_YEAR),
+        "timeStamp": Field("timestamp_ms", cv.Whole(unavailable=65_535)),
+        "enabledLanes": Field("enabled_lanes", absent=()),
+        "states": Field("movements", Items(_MOVEMENT)),
+        "maneuverAssistList": Field("maneuver_assists", Items(_ASSIST), absent=()),
+    },
+)
 
+_SPATEM = Record(
+    Spatem,
+    {
+        "header": header(MessageId.SPATEM, INFRASTRUCTURE_VERSIONS),
+        "spat": Fields(
+            {
+                "timeStamp": Field("minute_of_year", MINUTE_OF_YEAR),
+                "name": Field("name"),
+                "intersections": Field("intersections", Items(_INTERSECTION)),
+            }
+        ),
+    },
+)
 
-def _decode_movement(tree: Tree) -> MovementState:
-    return MovementState(
-        signal_group=tree["signalGroup"],
-        events=tuple([_decode_event(event) for event in tree["state-time-speed"]]),
-        name=tree.get("movementName"),
-        maneuver_assists=_decode_assists(tree.get("maneuverAssistList", ())),
-    )
-
-
-def _encode_event(field: str, event: MovementEvent) -> Tree:
-    tree: dict[str, Tree] = {"eventState": event.phase}
-    others = cv.present(
-        startTime=_optional_time(f"{field}.start_time_s", event.start_time_s),
-        maxEndTime=_optional_time(f"{field}.max_end_time_s", event.max_end_time_s),
-        likelyTime=_optional_time(f"{field}.likely_time_s", event.likely_time_s),
-        confidence=event.confidence,
-        nextTime=_optional_time(f"{field}.next_time_s", event.next_time_s),
-    )
-    if others or event.min_end_time_s is not None:
-        tree["timing"] = {"minEndTime": cv.TIME_MARK.encode(f"{field}.min_end_time_s", event.min_end_time_s), **others}
-    if event.speeds:
-        tree["speeds"] = tuple(_encode_advice(f"{field}.speeds[{i}]", advice) for i, advice in enumerate(event.speeds))
-    return tree
-
-
-def _optional_time(field: str, time_s: float | None) -> int | None:
-    return None if time_s is None else cv.TIME_MARK.encode(field, time_s)
-
-
-def _decode_event(tree: Tree) -> MovementEvent:
-    phase = _PHASES[tree["eventState"]]
-    timing = tree.get("timing")
-    speeds = tuple([_decode_advice(advice) for advice in tree["speeds"]]) if "speeds" in tree else ()
-    if timing is None:
-        return MovementEvent(phase=phase, speeds=speeds)
-    decode, unknown = cv.TIME_MARK.decode, cv.TIME_MARK_UNKNOWN
-    return MovementEvent(
-        phase=phase,
-        start_time_s=decode(timing.get("startTime", unknown)),
-        min_end_time_s=decode(timing["minEndTime"]),
-        max_end_time_s=decode(timing.get("maxEndTime", unknown)),
-        likely_time_s=decode(timing.get("likelyTime", unknown)),
-        confidence=timing.get("confidence"),
-        next_time_s=decode(timing.get("nextTime", unknown)),
-        speeds=speeds,
-    )
-
-
-def _encode_advice(field: str, advice: AdvisorySpeed) -> Tree:
-    if advice.kind is None:
-        raise EncodeError(f"{field}.kind", "must be known")
-    tree = cv.present(
-        type=advice.kind,
-        speed=None if advice.speed_mps is None else cv.SPEED_ADVICE.encode(f"{field}.speed_mps", advice.speed_mps),
-        confidence=advice.confidence,
-        distance=advice.distance_m,
-    )
-    if advice.restriction_class is not None:
-        tree["class"] = advice.restriction_class
-    return tree
-
-
-def _decode_advice(tree: Tree) -> AdvisorySpeed:
-    speed = tree.get("speed")
-    return AdvisorySpeed(
-        kind=_ADVICE_TYPES.get(tree["type"]),
-        speed_mps=None if speed is None else cv.SPEED_ADVICE.decode(speed),
-        confidence=tree.get("confidence") or None,
-        distance_m=tree.get("distance"),
-        restriction_class=tree.get("class"),
-    )
-
-
-def _encode_assists(assists: tuple[ManeuverAssist, ...]) -> Tree | None:
-    if not assists:
-        return None
-    return tuple(
-        cv.present(
-            connectionID=assist.connection_id,
-            queueLength=assist.queue_length_m,
-            availableStorageLength=assist.available_storage_length_m,
-            waitOnStop=assist.wait_on_stop,
-            pedBicycleDetect=assist.pedestrian_or_cyclist_detected,
-        )
-        for assist in assists
-    )
-
-
-def _decode_assists(tree: Tree) -> tuple[ManeuverAssist, ...]:
-    return tuple(
-        [
-            ManeuverAssist(
-                connection_id=assist["connectionID"],
-                queue_length_m=assist.get("queueLength"),
-                available_storage_length_m=assist.get("availableStorageLength"),
-                wait_on_stop=assist.get("waitOnStop"),
-                pedestrian_or_cyclist_detected=assist.get("pedBicycleDetect"),
-            )
-            for assist in tree
-        ]
-    )
+CODEC: MessageCodec[Spatem] = MessageCodec(
+    "SPATEM",
+    partial(message_type, MessageId.SPATEM),
+    _SPATEM,
+    partial(check_header, MessageId.SPATEM, versions=INFRASTRUCTURE_VERSIONS),
+)
+"""What `encode_spatem` and `decode_spatem` use."""

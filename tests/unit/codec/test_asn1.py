@@ -9,7 +9,7 @@ from shared.codec.asn1 import message_codec, schema_codec
 from shared.core.errors import DecodeError
 from shared.core.ids import MessageId
 from tests.helpers.data import data_file
-from tests.unit.codec.uper_values import random_value, reference_type
+from tests.unit.codec.uper_values import Draw
 
 J2735 = {18: "MapData", 19: "SPAT", 29: "SignalRequestMessage", 30: "SignalStatusMessage"}
 
@@ -73,13 +73,13 @@ def test_a_codec_is_built_once_and_shared(message_id: MessageId, bounds: tuple[i
     codec = message_codec(message_id)
     assert message_codec(message_id) is codec
     low, high = bounds
-    assert low < len(codec.encode(random_value(Random(1), reference_type(message_id), depth=9).tree)) + low < high
+    assert low < len(codec.encode(Draw(Random(1), likelihood=0.2).message(message_id)[0].tree)) + low < high
 
 
 def test_four_threads_decode_through_one_codec_without_a_crossed_field() -> None:
     random = Random(4)
     codec = message_codec(MessageId.DENM)
-    samples = [random_value(random, reference_type(MessageId.DENM)).tree for _ in range(50)]
+    samples = [Draw(random).message(MessageId.DENM)[0].tree for _ in range(50)]
     pairs = [(tree, codec.encode(tree)) for tree in samples]
 
     def all_hold(_: int) -> bool:
@@ -93,7 +93,7 @@ def test_a_group_of_extensions_of_an_ivim_comes_back() -> None:
     random = Random(5)
     codec = message_codec(MessageId.IVIM)
     while True:
-        tree = random_value(random, reference_type(MessageId.IVIM)).tree
+        tree = Draw(random, likelihood=0.3).message(MessageId.IVIM)[0].tree
         parts = [part for kind, container in tree["ivi"].get("optional", ()) if kind == "giv" for part in container]
         if parts:
             break
@@ -104,7 +104,7 @@ def test_a_group_of_extensions_of_an_ivim_comes_back() -> None:
 
 def test_what_a_later_version_adds_is_kept() -> None:
     codec = message_codec(MessageId.CAM)
-    tree = random_value(Random(6), reference_type(MessageId.CAM)).tree
+    tree = Draw(Random(6)).message(MessageId.CAM)[0].tree
     parameters = tree["cam"]["camParameters"]
     parameters["_ext_1"] = b"\x12\x34"
     parameters["basicContainer"] |= {"_ext_0": b"\x56", "_ext_1": None}

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from shared.codec.bits import MAX_NESTING
-from shared.codec.uper import MessageCodec, UperType
+from shared.codec.message_codec import MessageCodec
+from shared.codec.uper import UperType
 from shared.codec.uper_composites import Addition, Choice, Component, OpenType, Recursive, Sequence, SequenceOf
 from shared.codec.uper_scalars import (
     BitString,
@@ -19,13 +20,14 @@ from shared.codec.uper_scalars import (
     Utf8String,
 )
 from shared.core.errors import DecodeError, EncodeError
+from tests.helpers.paths import decoded_alike, encoded_alike
 
 OCTET = ConstrainedInteger(0, 255)
 NIBBLE = ConstrainedInteger(0, 15)
 
 
-def codec(type_: UperType) -> MessageCodec:
-    return MessageCodec("T", type_)
+def codec(type_: UperType) -> MessageCodec[Any]:
+    return MessageCodec("T", lambda: type_)
 
 
 def bits(text: str) -> bytes:
@@ -91,6 +93,8 @@ REGIONAL = Sequence((Component("id", OCTET), Component("value", OpenType({3: NIB
 def test_a_value_has_this_one_encoding(type_: UperType, value: Any, encoded: bytes) -> None:
     assert codec(type_).encode(value) == encoded
     assert codec(type_).decode(encoded) == value
+    decoded_alike(codec(type_), encoded)
+    encoded_alike(codec(type_), value)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +126,7 @@ def test_a_value_has_this_one_encoding(type_: UperType, value: Any, encoded: byt
     ],
 )
 def test_any_other_form_is_refused_naming_the_field(type_: UperType, encoded: bytes, field: str, why: str) -> None:
+    assert not decoded_alike(codec(type_), encoded)
     with pytest.raises(DecodeError, match=why) as caught:
         codec(type_).decode(encoded)
     assert caught.value.field.replace("T[", "T.[") == field
@@ -133,7 +138,6 @@ def test_any_other_form_is_refused_naming_the_field(type_: UperType, encoded: by
     [
         (OCTET, 256, "T"),
         (OCTET, -1, "T"),
-        (OCTET, True, "T"),
         (OCTET, "5", "T"),
         (OCTET, 1.0, "T"),
         (EXTENSIBLE, 1 << 70, "T"),
@@ -173,6 +177,7 @@ def test_any_other_form_is_refused_naming_the_field(type_: UperType, encoded: by
     ],
 )
 def test_what_does_not_fit_is_an_encode_error_naming_the_field(type_: UperType, value: Any, field: str) -> None:
+    assert not encoded_alike(codec(type_), value)
     with pytest.raises(EncodeError) as caught:
         codec(type_).encode(value)
     assert caught.value.field == field
@@ -203,6 +208,6 @@ def test_a_type_within_itself_is_read_to_a_bounded_depth() -> None:
 
 def test_an_encoding_that_is_too_long_is_not_looked_at() -> None:
     with pytest.raises(DecodeError, match="more than"):
-        codec(OCTET).decode(bytes(8193))
+        codec(OCTET).decode(bytes(2305))
     with pytest.raises(EncodeError, match="more than"):
-        codec(OctetString(Size())).encode(bytes(8193))
+        codec(OctetString(Size())).encode(bytes(2305))

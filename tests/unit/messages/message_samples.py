@@ -136,7 +136,12 @@ ROADWORKS = Denm(
     sub_cause_code=4,
     linked_cause_code=222,
     linked_sub_cause_code=1,
-    event_history=(EventPoint(point=PATH[0], information_quality=3), EventPoint(point=PATH[1])),
+    event_history=(
+        EventPoint(
+            delta_lat_deg=0.0001234, delta_lon_deg=-0.0131071, delta_altitude_m=0.15, delta_time_s=1.5, information_quality=3
+        ),
+        EventPoint(delta_lat_deg=None, delta_lon_deg=None),
+    ),
     event_speed_mps=2.5,
     event_heading_deg=90.0,
     event_heading_confidence_deg=1.0,

@@ -1,11 +1,10 @@
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from shared.codec.asn1 import message_codec
 from shared.core.errors import DecodeError, EncodeError
 from shared.core.ids import MessageId, StationId, StationType
 from shared.messages.cam import decode_cam, encode_cam
@@ -13,7 +12,7 @@ from shared.messages.denm import decode_denm, encode_denm
 from shared.messages.mapem import decode_mapem, encode_mapem
 from shared.messages.spatem import decode_spatem, encode_spatem
 from shared.messages.tree import decode_tree, encode_tree
-from tests.unit.codec.uper_values import random_value, reference_type
+from tests.unit.codec.uper_values import Draw, reference_type
 from tests.unit.messages import message_samples as samples
 
 Encode = Callable[[Any], bytes]
@@ -85,10 +84,8 @@ def test_every_value_the_schema_allows_has_a_typed_form(message_id: MessageId) -
     random = Random(message_id)
     decode = CODECS[message_id][1]
     for _ in range(40):
-        tree = random_value(random, reference_type(message_id)).tree
-        tree["header"].update(protocolVersion=2, messageID=int(message_id))
-        message = decode(encode_tree(message_id, tree))
-        assert message.station_id == tree["header"]["stationID"]
+        value, encoded = Draw(random).message(message_id)
+        assert decode(encoded).station_id == value.tree["header"]["stationID"]
 
 
 @pytest.mark.parametrize("message_id", CODECS)
@@ -166,8 +163,7 @@ def test_a_node_needs_an_offset_or_a_position_and_not_both() -> None:
 
 
 def test_every_other_message_is_reached_as_a_tree() -> None:
-    for message_id in (MessageId.IVIM, MessageId.SREM, MessageId.SSEM, MessageId.RTCMEM):
-        tree = random_value(Random(1), reference_type(message_id)).tree
-        tree["header"]["messageID"] = int(message_id)
-        encoded = message_codec(message_id).encode(tree)
-        assert decode_tree(encoded) == (message_id, tree)
+    for message_id in (MessageId.IVIM, MessageId.SREM, MessageId.SSEM, MessageId.RTCMEM, MessageId.VAM):
+        value, encoded = Draw(Random(1)).message(message_id)
+        assert decode_tree(encoded) == (message_id, value.tree)
+        assert encode_tree(message_id, value.tree) == encoded

@@ -1,8 +1,8 @@
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import UntrustedTimeError, VerificationError
@@ -195,7 +195,7 @@ def test_an_update_that_matters_is_told_and_one_that_does_not_is_not(change: dic
     hazards.poll(at(0), BEFORE)
     hazards.hear(verified(replace(ROADWORKS, reference_time=its(1), detection_time=its(1)), at(1)), at(1))
     assert hazards.poll(at(1), BEFORE) == ()
-    changed = replace(ROADWORKS, reference_time=its(2), detection_time=its(2), **change)  # type: ignore[arg-type]
+    changed = replace(ROADWORKS, reference_time=its(2), detection_time=its(2), **change)
     hazards.hear(verified(changed, at(2)), at(2))
     assert [notice.change for notice in hazards.poll(at(2), BEFORE)] == [HazardChange.CHANGED]
 
@@ -351,7 +351,7 @@ def test_an_event_with_impossible_times_or_without_cause_or_place_is_refused(
 ) -> None:
     hazards = Hazards()
     with pytest.raises(VerificationError) as refusal:
-        hazards.hear(verified(replace(ROADWORKS, **change), at(0)), at(0))  # type: ignore[arg-type]
+        hazards.hear(verified(replace(ROADWORKS, **change), at(0)), at(0))
     assert refusal.value.report is report
     assert len(hazards) == 0
 

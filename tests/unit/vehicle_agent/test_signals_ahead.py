@@ -1,7 +1,7 @@
-from dataclasses import replace
 from math import cos, inf, radians, sin
 
 import pytest
+from msgspec.structs import replace
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import UntrustedTimeError, VerificationError
@@ -254,7 +254,7 @@ def test_a_computed_lane_runs_beside_its_reference_and_a_rotated_one_is_left_out
 @pytest.mark.parametrize("change", [{"lane_type": LaneType.CROSSWALK}, {"connects_to": ()}, {"nodes": (LaneNode(), LaneNode())}])
 def test_lanes_without_lights_without_geometry_or_not_for_vehicles_are_left_out(change: dict[str, object]) -> None:
     mapem = northbound_arm()
-    lanes = tuple(replace(one, **change) for one in mapem.intersections[0].lanes)  # type: ignore[arg-type]
+    lanes = tuple(replace(one, **change) for one in mapem.intersections[0].lanes)
     mapem = replace(mapem, intersections=(replace(mapem.intersections[0], lanes=lanes),))
     assert heard(mapem, BOTH).ahead(at(0), ego(4.5, -75)) == ()
 
