@@ -7,9 +7,10 @@ mean.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from enum import Enum, IntFlag
 from math import isinf
+
+from msgspec import Struct
 
 from shared.codec.uper import Tree
 from shared.core.clock import NS_PER_MS, UtcNs
@@ -54,7 +55,7 @@ def describe_message(message: Cam | Denm | Spatem | Mapem, reference: UtcNs | No
         message: as decoded.
         reference: when it was made or heard, as well as that is known.
     """
-    return _Describer(reference).dataclass(message)
+    return _Describer(reference).fields(message)
 
 
 def describe_tree(tree: Tree) -> object:
@@ -72,6 +73,13 @@ def describe_tree(tree: Tree) -> object:
             return tree
 
 
+def _field_names(value: object) -> tuple[str, ...]:
+    """Return the fields of a message or of a part of one (a struct), or of an identifier (a dataclass); none for anything else."""
+    if isinstance(value, Struct):
+        return value.__struct_fields__
+    return tuple(getattr(value, "__dataclass_fields__", ()))
+
+
 class _Describer:
     """Carries the reference time through one message."""
 
@@ -79,12 +87,12 @@ class _Describer:
         self._reference = reference
         self._phases_from = reference
 
-    def dataclass(self, value: object) -> dict[str, object]:
+    def fields(self, value: object) -> dict[str, object]:
         described: dict[str, object] = {}
         if isinstance(value, IntersectionState):
             self._phases_from = _moment_within_the_hour(value) or self._reference
-        for field in fields(value):  # type: ignore[arg-type]  # only dataclasses come here
-            self._add(described, field.name, getattr(value, field.name))
+        for name in _field_names(value):
+            self._add(described, name, getattr(value, name))
         if isinstance(value, MovementEvent):
             described |= self._phase(value)
         return described
@@ -120,8 +128,8 @@ class _Describer:
                 return {name: self._plain(item) for name, item in value._asdict().items() if item is not None}
             case tuple():
                 return [self._plain(item) for item in value]
-            case _ if is_dataclass(value):
-                return self.dataclass(value)
+            case _ if _field_names(value):
+                return self.fields(value)
             case _:
                 return value
 
