@@ -111,7 +111,7 @@ def _links(previous: SequenceItem, item: SequenceItem) -> list[Finding]:
         text = f"Record {b.seq} follows another record {a.seq} than the one shown: two histories of one vehicle."
         findings.append(_finding(FindingKind.FORK, b.seq, text))
     if a.occurred is not None and b.occurred is not None and b.occurred < a.occurred:
-        text = f"Record {b.seq} is dated {day_text(b.occurred)}, before record {a.seq} ({day_text(a.occurred)}): a clock was wrong."
+        text = f"Record {b.seq} is dated {utc_text(b.occurred)}, before record {a.seq} ({utc_text(a.occurred)}): a clock was wrong."
         findings.append(_finding(FindingKind.CLOCK, b.seq, text))
     return findings
 

@@ -48,6 +48,8 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StorageError(str(path), f"the database failed: {error}") from error
+    except UnicodeDecodeError as error:  # SQLite quotes the damaged place in its own message
+        raise StorageError(str(path), "is damaged: something that is not text stands where text should be") from error
     except OSError as error:
         raise StorageError(str(path), f"the file cannot be used: {error.strerror or error}") from error
 

@@ -36,11 +36,13 @@ class StatusSocket:
     Args:
         path: where the socket goes; its folder exists.
         snapshot: called once per client.
+        write_timeout_s: how long a client may take to read; then it is dropped.
     """
 
-    def __init__(self, path: Path, snapshot: Snapshot) -> None:
+    def __init__(self, path: Path, snapshot: Snapshot, *, write_timeout_s: float = WRITE_TIMEOUT_S) -> None:
         self._path = path
         self._snapshot = snapshot
+        self._write_timeout_s = write_timeout_s
         self._clients = 0
         self._server: asyncio.Server | None = None
         self._inode: int | None = None
@@ -65,8 +67,9 @@ class StatusSocket:
         self._clients += 1
         try:
             if self._clients <= MAX_CLIENTS:
+                writer.transport.set_write_buffer_limits(high=0)  # drained means taken by the client, all of it
                 writer.write(msgspec.json.encode(self._snapshot()) + b"\n")
-                async with asyncio.timeout(WRITE_TIMEOUT_S):
+                async with asyncio.timeout(self._write_timeout_s):
                     await writer.drain()
         except (TimeoutError, OSError):
             writer.transport.abort()

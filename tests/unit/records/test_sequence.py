@@ -1,5 +1,7 @@
 """What a series of records says, in words."""
 
+import re
+
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.records.odometer import DisclosedRecord, OdometerFlag
 from shared.records.sequence import Finding, FindingKind, SequenceItem, check_sequence
@@ -84,6 +86,7 @@ def test_two_histories_are_a_fork() -> None:
 def test_a_clock_that_ran_backwards_is_told_and_not_serious() -> None:
     finding = only(item(0, 1, day=5), item(1, 2, day=3))
     assert finding.kind is FindingKind.CLOCK
+    assert len(set(re.findall(r"\d{4}-\d\d-\d\dT[\d:.]+Z", finding.text))) == 2
     assert not finding.is_serious
 
 

@@ -347,3 +347,12 @@ def test_a_key_file_is_made_once_and_for_the_owner_alone(tmp_path: Path) -> None
     path.write_bytes(b"no key")
     with pytest.raises(StorageError, match="no unencrypted PKCS#8 private key"):
         load_or_create_log_key(path)
+
+
+def test_a_schema_that_is_no_longer_text_is_damage_like_any_other(tmp_path: Path) -> None:
+    open_log_store(tmp_path / "log.db", SIGNER).close()
+    whole = (tmp_path / "log.db").read_bytes()
+    assert whole.count(b"PRIMARY KEY (level") == 1
+    (tmp_path / "log.db").write_bytes(whole.replace(b"PRIMARY KEY (level", b"PRIMARY \x95EY (level"))
+    with pytest.raises(StorageError, match="is damaged"):
+        open_log_store(tmp_path / "log.db", SIGNER)

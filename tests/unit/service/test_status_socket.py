@@ -108,6 +108,30 @@ def test_a_client_that_leaves_at_once_does_no_harm(tmp_path: Path) -> None:
     run(scene)
 
 
+def test_a_client_that_never_reads_is_dropped_and_keeps_nothing_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "status"
+    asked = asyncio.Event()
+    words = "x" * 240_000
+
+    def snapshot() -> dict[str, object]:
+        asked.set()
+        return {"words": words}
+
+    async def scene() -> None:
+        async with StatusSocket(path, snapshot, write_timeout_s=0.05):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.setblocking(False)
+                client.connect(str(path))
+                await asked.wait()
+                await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+                received = bytearray()
+                while part := await asyncio.get_running_loop().sock_recv(client, 65_536):
+                    received += part
+        assert len(received) < len(words)
+
+    run(scene)
+
+
 def test_asking_where_nobody_listens_says_so(tmp_path: Path) -> None:
     with pytest.raises(TransportError, match="no agent is running here"):
         read_status(tmp_path / "absent")
