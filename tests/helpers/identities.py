@@ -1,6 +1,7 @@
 """Stations for tests: real ones of one hierarchy on a fake medium, and a forger that signs whatever it is told to."""
 
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from shared.core.clock import Instant
 from shared.core.geo import GeoPoint

@@ -1,9 +1,9 @@
 """Which flag of an SSP each content needs: every container, every right and every cause, one by one, as decoded from the air."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from shared.core.errors import VerificationError
 from shared.core.ids import StationId, StationType

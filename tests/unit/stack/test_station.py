@@ -1,9 +1,9 @@
 """Two real stations and a medium that only carries bytes: what one says the other understands, or asks for."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock, UtcNs
 from shared.core.errors import DecodeError, EncodeError, UntrustedTimeError, VerificationError

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import msgspec
 import pytest
 
 from shared.core.clock import NS_PER_S, Instant, UtcNs
@@ -110,7 +111,7 @@ def gn_payload(message: bytes, port: int = BtpPort.CAM, point: GeoPoint | None =
 
 
 def encoded_cam(**changes: object) -> bytes:
-    return encode_cam(replace(cam_of(make_peer(HIERARCHY, 1), now()), **changes))  # type: ignore[arg-type]  # any field of a CAM
+    return encode_cam(msgspec.structs.replace(cam_of(make_peer(HIERARCHY, 1), now()), **changes))
 
 
 def cam_payload(**changes: object) -> bytes:

@@ -1,9 +1,9 @@
 """What a driver is told of what others say, and what becomes of messages that nobody should believe."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from shared.core.geo import displaced
 from shared.core.itstime import TimestampIts
