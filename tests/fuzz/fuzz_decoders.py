@@ -4,7 +4,7 @@
     python -m tests.fuzz.fuzz_decoders CAM -max_total_time=600
 
 The first argument is a message, or ALL; the others are libFuzzer's. Both paths of each codec are watched, the generated one too.
-For every input: a value or a `DecodeError`, within 20 ms; the same value on both paths; and it encodes back to the same octets.
+For every input: a value or a `DecodeError`, in bounded time; the same value on both paths; and it encodes back to the same octets.
 `test_fuzz_messages.py` does the like with random inputs in every test run.
 """
 
@@ -16,7 +16,9 @@ from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Any
 
-MOST_S = 0.020
+MOST_S = 0.1
+"""The bound is 20 ms; counted coverage makes everything several times as slow."""
+
 LONGEST_INPUT = 2_310
 
 
@@ -63,7 +65,7 @@ def checked(codec: Any, decode: Callable[[bytes], Any], *, encodes_back: bool) -
         except errors.DecodeError:
             value = None
         taken = process_time() - begun
-        assert taken < MOST_S, f"{taken * 1e3:.1f} ms"
+        assert taken < MOST_S, f"{taken * 1e3:.0f} ms"
         try:
             fast = decode(octets)
         except not_decoded:
