@@ -22,6 +22,7 @@ from shared.messages.denm import Denm
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
 from shared.network.area import Area
+from shared.stack.batch import Outcome
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.inbound import Inbound
 from shared.stack.indication import Indication
@@ -98,10 +99,14 @@ class RsuAgent:
     def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
         """Take in one GeoNetworking packet; never raises for what is in it."""
         indication = self._inbound.receive(packet, now)
-        if indication is not None:
-            self._note_peer(indication, now)
-        elif self._inbound.last_refusal is not None:
-            self._peers.refuse(self._inbound.last_refusal.code)
+        return self.on_outcome(indication or self._inbound.last_refusal, now)
+
+    def on_outcome(self, outcome: Outcome, now: Instant) -> tuple[Effect, ...]:
+        """Take what became of one packet that was judged elsewhere, in a batch (`shared.stack.intake`)."""
+        if isinstance(outcome, V2xError):
+            self._peers.refuse(outcome.code)
+        elif outcome is not None:
+            self._note_peer(outcome, now)
         return ()
 
     def on_timer(self, now: Instant) -> tuple[Effect, ...]:

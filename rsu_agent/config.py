@@ -15,6 +15,7 @@ from shared.core.geo import GeoPoint
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import RelevanceTrafficDirection
 from shared.service.config import ConfigStruct
+from shared.service.verification_pool import VerificationConfig
 from shared.transport.udp_radio import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK_INTERFACE, check_addresses
 
 
@@ -109,6 +110,7 @@ class RsuConfig(ConfigStruct, frozen=True):
     radio: RadioConfig = RadioConfig()
     junction: JunctionConfig | None = None
     hazard: tuple[HazardConfig, ...] = ()
+    verification: VerificationConfig = VerificationConfig()
 
 
 _DIRECTIONS = {

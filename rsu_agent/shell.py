@@ -1,13 +1,15 @@
 """The asyncio shell of the roadside unit: radio, time and status around the sans-IO object.
 
-One task reads the radio and posts steps to the working loop, which alone touches the agent, carries out its effects and feeds the
-watchdog. A radio or capture that fails is told once and tried again with the next packet. Nothing is decided here.
+One task lets the radio's packets wait in the intake of the working loop, which alone touches the agent, carries out its effects and
+feeds the watchdog; further threads check signatures for it and know nothing else. A radio or capture that fails is told once and
+tried again with the next packet. Nothing is decided here.
 """
 
 import os
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from random import SystemRandom
 
 from structlog.typing import FilteringBoundLogger
 
@@ -17,10 +19,12 @@ from rsu_agent.config import RsuConfig
 from shared.core.clock import Clock
 from shared.service.notices import open_notices
 from shared.service.performer import Performer
+from shared.service.radio_intake import feed_intake
 from shared.service.run import Service, WorkingLoop
 from shared.service.status_socket import StatusSocket
+from shared.service.verification_pool import VerificationPool
+from shared.stack.intake import Intake
 from shared.transport.pcap import PcapWriter
-from shared.transport.radio import Radio
 from shared.transport.udp_radio import UdpRadio
 
 MAX_PCAP_OCTETS = 1 << 30
@@ -51,24 +55,20 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         notices = stack.enter_context(open_notices(config.state.notices))
         mac = agent.identity.address.mac
         perform = Performer(clock=clock, radio=radio, pcap=pcap, source_mac=mac, notices=notices, log=log)
-        loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog)
+        checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
+        intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
+        loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
         stack.push_async_callback(_say_goodbye, agent, clock, perform)
-        snapshot = partial(_status, agent, config, clock)
+        snapshot = partial(_status, agent, intake, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
-        service.tasks.create_task(_read_radio(radio, agent, loop))
+        service.tasks.create_task(feed_intake(radio, intake, loop))
         service.notifier.ready(f"station {config.station.station_id}")
         log.info("ready", station_id=config.station.station_id, radio=f"{config.radio.group}:{config.radio.port}")
         await loop.run()
 
 
-def _status(agent: RsuAgent, config: RsuConfig, clock: Clock) -> dict[str, object]:
-    return {**agent.status(clock.now()), "time_source": config.time.source}
-
-
-async def _read_radio(radio: Radio, agent: RsuAgent, loop: WorkingLoop) -> None:
-    while True:
-        heard = await radio.receive()
-        await loop.post(partial(agent.on_packet, heard.packet))
+def _status(agent: RsuAgent, intake: Intake, config: RsuConfig, clock: Clock) -> dict[str, object]:
+    return {**agent.status(clock.now()), "shed": dict(intake.shed), "time_source": config.time.source}
 
 
 async def _say_goodbye(agent: RsuAgent, clock: Clock, perform: Performer) -> None:

@@ -18,6 +18,7 @@ from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.recorder import OdometerRecorder
+from shared.stack.batch import Outcome
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.inbound import Inbound
 from shared.stack.indication import Indication
@@ -138,11 +139,14 @@ class VehicleAgent:
 
     def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
         """Take one packet from the radio."""
-        indication = self._inbound.receive(packet, now)
-        if indication is None:
+        return self.on_outcome(self._inbound.receive(packet, now), now)
+
+    def on_outcome(self, outcome: Outcome, now: Instant) -> tuple[Effect, ...]:
+        """Take what became of one packet that was judged elsewhere, in a batch (`shared.stack.intake`)."""
+        if outcome is None or isinstance(outcome, V2xError):
             return ()
         try:
-            self._hear(indication, now)
+            self._hear(outcome, now)
         except V2xError as refusal:
             self._inbound.refuse(refusal)
         return ()

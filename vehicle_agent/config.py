@@ -14,6 +14,7 @@ from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
 from shared.ledger.note import check_name
 from shared.service.config import ConfigStruct
+from shared.service.verification_pool import VerificationConfig
 from shared.transport.udp_radio import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK_INTERFACE, check_addresses
 
 Metres = Annotated[float, msgspec.Meta(ge=0.1, le=100.0)]
@@ -156,3 +157,4 @@ class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
     position: PositionConfig = PositionConfig()
     radio: RadioConfig = RadioConfig()
     odometer: OdometerConfig = OdometerConfig()
+    verification: VerificationConfig = VerificationConfig()

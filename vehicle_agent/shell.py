@@ -1,14 +1,15 @@
 """The asyncio shell of the vehicle agent: bus, radio, time and status around the sans-IO object.
 
-One task reads the bus, one the radio; both post steps to the working loop, which alone touches the agent, carries out its effects
-and feeds the watchdog. A radio that fails is told once and tried again with the next packet; a bus that fails is opened again by
-`CanBus`. Nothing is decided here.
+One task reads the bus and posts steps to the working loop, one lets the radio's packets wait in its intake; the loop alone touches
+the agent, carries out its effects and feeds the watchdog. Further threads check signatures for it and know nothing else. A radio
+that fails is told once and tried again with the next packet; a bus that fails is opened again by `CanBus`. Nothing is decided here.
 """
 
 import os
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
+from random import SystemRandom
 
 from structlog.typing import FilteringBoundLogger
 
@@ -17,12 +18,14 @@ from shared.core.itstime import utc_text
 from shared.service.log import Availability
 from shared.service.notices import NoticeWriter, open_notices
 from shared.service.performer import Performer
+from shared.service.radio_intake import feed_intake
 from shared.service.run import Service, WorkingLoop
 from shared.service.status_socket import StatusSocket
 from shared.service.system_clock import SystemClock
+from shared.service.verification_pool import VerificationPool
+from shared.stack.intake import Intake
 from shared.transport.can_bus import CanBus, CanBusConfig
 from shared.transport.pcap import PcapWriter
-from shared.transport.radio import Radio
 from shared.transport.udp_radio import UdpRadio
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import make_agent, open_vehicle
@@ -59,12 +62,14 @@ async def serve(config: VehicleConfig, service: Service, log: FilteringBoundLogg
         agent = make_agent(parts, entropy=os.urandom, started=clock.now())
         mac = agent.identity.address.mac
         perform = Performer(clock=clock, radio=radio, pcap=pcap, source_mac=mac, notices=notices, log=log)
-        loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog)
+        checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
+        intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
+        loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
         stack.push_async_callback(_say_goodbye, agent, clock, perform)
-        snapshot = partial(_status, agent, bus, notices, config, clock)
+        snapshot = partial(_status, agent, bus, intake, notices, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         service.tasks.create_task(_read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
-        service.tasks.create_task(_read_radio(radio, agent, loop))
+        service.tasks.create_task(feed_intake(radio, intake, loop))
         service.notifier.ready(f"station {agent.status()['station_id']}")
         log.info("ready", bus=bus.endpoint, radio=f"{config.radio.group}:{config.radio.port}")
         await loop.run()
@@ -74,12 +79,15 @@ def _bus_config(config: VehicleConfig) -> CanBusConfig:
     return CanBusConfig(interface=config.can.interface, channel=config.can.channel, options=dict(config.can.options))
 
 
-def _status(agent: VehicleAgent, bus: CanBus, notices: NoticeWriter, config: VehicleConfig, clock: Clock) -> dict[str, object]:
+def _status(
+    agent: VehicleAgent, bus: CanBus, intake: Intake, notices: NoticeWriter, config: VehicleConfig, clock: Clock
+) -> dict[str, object]:
     statistics = bus.statistics()
     now = clock.now()
     return {
         **agent.status(),
         "time": {"source": config.time.source, "utc": None if now.utc is None else utc_text(now.utc)},
+        "shed": dict(intake.shed),
         "notices_unwritten": notices.unwritten,
         "bus": {
             "endpoint": bus.endpoint,
@@ -95,12 +103,6 @@ def _status(agent: VehicleAgent, bus: CanBus, notices: NoticeWriter, config: Veh
 async def _read_bus(bus: CanBus, agent: VehicleAgent, loop: WorkingLoop, availability: Availability) -> None:
     async for frame in bus.frames(availability):
         await loop.post(partial(agent.on_can_frame, frame))
-
-
-async def _read_radio(radio: Radio, agent: VehicleAgent, loop: WorkingLoop) -> None:
-    while True:
-        heard = await radio.receive()
-        await loop.post(partial(agent.on_packet, heard.packet))
 
 
 async def _say_goodbye(agent: VehicleAgent, clock: Clock, perform: Performer) -> None:

@@ -44,7 +44,7 @@ from shared.security.secured_data import SecuredData, SignedData, UnsecuredData,
 from shared.security.trust_list import decode_trust_list, peek_management_content
 from shared.security.verify import MESSAGE_ITS_AIDS
 from shared.stack.content_permissions import Message, check_content
-from shared.stack.station import binding_of
+from shared.stack.station import agreed_message_id
 from shared.transport.pcap import ETHERNET_OCTETS
 
 _MANAGEMENT_ITS_AIDS = frozenset((ItsAid.CRL, ItsAid.CERTIFICATE_REQUEST, ItsAid.CTL))
@@ -245,7 +245,7 @@ class _Dissector:
         if basic is not None:
             check_hop_limit(basic, common)
         if signed is not None:
-            binding_of(pdu, signed.header.psid)
+            agreed_message_id(pdu.message, pdu.btp.destination_port, signed.header.psid)
             _check_permissions(message, signed)
 
     def _message(self, encoded: bytes) -> Message | None:

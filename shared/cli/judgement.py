@@ -27,7 +27,7 @@ from shared.security.trust_list import verify_crl, verify_ctl
 from shared.security.trust_store import TrustStore
 from shared.security.verify import VerifiedPayload
 from shared.stack.receiver import make_receiver
-from shared.stack.station import open_packet
+from shared.stack.station import secured_part
 
 VERIFIED = "verified"
 """The code of a message everything about which held."""
@@ -129,8 +129,9 @@ class Judge:
         verified: VerifiedPayload | None = None
         refusal: V2xError | None = None
         try:
-            verified = self._receiver.open(packet, now)
-            self._receiver.indicate(verified, now)
+            opened = self._receiver.open(packet, now)
+            verified = opened.verified
+            self._receiver.indicate(opened)
         except V2xError as error:
             refusal = error
         return self._verdict(claims, verified, refusal)
@@ -143,10 +144,11 @@ class Judge:
         verified: VerifiedPayload | None = None
         refusal: V2xError | None = None
         try:
-            verified = self._receiver.open_secured(secured, now)
+            opened = self._receiver.open_secured(secured, now)
+            verified = opened.verified
             if not _is_packet(verified.payload):
                 return replace(self._verdict(claims, verified, None), content_judged=False)
-            self._receiver.indicate(verified, now)
+            self._receiver.indicate(opened)
         except V2xError as error:
             refusal = error
         return self._verdict(claims, verified, refusal)
@@ -226,7 +228,7 @@ class Judge:
 
 def _claims_of_packet(packet: bytes) -> _Claims:
     try:
-        _basic, secured = open_packet(packet)
+        secured = secured_part(packet)
     except V2xError:
         return _Claims()
     return _claims_of_secured(secured)

@@ -4,6 +4,7 @@ from typing import NoReturn
 
 import typer
 
+from shared.cli.bench import bench
 from shared.cli.decode import decode
 from shared.cli.entry import run
 from shared.cli.passport import app as passport
@@ -15,6 +16,7 @@ app.command()(decode)
 app.command()(verify)
 app.add_typer(pki, name="pki")
 app.add_typer(passport, name="passport")
+app.command(name="bench")(bench)
 
 
 def main() -> NoReturn:

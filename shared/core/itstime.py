@@ -32,6 +32,12 @@ LEAP_SECONDS_UNIX_S = (
 """POSIX seconds at which TAI - UTC grew by one since 2004 (IERS Bulletin C)."""
 
 _US_PER_S = 1_000_000
+LAST_LEAP_NS = LEAP_SECONDS_UNIX_S[-1] * NS_PER_S
+"""UTC from which on every `UtcNs` has a `Time64`, and all leap seconds we know of are behind."""
+
+EPOCH_AFTER_LEAPS_US = (ITS_EPOCH_UNIX_S - len(LEAP_SECONDS_UNIX_S)) * _US_PER_S
+"""What separates UTC from ITS time after the last leap second, which is nearly every time there is."""
+
 _LEAPS_TIME64 = tuple((at - ITS_EPOCH_UNIX_S + n + 1) * _US_PER_S for n, at in enumerate(LEAP_SECONDS_UNIX_S))
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CALENDAR_S = range(-62_135_596_800, 253_402_300_800)
@@ -45,6 +51,8 @@ def leap_seconds_at(utc: UtcNs) -> int:
 
 def time64_of(utc: UtcNs) -> Time64:
     """Convert UTC to `Time64`; raises ValueError before 2004."""
+    if utc >= LAST_LEAP_NS:
+        return Time64(utc // 1_000 - EPOCH_AFTER_LEAPS_US)
     time64 = (utc - ITS_EPOCH_UNIX_S * NS_PER_S) // 1_000 + leap_seconds_at(utc) * _US_PER_S
     if time64 < 0:
         raise ValueError("ITS time begins in 2004")

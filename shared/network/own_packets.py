@@ -42,7 +42,11 @@ class OwnPackets:
 
     def is_echo(self, packet: bytes) -> bool:
         """Say whether `packet` is one of ours, however many hops it took; cheap enough to ask first of all."""
-        return packet[BASIC_HEADER_OCTETS:] in self._sent
+        return self.is_own(packet[BASIC_HEADER_OCTETS:])
+
+    def is_own(self, signed: bytes) -> bool:
+        """Say the same of a packet's octets from behind the Basic Header."""
+        return signed in self._sent
 
     def origin(self, packet: bytes, source: GnAddress, own_address: GnAddress) -> Origin:
         """Say whose a packet is, once its source address is known."""

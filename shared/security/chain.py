@@ -7,8 +7,8 @@ revocation lists.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from shared.core.errors import DecodeError, VerificationError
@@ -16,13 +16,14 @@ from shared.core.ids import HashedId3, HashedId8, ItsAid
 from shared.core.itstime import Time64
 from shared.core.report import VerificationReport
 from shared.security.certificate import Certificate, IdKind
-from shared.security.ecdsa import PublicKey
+from shared.security.ecdsa import Curve, PublicKey
 from shared.security.hashing import signed_digest
 from shared.security.permissions import (
     APP_END_ENTITY,
     ENROL_END_ENTITY,
     check_delegated_permissions,
     check_issued_permissions,
+    no_permission,
 )
 from shared.security.region import IdentifiedAreas, Region
 from shared.security.region_containment import lies_within
@@ -62,16 +63,37 @@ class UnknownSignerError(VerificationError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignerFacts:
+    """Who signed a verified message.
+
+    Attributes:
+        region: where the ticket is valid; `region.check_contains(point)` judges the sender's position.
+    """
+
+    hashed_id8: HashedId8
+    hashed_id3: HashedId3
+    certificate: Certificate
+    region: Region
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedCertificate:
     """A certificate whose chain held up to a trusted root; only `ChainVerifier` makes one.
 
-    It is trusted at moments inside `certificate.validity`, which lies inside the validity of all certificates above it.
+    It is trusted at moments inside `certificate.validity`, which lies inside the validity of all certificates above it. What every
+    message under it needs is worked out once, here.
 
     Attributes:
         public_key: the verification key, loaded.
         region: where it is valid, inherited where the certificate names no region.
         issuer: identifier of the certificate above, None for a root.
         chain_certificates: certificates from here up to the root, both included.
+        digest: the certificate's hash.
+        facts: what a verified message says of its signer.
+        ssps: its service-specific permissions by ITS-AID; None where a permission has none.
+        valid_from: first valid microsecond.
+        valid_until: first microsecond that is no longer valid.
+        is_p256: whether the key is on P-256.
     """
 
     certificate: Certificate
@@ -79,11 +101,37 @@ class TrustedCertificate:
     region: Region
     issuer: HashedId8 | None
     chain_certificates: int
+    digest: bytes = field(init=False)
+    facts: SignerFacts = field(init=False)
+    ssps: Mapping[int, bytes | None] = field(init=False)
+    valid_from: Time64 = field(init=False)
+    valid_until: Time64 = field(init=False)
+    is_p256: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        certificate = self.certificate
+        facts = SignerFacts(
+            hashed_id8=certificate.hashed_id8, hashed_id3=certificate.hashed_id3, certificate=certificate, region=self.region
+        )
+        permissions = certificate.tbs.app_permissions or ()
+        object.__setattr__(self, "digest", certificate.digest)
+        object.__setattr__(self, "facts", facts)
+        object.__setattr__(self, "ssps", {permission.psid: permission.ssp for permission in permissions})
+        object.__setattr__(self, "valid_from", certificate.validity.start_time64)
+        object.__setattr__(self, "valid_until", certificate.validity.end_time64)
+        object.__setattr__(self, "is_p256", self.public_key.curve is Curve.NIST_P256)
 
     def check_valid_at(self, at: Time64) -> None:
         """Raise `VerificationError(EXPIRED_CERTIFICATE)` outside the validity period."""
-        if not self.certificate.validity.contains(at):
+        if not self.valid_from <= at < self.valid_until:
             raise _expired(self.certificate)
+
+    def ssp_for(self, its_aid: int) -> bytes | None:
+        """Return the service-specific permission for an ITS-AID; raises `VerificationError(PERMISSION_DENIED)` without one."""
+        try:
+            return self.ssps[its_aid]
+        except KeyError:
+            raise no_permission(its_aid) from None
 
 
 class ChainVerifier:

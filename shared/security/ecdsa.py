@@ -1,18 +1,20 @@
 """ECDSA on the four curves of IEEE 1609.2 (6.3.29-6.3.36): points, signatures over a digest, keys.
 
 The signed digest is made elsewhere (`hashing`); here it is opaque octets of the curve's hash. A public key object is built once
-per certificate and kept, so that the only dear step per message is the verification itself. Signing is deterministic (RFC 6979):
-no weak random source can leak a key. Left out: SM2, implicit certificates (ECQV).
+per certificate and kept, so that the only dear step per message is the verification itself. A real key signs with the library's
+hedged nonces (OpenSSL mixes key and digest into what it draws, so a weak random source alone leaks nothing), a published or
+simulated one with those of RFC 6979, which repeat and cost a quarter more. Left out: SM2, implicit certificates (ECQV).
 """
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, Self
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 
 from shared.codec.coer import CoerReader, encode_choice, encode_opaque
 from shared.core.errors import ConfigError, DecodeError, EncodeError, VerificationError
@@ -100,13 +102,15 @@ _FACTS = {
 }
 
 _CURVE_BY_INDEX = {curve.index: curve for curve in Curve}
-_ALGORITHMS = {
-    curve: ec.ECDSA(Prehashed(hashes.SHA256() if curve.octets == 32 else hashes.SHA384()), deterministic_signing=True)
-    for curve in Curve
-}
-_VERIFY_ALGORITHMS = {
-    curve: ec.ECDSA(Prehashed(hashes.SHA256() if curve.octets == 32 else hashes.SHA384())) for curve in Curve
-}
+
+
+def _algorithm(curve: Curve, *, deterministic: bool) -> ec.ECDSA:
+    digest = hashes.SHA256() if curve.octets == 32 else hashes.SHA384()
+    return ec.ECDSA(Prehashed(digest), deterministic_signing=deterministic)
+
+
+_ALGORITHMS = {curve: _algorithm(curve, deterministic=False) for curve in Curve}
+_REPEATABLE_ALGORITHMS = {curve: _algorithm(curve, deterministic=True) for curve in Curve}
 
 
 class PointForm(Enum):
@@ -119,6 +123,8 @@ class PointForm(Enum):
 
 
 _FORM_BY_INDEX = {form.value: form for form in PointForm}
+_P256 = Curve.NIST_P256
+_P256_X_ONLY = bytes((0x80, 0x80))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +159,7 @@ def encode_point(point: EccPoint) -> bytes:
     return encode_choice(point.form.value, point.x + (point.y or b""))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True, gc=False):
     """An ECDSA signature: r and s as big-endian octets of the curve's width.
 
     Attributes:
@@ -195,6 +200,8 @@ def read_signature(reader: CoerReader, field: str) -> Signature:
 
 def encode_signature(signature: Signature) -> bytes:
     """Encode IEEE 1609.2 `Signature` with r x-only."""
+    if signature.curve is _P256:
+        return _P256_X_ONLY + signature.r + signature.s
     value = encode_choice(PointForm.X_ONLY.value, signature.r) + signature.s
     curve = signature.curve
     return encode_choice(curve.index, encode_opaque(value, "signature") if curve.in_extension else value)
@@ -224,13 +231,19 @@ def encode_verification_key(curve: Curve, point: EccPoint) -> bytes:
 class PublicKey:
     """A point known to lie on its curve, ready to verify."""
 
-    __slots__ = ("_key", "_point", "curve")
+    __slots__ = ("_algorithm", "_digest_octets", "_key", "_order", "_point", "_verify", "_zero", "curve", "hash_algorithm")
 
     def __init__(self, curve: Curve, key: ec.EllipticCurvePublicKey) -> None:
         if key.curve.name != curve.parameters.name:
             raise EncodeError("public_key", f"key on {key.curve.name}, not on {curve.value}")
         self.curve = curve
+        self.hash_algorithm = curve.hash_algorithm
         self._key = key
+        self._verify = key.verify
+        self._algorithm = _ALGORITHMS[curve]
+        self._digest_octets = curve.hash_algorithm.octets
+        self._zero = bytes(curve.octets)
+        self._order = curve.order.to_bytes(curve.octets, "big")
         octets = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
         self._point = EccPoint(form=_FORM_BY_INDEX[octets[0]], x=octets[1:])
 
@@ -274,15 +287,43 @@ class PublicKey:
         Raises:
             VerificationError: `FALSE_SIGNATURE`, also for a scalar outside [1, order - 1] or a signature of another curve.
         """
-        curve = self.curve
-        if signature.curve is not curve:
-            raise _false_signature(f"the signature is on {signature.curve.value}, the key on {curve.value}")
-        r = int.from_bytes(signature.r, "big")
-        s = int.from_bytes(signature.s, "big")
-        if not (0 < r < curve.order and 0 < s < curve.order) or len(digest) != curve.hash_algorithm.octets:
-            raise _false_signature("a signature scalar or the digest is out of range")
+        self.verify_framed(digest, self.framed(signature))
+
+    def framed(self, signature: Signature) -> bytes:
+        """Return a signature as `verify_framed` takes it.
+
+        Raises:
+            VerificationError: `FALSE_SIGNATURE` for a scalar outside [1, order - 1] or a signature of another curve.
+        """
+        if signature.curve is not self.curve:
+            raise _false_signature(f"the signature is on {signature.curve.value}, the key on {self.curve.value}")
+        return self.frame(signature.r, signature.s)
+
+    def frame(self, r: bytes, s: bytes) -> bytes:
+        """Return the DER form of r and s; raises as `framed`. Nearly every pair of 32 octets needs one of four constant frames."""
+        zero, order = self._zero, self._order
+        # Octet strings of one length compare as the numbers they stand for.
+        if not (zero < r < order and zero < s < order and len(r) == len(s) == len(zero)):
+            raise _false_signature("a signature scalar is out of range")
+        if len(r) == 32:
+            if r[0] & 0x80:
+                if s[0] & 0x80:
+                    return b"\x30\x46\x02\x21\x00%b\x02\x21\x00%b" % (r, s)
+                if s[0]:
+                    return b"\x30\x45\x02\x21\x00%b\x02\x20%b" % (r, s)
+            elif r[0]:
+                if s[0] & 0x80:
+                    return b"\x30\x45\x02\x20%b\x02\x21\x00%b" % (r, s)
+                if s[0]:
+                    return b"\x30\x44\x02\x20%b\x02\x20%b" % (r, s)
+        return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+
+    def verify_framed(self, digest: bytes, framed: bytes) -> None:
+        """Verify a framed signature over `digest`; raises `VerificationError(FALSE_SIGNATURE)`."""
+        if len(digest) != self._digest_octets:
+            raise _false_signature("the digest is out of range")
         try:
-            self._key.verify(encode_dss_signature(r, s), digest, _VERIFY_ALGORITHMS[curve])
+            self._verify(framed, digest, self._algorithm)
         except InvalidSignature:
             raise _false_signature("the signature does not hold under the signer's key") from None
 
@@ -317,15 +358,24 @@ class Signer(Protocol):
 
 
 class SoftwareSigner:
-    """A private key in this program's memory."""
+    """A private key in this program's memory.
 
-    __slots__ = ("_key", "curve", "public_key")
+    Args:
+        key: the key.
+        is_repeatable: sign by RFC 6979, so that one digest always gets the same signature.
+    """
 
-    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
+    __slots__ = ("_algorithm", "_digest_octets", "_key", "_octets", "_sign", "curve", "public_key")
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey, *, is_repeatable: bool = False) -> None:
         curve = next((curve for curve in Curve if curve.parameters.name == key.curve.name), None)
         if curve is None:
             raise ConfigError("private key", f"curve {key.curve.name} is not one of IEEE 1609.2")
         self._key = key
+        self._sign = key.sign
+        self._algorithm = (_REPEATABLE_ALGORITHMS if is_repeatable else _ALGORITHMS)[curve]
+        self._octets = curve.octets
+        self._digest_octets = curve.hash_algorithm.octets
         self.curve = curve
         self.public_key = PublicKey(curve, key.public_key())
 
@@ -336,10 +386,10 @@ class SoftwareSigner:
 
     @classmethod
     def from_scalar(cls, curve: Curve, scalar: int) -> Self:
-        """Take a published test key or one drawn by a simulation; `scalar` in [1, order - 1]."""
+        """Take a published test key or one drawn by a simulation, which signs repeatably; `scalar` in [1, order - 1]."""
         if not 0 < scalar < curve.order:
             raise EncodeError("private_key", "scalar out of range")
-        return cls(ec.derive_private_key(scalar, curve.parameters))
+        return cls(ec.derive_private_key(scalar, curve.parameters), is_repeatable=True)
 
     @property
     def native(self) -> ec.EllipticCurvePrivateKey:
@@ -348,14 +398,20 @@ class SoftwareSigner:
 
     def sign_digest(self, digest: bytes) -> Signature:
         """Sign `digest`, octets of the curve's hash; raises `EncodeError` for another length."""
-        curve = self.curve
-        if len(digest) != curve.hash_algorithm.octets:
-            raise EncodeError("digest", f"{len(digest)} octets for {curve.value}")
-        r, s = decode_dss_signature(self._key.sign(digest, _ALGORITHMS[curve]))
-        return Signature(curve=curve, r=r.to_bytes(curve.octets, "big"), s=s.to_bytes(curve.octets, "big"))
+        if len(digest) != self._digest_octets:
+            raise EncodeError("digest", f"{len(digest)} octets for {self.curve.value}")
+        r, s = _scalars_of(self._sign(digest, self._algorithm), self._octets)
+        return Signature(self.curve, r, s)
 
     def __repr__(self) -> str:
         return f"SoftwareSigner({self.public_key!r})"
+
+
+def _scalars_of(der: bytes, octets: int) -> tuple[bytes, bytes]:
+    """Return r and s of a DER signature the library has just made, each `octets` wide; all lengths have one octet."""
+    s_at = 6 + der[3]
+    r, s = der[4 : s_at - 2], der[s_at:]
+    return r[-octets:].rjust(octets, b"\x00"), s[-octets:].rjust(octets, b"\x00")
 
 
 def _false_signature(detail: str) -> VerificationError:

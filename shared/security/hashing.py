@@ -2,8 +2,8 @@
 
     digest to sign = H( H(to-be-signed octets) || H(canonical signer certificate) )
 
-with the empty string in place of the certificate when a structure is signed by its own key. H is SHA-256 under a 256-bit key and
-SHA-384 under a 384-bit key. Left out: SM3.
+where the second hash is the certificate's digest, made once per certificate; the empty string stands in for the certificate when a
+structure is signed by its own key. H is SHA-256 under a 256-bit key and SHA-384 under a 384-bit key. Left out: SM3.
 """
 
 from enum import Enum
@@ -25,7 +25,10 @@ class HashAlgorithm(Enum):
 
     def digest(self, octets: bytes) -> bytes:
         """Hash `octets`."""
-        return sha256(octets).digest() if self is HashAlgorithm.SHA256 else sha384(octets).digest()
+        return sha256(octets).digest() if self is _SHA256 else sha384(octets).digest()
+
+
+_SHA256 = HashAlgorithm.SHA256
 
 
 def hashed_id8(certificate_digest: bytes) -> HashedId8:

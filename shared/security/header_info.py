@@ -6,6 +6,7 @@ written is the narrower one that holds what is present. Additions beyond those a
 """
 
 from dataclasses import dataclass
+from struct import Struct
 
 from shared.codec.coer import (
     CoerReader,
@@ -30,6 +31,9 @@ MAX_P2PCD_REQUESTS = 32
 
 MAX_CONTRIBUTED_EXTENSIONS = 8
 """Contributions in one header, and extensions in one contribution."""
+
+_BRIEF = Struct(">BBBQ")
+"""Preamble with generationTime only, ITS-AID of one octet and its length, `Time64`."""
 
 _ETSI_HEADER_ADDITIONS = 2
 _HEADER_ADDITIONS = 4
@@ -75,6 +79,13 @@ class HeaderInfo:
     requested_certificate: Certificate | None = None
     pdu_functional_type: int | None = None
     contributed_extensions: tuple[ContributedExtension, ...] | None = None
+
+
+def encode_brief_header(psid: int, generation_time: Time64) -> bytes:
+    """Encode `HeaderInfo` that says nothing but service and time, as most do."""
+    if psid < 0x100 and 0 <= generation_time < 1 << 64:
+        return _BRIEF.pack(0x40, 1, psid, generation_time)
+    return encode_header(HeaderInfo(psid=psid, generation_time=generation_time))
 
 
 def encode_header(header: HeaderInfo) -> bytes:

@@ -76,10 +76,10 @@ GENERIC_PROFILE = HeaderProfile(
     allows_contributions=True,
 )
 
-_PROFILES = {ItsAid.CAM: CAM_PROFILE, ItsAid.DENM: DENM_PROFILE}
+_PROFILES: dict[int, HeaderProfile] = {ItsAid.CAM: CAM_PROFILE, ItsAid.DENM: DENM_PROFILE}
 
 
-def profile_of(its_aid: ItsAid) -> HeaderProfile:
+def profile_of(its_aid: int) -> HeaderProfile:
     """Return the profile of an ITS-AID."""
     return _PROFILES.get(its_aid, GENERIC_PROFILE)
 

@@ -203,7 +203,12 @@ def find_permission(permissions: tuple[PsidSsp, ...], psid: int) -> PsidSsp:
     for permission in permissions:
         if permission.psid == psid:
             return permission
-    raise VerificationError(VerificationReport.PERMISSION_DENIED, f"the certificate has no permission for ITS-AID {psid}")
+    raise no_permission(psid)
+
+
+def no_permission(psid: int) -> VerificationError:
+    """Return what is raised where a certificate has no permission for an ITS-AID."""
+    return VerificationError(VerificationReport.PERMISSION_DENIED, f"the certificate has no permission for ITS-AID {psid}")
 
 
 def read_app_permissions(reader: CoerReader, field: str) -> tuple[PsidSsp, ...]:

@@ -20,6 +20,9 @@ from shared.security.header_info import HeaderInfo, encode_header, read_header
 PROTOCOL_VERSION = 3
 """`Ieee1609Dot2Data.protocolVersion`."""
 
+_TBS_FRONT = bytes((0x40, PROTOCOL_VERSION, 0x80))
+"""Data without external hash, and that data plain."""
+
 MAX_NESTING = 4
 """Data within data; an enrolment request, the deepest real structure, has three."""
 
@@ -118,18 +121,28 @@ def encode_unsecured(payload: bytes) -> bytes:
 
 def encode_tbs_data(payload: bytes, header: HeaderInfo) -> bytes:
     """Encode `ToBeSignedData` with `payload` as unsecured data inside; these octets are what is signed."""
-    return b"\x40" + encode_unsecured(payload) + encode_header(header)
+    return join_tbs_data(payload, encode_header(header))
+
+
+def join_tbs_data(payload: bytes, encoded_header: bytes) -> bytes:
+    """Encode like `encode_tbs_data` with a header that is encoded already."""
+    return _TBS_FRONT + encode_opaque(payload, "payload") + encoded_header
 
 
 def encode_signed_data(
     *, hash_algorithm: HashAlgorithm, tbs_encoded: bytes, signer: SignerIdentifier, signature: Signature
 ) -> bytes:
     """Encode `Ieee1609Dot2Data` with signed content around the octets that were signed."""
-    body = bytes((hash_algorithm.value,)) + tbs_encoded + _encode_signer(signer) + encode_signature(signature)
-    return bytes((PROTOCOL_VERSION,)) + encode_choice(1, body)
+    return encode_signed_front(hash_algorithm) + tbs_encoded + encode_signer(signer) + encode_signature(signature)
 
 
-def _encode_signer(signer: SignerIdentifier) -> bytes:
+def encode_signed_front(hash_algorithm: HashAlgorithm) -> bytes:
+    """Encode what stands before the octets that are signed."""
+    return bytes((PROTOCOL_VERSION,)) + encode_choice(1, bytes((hash_algorithm.value,)))
+
+
+def encode_signer(signer: SignerIdentifier) -> bytes:
+    """Encode `SignerIdentifier`; raises `EncodeError` for a digest that is not there."""
     match signer.kind:
         case SignerKind.DIGEST:
             if signer.digest is None:

@@ -7,22 +7,23 @@ not the signer's cannot be loaded. Whether the content stays within the SSP is t
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import ConfigError, EncodeError, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId3, HashedId8, ItsAid
+from shared.core.itstime import Time64
 from shared.core.report import VerificationReport
 from shared.security.certificate import Certificate
-from shared.security.ecdsa import Signer
+from shared.security.ecdsa import Signer, encode_signature
 from shared.security.freshness import trusted_time64
-from shared.security.hashing import hashed_id3, signed_digest
-from shared.security.header_info import GenerationLocation, HeaderInfo
+from shared.security.hashing import hashed_id3
+from shared.security.header_info import GenerationLocation, HeaderInfo, encode_brief_header, encode_header
 from shared.security.header_policy import CAM_PROFILE, HeaderProfile, profile_of
-from shared.security.permissions import find_permission
+from shared.security.permissions import PsidSsp, no_permission
 from shared.security.region import Location
-from shared.security.secured_data import SignerIdentifier, SignerKind, encode_signed_data, encode_tbs_data
+from shared.security.secured_data import SignerIdentifier, SignerKind, encode_signed_front, encode_signer, join_tbs_data
 from shared.security.trust_store import TrustStore
 
 CERTIFICATE_INTERVAL_NS = NS_PER_S
@@ -56,19 +57,50 @@ class TicketCredential:
             raise ConfigError(f"ticket {self.certificate.hashed_id8.hex()}", "the private key does not belong to the certificate")
 
 
+class _Pen:
+    """What every message under one ticket needs, worked out once."""
+
+    __slots__ = ("algorithm", "certificate", "digest", "front", "permissions", "sign_digest", "signer", "valid_from", "valid_until")
+
+    def __init__(self, ticket: TicketCredential) -> None:
+        certificate = ticket.certificate
+        self.certificate = certificate
+        self.algorithm = ticket.signer.curve.hash_algorithm
+        self.digest = certificate.digest
+        self.sign_digest = ticket.signer.sign_digest
+        self.permissions = {permission.psid: permission for permission in certificate.tbs.app_permissions or ()}
+        self.valid_from = certificate.validity.start_time64
+        self.valid_until = certificate.validity.end_time64
+        self.front = encode_signed_front(self.algorithm)
+        self.signer = (
+            encode_signer(SignerIdentifier(kind=SignerKind.DIGEST, digest=certificate.hashed_id8)),
+            encode_signer(SignerIdentifier(kind=SignerKind.CERTIFICATE, certificates=(certificate,))),
+        )
+
+    def seal(self, tbs_encoded: bytes, *, shows_certificate: bool) -> bytes:
+        """Sign to-be-signed octets and encode the `Ieee1609Dot2Data` around them."""
+        hashed = self.algorithm.digest
+        signature = self.sign_digest(hashed(hashed(tbs_encoded) + self.digest))
+        return self.front + tbs_encoded + self.signer[shows_certificate] + encode_signature(signature)
+
+
 class SigningService:
     """Signs payloads under one ticket at a time.
 
     Args:
         ticket: the ticket to begin with.
         trust_store: the authorities we can pass on to those who ask.
+
+    Attributes:
+        asked_for: the signers we do not know and ask for in our next CAM; empty nearly always.
     """
 
     def __init__(self, *, ticket: TicketCredential, trust_store: TrustStore) -> None:
         self._ticket = ticket
+        self._pen = _Pen(ticket)
         self._known_authorities = {each.hashed_id3: each for each in trust_store.authorities.values()}
         self._certificate_shown: dict[ItsAid, MonotonicNs] = {}
-        self._requests: OrderedDict[HashedId3, HashedId8] = OrderedDict()
+        self.asked_for: OrderedDict[HashedId3, HashedId8] = OrderedDict()
         self._authorities: OrderedDict[HashedId8, Certificate] = OrderedDict()
 
     @property
@@ -79,20 +111,21 @@ class SigningService:
     def change_ticket(self, ticket: TicketCredential) -> None:
         """Go on under another ticket; the next message of every service shows it. Nothing asked under the old one is kept."""
         self._ticket = ticket
+        self._pen = _Pen(ticket)
         self._certificate_shown.clear()
-        self._requests.clear()
+        self.asked_for.clear()
         self._authorities.clear()
 
     def note_unknown_signer(self, hashed_id8: HashedId8) -> None:
         """Take note of a signer or authority we do not know: ask for it, and show our own certificate, for it may not know us."""
         self._certificate_shown.clear()
-        self._requests[hashed_id3(hashed_id8)] = hashed_id8
-        if len(self._requests) > MAX_PENDING_REQUESTS:
-            self._requests.popitem(last=False)
+        self.asked_for[hashed_id3(hashed_id8)] = hashed_id8
+        if len(self.asked_for) > MAX_PENDING_REQUESTS:
+            self.asked_for.popitem(last=False)
 
     def note_known_signer(self, hashed_id8: HashedId8) -> None:
         """Take note that a certificate has arrived, before we asked for it."""
-        self._requests.pop(hashed_id3(hashed_id8), None)
+        self.asked_for.pop(hashed_id3(hashed_id8), None)
 
     def note_requests(self, requests: tuple[HashedId3, ...]) -> None:
         """Take note of what another station asks for: our ticket, or an authority we know."""
@@ -106,6 +139,13 @@ class SigningService:
     def note_authority_passed_on(self, hashed_id8: HashedId8) -> None:
         """Take note that another station has passed an authority on, so that we need not."""
         self._authorities.pop(hashed_id8, None)
+
+    def permission(self, its_aid: ItsAid) -> PsidSsp:
+        """Return our ticket's permission for a service; raises `VerificationError(PERMISSION_DENIED)` when there is none."""
+        try:
+            return self._pen.permissions[its_aid]
+        except KeyError:
+            raise no_permission(its_aid) from None
 
     def sign(self, payload: bytes, its_aid: ItsAid, *, now: Instant, location: GeoPoint | None) -> bytes:
         """Sign a payload and return the encoded `Ieee1609Dot2Data`.
@@ -122,53 +162,52 @@ class SigningService:
             EncodeError: the profile needs a location and there is none.
         """
         generation_time = trusted_time64(now)
-        certificate = self._ticket.certificate
-        if not certificate.validity.contains(generation_time):
+        pen = self._pen
+        if not pen.valid_from <= generation_time < pen.valid_until:
             raise VerificationError(
-                VerificationReport.EXPIRED_CERTIFICATE, f"our ticket {certificate.hashed_id8.hex()} is outside its validity period"
+                VerificationReport.EXPIRED_CERTIFICATE,
+                f"our ticket {pen.certificate.hashed_id8.hex()} is outside its validity period",
             )
-        find_permission(certificate.tbs.app_permissions or (), its_aid)
+        self.permission(its_aid)
         profile = profile_of(its_aid)
         shows_certificate = self._shows_certificate(its_aid, profile, now)
-        header = HeaderInfo(psid=its_aid, generation_time=generation_time)
+        header: HeaderInfo | None = None
         if profile.requires_location:
-            if location is None:
-                raise EncodeError("generation_location", f"a {profile.name} message needs the place it is generated at")
-            place = GenerationLocation(location=Location.of(location), elevation=SEA_LEVEL_ELEVATION)
-            header = replace(header, generation_location=place)
-        if profile is CAM_PROFILE:
-            header = self._with_requests(header, shows_certificate=shows_certificate)
-        encoded = self._seal(encode_tbs_data(payload, header), shows_certificate=shows_certificate)
-        self._spoken(its_aid, header, now, shows_certificate=shows_certificate)
+            header = _located(its_aid, generation_time, location, profile)
+        elif profile is CAM_PROFILE and (self.asked_for or self._authorities):
+            header = self._with_requests(its_aid, generation_time, shows_certificate=shows_certificate)
+        encoded_header = encode_brief_header(its_aid, generation_time) if header is None else encode_header(header)
+        encoded = pen.seal(join_tbs_data(payload, encoded_header), shows_certificate=shows_certificate)
+        if shows_certificate:
+            self._certificate_shown[its_aid] = now.monotonic
+        if header is not None:
+            self._asked_and_answered(header)
         return encoded
 
     def _shows_certificate(self, its_aid: ItsAid, profile: HeaderProfile, now: Instant) -> bool:
         shown = self._certificate_shown.get(its_aid)
         return profile.always_certificate or shown is None or now.monotonic - shown >= CERTIFICATE_INTERVAL_NS
 
-    def _with_requests(self, header: HeaderInfo, *, shows_certificate: bool) -> HeaderInfo:
+    def _with_requests(self, its_aid: ItsAid, generation_time: Time64, *, shows_certificate: bool) -> HeaderInfo:
         authority = None
         if not shows_certificate and self._authorities:
             authority = next(iter(self._authorities.values()))
-        return replace(header, inline_p2pcd_request=tuple(self._requests) or None, requested_certificate=authority)
-
-    def _seal(self, tbs_encoded: bytes, *, shows_certificate: bool) -> bytes:
-        certificate = self._ticket.certificate
-        signer = self._ticket.signer
-        algorithm = signer.curve.hash_algorithm
-        digest = signed_digest(algorithm, algorithm.digest(tbs_encoded), certificate.canonical)
-        if shows_certificate:
-            identifier = SignerIdentifier(kind=SignerKind.CERTIFICATE, certificates=(certificate,))
-        else:
-            identifier = SignerIdentifier(kind=SignerKind.DIGEST, digest=certificate.hashed_id8)
-        return encode_signed_data(
-            hash_algorithm=algorithm, tbs_encoded=tbs_encoded, signer=identifier, signature=signer.sign_digest(digest)
+        return HeaderInfo(
+            psid=its_aid,
+            generation_time=generation_time,
+            inline_p2pcd_request=tuple(self.asked_for) or None,
+            requested_certificate=authority,
         )
 
-    def _spoken(self, its_aid: ItsAid, header: HeaderInfo, now: Instant, *, shows_certificate: bool) -> None:
-        if shows_certificate:
-            self._certificate_shown[its_aid] = now.monotonic
+    def _asked_and_answered(self, header: HeaderInfo) -> None:
         if header.inline_p2pcd_request is not None:
-            self._requests.clear()
+            self.asked_for.clear()
         if header.requested_certificate is not None:
             self._authorities.pop(header.requested_certificate.hashed_id8, None)
+
+
+def _located(its_aid: ItsAid, generation_time: Time64, location: GeoPoint | None, profile: HeaderProfile) -> HeaderInfo:
+    if location is None:
+        raise EncodeError("generation_location", f"a {profile.name} message needs the place it is generated at")
+    place = GenerationLocation(location=Location.of(location), elevation=SEA_LEVEL_ELEVATION)
+    return HeaderInfo(psid=its_aid, generation_time=generation_time, generation_location=place)

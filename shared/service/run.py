@@ -3,7 +3,8 @@
 `run_service` owns the process: it installs the signals, opens the task group, and turns every error into one line and a code. The
 program's body starts its tasks in the group and returns when it is done, or is cancelled on SIGTERM or SIGINT; its `async with`
 and `finally` clean up. `WorkingLoop` drives a sans-IO agent: tasks that wait for input post steps, the loop carries them out one
-after another, keeps the agent's timer, performs the effects, and feeds the watchdog; nothing else feeds it.
+after another, takes a batch from the radio's intake, keeps the agent's timer, performs the effects, and feeds the watchdog; nothing
+else feeds it.
 
     exit 0 ok | 1 failed | 2 usage or configuration
 """
@@ -51,6 +52,19 @@ class TimedAgent(Protocol):
         ...
 
 
+class BatchSource(Protocol):
+    """Where inputs wait that are taken in batches: the intake of a radio (`shared.stack.intake`)."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        ...
+
+    def take(self, now: Instant) -> tuple[Effect, ...]:
+        """Give the agent one batch."""
+        ...
+
+
 def seconds_until(due: MonotonicNs | None, now: MonotonicNs) -> float | None:
     """Return the delay an event loop's timer needs for `due`: 0 when it is past, None when nothing is due."""
     return None if due is None else max(0, due - now) / NS_PER_S
@@ -64,18 +78,33 @@ class WorkingLoop:
         clock: stamps every step.
         perform: carries out effects.
         watchdog: fed each time the loop comes round.
+        intake: asked for one batch each time the loop comes round; None for an agent without one.
     """
 
-    def __init__(self, agent: TimedAgent, *, clock: Clock, perform: Perform, watchdog: Watchdog) -> None:
+    def __init__(
+        self,
+        agent: TimedAgent,
+        *,
+        clock: Clock,
+        perform: Perform,
+        watchdog: Watchdog,
+        intake: BatchSource | None = None,
+    ) -> None:
         self._agent = agent
         self._clock = clock
         self._perform = perform
         self._watchdog = watchdog
+        self._intake = intake
         self._inbox: asyncio.Queue[Step] = asyncio.Queue(INBOX_STEPS)
 
     async def post(self, step: Step) -> None:
         """Queue one input; waits while `INBOX_STEPS` are queued."""
         await self._inbox.put(step)
+
+    def wake(self) -> None:
+        """Have the intake looked at: something was offered to it."""
+        if self._inbox.empty():
+            self._inbox.put_nowait(_nothing)
 
     async def run(self) -> None:
         """Work until cancelled; an error of the agent or of `perform` ends it."""
@@ -83,6 +112,8 @@ class WorkingLoop:
             self._watchdog.feed(self._clock.now().monotonic)
             for step in await self._next_steps():
                 await self._perform_all(step(self._clock.now()))
+            if self._intake is not None and not self._intake.is_empty:
+                await self._perform_all(self._intake.take(self._clock.now()))
             now = self._clock.now()
             due = self._agent.next_due()
             if due is not None and due <= now.monotonic:
@@ -90,11 +121,14 @@ class WorkingLoop:
 
     async def _next_steps(self) -> list[Step]:
         steps: list[Step] = []
-        try:
-            async with asyncio.timeout(self._patience_s()):
-                steps.append(await self._inbox.get())
-        except TimeoutError:
-            return steps
+        if self._intake is not None and not self._intake.is_empty:
+            await asyncio.sleep(0)  # more waits, and whoever reads the radio must have a turn
+        else:
+            try:
+                async with asyncio.timeout(self._patience_s()):
+                    steps.append(await self._inbox.get())
+            except TimeoutError:
+                return steps
         while len(steps) < STEPS_PER_TURN and not self._inbox.empty():
             steps.append(self._inbox.get_nowait())
         return steps
@@ -111,6 +145,10 @@ class WorkingLoop:
     async def _perform_all(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:
             await self._perform(effect)
+
+
+def _nothing(_now: Instant) -> tuple[Effect, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)

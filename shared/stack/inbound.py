@@ -5,11 +5,13 @@ Nothing is logged per packet. The counters are bounded because the reasons are: 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from shared.core.clock import Instant
 from shared.core.errors import V2xError
+from shared.core.ids import HashedId8
+from shared.stack.batch import Outcome, SignatureChecker, receive_batch
 from shared.stack.indication import Indication
 from shared.stack.station import Station
 
@@ -36,11 +38,23 @@ class Inbound:
         except V2xError as refusal:
             self.refuse(refusal)
             return None
-        if indication is None:
-            self._echoes += 1
-        else:
-            self._verified[type(indication.message).__name__.lower()] += 1
+        self._count(indication)
         return indication
+
+    def receive_batch(self, packets: Sequence[bytes], now: Instant, checker: SignatureChecker) -> list[Outcome]:
+        """Return what became of each packet, in order; refusals are counted."""
+        outcomes = receive_batch(self._station, packets, now, checker)
+        for outcome in outcomes:
+            self._last_refusal = None
+            if isinstance(outcome, V2xError):
+                self.refuse(outcome)
+            else:
+                self._count(outcome)
+        return outcomes
+
+    def knows(self, signer: HashedId8, now: Instant) -> bool:
+        """Say whether a message under this ticket verified lately."""
+        return self._station.knows(signer, now)
 
     def refuse(self, refusal: V2xError) -> None:
         """Count a verified message whose content a handler refused: it claims what its sender has no right to."""
@@ -66,3 +80,9 @@ class Inbound:
     def echoes(self) -> int:
         """Packets of our own that the medium brought back."""
         return self._echoes
+
+    def _count(self, indication: Indication | None) -> None:
+        if indication is None:
+            self._echoes += 1
+        else:
+            self._verified[type(indication.message).__name__.lower()] += 1

@@ -6,12 +6,22 @@
 For tools that look at captures. It has no ticket, so it asks for no certificates and knows no echo.
 """
 
+from dataclasses import dataclass
+
 from shared.core.clock import Instant
 from shared.security.region import IdentifiedAreas
 from shared.security.trust_store import TrustStore
-from shared.security.verify import VerifiedPayload, VerifyService
+from shared.security.verify import Claim, ProvenClaim, VerifiedPayload, VerifyService, prove
 from shared.stack.indication import Indication
-from shared.stack.station import check_hops_before_remembering, indicate, make_verify_service, open_packet
+from shared.stack.station import check_hops, make_verify_service, secured_part, unread_packet
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a signature vouches for: `verified` for whoever looks, `proven` for `Receiver.indicate`."""
+
+    verified: VerifiedPayload
+    proven: ProvenClaim
 
 
 class Receiver:
@@ -24,24 +34,28 @@ class Receiver:
     def __init__(self, *, verifying: VerifyService) -> None:
         self._verifying = verifying
 
-    def open(self, packet: bytes, now: Instant) -> VerifiedPayload:
+    def open(self, packet: bytes, now: Instant) -> Opened:
         """Verify a packet's signature.
 
         Raises:
             DecodeError: malformed.
             VerificationError: it must not be believed, or is not secured at all.
         """
-        basic, secured = open_packet(packet)
-        check_hops_before_remembering(basic, secured)
-        return self._verifying.verify(secured, now=now)
+        claim = self._verifying.examine(secured_part(packet), now=now)
+        check_hops(packet, claim)
+        return self._opened(claim)
 
-    def open_secured(self, secured: bytes, now: Instant) -> VerifiedPayload:
+    def open_secured(self, secured: bytes, now: Instant) -> Opened:
         """Verify the signature of a secured message that was kept without its Basic Header; raises as `open`."""
-        return self._verifying.verify(secured, now=now)
+        return self._opened(self._verifying.examine(secured, now=now))
 
-    def indicate(self, verified: VerifiedPayload, now: Instant) -> Indication:
+    def indicate(self, opened: Opened) -> Indication:
         """Return what a verified packet says; raises as `Station.receive` for content its sender may not say."""
-        return indicate(verified, now)
+        return unread_packet(opened.proven).read()
+
+    def _opened(self, claim: Claim) -> Opened:
+        proven = prove(claim)
+        return Opened(self._verifying.accept(proven), proven)
 
 
 def make_receiver(*, trust_store: TrustStore, areas: IdentifiedAreas) -> Receiver:

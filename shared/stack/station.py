@@ -1,8 +1,9 @@
 """One ITS station: messages down to packets, packets up to verified messages. Sans-IO.
 
     down    message -> UPER -> content within our own SSP -> BTP-B -> GeoNetworking -> SIGN -> prefix Basic Header
-    up      size, Basic Header, hops -> own echo? -> VERIFY -> GeoNetworking, BTP-B -> port, ITS-AID and message id agree -> decode
-            -> content within SSP -> sender, and the place a CAM claims, inside the ticket's region -> Verified
+    up      size, Basic Header -> own echo? -> envelope and ticket -> hops -> SIGNATURE -> remember -> GeoNetworking, BTP-B
+            -> port, ITS-AID and message id agree -> sender inside the ticket's region -> VerifiedPacket
+            -> decode -> content within SSP, the place a CAM claims inside the region -> Verified
 
 This is the one place where messages, network and security meet. `receive` either returns a `Verified` message, or None for an
 echo of our own packet, or raises a `V2xError`; whoever calls it counts the error by its code (`shared.stack.inbound`). There is
@@ -16,20 +17,22 @@ from typing import assert_never
 from shared.core.clock import Instant, UtcNs
 from shared.core.errors import DecodeError, EncodeError, VerificationError
 from shared.core.geo import GeoPoint
-from shared.core.ids import MESSAGE_BINDINGS, MessageBinding, MessageId, StationId, StationType
+from shared.core.ids import MESSAGE_BINDINGS, HashedId8, MessageBinding, MessageId, StationId, StationType
 from shared.core.itstime import gn_timestamp, time64_of
 from shared.core.report import VerificationReport
-from shared.messages.cam import Cam, decode_cam, encode_cam
-from shared.messages.denm import Denm, decode_denm, encode_denm
-from shared.messages.mapem import Mapem, decode_mapem, encode_mapem
-from shared.messages.pdu import peek_header
-from shared.messages.spatem import Spatem, decode_spatem, encode_spatem
+from shared.messages.cam import Cam, encode_cam
+from shared.messages.denm import Denm, encode_denm
+from shared.messages.mapem import Mapem, encode_mapem
+from shared.messages.pdu import HEADER_OCTETS, peek_header
+from shared.messages.spatem import Spatem, encode_spatem
 from shared.network.address import MAC_OCTETS, GnAddress
 from shared.network.area import Area
 from shared.network.btp import BtpB
-from shared.network.extended import GbcHeader, ShbHeader
+from shared.network.extended import GbcHeader
 from shared.network.headers import (
+    BASIC_HEADER_OCTETS,
     DEFAULT_HOP_LIMIT,
+    PROTOCOL_VERSION,
     BasicHeader,
     BasicNextHeader,
     TrafficClass,
@@ -40,25 +43,22 @@ from shared.network.own_packets import OwnPackets
 from shared.network.packet import (
     MAX_PACKET_OCTETS,
     SINGLE_HOP,
-    GnPayload,
-    UnsupportedPacketError,
     check_hop_limit,
     decode_gn_payload,
     encode_gn_payload,
 )
-from shared.network.position_vector import LongPositionVector
+from shared.network.position_vector import LongPositionVector, encode_long_position_vector
+from shared.network.single_hop import SingleHopSender, read_single_hop
 from shared.security.certificate_cache import CertificateCache
 from shared.security.chain import UnknownSignerError
 from shared.security.freshness import Freshness
-from shared.security.permissions import find_permission
-from shared.security.region import IdentifiedAreas
+from shared.security.region import IdentifiedAreas, Region
 from shared.security.replay import ReplayGuard
-from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
 from shared.security.sign import SigningService, TicketCredential
 from shared.security.trust_store import TrustStore
-from shared.security.verify import VerifiedPayload, VerifyService
+from shared.security.verify import Claim, ProvenClaim, VerifyService, prove
 from shared.stack.content_permissions import Message, check_content
-from shared.stack.indication import Indication, Verified
+from shared.stack.indication import Indication, VerifiedPacket
 
 LIFETIME_MS: dict[MessageId, int] = {
     MessageId.CAM: 1_000,
@@ -74,6 +74,25 @@ TRAFFIC_CLASSES: dict[MessageId, TrafficClass] = {
     MessageId.SPATEM: TrafficClass(priority=2),
     MessageId.MAPEM: TrafficClass(priority=3),
 }
+
+
+def _fronts(hop_limit: int) -> dict[MessageId, bytes]:
+    return {
+        message_id: encode_basic_header(
+            BasicHeader(next_header=BasicNextHeader.SECURED, lifetime_ms=lifetime_ms, remaining_hop_limit=hop_limit)
+        )
+        for message_id, lifetime_ms in LIFETIME_MS.items()
+    }
+
+
+_SINGLE_HOP_FRONTS = _fronts(SINGLE_HOP)
+_GEOCAST_FRONTS = _fronts(DEFAULT_HOP_LIMIT)
+
+_BINDING_BY_OCTET = {int(message_id): binding for message_id, binding in MESSAGE_BINDINGS.items()}
+_MESSAGE_ID_OCTET = 1
+
+_SECURED = PROTOCOL_VERSION << 4 | BasicNextHeader.SECURED
+_HOP_LIMIT_OCTET = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +165,15 @@ class Station:
         self._verifying = verifying
         self._sequence_number = 0
         self._own_packets = OwnPackets()
+        self._single_hop = {
+            message_id: SingleHopSender(
+                address=identity.address,
+                port=MESSAGE_BINDINGS[message_id].port,
+                traffic_class=traffic_class,
+                is_mobile=identity.is_mobile,
+            )
+            for message_id, traffic_class in TRAFFIC_CLASSES.items()
+        }
 
     @property
     def identity(self) -> StationIdentity:
@@ -169,25 +197,15 @@ class Station:
         if message.station_id != self._identity.station_id:
             raise EncodeError("station_id", f"{message.station_id} is not this station ({self._identity.station_id})")
         binding, encoded = _encode(message)
-        own_permissions = self._signing.ticket.certificate.tbs.app_permissions or ()
-        check_content(message, find_permission(own_permissions, binding.its_aid).ssp)
-        source = self._position_vector(position)
-        hop_limit = SINGLE_HOP if area is None else DEFAULT_HOP_LIMIT
-        payload = encode_gn_payload(
-            extended=ShbHeader(source=source) if area is None else self._geocast(source, area),
-            btp=BtpB(destination_port=binding.port),
-            message=encoded,
-            traffic_class=TRAFFIC_CLASSES[binding.message_id],
-            is_mobile=self._identity.is_mobile,
-            max_hop_limit=hop_limit,
-        )
+        check_content(message, self._signing.permission(binding.its_aid).ssp)
+        if area is None:
+            payload = self._single_hop_payload(binding.message_id, encoded, position)
+            basic = _SINGLE_HOP_FRONTS[binding.message_id]
+        else:
+            payload = self._geocast_payload(binding, encoded, position, area)
+            basic = _GEOCAST_FRONTS[binding.message_id]
         secured = self._signing.sign(payload, binding.its_aid, now=now, location=position.point)
-        basic = BasicHeader(
-            next_header=BasicNextHeader.SECURED,
-            lifetime_ms=LIFETIME_MS[binding.message_id],
-            remaining_hop_limit=hop_limit,
-        )
-        packet = encode_basic_header(basic) + secured
+        packet = basic + secured
         self._own_packets.note_sent(packet)
         return packet
 
@@ -198,39 +216,98 @@ class Station:
             DecodeError: malformed at any layer; `UnsupportedPacketError` for what is sound but none of our business.
             VerificationError: well-formed, but must not be believed; `report` says why, `UNTRUSTED_TIME` that the fault is ours.
         """
-        basic, secured = open_packet(packet)
-        if self._own_packets.is_echo(packet):
-            return None
-        check_hops_before_remembering(basic, secured)
-        try:
-            verified = self._verifying.verify(secured, now=now)
-        except UnknownSignerError as unknown:
-            self._signing.note_unknown_signer(unknown.hashed_id8)
-            raise
-        self._signing.note_known_signer(verified.signer.hashed_id8)
-        self._signing.note_requests(verified.certificate_requests)
-        if verified.passed_on_authority is not None:
-            self._signing.note_authority_passed_on(verified.passed_on_authority)
-        return indicate(verified, now)
+        unread = self.receive_unread(packet, now)
+        return None if unread is None else unread.read()
 
-    def _position_vector(self, position: EgoPosition) -> LongPositionVector:
+    def receive_unread(self, packet: bytes, now: Instant) -> VerifiedPacket | None:
+        """Return a packet once everything held that can be judged before its message is read; else like `receive`."""
         try:
-            taken_at = time64_of(position.taken_at)
-        except ValueError as before_its_time:
-            raise EncodeError("position.taken_at", str(before_its_time)) from before_its_time
-        return LongPositionVector(
-            address=self._identity.address,
-            timestamp_ms=gn_timestamp(taken_at),
+            claim = self.examine(packet, now)
+        except UnknownSignerError as unknown:
+            self.note_unknown_signer(unknown)
+            raise
+        return None if claim is None else self.accept(prove(claim))
+
+    def examine(self, packet: bytes, now: Instant) -> Claim | None:
+        """Check everything about a packet that comes before its signature.
+
+        None when it is our own echo; raises as `receive`, but an unknown signer is not noted (`note_unknown_signer`).
+        """
+        secured = secured_part(packet)
+        if self._own_packets.is_own(secured):
+            return None
+        claim = self._verifying.examine(secured, now=now)
+        check_hops(packet, claim)
+        return claim
+
+    def accept(self, proven: ProvenClaim) -> VerifiedPacket:
+        """Remember a packet whose signature has held, and judge the rest of it but its message.
+
+        Raises:
+            DecodeError: as `receive`.
+            VerificationError: as `receive`; `DUPLICATE_MESSAGE` also when the same was accepted since it was examined.
+        """
+        self._verifying.remember(proven)
+        payload, service, ticket, _ssp, _time, _key, _digest, _signature, _at, _now, _place, requests, passed_on = proven
+        if self._signing.asked_for or requests or passed_on is not None:
+            self._note(proven)
+        hop = read_single_hop(payload)
+        if hop is None:
+            return unread_packet(proven)
+        port, lat, lon, position_vector, message = hop
+        message_id = agreed_message_id(message, port, service.its_aid)
+        if ticket.region.shape is not None:
+            ticket.region.check_contains_at(lat, lon)
+        return VerifiedPacket(message_id, message, position_vector, None, proven)
+
+    def _note(self, proven: ProvenClaim) -> None:
+        signing = self._signing
+        signing.note_known_signer(proven.ticket.facts.hashed_id8)
+        signing.note_requests(proven.certificate_requests)
+        if proven.passed_on_authority is not None:
+            signing.note_authority_passed_on(proven.passed_on_authority.hashed_id8)
+
+    def check_new(self, claim: Claim) -> None:
+        """Raise `VerificationError(DUPLICATE_MESSAGE)` when the same packet was accepted since it was examined."""
+        self._verifying.check_new(claim)
+
+    def note_unknown_signer(self, unknown: UnknownSignerError) -> None:
+        """Ask the neighbours for the certificate a packet needed."""
+        self._signing.note_unknown_signer(unknown.hashed_id8)
+
+    def knows(self, signer: HashedId8, now: Instant) -> bool:
+        """Say whether a message under this ticket verified lately."""
+        return self._verifying.knows(signer, now)
+
+    def _single_hop_payload(self, message_id: MessageId, encoded: bytes, position: EgoPosition) -> bytes:
+        return self._single_hop[message_id].encode(
+            encoded,
             position=position.point,
+            timestamp_ms=_timestamp_ms(position),
             is_accurate=position.is_accurate,
             speed_mps=position.speed_mps,
             heading_deg=position.heading_deg,
         )
 
-    def _geocast(self, source: LongPositionVector, area: Area) -> GbcHeader:
+    def _geocast_payload(self, binding: MessageBinding, encoded: bytes, position: EgoPosition, area: Area) -> bytes:
+        source = LongPositionVector(
+            address=self._identity.address,
+            timestamp_ms=_timestamp_ms(position),
+            position=position.point,
+            is_accurate=position.is_accurate,
+            speed_mps=position.speed_mps,
+            heading_deg=position.heading_deg,
+        )
         header = GbcHeader(sequence_number=self._sequence_number, source=source, area=area)
         self._sequence_number = (self._sequence_number + 1) & 0xFFFF
-        return header
+        return encode_gn_payload(
+            extended=header,
+            btp=BtpB(destination_port=binding.port),
+            message=encoded,
+            traffic_class=TRAFFIC_CLASSES[binding.message_id],
+            is_mobile=self._identity.is_mobile,
+            max_hop_limit=DEFAULT_HOP_LIMIT,
+        )
 
 
 def make_station(
@@ -277,22 +354,15 @@ def _encode(message: Message) -> tuple[MessageBinding, bytes]:
             assert_never(message)
 
 
-def _decode(message_id: MessageId, encoded: bytes) -> Message:
-    match message_id:
-        case MessageId.CAM:
-            return decode_cam(encoded)
-        case MessageId.DENM:
-            return decode_denm(encoded)
-        case MessageId.SPATEM:
-            return decode_spatem(encoded)
-        case MessageId.MAPEM:
-            return decode_mapem(encoded)
-        case _:
-            raise UnsupportedPacketError("header.messageID", f"this station does not read {message_id.name}", 8)
+def _timestamp_ms(position: EgoPosition) -> int:
+    try:
+        return gn_timestamp(time64_of(position.taken_at))
+    except ValueError as before_its_time:
+        raise EncodeError("position.taken_at", str(before_its_time)) from before_its_time
 
 
-def open_packet(packet: bytes) -> tuple[BasicHeader, bytes]:
-    """Return the Basic Header of a secured packet, and the secured structure behind it.
+def secured_part(packet: bytes) -> bytes:
+    """Return the secured structure behind a packet's Basic Header.
 
     Raises:
         DecodeError: too long, cut short, or no GeoNetworking packet.
@@ -300,64 +370,54 @@ def open_packet(packet: bytes) -> tuple[BasicHeader, bytes]:
     """
     if len(packet) > MAX_PACKET_OCTETS:
         raise DecodeError("packet", f"{len(packet)} octets exceed the {MAX_PACKET_OCTETS} of a frame")
-    basic, secured = decode_basic_header(packet)
-    if basic.next_header is not BasicNextHeader.SECURED:
-        raise VerificationError(VerificationReport.UNSIGNED_MESSAGE, "the packet is not secured")
-    return basic, secured
+    if len(packet) < BASIC_HEADER_OCTETS or packet[0] != _SECURED:
+        raise _not_secured(packet)
+    return packet[BASIC_HEADER_OCTETS:]
 
 
-def check_hops_before_remembering(basic: BasicHeader, secured: bytes) -> None:
-    """Refuse an impossible hop limit before anything is verified.
+def _not_secured(packet: bytes) -> VerificationError:
+    """Return why a packet that does not begin like a secured one is refused; raises `DecodeError` when it begins like none."""
+    decode_basic_header(packet)
+    return VerificationError(VerificationReport.UNSIGNED_MESSAGE, "the packet is not secured")
+
+
+def check_hops(packet: bytes, claim: Claim) -> None:
+    """Refuse an impossible hop limit before the signature is checked.
 
     The hop limit is not signed. If a genuine message were verified, remembered and only then dropped for it, whoever repeats a
     packet with too many hops would make us take the real one for a duplicate. A single hop cannot be too many, and costs nothing.
     """
-    if basic.remaining_hop_limit <= SINGLE_HOP:
-        return
-    content = decode_secured_data(secured).content
-    if isinstance(content, SignedData) and content.payload is not None and isinstance(content.payload.content, UnsecuredData):
-        check_hop_limit(basic, decode_gn_payload(content.payload.content.payload).common)
+    if packet[_HOP_LIMIT_OCTET] > SINGLE_HOP:
+        check_hop_limit(decode_basic_header(packet)[0], decode_gn_payload(claim.payload).common)
 
 
-def indicate(verified: VerifiedPayload, now: Instant) -> Indication:
-    """Return what a verified payload says, once its parts agree and its sender may say it; raises as `Station.receive`."""
-    gn = decode_gn_payload(verified.payload)
-    binding = binding_of(gn, verified.its_aid)
-    message = _decode(binding.message_id, gn.message)
-    check_content(message, verified.ssp)
-    _check_region(gn.source.position, verified)
-    if isinstance(message, Cam) and message.lat_deg is not None and message.lon_deg is not None:
-        verified.signer.region.check_contains(GeoPoint(message.lat_deg, message.lon_deg))
-    return Verified(
-        message=message,
-        signer=verified.signer,
-        generation_time=verified.generation_time,
-        source=gn.source,
-        area=gn.area,
-        received=now,
-    )
+def unread_packet(proven: ProvenClaim) -> VerifiedPacket:
+    """Judge a packet of any form."""
+    gn = decode_gn_payload(proven.payload)
+    message_id = agreed_message_id(gn.message, gn.btp.destination_port, proven.service.its_aid)
+    _check_region(gn.source.position, proven.ticket.region)
+    return VerifiedPacket(message_id, gn.message, encode_long_position_vector(gn.source), gn.area, proven)
 
 
-def binding_of(gn: GnPayload, its_aid: int) -> MessageBinding:
-    """Return the numbers of the message in a packet signed as `its_aid`.
+def agreed_message_id(message: bytes, port: int, its_aid: int) -> MessageId:
+    """Return what kind of message it is.
 
     Raises:
         DecodeError: no message this project knows.
-        VerificationError: `CONTENT_MISMATCH` where port, ITS-AID and message identifier disagree.
+        VerificationError: `CONTENT_MISMATCH` where its header, the port and the ITS-AID disagree.
     """
-    _version, message_id, _station_id = peek_header(gn.message)
-    binding = MESSAGE_BINDINGS[message_id]
-    if binding.its_aid != its_aid or binding.port != gn.btp.destination_port:
+    binding = _BINDING_BY_OCTET.get(message[_MESSAGE_ID_OCTET]) if len(message) >= HEADER_OCTETS else None
+    if binding is None:
+        binding = MESSAGE_BINDINGS[peek_header(message).message_id]
+    if binding.its_aid != its_aid or binding.port != port:
         raise VerificationError(
-            VerificationReport.CONTENT_MISMATCH,
-            f"a {message_id.name} was signed as ITS-AID {its_aid:d} for port {gn.btp.destination_port}",
+            VerificationReport.CONTENT_MISMATCH, f"a {binding.message_id.name} was signed as ITS-AID {its_aid:d} for port {port}"
         )
-    return binding
+    return binding.message_id
 
 
-def _check_region(position: GeoPoint | None, verified: VerifiedPayload) -> None:
+def _check_region(position: GeoPoint | None, region: Region) -> None:
     """IEEE 1609.2 6.4.8: what is signed was made inside the certificate's region; without a claim it cannot be shown."""
-    region = verified.signer.region
     if position is not None:
         region.check_contains(position)
     elif region.shape is not None:

@@ -57,7 +57,7 @@ def digest(number: int) -> bytes:
 
 def refused(replay: ReplayGuard, signer: HashedId8, number: int, generated: Time64) -> Report | None:
     try:
-        replay.check_new(ItsAid.CAM, signer, digest(number), generated)
+        replay.check_new(ItsAid.CAM, signer + digest(number), generated)
     except VerificationError as error:
         return error.report
     return None
@@ -66,7 +66,7 @@ def refused(replay: ReplayGuard, signer: HashedId8, number: int, generated: Time
 def test_the_same_message_of_the_same_signer_is_a_duplicate() -> None:
     replay = guard()
     assert refused(replay, ALICE, 1, NOW) is None
-    replay.remember(ItsAid.CAM, ALICE, digest(1), NOW, NOW)
+    replay.remember(ItsAid.CAM, ALICE + digest(1), NOW, NOW)
     assert refused(replay, ALICE, 1, NOW) is Report.DUPLICATE_MESSAGE
     assert refused(replay, BOB, 1, NOW) is None
     assert refused(replay, ALICE, 2, NOW) is None
@@ -83,7 +83,7 @@ def test_a_message_is_remembered_for_as_long_as_it_could_be_fresh() -> None:
     latest = 2 * US_PER_S + FUTURE_TOLERANCE_US
     for step in range(0, 10 * US_PER_S, 100_000):
         at = Time64(NOW + step)
-        replay.remember(ItsAid.CAM, ALICE, digest(step), at, at)
+        replay.remember(ItsAid.CAM, ALICE + digest(step), at, at)
         for earlier in range(step, max(0, step - latest) - 1, -100_000):
             assert refused(replay, ALICE, earlier, Time64(NOW + earlier)) is Report.DUPLICATE_MESSAGE
 
@@ -92,7 +92,7 @@ def test_memory_stays_bounded_and_forgetting_never_opens_a_door() -> None:
     replay = guard(capacity=10)
     for number in range(1_000):
         generated = Time64(NOW + number)
-        replay.remember(ItsAid.CAM, ALICE, digest(number), generated, Time64(NOW + number))
+        replay.remember(ItsAid.CAM, ALICE + digest(number), generated, Time64(NOW + number))
         memory = replay._memories[ItsAid.CAM]
         assert len(memory.recent) + len(memory.older) <= 20
     for number in range(1_000):
@@ -102,8 +102,8 @@ def test_memory_stays_bounded_and_forgetting_never_opens_a_door() -> None:
 
 def test_services_do_not_push_each_other_out() -> None:
     replay = guard(capacity=2)
-    replay.remember(ItsAid.DENM, ALICE, digest(1), NOW, NOW)
+    replay.remember(ItsAid.DENM, ALICE + digest(1), NOW, NOW)
     for number in range(50):
-        replay.remember(ItsAid.CAM, ALICE, digest(number), NOW, NOW)
+        replay.remember(ItsAid.CAM, ALICE + digest(number), NOW, NOW)
     with pytest.raises(VerificationError, match="received before"):
-        replay.check_new(ItsAid.DENM, ALICE, digest(1), NOW)
+        replay.check_new(ItsAid.DENM, ALICE + digest(1), NOW)

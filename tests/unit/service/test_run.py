@@ -15,6 +15,7 @@ from shared.service.run import (
     EXIT_CONFIGURATION,
     EXIT_FAILED,
     EXIT_OK,
+    BatchSource,
     Service,
     WorkingLoop,
     guarded,
@@ -49,10 +50,12 @@ class EchoAgent:
 class Stage:
     """A working loop with an agent, a clock and a memory of what was performed."""
 
-    def __init__(self, agent: EchoAgent, clock: Clock, watchdog: Watchdog = UNWATCHED) -> None:
+    def __init__(
+        self, agent: EchoAgent, clock: Clock, watchdog: Watchdog = UNWATCHED, intake: BatchSource | None = None
+    ) -> None:
         self.performed: list[Effect] = []
         self._changed = asyncio.Event()
-        self.loop = WorkingLoop(agent, clock=clock, perform=self._perform, watchdog=watchdog)
+        self.loop = WorkingLoop(agent, clock=clock, perform=self._perform, watchdog=watchdog, intake=intake)
 
     async def _perform(self, effect: Effect) -> None:
         self.performed.append(effect)
@@ -114,6 +117,76 @@ def test_a_timer_alone_wakes_the_loop() -> None:
             await stage.until(2)
             working.cancel()
         assert [e.kind for e in stage.performed if isinstance(e, Notice)] == ["timer", "timer"]
+
+    asyncio.run(scene())
+
+
+class Inlet:
+    """Batches of packets for an agent, as the intake of a radio gives them."""
+
+    def __init__(self, agent: EchoAgent, batch: int) -> None:
+        self.waiting: list[bytes] = []
+        self.taken: list[int] = []
+        self._agent = agent
+        self._batch = batch
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.waiting
+
+    def take(self, now: Instant) -> tuple[Effect, ...]:
+        batch, self.waiting = self.waiting[: self._batch], self.waiting[self._batch :]
+        self.taken.append(len(batch))
+        return tuple(effect for packet in batch for effect in self._agent.on_packet(packet, now))
+
+
+def test_what_is_offered_to_the_intake_wakes_the_loop_and_is_taken_in_batches() -> None:
+    agent = EchoAgent()
+    inlet = Inlet(agent, 2)
+
+    async def scene() -> None:
+        stage = Stage(agent, ManualClock(None), intake=inlet)
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(stage.loop.run())
+            for _ in range(3):
+                await asyncio.sleep(0)
+            inlet.waiting += [b"one", b"two", b"three"]
+            stage.loop.wake()
+            stage.loop.wake()
+            await stage.until(6)
+            working.cancel()
+        assert [effect.packet for effect in stage.performed if isinstance(effect, Transmit)] == [b"one", b"two", b"three"]
+        assert inlet.taken == [2, 1]
+
+    asyncio.run(scene())
+
+
+def test_between_two_batches_steps_timers_and_other_tasks_have_their_turn() -> None:
+    agent, clock = EchoAgent(period_ns=100), ManualClock(None)
+    inlet = Inlet(agent, 1)
+
+    async def scene() -> None:
+        stage = Stage(agent, clock, intake=inlet)
+        inlet.waiting += [b"a"] * 10
+        turns: list[int] = []
+
+        async def reader() -> None:
+            while inlet.waiting:
+                turns.append(len(inlet.waiting))
+                await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(stage.loop.run())
+            tasks.create_task(reader())
+            await stage.loop.post(partial(agent.on_packet, b"step"))
+            clock.advance(100)
+            await stage.until(23)
+            working.cancel()
+        assert len(turns) >= 5
+        transmitted = [effect.packet for effect in stage.performed if isinstance(effect, Transmit)]
+        assert transmitted.index(b"step") <= 1
+        kinds = [effect.kind for effect in stage.performed if isinstance(effect, Notice)]
+        assert kinds.index("timer") <= 2
 
     asyncio.run(scene())
 

@@ -25,7 +25,7 @@ def receiver() -> Receiver:
 
 
 def received(listener: Receiver, packet: bytes, now: Instant) -> object:
-    return listener.indicate(listener.open(packet, now), now)
+    return listener.indicate(listener.open(packet, now))
 
 
 def outcome(judge: Callable[[bytes, Instant], object], packet: bytes, now: Instant) -> object:
@@ -70,23 +70,23 @@ def test_the_signature_is_known_to_hold_before_the_content_is_judged() -> None:
     place = GenerationLocation(location=Location.of(TURIN), elevation=4_095)
     header = HeaderInfo(psid=ItsAid.DENM, generation_time=time64_of(NOON), generation_location=place)
     car = HIERARCHY.ticket()
-    verified = listener.open(packet[:BASIC_HEADER_OCTETS] + sealed(car, payload_of(packet), header), at(NOON))
-    assert verified.signer.certificate == car.certificate
+    opened = listener.open(packet[:BASIC_HEADER_OCTETS] + sealed(car, payload_of(packet), header), at(NOON))
+    assert opened.verified.signer.certificate == car.certificate
     with pytest.raises(VerificationError, match="does not allow a DENM of cause 3"):
-        listener.indicate(verified, at(NOON))
+        listener.indicate(opened)
 
 
 def test_too_many_hops_do_not_make_the_real_packet_a_duplicate() -> None:
     listener, packet = receiver(), Speaker(HIERARCHY).cam(NOON)
     with pytest.raises(DecodeError, match="2 hops remain of 1"):
         listener.open(packet[:3] + b"\x02" + packet[4:], at(NOON))
-    assert listener.open(packet, at(NOON)).its_aid is ItsAid.CAM
+    assert listener.open(packet, at(NOON)).verified.its_aid is ItsAid.CAM
 
 
 def test_a_secured_message_without_its_basic_header_is_judged_the_same() -> None:
     listener, car = receiver(), Speaker(HIERARCHY)
     secured = car.cam(NOON)[BASIC_HEADER_OCTETS:]
-    indication = listener.indicate(listener.open_secured(secured, at(NOON)), at(NOON))
+    indication = listener.indicate(listener.open_secured(secured, at(NOON)))
     assert indication.signer.certificate == car.ticket.certificate
     with pytest.raises(VerificationError) as caught:
         listener.open_secured(secured, at(NOON))

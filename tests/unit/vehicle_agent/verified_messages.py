@@ -7,10 +7,10 @@ from shared.core.ids import HashedId3, HashedId8, StationType
 from shared.core.itstime import gn_timestamp, time64_of
 from shared.network.address import GnAddress
 from shared.network.area import Area
-from shared.network.position_vector import LongPositionVector
+from shared.network.position_vector import LongPositionVector, encode_long_position_vector
 from shared.security.certificate import Certificate
+from shared.security.chain import SignerFacts
 from shared.security.region import Region
-from shared.security.verify import SignerFacts
 from shared.stack.indication import Verified
 
 M = TypeVar("M")
@@ -32,13 +32,15 @@ def verified(message: M, now: Instant, *, signer: int = 1, area: Area | None = N
             region=cast("Region", None),
         ),
         generation_time=time64,
-        source=LongPositionVector(
-            address=GnAddress(station_type=StationType.ROAD_SIDE_UNIT, mac=bytes(6)),
-            timestamp_ms=gn_timestamp(time64),
-            position=None,
-            is_accurate=False,
-            speed_mps=None,
-            heading_deg=None,
+        position_vector=encode_long_position_vector(
+            LongPositionVector(
+                address=GnAddress(station_type=StationType.ROAD_SIDE_UNIT, mac=bytes(6)),
+                timestamp_ms=gn_timestamp(time64),
+                position=None,
+                is_accurate=False,
+                speed_mps=None,
+                heading_deg=None,
+            )
         ),
         area=area,
         received=now,

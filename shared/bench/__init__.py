@@ -1,0 +1,1 @@
+"""What `v2x bench` measures: each figure beside its limit, measured in the same rounds."""

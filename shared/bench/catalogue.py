@@ -1,0 +1,32 @@
+"""Every bench there is: those of `shared`, and those that installed programs bring along."""
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+
+from shared.bench.codec_bench import codec
+from shared.bench.figure import Bench
+from shared.bench.overload_bench import overload
+from shared.bench.security_bench import sign, verify
+from shared.bench.station_bench import inbound, outbound, rubbish
+from shared.bench.threads_bench import threads
+
+ENTRY_POINT_GROUP = "v2x.bench"
+
+SHARED_BENCHES: Mapping[str, Bench] = {
+    "codec": codec,
+    "sign": sign,
+    "verify": verify,
+    "inbound": inbound,
+    "outbound": outbound,
+    "rubbish": rubbish,
+    "threads": threads,
+    "overload": overload,
+}
+
+
+def all_benches() -> dict[str, Bench]:
+    """Return every bench by name, in the order they run."""
+    benches = dict(SHARED_BENCHES)
+    for found in entry_points(group=ENTRY_POINT_GROUP):
+        benches.setdefault(found.name, found.load())
+    return benches

@@ -1,0 +1,111 @@
+"""Each bench runs, measures what it says, and compares with what the issue names; how fast is for the machine to say."""
+
+import tomllib
+from importlib import import_module
+
+import pytest
+
+from rsu_agent.bench import rsu
+from shared.bench.catalogue import ENTRY_POINT_GROUP, SHARED_BENCHES, all_benches
+from shared.bench.figure import Bench, Effort, Figure
+from shared.bench.overload_bench import sustainable_rate
+from shared.bench.traffic import Hierarchy, Traffic, refusals, shows_certificate
+from shared.codec.reference import ReferenceCodec
+from shared.core.ids import MessageId
+from shared.messages import samples
+from shared.messages.cam import decode_cam, encode_cam
+from shared.messages.denm import encode_denm
+from shared.messages.mapem import encode_mapem
+from shared.messages.spatem import encode_spatem
+from tests.helpers.data import REPOSITORY
+from vehicle_agent.bench import vehicle
+
+TINY = Effort(rounds=1, calls=3, kept_messages=5, overload_s=0.02, overload_cars=40, threads=2)
+
+FIGURES: dict[str, dict[str, int]] = {
+    "codec": {f"codec.{kind}.{way}": kind in ("cam", "denm") or way == "decode" for kind in ("cam", "denm", "spatem", "mapem")
+              for way in ("encode", "decode")},
+    "sign": {"sign": 0},
+    "verify": {"verify.digest": 0, "verify.certificate": 0, "verify.new": 0},
+    "inbound": {"inbound.typed": 1, "inbound.kept": 1, "inbound.lazy": 1},
+    "outbound": {"outbound": 1},
+    "rubbish": {"refuse.unknown": 1, "refuse.replay": 1, "refuse.malformed": 0},
+    "threads": {"threads.gain": 1, "threads.inbound": 0},
+    "overload": {"overload.cam_age": 1, "overload.denm_lost": 1, "overload.memory": 0, "overload.queue": 0, "overload.cams": 0},
+    "vehicle": {"vehicle.cam": 0},
+    "rsu": {"rsu.spatem": 0},
+}  # fmt: skip
+"""The figures of each bench, and whether something is promised of them."""
+
+BENCHES: dict[str, Bench] = {**SHARED_BENCHES, "vehicle": vehicle, "rsu": rsu}
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_a_bench_gives_the_figures_that_bear_its_name(name: str) -> None:
+    figures: list[Figure] = list(BENCHES[name](TINY))
+    assert {figure.name: bool(figure.targets) for figure in figures} == {n: bool(t) for n, t in FIGURES[name].items()}
+    for figure in figures:
+        assert figure.says
+        assert figure.value.best >= 0
+        assert (figure.limit is None) == (figure.ratio is None)
+
+
+def test_without_a_load_nothing_of_the_street_is_lost_or_shed() -> None:
+    figures = {figure.name: figure for figure in SHARED_BENCHES["overload"](TINY)}
+    assert figures["overload.denm_lost"].value.median == 0
+
+
+def test_the_programs_benches_are_entry_points_that_exist() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    listed = project["project"]["entry-points"][ENTRY_POINT_GROUP]
+    found = {}
+    for name, target in listed.items():
+        module, _, attribute = target.partition(":")
+        found[name] = getattr(import_module(module), attribute)
+    assert found == {"vehicle": vehicle, "rsu": rsu}
+    assert list(all_benches())[: len(SHARED_BENCHES)] == list(SHARED_BENCHES)
+
+
+def test_the_samples_are_as_long_as_they_say() -> None:
+    assert len(encode_cam(samples.CAM)) == 135
+    assert len(samples.SPATEM.intersections[0].movements) == 12
+    assert 245 <= len(encode_mapem(samples.MAPEM)) <= 255
+    assert 80 <= len(encode_denm(samples.DENM)) <= 130
+
+
+@pytest.mark.parametrize(
+    ("message_id", "encoded"),
+    [
+        (MessageId.CAM, encode_cam(samples.CAM)),
+        (MessageId.DENM, encode_denm(samples.DENM)),
+        (MessageId.SPATEM, encode_spatem(samples.SPATEM)),
+        (MessageId.MAPEM, encode_mapem(samples.MAPEM)),
+    ],
+)
+def test_the_reference_reads_and_writes_the_same_octets(message_id: MessageId, encoded: bytes) -> None:
+    reference = ReferenceCodec(message_id)
+    assert reference.encode(reference.decode(encoded)) == encoded
+
+
+def test_traffic_by_digest_is_heard_by_those_who_heard_the_certificates() -> None:
+    hierarchy = Hierarchy()
+    traffic, hearer, stranger = Traffic(hierarchy, cars=3), hierarchy.station(90), hierarchy.station(91)
+    packets = traffic.by_digest(10, (hearer,))
+    assert not any(shows_certificate(packet) for packet, _ in packets)
+    assert [len(packet) for packet, _ in packets].count(len(packets[0][0])) == 10
+    heard = [hearer.receive(packet, now) for packet, now in packets]
+    assert all(indication is not None for indication in heard)
+    assert refusals(hearer, packets) == refusals(stranger, packets) == 10
+
+
+def test_each_packet_of_traffic_says_135_octets_of_its_own_moment() -> None:
+    hierarchy = Hierarchy()
+    packet, now = Traffic(hierarchy, cars=1).next_packet()
+    indication = hierarchy.station(90).receive(packet, now)
+    assert indication is not None
+    assert decode_cam(encode_cam(samples.CAM)) != indication.message
+    assert shows_certificate(packet)
+
+
+def test_what_can_be_sustained_is_a_rate() -> None:
+    assert sustainable_rate(Hierarchy(), 64) > 1
