@@ -6,6 +6,7 @@ that check, and only the signals in use are held to it (`vehicle_agent.signal_ma
 """
 
 import importlib.util
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,10 +22,22 @@ from shared.core.errors import ConfigError
 MAX_DBC_BYTES = 16 * 1024 * 1024
 """Largest DBC file read; the largest public ones have 3 MB."""
 
+MAX_MESSAGE_BYTES = 1_785
+"""Longest message described: what the transport protocol of SAE J1939 carries."""
+
+MAX_MULTIPLEX_RANGE = 65_536
+"""Most values one range of an extended multiplexer may span."""
+
 MAX_MULTIPLEX_DEPTH = 8
 """Multiplexers within multiplexers."""
 
 PACKAGE_PREFIX = "package:"
+
+_MESSAGE = re.compile(r"\bBO_\s++\d++\s++[^:\s]++\s*+:\s*+(\d++)")
+_SIGNAL = re.compile(r"(?<!\d)(\d++)\s*+\|\s*+(\d++)\s*+@")
+_MULTIPLEX_VALUES = re.compile(r"\bSG_MUL_VAL_\s[^;]*+")
+_MULTIPLEX_RANGE = re.compile(r"(?<!\d)(\d++)\s*+-\s*+(\d++)")
+_MAX_DIGITS = 12
 
 _FLOATS = {16: "e", 32: "f", 64: "d"}
 
@@ -208,12 +221,33 @@ def load_dbc(path: Path, *, key: str) -> Dbc:
     if len(content) > MAX_DBC_BYTES:
         raise ConfigError(key, f"the DBC {path} is larger than {MAX_DBC_BYTES} bytes")
     try:
-        loaded = database.load_string(content.decode("cp1252", errors="replace"), database_format="dbc", strict=False)
+        text = content.decode("cp1252", errors="replace")
+        _check_sizes(text)
+        loaded = database.load_string(text, database_format="dbc", strict=False)
     except Exception as error:  # a hand-written file may upset the third-party parser in any way
         raise ConfigError(key, f"the DBC {path} does not load: {_one_line(error)}") from error
     if not isinstance(loaded, Database) or not loaded.messages:
         raise ConfigError(key, f"the DBC {path} describes no message")
     return Dbc(str(path), loaded)
+
+
+def _check_sizes(text: str) -> None:
+    """Raise ValueError for what no bus carries: the parser would work its way through every bit of it."""
+    for message in _MESSAGE.finditer(text):
+        if _number(message[1]) > MAX_MESSAGE_BYTES:
+            raise ValueError(f"a message of {message[1]} bytes, at most {MAX_MESSAGE_BYTES} are read")
+    for signal in _SIGNAL.finditer(text):
+        if max(_number(signal[1]), _number(signal[2])) > 8 * MAX_MESSAGE_BYTES:
+            raise ValueError(f"a signal of {signal[2]} bits from bit {signal[1]} on, longer than any message")
+    for values in _MULTIPLEX_VALUES.finditer(text):
+        for span in _MULTIPLEX_RANGE.finditer(values[0]):
+            if _number(span[2]) - _number(span[1]) >= MAX_MULTIPLEX_RANGE:
+                raise ValueError(f"a multiplexer with the values {span[0]}, at most {MAX_MULTIPLEX_RANGE} are read")
+
+
+def _number(digits: str) -> int:
+    """Return a number, or one beyond every bound where it has absurdly many digits."""
+    return int(digits) if len(digits) <= _MAX_DIGITS else 10**_MAX_DIGITS
 
 
 def _layout(signal: Signal, message_length: int, conditions: tuple[tuple[SignalLayout, frozenset[int]], ...]) -> SignalLayout:

@@ -261,6 +261,23 @@ class TestFiles:
         with pytest.raises(ConfigError, match=r"car\.toml: dbc: the DBC .*car\.dbc (does not load|describes no message)"):
             load_signal_map(tmp_path / "car.toml")
 
+    @pytest.mark.parametrize(
+        ("old", "new", "reason"),
+        [
+            ("BO_ 256 SPEED: 8", "BO_ 256 SPEED: 4294967295", "a message of 4294967295 bytes"),
+            ("KMH : 0|16@", "KMH : 0|4294967295@", "a signal of 4294967295 bits from bit 0"),
+            ("KMH : 0|16@", "KMH : 4294967295|16@", "a signal of 16 bits from bit 4294967295"),
+            ("KMH : 0|16@", f"KMH : 0|{'9' * 5_000}\n@", "a signal of 9999"),
+            ("VERSION", "SG_MUL_VAL_ 256 KMH LEFT 0-4294967295;\nVERSION", "a multiplexer with the values 0-4294967295"),
+        ],
+    )
+    def test_a_dbc_with_impossible_sizes_is_refused_at_once(self, tmp_path: Path, old: str, new: str, reason: str) -> None:
+        assert old in DBC
+        (tmp_path / "car.dbc").write_text(DBC.replace(old, new), encoding="utf-8")
+        (tmp_path / "car.toml").write_text(f'name = "Car"\ndbc = "car.dbc"\n{SPEED}', encoding="utf-8")
+        with pytest.raises(ConfigError, match=f"does not load: {reason}"):
+            load_signal_map(tmp_path / "car.toml")
+
     def test_a_dbc_without_end(self, tmp_path: Path) -> None:
         with (tmp_path / "car.dbc").open("wb") as file:
             file.truncate(MAX_DBC_BYTES + 1)
