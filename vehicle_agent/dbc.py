@@ -28,6 +28,9 @@ MAX_MESSAGE_BYTES = 1_785
 MAX_MULTIPLEX_RANGE = 65_536
 """Most values one range of an extended multiplexer may span."""
 
+MAX_SCALE = 10**18
+"""Greatest scale and offset of a signal: no quantity of a vehicle needs more, and every product stays a number."""
+
 MAX_MULTIPLEX_DEPTH = 8
 """Multiplexers within multiplexers."""
 
@@ -188,6 +191,8 @@ def resolve_reference(reference: str, *, relative_to: Path, key: str) -> Path:
     Raises:
         ConfigError: the package is not installed, or the reference leaves it.
     """
+    if "\0" in reference:
+        raise ConfigError(key, f"{reference!r} is no path")
     if not reference.startswith(PACKAGE_PREFIX):
         return relative_to / reference
     inside = PurePosixPath(reference.removeprefix(PACKAGE_PREFIX))
@@ -264,6 +269,8 @@ def _layout(signal: Signal, message_length: int, conditions: tuple[tuple[SignalL
         shift = signal.start % 8
     if signal.length < 1 or first < 0 or end > message_length:
         raise ValueError(f"does not fit the {message_length} bytes of its message")
+    if max(abs(signal.scale), abs(signal.offset)) > MAX_SCALE:
+        raise ValueError(f"is scaled by {signal.scale:.4g} and shifted by {signal.offset:.4g}, more than {MAX_SCALE:.0e}")
     if signal.is_float and signal.length not in _FLOATS:
         raise ValueError(f"is a floating-point number of {signal.length} bits")
     return SignalLayout(

@@ -242,6 +242,7 @@ class TestFiles:
             ("package:no_such_package_here/x.dbc", "'no_such_package_here' is not installed"),
             ("package:opendbc", "is not package:NAME/path"),
             ("package:opendbc/../secret.dbc", "is not package:NAME/path"),
+            ("car\\u0000.dbc", "is no path"),
         ],
     )
     def test_a_dbc_that_is_not_there(self, tmp_path: Path, reference: str, reason: str) -> None:
@@ -276,6 +277,13 @@ class TestFiles:
         (tmp_path / "car.dbc").write_text(DBC.replace(old, new), encoding="utf-8")
         (tmp_path / "car.toml").write_text(f'name = "Car"\ndbc = "car.dbc"\n{SPEED}', encoding="utf-8")
         with pytest.raises(ConfigError, match=f"does not load: {reason}"):
+            load_signal_map(tmp_path / "car.toml")
+
+    @pytest.mark.parametrize("scaling", ["(1e308,0)", "(1e19,0)", "(1,-1e300)"])
+    def test_a_signal_scaled_beyond_every_number_is_refused(self, tmp_path: Path, scaling: str) -> None:
+        (tmp_path / "car.dbc").write_text(DBC.replace("(0.01,0)", scaling), encoding="utf-8")
+        (tmp_path / "car.toml").write_text(f'name = "Car"\ndbc = "car.dbc"\n{SPEED}', encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"fields\.speed_mps\.signal: .*is scaled by"):
             load_signal_map(tmp_path / "car.toml")
 
     def test_a_dbc_without_end(self, tmp_path: Path) -> None:
