@@ -32,9 +32,7 @@ def _updates(driven_m: float, now: Instant) -> tuple[SignalUpdate, ...]:
         "low_beam": True,
         "brake_pedal_pressed": False,
     }
-    return tuple(
-        SignalUpdate(field=field, value=value, at=now.monotonic, max_age_ns=NS_PER_S) for field, value in values.items()
-    )
+    return tuple(SignalUpdate(field=field, value=value, at=now.monotonic, max_age_ns=NS_PER_S) for field, value in values.items())
 
 
 class _Car:

@@ -50,11 +50,7 @@ class Dynamics:
             return True
         if distance_m(self.position, last.position) > POSITION_CHANGE_M:
             return True
-        return (
-            self.speed_mps is not None
-            and last.speed_mps is not None
-            and abs(self.speed_mps - last.speed_mps) > SPEED_CHANGE_MPS
-        )
+        return self.speed_mps is not None and last.speed_mps is not None and abs(self.speed_mps - last.speed_mps) > SPEED_CHANGE_MPS
 
 
 class CamTrigger:
@@ -71,9 +67,7 @@ class CamTrigger:
         """The current upper limit of the interval between two CAMs."""
         return self._t_gen_cam_ns
 
-    def due(
-        self, dynamics: Dynamics, now: MonotonicNs, *, t_gen_cam_dcc_ns: int = T_GEN_CAM_MIN_NS
-    ) -> TriggerCondition | None:
+    def due(self, dynamics: Dynamics, now: MonotonicNs, *, t_gen_cam_dcc_ns: int = T_GEN_CAM_MIN_NS) -> TriggerCondition | None:
         """Tell by which condition a CAM is due now, or None.
 
         Args:

@@ -2,8 +2,9 @@
 
 `SignalsAhead` keeps the latest map and the latest lights of each junction, finds the lane towards a junction that the vehicle is on
 (nearest centre line whose width and direction fit), and says for each signal group of that lane what it shows, how long, and when
-it turns green. Map and lights belong together only if their revisions are equal; lights that are older than `SPATEM_LIFETIME_NS`
-are forgotten: no answer is better than an old one.
+it turns green. Map and lights belong together only if one ticket signed both and their revisions are equal, so nobody puts other
+lights on somebody's junction; where two tickets speak for one junction and show different lights, neither is told. Lights that are
+older than `SPATEM_LIFETIME_NS` are forgotten: no answer is better than an old one, or than a disputed one.
 
 Left out: rotated and scaled computed lanes, junctions joined through `remote_intersection`, advisory speeds.
 """
@@ -12,11 +13,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
 from math import atan2, degrees, hypot, inf
+from typing import TypeVar
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import VerificationError
 from shared.core.geo import GeoPoint, heading_difference_deg, offset_m
-from shared.core.ids import IntersectionId
+from shared.core.ids import HashedId8, IntersectionId
 from shared.core.report import VerificationReport
 from shared.messages.mapem import Intersection, Lane, LaneDirection, LaneType, Mapem
 from shared.messages.spatem import IntersectionState, IntersectionStatus, MovementEvent, MovementPhaseState, MovementState, Spatem
@@ -24,8 +26,11 @@ from shared.messages.time_mark import minute_of_year, ms_of_minute, seconds_unti
 from shared.stack.indication import Verified
 from shared.stack.station import EgoPosition
 
-MAX_JUNCTIONS = 64
+MAX_JUNCTIONS = 128
 """Most junctions remembered; beyond it the one heard longest ago gives way."""
+
+MAX_JUNCTIONS_PER_TICKET = 32
+"""Most junctions remembered from one ticket, as many as one message holds; beyond it that ticket's oldest gives way."""
 
 MAPEM_LIFETIME_NS = 300 * NS_PER_S
 """A map not heard for this long is forgotten."""
@@ -112,6 +117,10 @@ class _Lights:
     heard: MonotonicNs
 
 
+_Key = tuple[IntersectionId, HashedId8]
+"""A junction, and the ticket that speaks of it."""
+
+
 class SignalsAhead:
     """Maps and lights of the junctions around.
 
@@ -123,8 +132,8 @@ class SignalsAhead:
         if capacity < 1:
             raise ValueError("at least one junction has to be remembered")
         self._capacity = capacity
-        self._junctions: OrderedDict[IntersectionId, _Junction] = OrderedDict()
-        self._lights: OrderedDict[IntersectionId, _Lights] = OrderedDict()
+        self._junctions: OrderedDict[_Key, _Junction] = OrderedDict()
+        self._lights: OrderedDict[_Key, _Lights] = OrderedDict()
         self._told: dict[tuple[IntersectionId, int, int], tuple[MovementPhaseState, MonotonicNs]] = {}
 
     def __len__(self) -> int:
@@ -134,15 +143,9 @@ class SignalsAhead:
     def hear_map(self, indication: Verified[Mapem], now: Instant) -> None:
         """Take in one verified MAPEM; junctions without a reference point are left out."""
         for intersection in indication.message.intersections:
-            known = self._junctions.pop(intersection.id, None)
             junction = _junction(intersection, now.monotonic)
-            if junction is None:
-                if known is not None:
-                    self._junctions[intersection.id] = known
-                continue
-            self._junctions[intersection.id] = junction
-            if len(self._junctions) > self._capacity:
-                self._junctions.popitem(last=False)
+            if junction is not None:
+                _put(self._junctions, (intersection.id, indication.signer.hashed_id8), junction, self._capacity)
 
     def hear_signals(self, indication: Verified[Spatem], now: Instant) -> None:
         """Take in one verified SPATEM.
@@ -153,10 +156,7 @@ class SignalsAhead:
         """
         for state in indication.message.intersections:
             _check_present(state, now.require_utc())
-            self._lights.pop(state.id, None)
-            self._lights[state.id] = _lights(state, now.monotonic)
-            if len(self._lights) > self._capacity:
-                self._lights.popitem(last=False)
+            _put(self._lights, (state.id, indication.signer.hashed_id8), _lights(state, now.monotonic), self._capacity)
 
     def ahead(self, now: Instant, ego: EgoPosition) -> tuple[SignalAhead, ...]:
         """Return what the signal groups of the vehicle's lane show, in order of their numbers; empty where there is nothing to say.
@@ -165,26 +165,37 @@ class SignalsAhead:
             UntrustedTimeError: UTC is not known, so no remaining time can be given.
         """
         utc = now.require_utc()
-        best: tuple[float, IntersectionId, _LaneLine] | None = None
-        for intersection_id, junction in self._junctions.items():
+        matches: list[tuple[float, _Key, _LaneLine]] = []
+        for key, junction in self._junctions.items():
             if now.monotonic - junction.heard > MAPEM_LIFETIME_NS:
                 continue
             match = _match(junction, ego)
-            if match is not None and (best is None or match[0] < best[0]):
-                best = match[0], intersection_id, match[1]
-        if best is None:
+            if match is not None:
+                matches.append((match[0], key, match[1]))
+        if not matches:
             return ()
-        distance_m, intersection_id, lane = best
-        lights = self._lights.get(intersection_id)
+        nearest, _ = min(matches, key=lambda match: match[0])[1]
+        views = [
+            view
+            for distance_m, key, lane in matches
+            if key[0] == nearest and (view := self._view(key, lane, distance_m, now, utc)) is not None
+        ]
+        if not views or any(_shown(view) != _shown(views[0]) for view in views):
+            return ()
+        return min(views, key=lambda view: min((signal.distance_to_stop_m for signal in view), default=inf))
+
+    def _view(self, key: _Key, lane: _LaneLine, distance_m: float, now: Instant, utc: UtcNs) -> tuple[SignalAhead, ...] | None:
+        """Return what one ticket's lights show for a lane of that ticket's map; None where it has none to go with it."""
+        lights = self._lights.get(key)
         if lights is None or not lights.is_valid or now.monotonic - lights.heard > SPATEM_LIFETIME_NS:
-            return ()
-        if lights.revision != self._junctions[intersection_id].revision:
-            return ()
+            return None
+        if lights.revision != self._junctions[key].revision:
+            return None
         found = []
         for signal_group in lane.signal_groups:
             movement = lights.movements.get(signal_group)
             if movement is not None and movement.events and movement.events[0].phase is not MovementPhaseState.UNAVAILABLE:
-                found.append(_signal_ahead(intersection_id, lane.number, movement, distance_m, utc))
+                found.append(_signal_ahead(key[0], lane.number, movement, distance_m, utc))
         return tuple(found)
 
     def poll(self, now: Instant, ego: EgoPosition) -> tuple[SignalAhead, ...]:
@@ -205,6 +216,24 @@ class SignalsAhead:
             told[key] = before
         self._told = told
         return tuple(news)
+
+
+def _shown(view: tuple[SignalAhead, ...]) -> dict[int, MovementPhaseState]:
+    return {signal.signal_group: signal.phase for signal in view}
+
+
+_T = TypeVar("_T")
+
+
+def _put(store: OrderedDict[_Key, _T], key: _Key, value: _T, capacity: int) -> None:
+    """Keep the latest; a ticket that speaks of too many junctions displaces its own."""
+    if store.pop(key, None) is None:
+        own = [known for known in store if known[1] == key[1]]
+        if len(own) >= MAX_JUNCTIONS_PER_TICKET:
+            del store[own[0]]
+        elif len(store) >= capacity:
+            store.popitem(last=False)
+    store[key] = value
 
 
 def _junction(intersection: Intersection, heard: MonotonicNs) -> _Junction | None:

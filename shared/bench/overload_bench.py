@@ -237,9 +237,7 @@ def overload(effort: Effort) -> Iterable[Figure]:
         targets=(Target(measure=Measure.MEDIAN, bound=MAX_GROWTH_MIB),) if settles_ns == MEMORY_SETTLES_NS else (),
     )
     yield figure_of("overload.queue", "most that waited at once", Unit.MEBIBYTES, [waiting_octets / (1 << 20)])
-    yield figure_of(
-        "overload.cams", "CAMs processed", Unit.PER_SECOND, [heard / elapsed_s], limit=("sustainable", [sustainable])
-    )
+    yield figure_of("overload.cams", "CAMs processed", Unit.PER_SECOND, [heard / elapsed_s], limit=("sustainable", [sustainable]))
 
 
 class _Memory:

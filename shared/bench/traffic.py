@@ -70,9 +70,7 @@ class Hierarchy:
         identity = StationIdentity(
             station_id=StationId(number), address=GnAddress(station_type=kind, mac=mac), is_mobile=is_vehicle
         )
-        return make_station(
-            identity=identity, ticket=self.ticket(role), trust_store=self.trust_store, areas=NO_IDENTIFIED_AREAS
-        )
+        return make_station(identity=identity, ticket=self.ticket(role), trust_store=self.trust_store, areas=NO_IDENTIFIED_AREAS)
 
 
 def position_at(now: Instant) -> EgoPosition:

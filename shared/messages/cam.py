@@ -231,9 +231,7 @@ _VEHICLE = Fields(
         "steeringWheelAngle": Fields(
             {
                 "steeringWheelAngleValue": Field("steering_wheel_angle_deg", cv.STEERING_WHEEL_ANGLE_VALUE),
-                "steeringWheelAngleConfidence": Field(
-                    "steering_wheel_angle_confidence_deg", cv.STEERING_WHEEL_ANGLE_CONFIDENCE
-                ),
+                "steeringWheelAngleConfidence": Field("steering_wheel_angle_confidence_deg", cv.STEERING_WHEEL_ANGLE_CONFIDENCE),
             }
         ),
         "lateralAcceleration": _acceleration("lateral"),

@@ -92,9 +92,7 @@ ROOT_ISSUE_PERMISSIONS = (
 )
 """Directly: enrolment and authorization authorities. One level down: enrolment credentials and tickets."""
 
-EA_ISSUE_PERMISSIONS = (
-    PsidGroupPermissions(ranges=(_ENROLMENT_RANGE,), end_entities=APP_END_ENTITY | ENROL_END_ENTITY),
-)
+EA_ISSUE_PERMISSIONS = (PsidGroupPermissions(ranges=(_ENROLMENT_RANGE,), end_entities=APP_END_ENTITY | ENROL_END_ENTITY),)
 """Enrolment credentials only."""
 
 AA_ISSUE_PERMISSIONS = (PsidGroupPermissions(ranges=SERVICE_RANGES),)

@@ -269,12 +269,7 @@ def encode_tbs(tbs: ToBeSignedCertificate) -> bytes:
     if tbs.encryption_key is not None:
         present |= 0x01
         optional += encode_encryption_key(tbs.encryption_key)
-    head = (
-        _encode_id(tbs.id)
-        + tbs.craca_id
-        + encode_unsigned(tbs.crl_series, 2, "crl_series")
-        + encode_validity(tbs.validity)
-    )
+    head = _encode_id(tbs.id) + tbs.craca_id + encode_unsigned(tbs.crl_series, 2, "crl_series") + encode_validity(tbs.validity)
     key = encode_choice(0, encode_verification_key(tbs.curve, tbs.verification_key))
     return bytes((present,)) + head + optional + key
 

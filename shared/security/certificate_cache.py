@@ -93,4 +93,3 @@ class CertificateCache:
     def _forget(self, hashed_id8: HashedId8) -> None:
         entry = self.tickets.pop(hashed_id8)
         self._by_octets.pop(entry.ticket.certificate.encoded, None)
-

@@ -86,6 +86,7 @@ P256_X_ONLY = 0x8080
 P256_FORMS = (P256_X_ONLY, 0x8082, 0x8083)
 _P256 = Curve.NIST_P256
 
+
 def recognise(secured: bytes, certificates: Mapping[bytes, Certificate]) -> Envelope | None:
     """Return the envelope of a message in the usual form, or None: then the complete decoder must judge it.
 

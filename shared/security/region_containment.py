@@ -128,9 +128,7 @@ def _bounds(shape: _Single) -> Rectangle | None:
             if per_lon < 1.0:
                 return None
             wide = ceil(reach_m / per_lon * UNITS_PER_DEGREE) + 1
-            box = Rectangle(
-                north=centre.lat + high, west=centre.lon - wide, south=centre.lat - high, east=centre.lon + wide
-            )
+            box = Rectangle(north=centre.lat + high, west=centre.lon - wide, south=centre.lat - high, east=centre.lon + wide)
             off_the_map = max(box.north, -box.south) > MAX_LATITUDE or max(box.east, -box.west) > MAX_LONGITUDE
             return None if off_the_map else box
 

@@ -51,7 +51,6 @@ MESSAGE_ITS_AIDS = frozenset((ItsAid.CAM, ItsAid.DENM, ItsAid.TLM, ItsAid.RLT, I
 """The facilities services this project speaks."""
 
 
-
 _new_tuple = tuple.__new__
 """Makes a named tuple in half the time its own constructor takes."""
 

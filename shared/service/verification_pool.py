@@ -91,9 +91,7 @@ class VerificationPool(AbstractContextManager["VerificationPool"]):
             raise ValueError(f"{threads} threads for batches from {smallest_batch} on")
         self._smallest_batch = smallest_batch
         self._offers: SimpleQueue[_Work | None] = SimpleQueue()
-        self._helpers = [
-            Thread(target=self._help, name=f"verification-{number}", daemon=True) for number in range(1, threads)
-        ]
+        self._helpers = [Thread(target=self._help, name=f"verification-{number}", daemon=True) for number in range(1, threads)]
         for helper in self._helpers:
             helper.start()
 
@@ -126,9 +124,7 @@ class VerificationPool(AbstractContextManager["VerificationPool"]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
 
     def _help(self) -> None:

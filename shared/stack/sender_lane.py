@@ -103,9 +103,7 @@ class SenderLane:
         "packets",
     )
 
-    def __init__(
-        self, *, depth: int, newest_first: bool, lot: Random, shed: Counter[str], max_senders: int = MAX_SENDERS
-    ) -> None:
+    def __init__(self, *, depth: int, newest_first: bool, lot: Random, shed: Counter[str], max_senders: int = MAX_SENDERS) -> None:
         self._depth = depth
         self._newest_first = newest_first
         self._lot = lot

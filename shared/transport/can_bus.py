@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-import can
 import msgspec
 
 from shared.core.clock import NS_PER_S, Clock, MonotonicNs
 from shared.core.errors import ConfigError, TransportError
+from shared.transport.python_can import can
 
 MAX_DRAIN = 64
 """Frames taken per wake, so that one busy bus cannot starve the rest of the program."""

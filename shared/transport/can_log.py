@@ -15,14 +15,14 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
-
-import can
 
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.core.errors import ConfigError, DecodeError, StorageError
 from shared.transport.can_bus import CanFrame
+from shared.transport.python_can import can
 
 MAX_LINE_BYTES = 1_024
 """Longest candump line; an FD frame takes 160."""
@@ -90,10 +90,8 @@ def _reader_for(path: Path) -> _Reader:
     if name.endswith((".log", ".log.gz")):
         return _read_candump
     if name.endswith(".mf4"):
-        try:
-            import asammdf  # noqa: F401, PLC0415  # an extra: only this format needs it
-        except ImportError as error:
-            raise ConfigError(str(path), "MF4 logs need the extra mf4: pip install 'v2x-trust[mf4]'") from error
+        if find_spec("asammdf") is None:
+            raise ConfigError(str(path), "MF4 logs need the extra mf4: pip install 'v2x-trust[mf4]'")
         return _read_mf4
     if name.endswith(SUFFIXES):
         return _read_with_python_can

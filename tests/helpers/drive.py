@@ -1,11 +1,14 @@
-"""Drive the simulator's car along a straight road on a real bus, in real time: `python -m tests.helpers.drive vcan0 SECONDS`.
+"""Drive the simulator's car along a straight road on a real bus, in real time: `python -m tests.helpers.drive vcan0`.
 
 A program of its own, so that the agent under test hears its car from another process through the kernel. The car holds its speed
-and heading; its odometer counts what it drives; in the last half second the ignition goes off.
+and heading; its odometer counts what it drives. On the first SIGTERM it parks: the bus goes on, with the ignition off; on the
+second the program ends. How long it drives is for whoever waits for what it should cause (`tests.helpers.await_status`).
 """
 
+import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -20,11 +23,16 @@ START = GeoPoint(48.137, 11.575)
 SPEED_MPS = 13.9
 HEADING_DEG = 90.0
 ODOMETER_M = 25_088_000.0
-PARKING_NS = NS_PER_S // 2
+LEAVE = 2
 
 
-def drive(channel: str, duration_ns: int) -> int:
-    """Put the car's frames on the bus for that long; returns how many the bus took."""
+def drive(channel: str, told: Callable[[], int]) -> int:
+    """Put the car's frames on the bus; returns how many the bus took.
+
+    Args:
+        channel: the bus.
+        told: how often the driver was told to stop so far: once to park, twice to leave.
+    """
     clock = SystemClock(TimeSource.ASSUME_TRUSTED)
     bus = CanBus(CanBusConfig(interface="socketcan", channel=channel, options={"fd": True}), clock=clock)
     bus.open()
@@ -41,13 +49,14 @@ def drive(channel: str, duration_ns: int) -> int:
         low_beam=True,
     )
     sent = 0
-    while (elapsed_ns := clock.now().monotonic - start) < duration_ns:
+    while told() < LEAVE:
+        elapsed_ns = clock.now().monotonic - start
         driven_m = SPEED_MPS * elapsed_ns / NS_PER_S
         sample = replace(
             sample,
             position=displaced(START, driven_m, 0.0),
             odometer_m=ODOMETER_M + driven_m,
-            ignition_on=duration_ns - elapsed_ns > PARKING_NS,
+            ignition_on=told() == 0,
         )
         for frame in ecu.poll(sample, MonotonicNs(start + elapsed_ns)):
             try:
@@ -62,8 +71,10 @@ def drive(channel: str, duration_ns: int) -> int:
 
 
 def main() -> None:
-    """Drive as the command line says."""
-    print(drive(sys.argv[1], int(float(sys.argv[2]) * NS_PER_S)))  # noqa: T201 - a program's output
+    """Drive until told."""
+    orders: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: orders.append(number))
+    print(drive(sys.argv[1], lambda: len(orders)))  # noqa: T201 - a program's output
 
 
 if __name__ == "__main__":

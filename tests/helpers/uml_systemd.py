@@ -22,6 +22,7 @@ _PROGRAMS = {
     "vehicle-agent": "from vehicle_agent.cli import main; main()",
     "rsu-agent": "from rsu_agent.cli import main; main()",
     "drive": "from tests.helpers.drive import main; main()",
+    "await_status": "from tests.helpers.await_status import main; main()",
     "synchronise": "from tests.helpers.synchronise import main; main()",
 }
 

@@ -23,26 +23,29 @@ from tests.helpers.drive import HEADING_DEG, ODOMETER_M, SPEED_MPS, START
 from tests.helpers.uml import run_in_uml
 from tests.helpers.vehicle import issue_identities, write_vehicle_config
 
-DRIVE_S = 12
+MIN_CAMS = 12
+MIN_RECORDS = 4
+"""The first when the ignition is on, then one each 50 m."""
+
 DRIVE = """\
 set -eu
 agent() {{ {agent} "$@" -c {config}; }}
+await() {{ {python} -m tests.helpers.await_status {state}/status.sock "$@" >{state}/status.json; }}
 {agent} run -c {config} 2>{state}/agent.err &
 agent=$!
-for attempt in $(seq 60); do
-  if agent status >/dev/null 2>&1; then break; fi
-  sleep 0.5
-done
-{python} -m tests.helpers.drive vcan0 {seconds} >{state}/sent 2>{state}/driving &
+{python} -m tests.helpers.drive vcan0 >{state}/sent 2>{state}/driving &
 car=$!
-until [ -s {state}/driving ]; do kill -0 $car; sleep 0.1; done
-sleep {quiet_after}
+await 'sent.cam>=1'
 ip link set vcan0 down
-sleep 1
+await 'bus.interruptions>=1'
 ip link set vcan0 up
-wait $car
-sleep 1
+await 'sent.cam>={cams}' 'bus.is_up==true' 'odometer.recorded>={records}'
+kill -TERM $car
+until grep -q ignition_off {state}/notices.jsonl; do kill -0 $agent; sleep 0.2; done
+await 'odometer.anchored==odometer.recorded'
 agent status --json >{state}/status.json
+kill -TERM $car
+wait $car
 kill -TERM $agent
 wait $agent
 """
@@ -69,7 +72,7 @@ class Drive:
 
 @pytest.fixture(scope="module")
 def drive(tmp_path_factory: pytest.TempPathFactory) -> Drive:
-    """Drive once, with the bus down for a second on the way."""
+    """Drive once, as long as it takes, with the bus down for a while on the way."""
     directory = tmp_path_factory.mktemp("drive")
     state = directory / "state"
     state.mkdir()
@@ -80,10 +83,10 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Drive:
         agent=shlex.quote(str(Path(sys.executable).parent / "vehicle-agent")),
         config=shlex.quote(str(config)),
         state=shlex.quote(str(state)),
-        seconds=DRIVE_S,
-        quiet_after=DRIVE_S // 2,
+        cams=MIN_CAMS,
+        records=MIN_RECORDS,
     )
-    result = run_in_uml(["bash", "-c", script], directory=REPOSITORY, timeout_s=150)
+    result = run_in_uml(["bash", "-c", script], directory=REPOSITORY, timeout_s=600)
     said = (state / "agent.err").read_text() if (state / "agent.err").exists() else ""
     assert result.status == 0, f"{result.stdout}\n{result.stderr}\n{said}"
     heard = Inbound(
@@ -103,14 +106,13 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Drive:
 
 
 def test_every_message_of_the_drive_is_believed_by_a_station_that_trusts_its_root(drive: Drive) -> None:
-    assert len(drive.cams) >= DRIVE_S
     assert dict(drive.heard.refused) == {}
-    assert drive.status["sent"]["cam"] == len(drive.cams)
+    assert MIN_CAMS <= drive.status["sent"]["cam"] <= len(drive.cams)
 
 
 def test_the_car_says_what_its_bus_said_or_nothing(drive: Drive) -> None:
     moving = [cam for cam in drive.cams if cam.speed_mps is not None]
-    assert len(moving) > 0.8 * len(drive.cams)
+    assert len(moving) >= MIN_CAMS
     for cam in moving:
         assert cam.speed_mps == pytest.approx(SPEED_MPS, abs=0.05)
         assert cam.heading_deg == pytest.approx(HEADING_DEG, abs=0.2)
@@ -121,8 +123,9 @@ def test_the_car_moves_on_as_far_as_it_drove(drive: Drive) -> None:
     places = [GeoPoint(cam.lat_deg, cam.lon_deg) for cam in drive.cams if cam.lat_deg is not None and cam.lon_deg is not None]
     eastward = [offset_m(START, place)[0] for place in places]
     assert eastward == sorted(eastward)
-    assert 0.0 <= eastward[0] < eastward[-1] <= DRIVE_S * SPEED_MPS
-    assert eastward[-1] - eastward[0] > 0.5 * DRIVE_S * SPEED_MPS
+    readings = [notice["odometer_m"] for notice in drive.notices("odometer_recorded")]
+    assert 0.0 <= eastward[0] < readings[1] - ODOMETER_M
+    assert eastward[-1] > readings[-2] - ODOMETER_M - 50.0
 
 
 def test_a_bus_that_goes_down_is_noticed_once_and_taken_up_again(drive: Drive) -> None:
@@ -139,8 +142,8 @@ def test_no_frame_that_arrived_was_found_faulty(drive: Drive) -> None:
 def test_the_odometer_is_recorded_and_anchored_while_driving(drive: Drive) -> None:
     recorded = drive.notices("odometer_recorded")
     readings = [notice["odometer_m"] for notice in recorded]
-    assert ODOMETER_M < readings[0] < ODOMETER_M + DRIVE_S * SPEED_MPS
+    assert readings[0] >= ODOMETER_M
     assert readings == sorted(readings)
     assert [notice["reason"] for notice in recorded] == ["ignition_on", *["distance"] * (len(recorded) - 2), "ignition_off"]
     assert [notice["seq"] for notice in drive.notices("odometer_anchored")] == list(range(len(recorded)))
-    assert drive.status["odometer"]["recorded"] == len(recorded) >= 4
+    assert drive.status["odometer"]["recorded"] == len(recorded) > MIN_RECORDS

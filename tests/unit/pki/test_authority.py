@@ -92,9 +92,7 @@ def test_a_root_of_a_region_makes_no_authority_beyond_its_years() -> None:
 
 
 def test_an_authority_of_a_region_refuses_tickets_for_another() -> None:
-    root = RootCa.create(
-        name="r", validity=years(Hierarchy(8).start, 5), keys=SeededKeySource(Random(8)), region=TURIN
-    )
+    root = RootCa.create(name="r", validity=years(Hierarchy(8).start, 5), keys=SeededKeySource(Random(8)), region=TURIN)
     with pytest.raises(EncodeError, match="region"):
         root._issue(replace(root.certificate.tbs, region=MILAN), end_entities=0xC0)
 

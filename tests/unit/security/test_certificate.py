@@ -1,4 +1,3 @@
-
 import pytest
 
 from shared.codec.coer import CoerReader
@@ -162,5 +161,3 @@ def test_authorities_on_every_curve_issue_tickets_that_decode(curve: Curve) -> N
     assert ticket.tbs.verification_key.form is not PointForm.UNCOMPRESSED
     check_issued_by(ticket, hierarchy.aa.certificate)
     check_issued_by(hierarchy.aa.certificate, hierarchy.root.certificate)
-
-

@@ -276,9 +276,7 @@ def test_a_ticket_that_names_its_owner_or_may_issue_breaks_its_profile() -> None
 def test_a_ticket_whose_key_is_no_point_on_its_curve_is_refused() -> None:
     hierarchy = Hierarchy(25)
     nowhere = next(
-        point
-        for x in range(1, 100)
-        if not _on_curve(point := EccPoint(form=PointForm.COMPRESSED_Y0, x=x.to_bytes(32, "big")))
+        point for x in range(1, 100) if not _on_curve(point := EccPoint(form=PointForm.COMPRESSED_Y0, x=x.to_bytes(32, "big")))
     )
     tbs = replace(hierarchy.ticket().certificate.tbs, verification_key=nowhere)
     assert refusal(chain_of(hierarchy), signed_anyway(hierarchy, tbs)) is Report.INVALID_CERTIFICATE

@@ -175,7 +175,9 @@ def test_only_a_group_for_the_next_level_lets_an_issuer_issue() -> None:
     ],
 )
 def test_chain_length_and_end_entities_shrink_down_the_chain(
-    issuer: PsidGroupPermissions, child: PsidGroupPermissions, allowed: bool  # noqa: FBT001 - a parameter
+    issuer: PsidGroupPermissions,
+    child: PsidGroupPermissions,
+    allowed: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     if allowed:
         check_delegated_permissions((issuer,), (child,))

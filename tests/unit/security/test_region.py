@@ -51,9 +51,7 @@ AREAS = IdentifiedAreas(shapes={(ITALY, None, None): box(471_000_000, 66_000_000
 EXAMPLES: tuple[GeographicRegion, ...] = (
     circle(TURIN, 5_000),
     box(1000, -1000, -1000, 1000),
-    RectangularRegion(
-        rectangles=(Rectangle(north=5, west=0, south=0, east=5), Rectangle(north=15, west=10, south=10, east=15))
-    ),
+    RectangularRegion(rectangles=(Rectangle(north=5, west=0, south=0, east=5), Rectangle(north=15, west=10, south=10, east=15))),
     L_SHAPE,
     country(ITALY),
     country(ITALY, RegionPart(region=1), RegionPart(region=2)),

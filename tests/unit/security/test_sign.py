@@ -165,7 +165,5 @@ def test_a_new_pseudonym_shows_its_certificate_and_forgets_what_was_asked() -> N
 
 
 def test_two_stations_of_one_seed_speak_the_same_octets() -> None:
-    one, two = (
-        Hierarchy(17).signing().sign(b"payload", ItsAid.CAM, now=clock_at().now(), location=None) for _ in range(2)
-    )
+    one, two = (Hierarchy(17).signing().sign(b"payload", ItsAid.CAM, now=clock_at().now(), location=None) for _ in range(2))
     assert one == two

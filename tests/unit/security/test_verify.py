@@ -58,9 +58,7 @@ def seal(
         SignerKind.DIGEST: SignerIdentifier(kind=by, digest=certificate.hashed_id8),
         SignerKind.SELF: SignerIdentifier(kind=by),
     }[by]
-    return encode_signed_data(
-        hash_algorithm=hash_algorithm or algorithm, tbs_encoded=tbs, signer=signer, signature=signature
-    )
+    return encode_signed_data(hash_algorithm=hash_algorithm or algorithm, tbs_encoded=tbs, signer=signer, signature=signature)
 
 
 def cam_header(clock: ManualClock, ahead_us: int = 0) -> HeaderInfo:
@@ -132,9 +130,7 @@ def test_an_unknown_authority_is_asked_for_passed_on_and_then_believed() -> None
     stranger = Hierarchy.signing(hierarchy)
     key = hierarchy.keys.generate(Curve.NIST_P256)
     vehicle = hierarchy.ticket().certificate.tbs
-    ticket = other_aa.issue_ticket(
-        public_key=key.public_key, validity=vehicle.validity, permissions=vehicle.app_permissions or ()
-    )
+    ticket = other_aa.issue_ticket(public_key=key.public_key, validity=vehicle.validity, permissions=vehicle.app_permissions or ())
     stranger.change_ticket(TicketCredential(certificate=ticket, signer=key))
     we_hear = hierarchy.verifying()
     with pytest.raises(UnknownSignerError) as unknown:
@@ -209,9 +205,7 @@ def test_the_mirrored_signature_of_a_heard_message_is_still_a_duplicate() -> Non
     assert refusal(service, mirrored, clock) is Report.DUPLICATE_MESSAGE
 
 
-@pytest.mark.parametrize(
-    ("ahead_us", "believed"), [(-2_000_000, True), (-2_000_001, False), (50_000, True), (50_001, False)]
-)
+@pytest.mark.parametrize(("ahead_us", "believed"), [(-2_000_000, True), (-2_000_001, False), (50_000, True), (50_001, False)])
 def test_a_cam_is_believed_within_two_seconds_and_fifty_milliseconds(ahead_us: int, believed: bool) -> None:  # noqa: FBT001 - a parameter
     hierarchy, clock = Hierarchy(14), clock_at()
     secured = seal(hierarchy.ticket(), cam_header(clock, ahead_us))

@@ -54,9 +54,7 @@ def test_what_a_radio_hears_is_verified_by_the_loop() -> None:
         ear, mouth = medium.open_radio(), medium.open_radio()
         agent = Ear()
         intake = Intake(listener=agent, checker=SequentialChecker(), lot=Random(1))
-        loop = WorkingLoop(
-            agent, clock=clock, perform=nothing, watchdog=Watchdog(Notifier(None), None), intake=intake
-        )
+        loop = WorkingLoop(agent, clock=clock, perform=nothing, watchdog=Watchdog(Notifier(None), None), intake=intake)
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
             feeding = tasks.create_task(feed_intake(ear, intake, loop))
             working = tasks.create_task(loop.run())
@@ -78,9 +76,7 @@ def test_a_radio_that_closes_ends_the_task_with_its_error() -> None:
         radio = MemoryMedium(clock_at(), name="ether").open_radio()
         agent = Ear()
         intake = Intake(listener=agent, checker=SequentialChecker(), lot=Random(1))
-        loop = WorkingLoop(
-            agent, clock=clock_at(), perform=nothing, watchdog=Watchdog(Notifier(None), None), intake=intake
-        )
+        loop = WorkingLoop(agent, clock=clock_at(), perform=nothing, watchdog=Watchdog(Notifier(None), None), intake=intake)
         radio.close()
         with pytest.raises(TransportError, match="ether"):
             await feed_intake(radio, intake, loop)

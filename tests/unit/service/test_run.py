@@ -50,9 +50,7 @@ class EchoAgent:
 class Stage:
     """A working loop with an agent, a clock and a memory of what was performed."""
 
-    def __init__(
-        self, agent: EchoAgent, clock: Clock, watchdog: Watchdog = UNWATCHED, intake: BatchSource | None = None
-    ) -> None:
+    def __init__(self, agent: EchoAgent, clock: Clock, watchdog: Watchdog = UNWATCHED, intake: BatchSource | None = None) -> None:
         self.performed: list[Effect] = []
         self._changed = asyncio.Event()
         self.loop = WorkingLoop(agent, clock=clock, perform=self._perform, watchdog=watchdog, intake=intake)

@@ -40,9 +40,7 @@ def _aged(value: T, at_ms: int, max_age_ms: int = 500) -> Aged[T]:
 
 
 def _state(at_ms: int, position: GeoPoint = _PLACE, speed_mps: float = 10.0) -> VehicleState:
-    return VehicleState(
-        position=_aged(position, at_ms), speed_mps=_aged(speed_mps, at_ms), heading_deg=_aged(12.0, at_ms)
-    )
+    return VehicleState(position=_aged(position, at_ms), speed_mps=_aged(speed_mps, at_ms), heading_deg=_aged(12.0, at_ms))
 
 
 def _due(service: CamService, state: VehicleState, ms: int) -> CamDue | None:
@@ -124,15 +122,11 @@ def test_lights_and_brake_are_told() -> None:
     assert due is not None
     assert due.cam.acceleration_control == AccelerationControl.BRAKE_PEDAL_ENGAGED
     assert due.cam.low_frequency is not None
-    assert due.cam.low_frequency.exterior_lights == (
-        ExteriorLights.LEFT_TURN_SIGNAL_ON | ExteriorLights.LOW_BEAM_HEADLIGHTS_ON
-    )
+    assert due.cam.low_frequency.exterior_lights == (ExteriorLights.LEFT_TURN_SIGNAL_ON | ExteriorLights.LOW_BEAM_HEADLIGHTS_ON)
 
 
 def test_a_reversing_car_has_a_negative_speed_in_its_position_vector_only() -> None:
-    state = VehicleState(
-        position=_aged(_PLACE, 0), speed_mps=_aged(2.0, 0), drive_direction=_aged(DriveDirection.BACKWARD, 0)
-    )
+    state = VehicleState(position=_aged(_PLACE, 0), speed_mps=_aged(2.0, 0), drive_direction=_aged(DriveDirection.BACKWARD, 0))
     due = _due(_service(), state, 0)
     assert due is not None
     assert due.position.speed_mps == -2.0

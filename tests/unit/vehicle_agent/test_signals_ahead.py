@@ -30,7 +30,13 @@ from shared.messages.spatem import (
 from shared.messages.time_mark import minute_of_year, ms_of_minute, second_of_hour
 from shared.stack.station import EgoPosition
 from tests.unit.vehicle_agent.verified_messages import verified
-from vehicle_agent.signals_ahead import MAPEM_LIFETIME_NS, SPATEM_LIFETIME_NS, SignalAhead, SignalsAhead
+from vehicle_agent.signals_ahead import (
+    MAPEM_LIFETIME_NS,
+    MAX_JUNCTIONS_PER_TICKET,
+    SPATEM_LIFETIME_NS,
+    SignalAhead,
+    SignalsAhead,
+)
 
 NOON = utc_from_text("2026-11-22T12:00:00Z")
 CENTRE = GeoPoint(48.137, 11.575)
@@ -403,3 +409,31 @@ def test_a_junction_without_a_reference_point_replaces_nothing() -> None:
     broken = replace(northbound_arm().intersections[0], lat_deg=None)
     signals.hear_map(verified(replace(northbound_arm(), intersections=(broken,)), at(0)), at(0))
     assert signals.ahead(at(0), ego(4.5, -75))
+
+
+def test_lights_of_another_ticket_do_not_go_with_a_map() -> None:
+    signals = SignalsAhead()
+    signals.hear_map(verified(northbound_arm(), at(0)), at(0))
+    signals.hear_signals(verified(lights((1, (event(GREEN, 20),))), at(0), signer=2), at(0))
+    assert signals.ahead(at(0), ego(4.5, -75)) == ()
+
+
+def test_a_second_ticket_that_shows_other_lights_for_a_junction_silences_it_and_does_not_take_it_over() -> None:
+    signals = heard(northbound_arm(), BOTH)
+    signals.hear_map(verified(northbound_arm(), at(0), signer=2), at(0))
+    assert only(signals.ahead(at(0), ego(4.5, -75))).phase is RED
+    signals.hear_signals(verified(lights((1, (event(GREEN, 20),))), at(0), signer=2), at(0))
+    assert signals.ahead(at(0), ego(4.5, -75)) == ()
+    signals.hear_signals(verified(BOTH, at(0), signer=2), at(0))
+    assert only(signals.ahead(at(0), ego(4.5, -75))).phase is RED
+
+
+def test_a_ticket_that_speaks_of_too_many_junctions_displaces_its_own() -> None:
+    signals = heard(northbound_arm(), BOTH)
+    for number in range(4 * MAX_JUNCTIONS_PER_TICKET):
+        elsewhere = replace(northbound_arm().intersections[0], id=IntersectionId(49, 100 + number), lat_deg=10.0)
+        signals.hear_map(verified(replace(northbound_arm(), intersections=(elsewhere,)), at(0), signer=2), at(0))
+        state = replace(BOTH.intersections[0], id=IntersectionId(49, 100 + number))
+        signals.hear_signals(verified(replace(BOTH, intersections=(state,)), at(0), signer=2), at(0))
+    assert len(signals) == 1 + MAX_JUNCTIONS_PER_TICKET
+    assert only(signals.ahead(at(0), ego(4.5, -75))).intersection == JUNCTION
