@@ -6,7 +6,9 @@ The service fills both containers from a `VehicleState`, adds the low-frequency 
 in the CAM. Special-vehicle containers are not here yet.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise, takewhile
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
 from shared.core.geo import GeoPoint
@@ -21,6 +23,7 @@ from shared.messages.cdd import (
     PathPoint,
     VehicleRole,
 )
+from shared.messages.positions import path_led_by
 from shared.security.freshness import trusted_time64
 from shared.stack.station import EgoPosition
 from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS, T_GEN_CAM_MIN_NS, CamTrigger, Dynamics, TriggerCondition
@@ -31,6 +34,7 @@ from vehicle_agent.vehicle_state import VehicleState, fresh
 T_GEN_CAM_LF_NS = 500 * NS_PER_MS
 """Least interval between two low-frequency containers."""
 
+MIN_PATH_DELTA_TIME_S = 0.01
 MAX_PATH_DELTA_TIME_S = 655.35
 MAX_PATH_DELTA_DEG = 0.0131071
 
@@ -70,6 +74,8 @@ class CamService:
         self._width_m = width_m
         self._trigger = CamTrigger()
         self._path = PathHistory()
+        self._trace: tuple[TracePoint, ...] = ()
+        self._behind_first: Sequence[PathPoint] = ()
         self._low_frequency_sent_at: MonotonicNs | None = None
         self._next_check = MonotonicNs(phase_ns % T_CHECK_CAM_GEN_NS)
 
@@ -134,24 +140,38 @@ class CamService:
         return LowFrequency(
             vehicle_role=VehicleRole.DEFAULT,
             exterior_lights=_exterior_lights(state, now),
-            path_history=_path_points(self._path.points(reference), reference, now),
+            path_history=self._path_points(self._path.points(reference), reference, now),
         )
 
+    def _path_points(self, points: tuple[TracePoint, ...], reference: GeoPoint, now: MonotonicNs) -> Sequence[PathPoint]:
+        """Each point relative to the one before it. From message to message mostly the first alone is new; the rest is kept."""
+        if not points:
+            return ()
+        if points != self._trace:
+            self._trace, self._behind_first = points, _path_behind_first(points)
+        first = _step(reference, now, points[0])
+        return () if first is None else path_led_by(first, self._behind_first)
 
-def _path_points(points: tuple[TracePoint, ...], reference: GeoPoint, now: MonotonicNs) -> tuple[PathPoint, ...]:
-    """Each point relative to the one before it, as long as the steps fit their fields."""
-    result: list[PathPoint] = []
-    previous, previous_at = reference, now
-    for point in points:
-        delta_lat = point.position.lat_deg - previous.lat_deg
-        delta_lon = (point.position.lon_deg - previous.lon_deg + 180.0) % 360.0 - 180.0
-        delta_time_s = (previous_at - point.at) / NS_PER_S
-        if max(abs(delta_lat), abs(delta_lon)) > MAX_PATH_DELTA_DEG:
-            break
-        in_range = 0.01 <= delta_time_s <= MAX_PATH_DELTA_TIME_S
-        result.append(PathPoint(delta_lat, delta_lon, delta_time_s=delta_time_s if in_range else None))
-        previous, previous_at = point.position, point.at
-    return tuple(result)
+
+def _step(here: GeoPoint, here_at: MonotonicNs, there: TracePoint) -> PathPoint | None:
+    """Return where a point of the path lies as seen from the one before it; None where that is too far to be said."""
+    delta_lat = there.position.lat_deg - here.lat_deg
+    delta_lon = (there.position.lon_deg - here.lon_deg + 180.0) % 360.0 - 180.0
+    if max(abs(delta_lat), abs(delta_lon)) > MAX_PATH_DELTA_DEG:
+        return None
+    delta_time_s = (here_at - there.at) / NS_PER_S
+    in_range = MIN_PATH_DELTA_TIME_S <= delta_time_s <= MAX_PATH_DELTA_TIME_S
+    return PathPoint(delta_lat, delta_lon, delta_time_s=delta_time_s if in_range else None)
+
+
+def _path_behind_first(points: tuple[TracePoint, ...]) -> Sequence[PathPoint]:
+    """Return the steps from point to point, youngest first, as far as each can be said."""
+    steps = [_step(youngest.position, youngest.at, older) for youngest, older in pairwise(points)]
+    path: Sequence[PathPoint] = ()
+    for step in reversed(list(takewhile(lambda step: step is not None, steps))):
+        assert step is not None
+        path = path_led_by(step, path)
+    return path
 
 
 def _acceleration_control(state: VehicleState, now: MonotonicNs) -> AccelerationControl | None:

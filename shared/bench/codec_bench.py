@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from shared.bench.figure import Effort, Figure, Measure, Target, Unit, figure_of
+from shared.bench.limits import RAW_VERIFY, RawP256
 from shared.bench.rounds import Side, measure_rates, microseconds, repeated
 from shared.codec.reference import ReferenceCodec
 from shared.core.ids import MessageId
@@ -19,6 +20,9 @@ REFERENCE = "pycrate"
 _REFERENCE_FEWER = 20
 """The reference is called so many times fewer, for it takes that much longer."""
 
+_RAW_FEWER = 4
+"""Likewise raw verification, which gives the pace."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Subject:
@@ -31,7 +35,7 @@ class _Subject:
 
 
 def _at_most_us(bound: float, times: float | None = None) -> tuple[Target, ...]:
-    targets = (Target(measure=Measure.MEDIAN, bound=bound),)
+    targets = (Target(measure=Measure.PACED_MEDIAN, bound=bound),)
     return targets if times is None else (*targets, Target(measure=Measure.MEDIAN_RATIO, bound=times))
 
 
@@ -71,6 +75,7 @@ _SUBJECTS = (
 
 def codec(effort: Effort) -> Iterable[Figure]:
     """Encode and decode each message type."""
+    raw = RawP256()
     for subject in _SUBJECTS:
         encoded = subject.encode()
         reference = ReferenceCodec(subject.message_id)
@@ -80,7 +85,11 @@ def codec(effort: Effort) -> Iterable[Figure]:
             ("decode", partial(subject.decode, encoded), partial(reference.decode, encoded), subject.decode_targets),
         )
         for way, ours, theirs, targets in ways:
-            sides = {"ours": Side(repeated(ours)), REFERENCE: Side(repeated(theirs), fewer=_REFERENCE_FEWER)}
+            sides = {
+                "ours": Side(repeated(ours)),
+                RAW_VERIFY: Side(raw.verifying, fewer=_RAW_FEWER),
+                REFERENCE: Side(repeated(theirs), fewer=_REFERENCE_FEWER),
+            }
             rates = measure_rates(sides, rounds=effort.rounds, calls=effort.calls)
             yield figure_of(
                 f"codec.{subject.message_id.name.lower()}.{way}",
@@ -88,5 +97,6 @@ def codec(effort: Effort) -> Iterable[Figure]:
                 Unit.MICROSECONDS,
                 microseconds(rates["ours"]),
                 limit=(REFERENCE, microseconds(rates[REFERENCE])),
+                pace=rates[RAW_VERIFY],
                 targets=targets,
             )

@@ -27,12 +27,23 @@ class Unit(Enum):
         return self in (Unit.PER_SECOND, Unit.TIMES)
 
 
+REFERENCE_PACE = 20_400.0
+"""Raw P-256 verifications a second and core of the machine for which absolute figures are promised: OpenSSL's 21,700, of which
+`cryptography` with a key at hand reaches 94 %."""
+
+
 class Measure(Enum):
     """Which number of a figure a target is about."""
 
     MEDIAN = "median"
+    PACED_MEDIAN = "median at the reference pace"
     MEDIAN_RATIO = "median ratio"
     BEST_RATIO = "best ratio"
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is about the ratio to the limit."""
+        return self in (Measure.MEDIAN_RATIO, Measure.BEST_RATIO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +77,8 @@ class Figure:
         value: over the rounds.
         limit: measured beside it, or None.
         ratio: how much of the limit was reached, or how many times faster than it (times); taken round by round.
+        paced: what the value would be on a machine of `REFERENCE_PACE`, by the pace of this one in the same rounds; None where
+            nothing absolute was promised.
         targets: any one of them is enough; empty where nothing was promised.
         rounds: how many.
     """
@@ -76,6 +89,7 @@ class Figure:
     value: Spread
     limit: Limit | None
     ratio: Spread | None
+    paced: Spread | None
     targets: tuple[Target, ...]
     rounds: int
 
@@ -85,13 +99,17 @@ class Figure:
         return any(self._reaches(target) for target in self.targets) if self.targets else None
 
     def _reaches(self, target: Target) -> bool:
-        if target.measure is Measure.MEDIAN:
-            reached = self.value.median
-            return reached >= target.bound if self.unit.is_better_high else reached <= target.bound
-        if self.ratio is None:
+        measured = {
+            Measure.MEDIAN: self.value,
+            Measure.PACED_MEDIAN: self.paced,
+            Measure.MEDIAN_RATIO: self.ratio,
+            Measure.BEST_RATIO: self.ratio,
+        }[target.measure]
+        if measured is None:
             return False
-        reached = self.ratio.median if target.measure is Measure.MEDIAN_RATIO else self.ratio.best
-        return reached >= target.bound
+        reached = measured.best if target.measure is Measure.BEST_RATIO else measured.median
+        is_floor = target.measure.is_ratio or self.unit.is_better_high
+        return reached >= target.bound if is_floor else reached <= target.bound
 
 
 def figure_of(
@@ -101,6 +119,7 @@ def figure_of(
     values: Sequence[float],
     *,
     limit: tuple[str, Sequence[float]] | None = None,
+    pace: Sequence[float] | None = None,
     targets: tuple[Target, ...] = (),
 ) -> Figure:
     """Make a figure of its rounds.
@@ -111,12 +130,17 @@ def figure_of(
         unit: of values and limit.
         values: one per round.
         limit: its name and its values, round by round; of a duration, the slower thing it is compared with.
+        pace: raw P-256 verifications a second in the same rounds, for a figure with an absolute target.
         targets: any one is enough.
     """
-    ratio = None
+    ratio = paced = None
     if limit is not None:
         ratios = pairwise(values, limit[1]) if unit.is_better_high else pairwise(limit[1], values)
         ratio = spread(ratios, is_better_high=True)
+    if pace is not None:
+        shares = [raw / REFERENCE_PACE for raw in pace]
+        at_pace = pairwise(values, shares) if unit.is_better_high else [v * share for v, share in zip(values, shares, strict=True)]
+        paced = spread(at_pace, is_better_high=unit.is_better_high)
     return Figure(
         name=name,
         says=says,
@@ -124,6 +148,7 @@ def figure_of(
         value=spread(values, is_better_high=unit.is_better_high),
         limit=None if limit is None else Limit(name=limit[0], value=spread(limit[1], is_better_high=unit.is_better_high)),
         ratio=ratio,
+        paced=paced,
         targets=targets,
         rounds=len(values),
     )
@@ -142,8 +167,8 @@ class Effort:
         threads: threads of the verification pool.
     """
 
-    rounds: int = 9
-    calls: int = 2_000
+    rounds: int = 35
+    calls: int = 500
     kept_messages: int = 8_000
     overload_s: float = 3.0
     overload_cars: int = 4_000

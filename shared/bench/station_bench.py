@@ -118,7 +118,7 @@ def outbound(effort: Effort) -> Iterable[Figure]:
 
         return work
 
-    sides = {"outbound": Side(speaking), RAW_SIGN: Side(raw.signing)}
+    sides = {"outbound": Side(speaking), RAW_SIGN: Side(raw.signing), RAW_VERIFY: Side(raw.verifying)}
     rates = measure_rates(sides, rounds=effort.rounds, calls=effort.calls)
     yield figure_of(
         "outbound",
@@ -126,7 +126,8 @@ def outbound(effort: Effort) -> Iterable[Figure]:
         Unit.PER_SECOND,
         rates["outbound"],
         limit=(RAW_SIGN, rates[RAW_SIGN]),
-        targets=(Target(measure=Measure.MEDIAN, bound=25_000), Target(measure=Measure.MEDIAN_RATIO, bound=0.5)),
+        pace=rates[RAW_VERIFY],
+        targets=(Target(measure=Measure.PACED_MEDIAN, bound=25_000), Target(measure=Measure.MEDIAN_RATIO, bound=0.5)),
     )
 
 
@@ -177,13 +178,18 @@ class _Rubbish:
 
 def rubbish(effort: Effort) -> Iterable[Figure]:
     """Refuse unknown signers, replays and malformed packets."""
-    scene = _Rubbish()
-    sides = {"unknown": Side(scene.unknown), "replay": Side(scene.replayed), "malformed": Side(scene.malformed)}
+    scene, raw = _Rubbish(), RawP256()
+    sides = {
+        "unknown": Side(scene.unknown),
+        "replay": Side(scene.replayed),
+        "malformed": Side(scene.malformed),
+        RAW_VERIFY: Side(raw.verifying),
+    }
     rates = measure_rates(sides, rounds=effort.rounds, calls=effort.calls)
     for name, says, bound in (
         ("unknown", "refuse a packet of a signer never heard", 500_000),
         ("replay", "refuse a packet accepted before", 200_000),
         ("malformed", "refuse a packet cut, lengthened or random", None),
     ):
-        targets = () if bound is None else (Target(measure=Measure.MEDIAN, bound=bound),)
-        yield figure_of(f"refuse.{name}", says, Unit.PER_SECOND, rates[name], targets=targets)
+        targets = () if bound is None else (Target(measure=Measure.PACED_MEDIAN, bound=bound),)
+        yield figure_of(f"refuse.{name}", says, Unit.PER_SECOND, rates[name], pace=rates[RAW_VERIFY], targets=targets)

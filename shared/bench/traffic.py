@@ -13,7 +13,9 @@ from shared.core.geo import GeoPoint
 from shared.core.ids import StationId, StationType
 from shared.core.itstime import generation_delta_time, time32_of, time64_of, utc_from_text
 from shared.messages import samples
-from shared.messages.cam import Cam
+from shared.messages.cam import Cam, LowFrequency
+from shared.messages.cdd import ExteriorLights, PathPoint, VehicleRole
+from shared.messages.positions import path_led_by
 from shared.network.address import GnAddress
 from shared.network.headers import BASIC_HEADER_OCTETS
 from shared.pki.authority import RootCa, hours, years
@@ -40,6 +42,17 @@ PLACE = GeoPoint(48.1312, 11.5498)
 """Where every station of the bench is."""
 
 Packets = list[tuple[bytes, Instant]]
+
+
+def _behind_first() -> Sequence[PathPoint]:
+    assert samples.CAM.low_frequency is not None
+    path: Sequence[PathPoint] = ()
+    for point in reversed(samples.CAM.low_frequency.path_history[1:]):
+        path = path_led_by(point, path)
+    return path
+
+
+_BEHIND_FIRST = _behind_first()
 
 
 class Hierarchy:
@@ -79,9 +92,13 @@ def position_at(now: Instant) -> EgoPosition:
 
 
 def cam_at(station: Station, now: Instant) -> Cam:
-    """Return a station's CAM of 135 octets."""
+    """Return a station's CAM of 135 octets, built as the CAM service builds one: of the path, the first point is new each time."""
     moment = generation_delta_time(time64_of(now.require_utc()))
-    return replace(samples.CAM, station_id=station.identity.station_id, generation_delta_time_ms=moment)
+    first = PathPoint(moment * 1e-7, -moment * 1e-7, 0.0, 0.01 + moment % 1_000 / 100)
+    path = LowFrequency(
+        vehicle_role=VehicleRole.DEFAULT, exterior_lights=ExteriorLights(0), path_history=path_led_by(first, _BEHIND_FIRST)
+    )
+    return replace(samples.CAM, station_id=station.identity.station_id, generation_delta_time_ms=moment, low_frequency=path)
 
 
 def say_cam(station: Station, now: Instant) -> bytes:

@@ -12,6 +12,7 @@ from math import isinf
 
 from msgspec import Struct
 
+from shared.codec.packed import Packed
 from shared.codec.uper import Tree
 from shared.core.clock import NS_PER_MS, UtcNs
 from shared.core.itstime import Time64, time64_of, utc_of, utc_text
@@ -126,7 +127,7 @@ class _Describer:
                 return describe_tree(value)
             case tuple() if hasattr(value, "_asdict"):
                 return {name: self._plain(item) for name, item in value._asdict().items() if item is not None}
-            case tuple():
+            case tuple() | Packed():
                 return [self._plain(item) for item in value]
             case _ if _field_names(value):
                 return self.fields(value)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import Any, Final
 
+from shared.codec.bits import Fault
 from shared.codec.shape import Conversion
 from shared.codec.uper import Tree, UperType
 from shared.codec.uper_scalars import BitString, Boolean, ConstrainedInteger, Enumerated, ExtensibleInteger, Size
@@ -24,6 +25,10 @@ SMALL: Final = 256
 
 class GiveUp(Exception):  # noqa: N818 - not an error: the complete path decides
     """The generated code does not handle this; the complete path is to look at it."""
+
+
+NOT_ENCODED: Final = (GiveUp, Fault, EncodeError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
+"""How a generated encoder gives up: by itself, in an object of the complete path, in a table, or at a value of another type."""
 
 
 def give_up(*_: object) -> Any:  # noqa: ANN401 - stands in for a value of any type

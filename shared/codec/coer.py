@@ -211,7 +211,12 @@ def encode_length(count: int, field: str) -> bytes:
 
 def encode_opaque(octets: bytes, field: str) -> bytes:
     """Encode a length and the octets; also the wrapping of an extension."""
-    return encode_length(len(octets), field) + octets
+    count = len(octets)
+    return (_LENGTHS[count] if count < _USUAL_OCTETS else encode_length(count, field)) + octets
+
+
+_USUAL_OCTETS = 2_048
+_LENGTHS = tuple(encode_length(count, "length") for count in range(_USUAL_OCTETS))
 
 
 def encode_quantity(value: int, field: str) -> bytes:

@@ -24,11 +24,15 @@ Types of no fixed width that messages seldom carry (open types, long numbers, te
 (`_aside`), and so are plain trees inside typed values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from shared.codec.anatomy import is_bulky, shared_types
 from shared.codec.bits import MAX_ENCODED_OCTETS, BitReader
 from shared.codec.cells import SMALL, Cell, DecodeTable, GiveUp, cell_of, decode_table, give_up, length_cell
+from shared.codec.encoder_source import item_writer
+from shared.codec.packed import Packing, layout_of, width_of
 from shared.codec.shape import (
     PLAIN,
     Choice,
@@ -54,22 +58,15 @@ from shared.codec.uper_composites import Component, Sequence, SequenceOf
 from shared.codec.uper_scalars import Null
 from shared.codec.words import Bits, WordReader
 
+_PLAIN_ITEMS = Items(PLAIN)
+
 _PADDING = tuple((1 << left) - 1 for left in range(8))
 """Mask of the bits that must be zero at the end, by how many there are."""
 
 
 def decoder_source(type_: UperType, shape: Shape) -> Source:
     """Return the source of `decode(encoded)` for a message type, which returns a value or raises as described above."""
-    source = Source(
-        {
-            "from_bytes": int.from_bytes,
-            "GiveUp": GiveUp,
-            "give_up": give_up,
-            "BitReader": BitReader,
-            "PADDING": _PADDING,
-        },
-        reserved=("bits", "left", "encoded", "reader", "decode", "_"),
-    )
+    source = _empty_source()
     with source.function("def decode(encoded):"):
         source.line(f"if len(encoded) > {MAX_ENCODED_OCTETS}: raise GiveUp")
         source.line('bits = from_bytes(encoded, "big")')
@@ -80,6 +77,34 @@ def decoder_source(type_: UperType, shape: Shape) -> Source:
         source.line("if bits & PADDING[left]: raise GiveUp")
         writer.words.line(f"return {value}")
     return source
+
+
+def packing_of(type_: UperType, shape: Shape) -> Packing:
+    """Return how items of a list, of that shape, are kept as bits; raises ValueError where they cannot be."""
+    return Packing(type_, partial(_item_reader, type_, shape), partial(item_writer, type_, shape))
+
+
+def _item_reader(type_: UperType, shape: Shape) -> Callable[[int], Any]:
+    """Return the function that makes an item of its bits, all of which are known to be good."""
+    source = _empty_source()
+    with source.function("def decode(bits):"):
+        source.line(f"left = {width_of(layout_of(type_))}")
+        writer = _Decoder(source, None)
+        value = writer.value(type_, shape, "item")
+        writer.words.flush()
+        writer.words.line(f"return {value}")
+    return source.compiled("decode", "item decoder")
+
+
+def _empty_source() -> Source:
+    objects = {
+        "from_bytes": int.from_bytes,
+        "GiveUp": GiveUp,
+        "give_up": give_up,
+        "BitReader": BitReader,
+        "PADDING": _PADDING,
+    }
+    return Source(objects, reserved=("bits", "left", "encoded", "reader", "decode", "_"))
 
 
 class _Decoder:
@@ -106,7 +131,7 @@ class _Decoder:
                 return self._record(type_, shape)
             case Items():
                 assert isinstance(type_, SequenceOf)
-                return self._items(type_, shape.item, name, drop_unknown=shape.drop_unknown)
+                return self._items(type_, shape, name)
             case _:
                 return self._converted(type_, shape, name)
 
@@ -157,24 +182,44 @@ class _Decoder:
 
     # Lists
 
-    def _items(self, type_: SequenceOf, item: Shape, name: str, *, drop_unknown: bool) -> str:
+    def _items(self, type_: SequenceOf, shape: Items, name: str) -> str:
         cell = length_cell(type_.size)
         if cell is None and type_.size.fixed is None:
             return self._aside(type_, name)
         count = str(type_.size.fixed) if cell is None else self._plain_cell(cell, f"number of {name}")
         items = self._source.name(name)
+        if shape.packed:
+            return self._packed(type_, shape, count, items, name)
+        self._one_by_one(type_, shape, count, items, name)
+        return f"tuple({items})"
+
+    def _packed(self, type_: SequenceOf, shape: Items, count: str, items: str, name: str) -> str:
+        """Take a list as its bits if that can be, else read its items."""
+        packing = packing_of(type_.item, shape.item)
+        number = self._source.name(f"number_of_{name}")
+        self.words.line(f"{number} = {count}")
+        self.words.flush()
+        self._source.line(f"{items} = {self._source.refer(name, packing)}.take(bits, left, {number})")
+        with self.words.suite(f"if {items} is None:"):
+            self._one_by_one(type_, shape, number, items, name)
+            self._source.line(f"{items} = tuple({items})")
+        with self.words.suite("else:"):
+            self._source.line(f"left -= {packing.width} * {number}")
+        return items
+
+    def _one_by_one(self, type_: SequenceOf, shape: Items, count: str, items: str, name: str) -> None:
+        """Read items into a list of that name."""
         self.words.line(f"{items} = []")
         self.words.flush()
         with self.words.suite(f"for _ in range({count}):"):
             if is_bulky(type_.item):
                 self._source.line("bits &= (1 << left) - 1")
-            value = self.value(type_.item, item, name)
-            if drop_unknown:
+            value = self.value(type_.item, shape.item, name)
+            if shape.drop_unknown:
                 one = self._source.name("item")
                 self.words.line(f"if ({one} := {value}) is not None: {items}.append({one})")
             else:
                 self.words.line(f"{items}.append({value})")
-        return f"tuple({items})"
 
     # Records and their parts
 
@@ -299,7 +344,7 @@ class _Decoder:
             case Null():
                 return "None"
             case SequenceOf() if self._shared is not None or cell_of(type_.item):
-                return self._items(type_, PLAIN, name, drop_unknown=False)
+                return self._items(type_, _PLAIN_ITEMS, name)
             case Sequence() | ChoiceType() if self._shared is not None:
                 return self._plain_composite(type_, name, self._shared)
             case _:

@@ -16,14 +16,16 @@ Whatever is unusual raises (`GiveUp`, or what Python says to a value of another 
 encodes it or names the field that does not fit. Both paths give the same octets.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import ceil, floor
 from operator import index
+from typing import Any
 
 from shared.codec.anatomy import is_bulky, shared_types
 from shared.codec.bits import MAX_ENCODED_OCTETS
 from shared.codec.cells import SMALL, Cell, EncodeTable, GiveUp, cell_of, give_up, length_cell
+from shared.codec.packed import Packed, layout_of, width_of
 from shared.codec.shape import (
     PLAIN,
     Choice,
@@ -51,17 +53,7 @@ from shared.core.errors import EncodeError
 
 def encoder_source(type_: UperType, shape: Shape) -> Source:
     """Return the source of `encode(value)` for a message type, which returns octets or raises as described above."""
-    source = Source(
-        {
-            "GiveUp": GiveUp,
-            "give_up": give_up,
-            "floor": floor,
-            "ceil": ceil,
-            "index": index,
-            "bit_string": bit_string,
-        },
-        reserved=("acc", "bits", "value", "encode"),
-    )
+    source = _empty_source()
     with source.function("def encode(value):"):
         source.line("acc = 1")
         writer = _Encoder(source, dict.fromkeys(shared_types(type_), "") if isinstance(shape, Plain) else None)
@@ -73,6 +65,31 @@ def encoder_source(type_: UperType, shape: Shape) -> Source:
     return source
 
 
+def item_writer(type_: UperType, shape: Shape) -> Callable[[Any], int]:
+    """Return the function that makes bits of an item of a list, behind a one; it raises as `encode` does."""
+    source = _empty_source()
+    with source.function("def encode(value):"):
+        source.line("acc = 1")
+        writer = _Encoder(source, None)
+        writer.value(type_, shape, "value", "item")
+        writer.words.flush()
+        source.line("return acc")
+    return source.compiled("encode", "item encoder")
+
+
+def _empty_source() -> Source:
+    objects = {
+        "GiveUp": GiveUp,
+        "give_up": give_up,
+        "floor": floor,
+        "ceil": ceil,
+        "index": index,
+        "bit_string": bit_string,
+        "Packed": Packed,
+    }
+    return Source(objects, reserved=("acc", "bits", "value", "encode"))
+
+
 def bit_string(value: Tree, bits: int) -> int:
     """Return the number in a plain bit string of a fixed size."""
     if value.__class__ is not tuple or len(value) != 2 or value[1] != bits:
@@ -81,6 +98,9 @@ def bit_string(value: Tree, bits: int) -> int:
     if number >> bits:
         raise GiveUp
     return number
+
+
+_PLAIN_ITEMS = Items(PLAIN)
 
 
 class _Encoder:
@@ -107,7 +127,7 @@ class _Encoder:
                 self._record(type_, shape, value)
             case Items():
                 assert isinstance(type_, SequenceOf)
-                self._items(type_, shape.item, value, name)
+                self._items(type_, shape, value, name)
             case _:
                 self._converted(type_, shape, value, name)
 
@@ -166,7 +186,7 @@ class _Encoder:
 
     # Lists
 
-    def _items(self, type_: SequenceOf, item: Shape, value: str, name: str) -> None:
+    def _items(self, type_: SequenceOf, shape: Items, value: str, name: str) -> None:
         cell = length_cell(type_.size)
         if cell is None:
             self._source.line(f"if len({value}) != {type_.size.fixed}: raise GiveUp")
@@ -175,11 +195,17 @@ class _Encoder:
         one = self._source.name("item")
         own_number = is_bulky(type_.item)
         self.words.flush()
+        if shape.packed:
+            layout = layout_of(type_.item)
+            same = f"{value}.packing.layout == {self._source.refer(f'{name}_LAYOUT', layout)}"
+            with self._source.suite(f"if {value}.__class__ is Packed and {same}:"):
+                self._source.line(f"acc = acc << {width_of(layout)} * {value}.length | {value}.bits")
+                self._source.line(f"{value} = ()")
         with self._source.suite(f"for {one} in {value}:"):
             outer = self._variable("outer", "acc") if own_number else ""
             if own_number:
                 self._source.line("acc = 1")
-            self.value(type_.item, item, one, name)
+            self.value(type_.item, shape.item, one, name)
             self.words.flush()
             if own_number:
                 self._source.line("bits = acc.bit_length() - 1")
@@ -290,7 +316,7 @@ class _Encoder:
                 self._source.line(f"if {value} is not None: raise GiveUp")
             case SequenceOf() if type_.size.root is not None and (self._shared is not None or cell_of(type_.item)):
                 self._source.line(f"if {value}.__class__ is not tuple: raise GiveUp")
-                self._items(type_, PLAIN, value, name)
+                self._items(type_, _PLAIN_ITEMS, value, name)
             case Sequence() | ChoiceType() if self._shared is not None:
                 self._plain_composite(type_, value, name, self._shared)
             case _:

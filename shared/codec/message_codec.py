@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 from shared.codec.bits import EMPTY, MAX_ENCODED_OCTETS, BitReader, Fault, complete
-from shared.codec.cells import GiveUp
+from shared.codec.cells import NOT_ENCODED, GiveUp
 from shared.codec.decoder_source import decoder_source
 from shared.codec.encoder_source import encoder_source
 from shared.codec.shape import PLAIN, Shape
@@ -21,9 +21,6 @@ _Value = TypeVar("_Value")
 
 NOT_DECODED: Final = (GiveUp, Fault, LookupError, ValueError)
 """How the generated decoder gives up: by itself, in an object of the complete path, at a table's end, at the encoding's end."""
-
-NOT_ENCODED: Final = (GiveUp, Fault, EncodeError, LookupError, ValueError, TypeError, AttributeError, OverflowError)
-"""How the generated encoder gives up: likewise, or at a value of another type."""
 
 
 class MessageCodec(Generic[_Value]):

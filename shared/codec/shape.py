@@ -180,15 +180,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A SEQUENCE OF that becomes a tuple.
+    """A SEQUENCE OF that becomes a tuple, or what behaves as one.
 
     Args:
         item: shape of each item.
         drop_unknown: leave out items that decode to None (numbers of later versions).
+        packed: keep the list as its bits where all items have their usual form, and make items when asked for (`packed.py`).
     """
 
     item: "Shape"
     drop_unknown: bool = False
+    packed: bool = False
 
 
 Shape: TypeAlias = Plain | Record | Items | Conversion

@@ -103,22 +103,31 @@ class FrameError(DecodeError):
 
 
 class VerificationError(V2xError):
-    """A well-formed message must not be believed.
+    """A well-formed message must not be believed. These come in floods, so making one is cheap.
 
     Args:
         report: the reason as a code of TS 102 723-8 table 5, or a finer one of ours.
         detail: a sentence a person understands.
     """
 
+    __slots__ = ("_detail", "report")
+
     def __init__(self, report: VerificationReport, detail: str) -> None:
-        super().__init__(detail)
         self.report = report
-        self.detail = detail
+        self._detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+    @property
+    def detail(self) -> str:
+        """The sentence."""
+        return self._detail
 
     @property
     def code(self) -> str:
         """The report's name in lower case."""
-        return self.report.value
+        return self.report._value_  # what `value` gives, in a tenth of the time
 
 
 class ProofError(V2xError):

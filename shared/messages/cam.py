@@ -3,6 +3,7 @@
 The special-vehicle container stays a plain decoded tree (`Cam.special_vehicle`); its fields are few and rare.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 from shared.codec.asn1 import message_type
@@ -59,7 +60,7 @@ class LowFrequency(Value):
 
     vehicle_role: VehicleRole
     exterior_lights: ExteriorLights
-    path_history: tuple[PathPoint, ...] = ()
+    path_history: Sequence[PathPoint] = ()
 
 
 class Cam(Value):

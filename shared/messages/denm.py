@@ -3,6 +3,7 @@
 The a la carte container, details for some kinds of event, is in `denm_alacarte.py`.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import partial
 
@@ -163,7 +164,7 @@ class Denm(Value):
     event_speed_confidence_mps: float | None = None
     event_heading_deg: float | None = None
     event_heading_confidence_deg: float | None = None
-    traces: tuple[tuple[PathPoint, ...], ...] | None = None
+    traces: tuple[Sequence[PathPoint], ...] | None = None
     road_type: RoadType | None = None
     alacarte: Alacarte | None = None
 

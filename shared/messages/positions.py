@@ -1,8 +1,12 @@
 """Shapes of the positions, paths and causes that CAM and DENM share (TS 102 894-2 V1.3.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
 
+from shared.codec.asn1 import schema_type
+from shared.codec.decoder_source import packing_of
+from shared.codec.packed import Packing
 from shared.codec.shape import Field, Fields, Items, Part, Record
 from shared.core.ids import ActionId, StationType
 from shared.messages import conversions as cv
@@ -39,8 +43,22 @@ DELTA_POSITION: Final[Mapping[str, Part]] = {
 
 DELTA_TIME = Field("delta_time_s", cv.PATH_DELTA_TIME)
 
-PATH = Items(Record(PathPoint, {"pathPosition": Fields(DELTA_POSITION), "pathDeltaTime": DELTA_TIME}))
+PATH = Items(Record(PathPoint, {"pathPosition": Fields(DELTA_POSITION), "pathDeltaTime": DELTA_TIME}), packed=True)
 """A `PathHistory`."""
+
+
+@cache
+def _path_packing() -> Packing:
+    return packing_of(schema_type("ITS_CAM_2", "ITS_Container", "PathPoint"), PATH.item)
+
+
+def path_led_by(first: PathPoint, rest: Sequence[PathPoint]) -> Sequence[PathPoint]:
+    """Return a path with one more point in front, as the bits it is sent as where it has a usual form.
+
+    For who sends nearly the same path again and again: `rest` is what an earlier call returned, or `()`.
+    """
+    return _path_packing().led_by(first, rest)
+
 
 ACTION_ID = Record(
     ActionId,

@@ -36,8 +36,12 @@ class OwnPackets:
 
     def note_sent(self, packet: bytes) -> None:
         """Remember a packet, from the Basic Header on."""
-        self._sent[packet[BASIC_HEADER_OCTETS:]] = None
-        while len(self._sent) > self._capacity_packets:
+        self.note_signed(packet[BASIC_HEADER_OCTETS:])
+
+    def note_signed(self, signed: bytes) -> None:
+        """Remember a packet's octets from behind the Basic Header."""
+        self._sent[signed] = None
+        if len(self._sent) > self._capacity_packets:
             self._sent.popitem(last=False)
 
     def is_echo(self, packet: bytes) -> bool:

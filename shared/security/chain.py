@@ -54,12 +54,20 @@ class UnknownSignerError(VerificationError):
 
     Args:
         hashed_id8: identifier of the missing certificate.
-        detail: a sentence a person understands.
+        sentence: a sentence a person understands, with `{}` where the identifier belongs.
     """
 
-    def __init__(self, hashed_id8: HashedId8, detail: str) -> None:
-        super().__init__(VerificationReport.SIGNER_CERTIFICATE_NOT_FOUND, detail)
+    __slots__ = ("hashed_id8",)
+
+    def __init__(self, hashed_id8: HashedId8, sentence: str) -> None:
+        self.report = VerificationReport.SIGNER_CERTIFICATE_NOT_FOUND
+        self._detail = sentence
         self.hashed_id8 = hashed_id8
+
+    @property
+    def detail(self) -> str:
+        """The sentence, written when somebody reads it."""
+        return self._detail.format(self.hashed_id8.hex())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +231,7 @@ class ChainVerifier:
             return issuer
         if identifier in self._untrusted:
             raise _untrusted_root(f"authority {identifier.hex()} ends at a root this station does not trust")
-        raise UnknownSignerError(identifier, f"the issuing authority {identifier.hex()} is not known")
+        raise UnknownSignerError(identifier, "the issuing authority {} is not known")
 
     def _find(self, identifier: HashedId8) -> Certificate | None:
         store = self._trust_store

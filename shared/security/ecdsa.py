@@ -308,14 +308,14 @@ class PublicKey:
         if len(r) == 32:
             if r[0] & 0x80:
                 if s[0] & 0x80:
-                    return b"\x30\x46\x02\x21\x00%b\x02\x21\x00%b" % (r, s)
+                    return b"\x30\x46\x02\x21\x00" + r + b"\x02\x21\x00" + s
                 if s[0]:
-                    return b"\x30\x45\x02\x21\x00%b\x02\x20%b" % (r, s)
+                    return b"\x30\x45\x02\x21\x00" + r + b"\x02\x20" + s
             elif r[0]:
                 if s[0] & 0x80:
-                    return b"\x30\x45\x02\x20%b\x02\x21\x00%b" % (r, s)
+                    return b"\x30\x45\x02\x20" + r + b"\x02\x21\x00" + s
                 if s[0]:
-                    return b"\x30\x44\x02\x20%b\x02\x20%b" % (r, s)
+                    return b"\x30\x44\x02\x20" + r + b"\x02\x20" + s
         return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
 
     def verify_framed(self, digest: bytes, framed: bytes) -> None:

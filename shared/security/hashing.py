@@ -6,10 +6,20 @@ where the second hash is the certificate's digest, made once per certificate; th
 structure is signed by its own key. H is SHA-256 under a 256-bit key and SHA-384 under a 384-bit key. Left out: SM3.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from hashlib import sha256, sha384
+from typing import Protocol
 
 from shared.core.ids import HashedId3, HashedId8
+
+
+class Hash(Protocol):
+    """A hash over what it was begun with."""
+
+    def digest(self) -> bytes:
+        """Return it."""
+        ...
 
 
 class HashAlgorithm(Enum):
@@ -22,6 +32,11 @@ class HashAlgorithm(Enum):
     def octets(self) -> int:
         """Octets of a digest."""
         return 32 if self is HashAlgorithm.SHA256 else 48
+
+    @property
+    def begin(self) -> Callable[[bytes], "Hash"]:
+        """The library's own constructor, for who hashes with one algorithm again and again."""
+        return sha256 if self is _SHA256 else sha384
 
     def digest(self, octets: bytes) -> bytes:
         """Hash `octets`."""

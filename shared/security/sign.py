@@ -60,18 +60,19 @@ class TicketCredential:
 class _Pen:
     """What every message under one ticket needs, worked out once."""
 
-    __slots__ = ("algorithm", "certificate", "digest", "front", "permissions", "sign_digest", "signer", "valid_from", "valid_until")
+    __slots__ = ("begin", "certificate", "digest", "front", "permissions", "sign_digest", "signer", "valid_from", "valid_until")
 
     def __init__(self, ticket: TicketCredential) -> None:
         certificate = ticket.certificate
         self.certificate = certificate
-        self.algorithm = ticket.signer.curve.hash_algorithm
+        algorithm = ticket.signer.curve.hash_algorithm
+        self.begin = algorithm.begin
         self.digest = certificate.digest
         self.sign_digest = ticket.signer.sign_digest
         self.permissions = {permission.psid: permission for permission in certificate.tbs.app_permissions or ()}
         self.valid_from = certificate.validity.start_time64
         self.valid_until = certificate.validity.end_time64
-        self.front = encode_signed_front(self.algorithm)
+        self.front = encode_signed_front(algorithm)
         self.signer = (
             encode_signer(SignerIdentifier(kind=SignerKind.DIGEST, digest=certificate.hashed_id8)),
             encode_signer(SignerIdentifier(kind=SignerKind.CERTIFICATE, certificates=(certificate,))),
@@ -79,8 +80,8 @@ class _Pen:
 
     def seal(self, tbs_encoded: bytes, *, shows_certificate: bool) -> bytes:
         """Sign to-be-signed octets and encode the `Ieee1609Dot2Data` around them."""
-        hashed = self.algorithm.digest
-        signature = self.sign_digest(hashed(hashed(tbs_encoded) + self.digest))
+        begin = self.begin
+        signature = self.sign_digest(begin(begin(tbs_encoded).digest() + self.digest).digest())
         return self.front + tbs_encoded + self.signer[shows_certificate] + encode_signature(signature)
 
 
@@ -168,9 +169,11 @@ class SigningService:
                 VerificationReport.EXPIRED_CERTIFICATE,
                 f"our ticket {pen.certificate.hashed_id8.hex()} is outside its validity period",
             )
-        self.permission(its_aid)
+        if its_aid not in pen.permissions:
+            raise no_permission(its_aid)
         profile = profile_of(its_aid)
-        shows_certificate = self._shows_certificate(its_aid, profile, now)
+        shown = self._certificate_shown.get(its_aid)
+        shows_certificate = profile.always_certificate or shown is None or now.monotonic - shown >= CERTIFICATE_INTERVAL_NS
         header: HeaderInfo | None = None
         if profile.requires_location:
             header = _located(its_aid, generation_time, location, profile)
@@ -183,10 +186,6 @@ class SigningService:
         if header is not None:
             self._asked_and_answered(header)
         return encoded
-
-    def _shows_certificate(self, its_aid: ItsAid, profile: HeaderProfile, now: Instant) -> bool:
-        shown = self._certificate_shown.get(its_aid)
-        return profile.always_certificate or shown is None or now.monotonic - shown >= CERTIFICATE_INTERVAL_NS
 
     def _with_requests(self, its_aid: ItsAid, generation_time: Time64, *, shows_certificate: bool) -> HeaderInfo:
         authority = None

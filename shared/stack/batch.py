@@ -77,21 +77,22 @@ class _Batch:
 
     def add(self, index: int, packet: bytes) -> None:
         """Examine one packet."""
+        outcome: Claim | V2xError | None
         try:
-            claim = self._station.examine(packet, self._now)
-        except UnknownSignerError as unknown:
-            if unknown.hashed_id8 in self._taught:
+            outcome = self._station.weigh(packet, self._now)
+        except V2xError as refusal:
+            outcome = refusal
+        if isinstance(outcome, Claim):
+            self._examined.append((index, outcome))
+            self._taught.update(teaches(outcome))
+            return
+        if isinstance(outcome, UnknownSignerError):
+            if outcome.hashed_id8 in self._taught:
                 self.finish()
                 self.add(index, packet)
                 return
-            self._station.note_unknown_signer(unknown)
-            self.outcomes[index] = unknown
-        except V2xError as refusal:
-            self.outcomes[index] = refusal
-        else:
-            if claim is not None:
-                self._examined.append((index, claim))
-                self._taught.update(teaches(claim))
+            self._station.note_unknown_signer(outcome)
+        self.outcomes[index] = outcome
 
     def finish(self) -> None:
         """Have the signatures checked and finish what was examined, in order."""

@@ -70,7 +70,10 @@ def check_content(message: Message, ssp: bytes | None) -> None:
 
 
 def _check_cam(cam: Cam, ssp: bytes | None) -> None:
-    granted = int.from_bytes(_flags(ssp, "CAM", CAM_SSP_OCTETS)[:2], "big")
+    flags = _flags(ssp, "CAM", CAM_SSP_OCTETS)
+    if cam.special_vehicle is None and not cam.protected_zones and cam.tolling_zone is None:
+        return
+    granted = int.from_bytes(flags[:2], "big")
     for what, flag in _cam_needs(cam):
         if not granted & flag:
             raise _denied(f"the ticket does not allow a CAM with {what}")

@@ -8,7 +8,7 @@ two checks. Only `shared.stack.station.Station` makes a `VerifiedPacket`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
@@ -38,7 +38,7 @@ _DECODERS: Mapping[MessageId, Callable[[bytes], Message]] = {
 }
 
 
-class Verified(msgspec.Struct, Generic[T_co], frozen=True, gc=False, kw_only=True):
+class Verified(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
     """A message whose signature, chain, time, permissions and form all held.
 
     Attributes:
@@ -71,7 +71,7 @@ Indication = Verified[Message]
 """A verified message of any kind; `indication.of(Denm)` tells whether it is a DENM."""
 
 
-class VerifiedPacket(NamedTuple):
+class VerifiedPacket(msgspec.Struct, frozen=True, gc=False):
     """A packet of which everything held that can be judged before its message is read.
 
     Attributes:
@@ -115,11 +115,4 @@ class VerifiedPacket(NamedTuple):
         region = signer.region
         if region.shape is not None and isinstance(message, Cam) and message.lat_deg is not None and message.lon_deg is not None:
             region.check_contains(GeoPoint(message.lat_deg, message.lon_deg))
-        return Verified(
-            message=message,
-            signer=signer,
-            generation_time=claim.generation_time,
-            position_vector=self.position_vector,
-            area=self.area,
-            received=claim.now,
-        )
+        return Verified(message, signer, claim.generation_time, self.position_vector, self.area, claim.now)

@@ -12,14 +12,15 @@ no way to send unsigned or to receive unverified. Forwarding of others' packets 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any
 
 from shared.core.clock import Instant, UtcNs
 from shared.core.errors import DecodeError, EncodeError, VerificationError
 from shared.core.geo import GeoPoint
-from shared.core.ids import MESSAGE_BINDINGS, HashedId8, MessageBinding, MessageId, StationId, StationType
+from shared.core.ids import MESSAGE_BINDINGS, HashedId8, ItsAid, MessageId, StationId, StationType
 from shared.core.itstime import gn_timestamp, time64_of
 from shared.core.report import VerificationReport
+from shared.core.value import Value
 from shared.messages.cam import Cam, encode_cam
 from shared.messages.denm import Denm, encode_denm
 from shared.messages.mapem import Mapem, encode_mapem
@@ -76,17 +77,12 @@ TRAFFIC_CLASSES: dict[MessageId, TrafficClass] = {
 }
 
 
-def _fronts(hop_limit: int) -> dict[MessageId, bytes]:
-    return {
-        message_id: encode_basic_header(
-            BasicHeader(next_header=BasicNextHeader.SECURED, lifetime_ms=lifetime_ms, remaining_hop_limit=hop_limit)
-        )
-        for message_id, lifetime_ms in LIFETIME_MS.items()
-    }
-
-
-_SINGLE_HOP_FRONTS = _fronts(SINGLE_HOP)
-_GEOCAST_FRONTS = _fronts(DEFAULT_HOP_LIMIT)
+_ENCODERS: dict[type[Any], tuple[MessageId, Callable[[Any], bytes]]] = {
+    Cam: (MessageId.CAM, encode_cam),
+    Denm: (MessageId.DENM, encode_denm),
+    Spatem: (MessageId.SPATEM, encode_spatem),
+    Mapem: (MessageId.MAPEM, encode_mapem),
+}
 
 _BINDING_BY_OCTET = {int(message_id): binding for message_id, binding in MESSAGE_BINDINGS.items()}
 _MESSAGE_ID_OCTET = 1
@@ -131,8 +127,7 @@ class StationIdentity:
         return StationType(self.address.station_type)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EgoPosition:
+class EgoPosition(Value):
     """Where this station is.
 
     Attributes:
@@ -150,6 +145,39 @@ class EgoPosition:
     is_accurate: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """What a station needs to say one kind of message: its numbers, codec and headers, worked out once."""
+
+    message_id: MessageId
+    its_aid: ItsAid
+    port: int
+    traffic_class: TrafficClass
+    encode: Callable[[Any], bytes]
+    single_hop: SingleHopSender
+    single_hop_front: bytes
+    geocast_front: bytes
+
+
+def _voices(identity: StationIdentity) -> dict[type[Any], _Voice]:
+    """Return the voice for each class of message."""
+    voices = {}
+    for cls, (message_id, encode) in _ENCODERS.items():
+        binding, traffic_class = MESSAGE_BINDINGS[message_id], TRAFFIC_CLASSES[message_id]
+        sender = SingleHopSender(
+            address=identity.address, port=binding.port, traffic_class=traffic_class, is_mobile=identity.is_mobile
+        )
+        fronts = [_front(LIFETIME_MS[message_id], hop_limit) for hop_limit in (SINGLE_HOP, DEFAULT_HOP_LIMIT)]
+        voices[cls] = _Voice(message_id, binding.its_aid, binding.port, traffic_class, encode, sender, *fronts)
+    return voices
+
+
+def _front(lifetime_ms: int, hop_limit: int) -> bytes:
+    return encode_basic_header(
+        BasicHeader(next_header=BasicNextHeader.SECURED, lifetime_ms=lifetime_ms, remaining_hop_limit=hop_limit)
+    )
+
+
 class Station:
     """Signs what its agent says and verifies what others say.
 
@@ -165,15 +193,7 @@ class Station:
         self._verifying = verifying
         self._sequence_number = 0
         self._own_packets = OwnPackets()
-        self._single_hop = {
-            message_id: SingleHopSender(
-                address=identity.address,
-                port=MESSAGE_BINDINGS[message_id].port,
-                traffic_class=traffic_class,
-                is_mobile=identity.is_mobile,
-            )
-            for message_id, traffic_class in TRAFFIC_CLASSES.items()
-        }
+        self._voices = _voices(identity)
 
     @property
     def identity(self) -> StationIdentity:
@@ -196,18 +216,25 @@ class Station:
         """
         if message.station_id != self._identity.station_id:
             raise EncodeError("station_id", f"{message.station_id} is not this station ({self._identity.station_id})")
-        binding, encoded = _encode(message)
-        check_content(message, self._signing.permission(binding.its_aid).ssp)
+        voice = self._voices[message.__class__]
+        encoded = voice.encode(message)
+        check_content(message, self._signing.permission(voice.its_aid).ssp)
         if area is None:
-            payload = self._single_hop_payload(binding.message_id, encoded, position)
-            basic = _SINGLE_HOP_FRONTS[binding.message_id]
+            payload = voice.single_hop.encode(
+                encoded,
+                position=position.point,
+                timestamp_ms=_timestamp_ms(position),
+                is_accurate=position.is_accurate,
+                speed_mps=position.speed_mps,
+                heading_deg=position.heading_deg,
+            )
+            front = voice.single_hop_front
         else:
-            payload = self._geocast_payload(binding, encoded, position, area)
-            basic = _GEOCAST_FRONTS[binding.message_id]
-        secured = self._signing.sign(payload, binding.its_aid, now=now, location=position.point)
-        packet = basic + secured
-        self._own_packets.note_sent(packet)
-        return packet
+            payload = self._geocast_payload(voice, encoded, position, area)
+            front = voice.geocast_front
+        secured = self._signing.sign(payload, voice.its_aid, now=now, location=position.point)
+        self._own_packets.note_signed(secured)
+        return front + secured
 
     def receive(self, packet: bytes, now: Instant) -> Indication | None:
         """Return what a packet says once everything about it held; None when it is our own echo.
@@ -216,29 +243,46 @@ class Station:
             DecodeError: malformed at any layer; `UnsupportedPacketError` for what is sound but none of our business.
             VerificationError: well-formed, but must not be believed; `report` says why, `UNTRUSTED_TIME` that the fault is ours.
         """
-        unread = self.receive_unread(packet, now)
-        return None if unread is None else unread.read()
+        claim = self._claim(packet, now)
+        if claim is None:
+            return None
+        if isinstance(claim, Claim):
+            return self.accept(prove(claim)).read()
+        raise claim
 
     def receive_unread(self, packet: bytes, now: Instant) -> VerifiedPacket | None:
         """Return a packet once everything held that can be judged before its message is read; else like `receive`."""
-        try:
-            claim = self.examine(packet, now)
-        except UnknownSignerError as unknown:
-            self.note_unknown_signer(unknown)
-            raise
-        return None if claim is None else self.accept(prove(claim))
+        claim = self._claim(packet, now)
+        if claim is None:
+            return None
+        if isinstance(claim, Claim):
+            return self.accept(prove(claim))
+        raise claim
 
-    def examine(self, packet: bytes, now: Instant) -> Claim | None:
+    def weigh(self, packet: bytes, now: Instant) -> Claim | VerificationError | None:
         """Check everything about a packet that comes before its signature.
 
-        None when it is our own echo; raises as `receive`, but an unknown signer is not noted (`note_unknown_signer`).
+        None when it is our own echo; else like `receive`, but the refusals that come in floods are returned, not raised
+        (`VerifyService.weigh`), and an unknown signer is not noted (`note_unknown_signer`).
         """
         secured = secured_part(packet)
         if self._own_packets.is_own(secured):
             return None
-        claim = self._verifying.examine(secured, now=now)
-        check_hops(packet, claim)
-        return claim
+        outcome = self._verifying.weigh(secured, now)
+        if packet[_HOP_LIMIT_OCTET] > SINGLE_HOP and isinstance(outcome, Claim):
+            check_hops(packet, outcome)
+        return outcome
+
+    def _claim(self, packet: bytes, now: Instant) -> Claim | VerificationError | None:
+        """Weigh a packet; an unknown signer is noted."""
+        try:
+            outcome = self.weigh(packet, now)
+        except UnknownSignerError as unknown:
+            self.note_unknown_signer(unknown)
+            raise
+        if isinstance(outcome, UnknownSignerError):
+            self.note_unknown_signer(outcome)
+        return outcome
 
     def accept(self, proven: ProvenClaim) -> VerifiedPacket:
         """Remember a packet whose signature has held, and judge the rest of it but its message.
@@ -248,16 +292,16 @@ class Station:
             VerificationError: as `receive`; `DUPLICATE_MESSAGE` also when the same was accepted since it was examined.
         """
         self._verifying.remember(proven)
-        payload, service, ticket, _ssp, _time, _key, _digest, _signature, _at, _now, _place, requests, passed_on = proven
-        if self._signing.asked_for or requests or passed_on is not None:
+        if self._signing.asked_for or proven.certificate_requests or proven.passed_on_authority is not None:
             self._note(proven)
-        hop = read_single_hop(payload)
+        hop = read_single_hop(proven.payload)
         if hop is None:
             return unread_packet(proven)
         port, lat, lon, position_vector, message = hop
-        message_id = agreed_message_id(message, port, service.its_aid)
-        if ticket.region.shape is not None:
-            ticket.region.check_contains_at(lat, lon)
+        message_id = agreed_message_id(message, port, proven.service.its_aid)
+        region = proven.ticket.region
+        if region.shape is not None:
+            region.check_contains_at(lat, lon)
         return VerifiedPacket(message_id, message, position_vector, None, proven)
 
     def _note(self, proven: ProvenClaim) -> None:
@@ -279,17 +323,7 @@ class Station:
         """Say whether a message under this ticket verified lately."""
         return self._verifying.knows(signer, now)
 
-    def _single_hop_payload(self, message_id: MessageId, encoded: bytes, position: EgoPosition) -> bytes:
-        return self._single_hop[message_id].encode(
-            encoded,
-            position=position.point,
-            timestamp_ms=_timestamp_ms(position),
-            is_accurate=position.is_accurate,
-            speed_mps=position.speed_mps,
-            heading_deg=position.heading_deg,
-        )
-
-    def _geocast_payload(self, binding: MessageBinding, encoded: bytes, position: EgoPosition, area: Area) -> bytes:
+    def _geocast_payload(self, voice: _Voice, encoded: bytes, position: EgoPosition, area: Area) -> bytes:
         source = LongPositionVector(
             address=self._identity.address,
             timestamp_ms=_timestamp_ms(position),
@@ -302,9 +336,9 @@ class Station:
         self._sequence_number = (self._sequence_number + 1) & 0xFFFF
         return encode_gn_payload(
             extended=header,
-            btp=BtpB(destination_port=binding.port),
+            btp=BtpB(destination_port=voice.port),
             message=encoded,
-            traffic_class=TRAFFIC_CLASSES[binding.message_id],
+            traffic_class=voice.traffic_class,
             is_mobile=self._identity.is_mobile,
             max_hop_limit=DEFAULT_HOP_LIMIT,
         )
@@ -340,20 +374,6 @@ def make_verify_service(*, trust_store: TrustStore, areas: IdentifiedAreas) -> V
     )
 
 
-def _encode(message: Message) -> tuple[MessageBinding, bytes]:
-    match message:
-        case Cam():
-            return MESSAGE_BINDINGS[MessageId.CAM], encode_cam(message)
-        case Denm():
-            return MESSAGE_BINDINGS[MessageId.DENM], encode_denm(message)
-        case Spatem():
-            return MESSAGE_BINDINGS[MessageId.SPATEM], encode_spatem(message)
-        case Mapem():
-            return MESSAGE_BINDINGS[MessageId.MAPEM], encode_mapem(message)
-        case _:
-            assert_never(message)
-
-
 def _timestamp_ms(position: EgoPosition) -> int:
     try:
         return gn_timestamp(time64_of(position.taken_at))
@@ -385,7 +405,7 @@ def check_hops(packet: bytes, claim: Claim) -> None:
     """Refuse an impossible hop limit before the signature is checked.
 
     The hop limit is not signed. If a genuine message were verified, remembered and only then dropped for it, whoever repeats a
-    packet with too many hops would make us take the real one for a duplicate. A single hop cannot be too many, and costs nothing.
+    packet with too many hops would make us take the real one for a duplicate. A single hop cannot be too many.
     """
     if packet[_HOP_LIMIT_OCTET] > SINGLE_HOP:
         check_hop_limit(decode_basic_header(packet)[0], decode_gn_payload(claim.payload).common)

@@ -3,7 +3,8 @@
 import os
 from typing import Any
 
-from shared.codec.message_codec import NOT_DECODED, NOT_ENCODED, MessageCodec
+from shared.codec.cells import NOT_ENCODED
+from shared.codec.message_codec import NOT_DECODED, MessageCodec
 from shared.core.errors import DecodeError, EncodeError
 
 RANDOM_VALUES = int(os.environ.get("V2X_RANDOM_VALUES", "80"))

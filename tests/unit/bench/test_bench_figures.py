@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.bench.figure import Measure, Target, Unit, figure_of
+from shared.bench.figure import REFERENCE_PACE, Measure, Target, Unit, figure_of
 from shared.bench.rounds import WARM_UP_CALLS, Side, Work, elapsed_ns, measure_rates, microseconds, repeated
 
 
@@ -46,6 +46,33 @@ def test_a_target_is_met_or_not(unit: Unit, values: list[float], targets: tuple[
     limit = None if unit is Unit.PACKETS else ("limit", [100.0] * len(values))
     figure = figure_of("f", "says", unit, values, limit=limit, targets=targets)
     assert figure.is_met is is_met
+
+
+@pytest.mark.parametrize(
+    ("unit", "values", "paced", "bound", "is_met"),
+    [
+        (Unit.PER_SECOND, [10.0, 30.0, 20.0], (60.0, 40.0, 20.0), 40.0, True),
+        (Unit.PER_SECOND, [10.0, 30.0, 20.0], (60.0, 40.0, 20.0), 41.0, False),
+        (Unit.MICROSECONDS, [10.0, 30.0, 20.0], (5.0, 10.0, 15.0), 10.0, True),
+        (Unit.MICROSECONDS, [10.0, 30.0, 20.0], (5.0, 10.0, 15.0), 9.0, False),
+    ],
+)
+def test_an_absolute_target_is_judged_at_the_pace_of_the_reference_machine(
+    unit: Unit,
+    values: list[float],
+    paced: tuple[float, float, float],
+    bound: float,
+    is_met: bool,  # noqa: FBT001 - a case
+) -> None:
+    half = [REFERENCE_PACE / 2] * 3
+    figure = figure_of("f", "says", unit, values, pace=half, targets=target(Measure.PACED_MEDIAN, bound))
+    assert figure.paced is not None
+    assert (figure.paced.best, figure.paced.median, figure.paced.worst) == paced
+    assert figure.is_met is is_met
+
+
+def test_a_target_at_the_reference_pace_is_not_met_where_no_pace_was_measured() -> None:
+    assert figure_of("f", "says", Unit.TIMES, [9.0], targets=target(Measure.PACED_MEDIAN, 0.1)).is_met is False
 
 
 def test_a_target_on_a_ratio_is_not_met_where_there_is_no_limit() -> None:
