@@ -1,7 +1,8 @@
 """The whole way through a station: packets in, packets out, and what must not be believed.
 
 Inbound is everything: GeoNetworking, certificate and chain (kept), validity, region, permission, freshness, replay, signature, BTP,
-the message as a typed value and its content within the permission.
+the message as a typed value and its content within the permission. Figures without "one by one" receive in batches, as an agent
+under load does (`shared.stack.intake`), on one thread.
 """
 
 from collections import deque
@@ -11,12 +12,16 @@ from random import Random
 from shared.bench.figure import Effort, Figure, Measure, Target, Unit, figure_of
 from shared.bench.limits import RAW_SIGN, RAW_VERIFY, RawP256
 from shared.bench.rounds import Side, Work, measure_rates
-from shared.bench.traffic import CAM_GAP_NS, NOON, Hierarchy, Packets, Traffic, refusals, say_cam
+from shared.bench.traffic import CAM_GAP_NS, NOON, Hierarchy, Packets, Traffic, in_batches, say_cam
 from shared.core.clock import ManualClock
-from shared.stack.station import Station
+from shared.core.errors import V2xError
+from shared.stack.batch import SequentialChecker, receive_batch, receive_batch_unread
 
 CARS = 32
 """Cars heard in turn."""
+
+CHECKER = SequentialChecker()
+"""One thread does everything."""
 
 RUBBISH_SEED = 3
 
@@ -34,38 +39,45 @@ class _Hearers:
     def __init__(self, kept_messages: int) -> None:
         hierarchy = Hierarchy()
         self._traffic = Traffic(hierarchy, cars=CARS)
-        self._typed, self._keeping, self._unread = (hierarchy.station(LISTENER + number) for number in range(3))
+        self._typed, self._keeping, self._unread, self._single = (hierarchy.station(LISTENER + number) for number in range(4))
         self._kept: deque[object] = deque(maxlen=kept_messages)
         self._packets: Packets = []
 
     def typed(self, calls: int) -> Work:
-        """Prepare packets for all three, and the work of the one that reads them."""
-        self._packets = self._traffic.by_digest(calls, (self._typed, self._keeping, self._unread))
-        return self._receiving(self._typed)
+        """Prepare packets for all of them, and the work of the one that reads them."""
+        self._packets = self._traffic.by_digest(calls, (self._typed, self._keeping, self._unread, self._single))
+        batches, station = in_batches(self._packets), self._typed
+
+        def work() -> None:
+            for packets, now in batches:
+                receive_batch(station, packets, now, CHECKER)
+
+        return work
 
     def keeping(self, _calls: int) -> Work:
         """Prepare the work of the one that keeps what it read."""
-        packets, receive, keep = self._packets, self._keeping.receive, self._kept.append
+        batches, station, kept = in_batches(self._packets), self._keeping, self._kept
 
         def work() -> None:
-            for packet, now in packets:
-                keep(receive(packet, now))
+            for packets, now in batches:
+                kept.extend(receive_batch(station, packets, now, CHECKER))
 
         self._fill()
         return work
 
     def unread(self, _calls: int) -> Work:
         """Prepare the work of the one that leaves messages unread."""
-        packets, receive = self._packets, self._unread.receive_unread
+        batches, station = in_batches(self._packets), self._unread
 
         def work() -> None:
-            for packet, now in packets:
-                receive(packet, now)
+            for packets, now in batches:
+                receive_batch_unread(station, packets, now, CHECKER)
 
         return work
 
-    def _receiving(self, station: Station) -> Work:
-        packets, receive = self._packets, station.receive
+    def single(self, _calls: int) -> Work:
+        """Prepare the work of the one that receives packets one by one, as they come where few do."""
+        packets, receive = self._packets, self._single.receive
 
         def work() -> None:
             for packet, now in packets:
@@ -88,12 +100,14 @@ def inbound(effort: Effort) -> Iterable[Figure]:
         RAW_VERIFY: Side(raw.verifying),
         "kept": Side(hearers.keeping),
         "lazy": Side(hearers.unread),
+        "single": Side(hearers.single),
     }
     rates = measure_rates(sides, rounds=effort.rounds, calls=effort.calls)
     for name, says, share in (
-        ("typed", "receive a CAM, every check on, as a typed message", 0.72),
+        ("typed", "receive a CAM, every check on, as a typed message, in batches as under load", 0.72),
         ("kept", f"the same while the last {effort.kept_messages:,} typed messages are kept alive", 0.65),
         ("lazy", "the same, the message inside left unread", 0.88),
+        ("single", "receive CAMs as typed messages one by one, as where few come", None),
     ):
         yield figure_of(
             f"inbound.{name}",
@@ -101,7 +115,7 @@ def inbound(effort: Effort) -> Iterable[Figure]:
             Unit.PER_SECOND,
             rates[name],
             limit=(RAW_VERIFY, rates[RAW_VERIFY]),
-            targets=(Target(measure=Measure.MEDIAN_RATIO, bound=share),),
+            targets=() if share is None else (Target(measure=Measure.MEDIAN_RATIO, bound=share),),
         )
 
 
@@ -169,9 +183,13 @@ class _Rubbish:
         return self._refusing(damaged)
 
     def _refusing(self, packets: Packets) -> Work:
+        batches, station = in_batches(packets), self._station
+
         def work() -> None:
-            if refusals(self._station, packets) != len(packets):
-                raise AssertionError("a packet that must be refused was accepted")
+            for batch, now in batches:
+                outcomes = receive_batch(station, batch, now, CHECKER)
+                if not all(isinstance(outcome, V2xError) for outcome in outcomes):
+                    raise AssertionError("a packet that must be refused was accepted")
 
         return work
 

@@ -1,6 +1,6 @@
 """What a second thread gains the inbound path, beside what it gains bare verification in the same round.
 
-The gain of the pool is over a station that receives packets one by one on one thread, the fastest way there is without it.
+The gain of the pool is over a station that receives the same batches on one thread, the fastest way there is without it.
 """
 
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ from shared.bench.figure import Effort, Figure, Measure, Target, Unit, figure_of
 from shared.bench.limits import RAW_VERIFY, RawP256
 from shared.bench.rounds import PASSING_TIME, Side, Work, measure_rates
 from shared.bench.statistics import pairwise
-from shared.bench.traffic import Hierarchy, Packets, Traffic
+from shared.bench.traffic import Hierarchy, Packets, Traffic, in_batches
 from shared.service.verification_pool import VerificationPool
-from shared.stack.admission import BATCH_PACKETS
-from shared.stack.batch import receive_batch
+from shared.stack.batch import SequentialChecker, SignatureChecker, receive_batch
+from shared.stack.station import Station
 
 ROUNDS = 8
 """The best of so many counts: on a machine with other work the second core is often not there."""
@@ -35,24 +35,20 @@ class _Pair:
         self._packets: Packets = []
 
     def alone(self, calls: int) -> Work:
-        """Prepare packets for both, and the work of the one that receives them one by one."""
-        packets = self._packets = self._traffic.by_digest(calls, (self._alone, self._pooled))
-        receive = self._alone.receive
-
-        def work() -> None:
-            for packet, now in packets:
-                receive(packet, now)
-
-        return work
+        """Prepare packets for both, and the work of the one that has one thread."""
+        self._packets = self._traffic.by_digest(calls, (self._alone, self._pooled))
+        return self._receiving(self._alone, SequentialChecker())
 
     def pooled(self, _calls: int) -> Work:
-        """Prepare the work of the one that receives them in batches."""
-        batches = [self._packets[at : at + BATCH_PACKETS] for at in range(0, len(self._packets), BATCH_PACKETS)]
-        station, pool = self._pooled, self._pool
+        """Prepare the work of the one that has several."""
+        return self._receiving(self._pooled, self._pool)
+
+    def _receiving(self, station: Station, checker: SignatureChecker) -> Work:
+        batches = in_batches(self._packets)
 
         def work() -> None:
-            for batch in batches:
-                receive_batch(station, [packet for packet, _ in batch], batch[-1][1], pool)
+            for batch, now in batches:
+                receive_batch(station, batch, now, checker)
 
         return work
 

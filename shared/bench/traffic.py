@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock
-from shared.core.errors import V2xError
 from shared.core.geo import GeoPoint
 from shared.core.ids import StationId, StationType
 from shared.core.itstime import generation_delta_time, time32_of, time64_of, utc_from_text
@@ -26,6 +25,7 @@ from shared.security.peek import peek_claims
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
+from shared.stack.admission import BATCH_PACKETS
 from shared.stack.station import EgoPosition, Station, StationIdentity, make_station
 
 BEGIN = utc_from_text("2026-11-22T09:00:00Z")
@@ -152,15 +152,10 @@ def shows_certificate(packet: bytes) -> bool:
     return claims is not None and claims.shows_certificate
 
 
-def refusals(station: Station, packets: Packets) -> int:
-    """Give a station packets it should refuse, and return how many it did."""
-    refused = 0
-    for packet, now in packets:
-        try:
-            station.receive(packet, now)
-        except V2xError:
-            refused += 1
-    return refused
+def in_batches(packets: Packets) -> list[tuple[list[bytes], Instant]]:
+    """Return packets as a loaded intake hands them over, each batch at the moment of its last."""
+    batches = [packets[at : at + BATCH_PACKETS] for at in range(0, len(packets), BATCH_PACKETS)]
+    return [([packet for packet, _ in batch], batch[-1][1]) for batch in batches]
 
 
 def settled(clock: ManualClock) -> Instant:

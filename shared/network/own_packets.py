@@ -28,11 +28,14 @@ class OwnPackets:
 
     Args:
         capacity_packets: how many are remembered.
+
+    Attributes:
+        sent: their octets from behind the Basic Header; to be read only.
     """
 
     def __init__(self, *, capacity_packets: int = CAPACITY_PACKETS) -> None:
         self._capacity_packets = capacity_packets
-        self._sent: OrderedDict[bytes, None] = OrderedDict()
+        self.sent: OrderedDict[bytes, None] = OrderedDict()
 
     def note_sent(self, packet: bytes) -> None:
         """Remember a packet, from the Basic Header on."""
@@ -40,9 +43,9 @@ class OwnPackets:
 
     def note_signed(self, signed: bytes) -> None:
         """Remember a packet's octets from behind the Basic Header."""
-        self._sent[signed] = None
-        if len(self._sent) > self._capacity_packets:
-            self._sent.popitem(last=False)
+        self.sent[signed] = None
+        if len(self.sent) > self._capacity_packets:
+            self.sent.popitem(last=False)
 
     def is_echo(self, packet: bytes) -> bool:
         """Say whether `packet` is one of ours, however many hops it took; cheap enough to ask first of all."""
@@ -50,7 +53,7 @@ class OwnPackets:
 
     def is_own(self, signed: bytes) -> bool:
         """Say the same of a packet's octets from behind the Basic Header."""
-        return signed in self._sent
+        return signed in self.sent
 
     def origin(self, packet: bytes, source: GnAddress, own_address: GnAddress) -> Origin:
         """Say whose a packet is, once its source address is known."""

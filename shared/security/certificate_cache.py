@@ -74,11 +74,7 @@ class CertificateCache:
     def remember(self, ticket: TrustedCertificate, now: Instant) -> None:
         """Keep a ticket under which a message has just verified."""
         identifier = ticket.facts.hashed_id8
-        entry = self.tickets.get(identifier)
-        if entry is not None:
-            if entry.ticket is ticket:
-                entry.heard = now.monotonic
-                return
+        if identifier in self.tickets:
             self._forget(identifier)
         elif len(self.tickets) >= self._capacity:
             self._make_room()

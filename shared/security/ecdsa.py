@@ -110,6 +110,18 @@ def _algorithm(curve: Curve, *, deterministic: bool) -> ec.ECDSA:
 
 
 _ALGORITHMS = {curve: _algorithm(curve, deterministic=False) for curve in Curve}
+P256_FRAMES = (
+    (b"\x30\x44\x02\x20", b"\x02\x20"),
+    (b"\x30\x45\x02\x20", b"\x02\x21\x00"),
+    (b"\x30\x45\x02\x21\x00", b"\x02\x20"),
+    (b"\x30\x46\x02\x21\x00", b"\x02\x21\x00"),
+)
+"""DER around r and s of 32 octets whose first is not zero: in front of r and of s, by the highest bits of both. That they are less
+than the order is for the library to find when it verifies."""
+
+_ORDERS = {curve: curve.order.to_bytes(curve.octets, "big") for curve in Curve}
+"""In octets; one object for all keys of a curve."""
+
 _REPEATABLE_ALGORITHMS = {curve: _algorithm(curve, deterministic=True) for curve in Curve}
 
 
@@ -229,9 +241,15 @@ def encode_verification_key(curve: Curve, point: EccPoint) -> bytes:
 
 
 class PublicKey:
-    """A point known to lie on its curve, ready to verify."""
+    """A point known to lie on its curve, ready to verify.
 
-    __slots__ = ("_algorithm", "_digest_octets", "_key", "_order", "_point", "_verify", "_zero", "curve", "hash_algorithm")
+    Attributes:
+        verify: the library's own, of a framed signature, a digest of the right length and `algorithm`; for the hot path, which is
+            to turn `InvalidSignature` into `false_signature()` itself. Everybody else asks `verify_digest`.
+        algorithm: see `verify`.
+    """
+
+    __slots__ = ("_digest_octets", "_key", "_order", "_point", "algorithm", "curve", "hash_algorithm", "verify")
 
     def __init__(self, curve: Curve, key: ec.EllipticCurvePublicKey) -> None:
         if key.curve.name != curve.parameters.name:
@@ -239,11 +257,10 @@ class PublicKey:
         self.curve = curve
         self.hash_algorithm = curve.hash_algorithm
         self._key = key
-        self._verify = key.verify
-        self._algorithm = _ALGORITHMS[curve]
+        self.verify = key.verify
+        self.algorithm = _ALGORITHMS[curve]
         self._digest_octets = curve.hash_algorithm.octets
-        self._zero = bytes(curve.octets)
-        self._order = curve.order.to_bytes(curve.octets, "big")
+        self._order = _ORDERS[curve]
         octets = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
         self._point = EccPoint(form=_FORM_BY_INDEX[octets[0]], x=octets[1:])
 
@@ -287,10 +304,16 @@ class PublicKey:
         Raises:
             VerificationError: `FALSE_SIGNATURE`, also for a scalar outside [1, order - 1] or a signature of another curve.
         """
-        self.verify_framed(digest, self.framed(signature))
+        framed = self.framed(signature)
+        if len(digest) != self._digest_octets:
+            raise _false_signature("the digest is out of range")
+        try:
+            self.verify(framed, digest, self.algorithm)
+        except InvalidSignature:
+            raise false_signature() from None
 
     def framed(self, signature: Signature) -> bytes:
-        """Return a signature as `verify_framed` takes it.
+        """Return a signature as `verify` takes it.
 
         Raises:
             VerificationError: `FALSE_SIGNATURE` for a scalar outside [1, order - 1] or a signature of another curve.
@@ -300,32 +323,18 @@ class PublicKey:
         return self.frame(signature.r, signature.s)
 
     def frame(self, r: bytes, s: bytes) -> bytes:
-        """Return the DER form of r and s; raises as `framed`. Nearly every pair of 32 octets needs one of four constant frames."""
-        zero, order = self._zero, self._order
+        """Return the DER form of r and s; raises as `framed`. Nearly every pair of 32 octets needs one of `P256_FRAMES`."""
+        order = self._order
         # Octet strings of one length compare as the numbers they stand for.
-        if not (zero < r < order and zero < s < order and len(r) == len(s) == len(zero)):
+        if not (r < order and s < order and len(r) == len(s) == len(order)):
             raise _false_signature("a signature scalar is out of range")
-        if len(r) == 32:
-            if r[0] & 0x80:
-                if s[0] & 0x80:
-                    return b"\x30\x46\x02\x21\x00" + r + b"\x02\x21\x00" + s
-                if s[0]:
-                    return b"\x30\x45\x02\x21\x00" + r + b"\x02\x20" + s
-            elif r[0]:
-                if s[0] & 0x80:
-                    return b"\x30\x45\x02\x20" + r + b"\x02\x21\x00" + s
-                if s[0]:
-                    return b"\x30\x44\x02\x20" + r + b"\x02\x20" + s
-        return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
-
-    def verify_framed(self, digest: bytes, framed: bytes) -> None:
-        """Verify a framed signature over `digest`; raises `VerificationError(FALSE_SIGNATURE)`."""
-        if len(digest) != self._digest_octets:
-            raise _false_signature("the digest is out of range")
-        try:
-            self._verify(framed, digest, self._algorithm)
-        except InvalidSignature:
-            raise _false_signature("the signature does not hold under the signer's key") from None
+        if len(r) == 32 and r[0] and s[0]:
+            head, middle = P256_FRAMES[r[0] >> 7 << 1 | s[0] >> 7]
+            return head + r + middle + s
+        r_number, s_number = int.from_bytes(r, "big"), int.from_bytes(s, "big")
+        if not r_number or not s_number:
+            raise _false_signature("a signature scalar is out of range")
+        return encode_dss_signature(r_number, s_number)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PublicKey):
@@ -412,6 +421,11 @@ def _scalars_of(der: bytes, octets: int) -> tuple[bytes, bytes]:
     s_at = 6 + der[3]
     r, s = der[4 : s_at - 2], der[s_at:]
     return r[-octets:].rjust(octets, b"\x00"), s[-octets:].rjust(octets, b"\x00")
+
+
+def false_signature() -> VerificationError:
+    """Return what is raised for a signature that does not hold."""
+    return _false_signature("the signature does not hold under the signer's key")
 
 
 def _false_signature(detail: str) -> VerificationError:

@@ -8,6 +8,7 @@ not the signer's cannot be loaded. Whether the content stays within the SSP is t
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import ConfigError, EncodeError, VerificationError
@@ -57,10 +58,33 @@ class TicketCredential:
             raise ConfigError(f"ticket {self.certificate.hashed_id8.hex()}", "the private key does not belong to the certificate")
 
 
+class _Line(NamedTuple):
+    """What every message of one service under one ticket needs.
+
+    Attributes:
+        profile: of its header.
+        header_front: the encoded header that says nothing but service and time, without the eight octets of the time.
+    """
+
+    profile: HeaderProfile
+    header_front: bytes
+
+
 class _Pen:
     """What every message under one ticket needs, worked out once."""
 
-    __slots__ = ("begin", "certificate", "digest", "front", "permissions", "sign_digest", "signer", "valid_from", "valid_until")
+    __slots__ = (
+        "begin",
+        "certificate",
+        "digest",
+        "front",
+        "lines",
+        "permissions",
+        "sign_digest",
+        "signer",
+        "valid_from",
+        "valid_until",
+    )
 
     def __init__(self, ticket: TicketCredential) -> None:
         certificate = ticket.certificate
@@ -70,6 +94,7 @@ class _Pen:
         self.digest = certificate.digest
         self.sign_digest = ticket.signer.sign_digest
         self.permissions = {permission.psid: permission for permission in certificate.tbs.app_permissions or ()}
+        self.lines = {psid: _Line(profile_of(psid), encode_brief_header(psid, Time64(0))[:-8]) for psid in self.permissions}
         self.valid_from = certificate.validity.start_time64
         self.valid_until = certificate.validity.end_time64
         self.front = encode_signed_front(algorithm)
@@ -169,9 +194,10 @@ class SigningService:
                 VerificationReport.EXPIRED_CERTIFICATE,
                 f"our ticket {pen.certificate.hashed_id8.hex()} is outside its validity period",
             )
-        if its_aid not in pen.permissions:
+        line = pen.lines.get(its_aid)
+        if line is None:
             raise no_permission(its_aid)
-        profile = profile_of(its_aid)
+        profile, header_front = line
         shown = self._certificate_shown.get(its_aid)
         shows_certificate = profile.always_certificate or shown is None or now.monotonic - shown >= CERTIFICATE_INTERVAL_NS
         header: HeaderInfo | None = None
@@ -179,7 +205,7 @@ class SigningService:
             header = _located(its_aid, generation_time, location, profile)
         elif profile is CAM_PROFILE and (self.asked_for or self._authorities):
             header = self._with_requests(its_aid, generation_time, shows_certificate=shows_certificate)
-        encoded_header = encode_brief_header(its_aid, generation_time) if header is None else encode_header(header)
+        encoded_header = header_front + generation_time.to_bytes(8, "big") if header is None else encode_header(header)
         encoded = pen.seal(join_tbs_data(payload, encoded_header), shows_certificate=shows_certificate)
         if shows_certificate:
             self._certificate_shown[its_aid] = now.monotonic

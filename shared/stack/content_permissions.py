@@ -64,16 +64,17 @@ def check_content(message: Message, ssp: bytes | None) -> None:
         case Denm():
             _check_denm(message, ssp)
         case Spatem() | Mapem():
-            _require_version(ssp, type(message).__name__)
+            _check_version(ssp, type(message).__name__)
         case _:
             assert_never(message)
 
 
 def _check_cam(cam: Cam, ssp: bytes | None) -> None:
-    flags = _flags(ssp, "CAM", CAM_SSP_OCTETS)
+    if ssp is None or len(ssp) != CAM_SSP_OCTETS or ssp[0] != SSP_VERSION:
+        raise _unfit(ssp, "CAM", CAM_SSP_OCTETS)
     if cam.special_vehicle is None and not cam.protected_zones and cam.tolling_zone is None:
         return
-    granted = int.from_bytes(flags[:2], "big")
+    granted = int.from_bytes(ssp[1:], "big")
     for what, flag in _cam_needs(cam):
         if not granted & flag:
             raise _denied(f"the ticket does not allow a CAM with {what}")
@@ -124,7 +125,9 @@ def _rule_flags(rule: object) -> list[tuple[str, int]]:
 
 
 def _check_denm(denm: Denm, ssp: bytes | None) -> None:
-    granted = int.from_bytes(_flags(ssp, "DENM", DENM_SSP_OCTETS)[:3], "big")
+    if ssp is None or len(ssp) != DENM_SSP_OCTETS or ssp[0] != SSP_VERSION:
+        raise _unfit(ssp, "DENM", DENM_SSP_OCTETS)
+    granted = int.from_bytes(ssp[1:], "big")
     cause = denm.cause_code
     if cause is None:
         return
@@ -134,19 +137,18 @@ def _check_denm(denm: Denm, ssp: bytes | None) -> None:
         raise _denied(f"the ticket does not allow a DENM of cause {cause}")
 
 
-def _flags(ssp: bytes | None, message: str, octets: int) -> bytes:
-    version_and_flags = _require_version(ssp, message)
-    if len(version_and_flags) != octets:
-        raise _denied(f"the ticket's permissions for {message} have {len(version_and_flags)} octets instead of {octets}")
-    return version_and_flags[1:]
+def _check_version(ssp: bytes | None, message: str) -> None:
+    if not ssp or ssp[0] != SSP_VERSION:
+        raise _unfit(ssp, message)
 
 
-def _require_version(ssp: bytes | None, message: str) -> bytes:
+def _unfit(ssp: bytes | None, message: str, octets: int | None = None) -> VerificationError:
+    """Return what is wrong with permissions that are none, of another version, or not `octets` long."""
     if not ssp:
-        raise _denied(f"the ticket names no permissions for {message}")
+        return _denied(f"the ticket names no permissions for {message}")
     if ssp[0] != SSP_VERSION:
-        raise _denied(f"the ticket's permissions for {message} are of version {ssp[0]}; this station knows {SSP_VERSION}")
-    return ssp
+        return _denied(f"the ticket's permissions for {message} are of version {ssp[0]}; this station knows {SSP_VERSION}")
+    return _denied(f"the ticket's permissions for {message} have {len(ssp)} octets instead of {octets}")
 
 
 def _denied(detail: str) -> VerificationError:

@@ -16,10 +16,8 @@ from shared.core.clock import Instant
 from shared.core.geo import GeoPoint
 from shared.core.ids import MessageId, StationId
 from shared.core.itstime import Time64
-from shared.messages.cam import Cam, decode_cam
-from shared.messages.denm import decode_denm
-from shared.messages.mapem import decode_mapem
-from shared.messages.spatem import decode_spatem
+from shared.messages import cam, denm, mapem, spatem
+from shared.messages.cam import Cam
 from shared.network.area import Area
 from shared.network.packet import UnsupportedPacketError
 from shared.network.position_vector import LongPositionVector, decode_long_position_vector
@@ -31,10 +29,10 @@ T_co = TypeVar("T_co", covariant=True)
 M = TypeVar("M")
 
 _DECODERS: Mapping[MessageId, Callable[[bytes], Message]] = {
-    MessageId.CAM: decode_cam,
-    MessageId.DENM: decode_denm,
-    MessageId.SPATEM: decode_spatem,
-    MessageId.MAPEM: decode_mapem,
+    MessageId.CAM: cam.CODEC.decode,
+    MessageId.DENM: denm.CODEC.decode,
+    MessageId.SPATEM: spatem.CODEC.decode,
+    MessageId.MAPEM: mapem.CODEC.decode,
 }
 
 

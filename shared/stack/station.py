@@ -243,45 +243,40 @@ class Station:
             DecodeError: malformed at any layer; `UnsupportedPacketError` for what is sound but none of our business.
             VerificationError: well-formed, but must not be believed; `report` says why, `UNTRUSTED_TIME` that the fault is ours.
         """
-        claim = self._claim(packet, now)
-        if claim is None:
-            return None
-        if isinstance(claim, Claim):
-            return self.accept(prove(claim)).read()
-        raise claim
+        outcome = self.weigh(packet, now)
+        if isinstance(outcome, Claim):
+            return self.accept(prove(outcome)).read()
+        if isinstance(outcome, UnknownSignerError):
+            self.note_unknown_signer(outcome)
+        if outcome is not None:
+            raise outcome
+        return None
 
     def receive_unread(self, packet: bytes, now: Instant) -> VerifiedPacket | None:
         """Return a packet once everything held that can be judged before its message is read; else like `receive`."""
-        claim = self._claim(packet, now)
-        if claim is None:
-            return None
-        if isinstance(claim, Claim):
-            return self.accept(prove(claim))
-        raise claim
+        outcome = self.weigh(packet, now)
+        if isinstance(outcome, Claim):
+            return self.accept(prove(outcome))
+        if isinstance(outcome, UnknownSignerError):
+            self.note_unknown_signer(outcome)
+        if outcome is not None:
+            raise outcome
+        return None
 
     def weigh(self, packet: bytes, now: Instant) -> Claim | VerificationError | None:
         """Check everything about a packet that comes before its signature.
 
         None when it is our own echo; else like `receive`, but the refusals that come in floods are returned, not raised
-        (`VerifyService.weigh`), and an unknown signer is not noted (`note_unknown_signer`).
+        (`VerifyService.weigh`), and an unknown signer, never raised, is not noted (`note_unknown_signer`).
         """
-        secured = secured_part(packet)
-        if self._own_packets.is_own(secured):
+        if not BASIC_HEADER_OCTETS < len(packet) <= MAX_PACKET_OCTETS or packet[0] != _SECURED:
+            return self._verifying.weigh(secured_part(packet), now)
+        secured = packet[BASIC_HEADER_OCTETS:]
+        if secured in self._own_packets.sent:
             return None
         outcome = self._verifying.weigh(secured, now)
         if packet[_HOP_LIMIT_OCTET] > SINGLE_HOP and isinstance(outcome, Claim):
             check_hops(packet, outcome)
-        return outcome
-
-    def _claim(self, packet: bytes, now: Instant) -> Claim | VerificationError | None:
-        """Weigh a packet; an unknown signer is noted."""
-        try:
-            outcome = self.weigh(packet, now)
-        except UnknownSignerError as unknown:
-            self.note_unknown_signer(unknown)
-            raise
-        if isinstance(outcome, UnknownSignerError):
-            self.note_unknown_signer(outcome)
         return outcome
 
     def accept(self, proven: ProvenClaim) -> VerifiedPacket:
@@ -298,11 +293,13 @@ class Station:
         if hop is None:
             return unread_packet(proven)
         port, lat, lon, position_vector, message = hop
-        message_id = agreed_message_id(message, port, proven.service.its_aid)
+        binding = _BINDING_BY_OCTET.get(message[_MESSAGE_ID_OCTET]) if len(message) >= HEADER_OCTETS else None
+        if binding is None or binding.its_aid != proven.service.its_aid or binding.port != port:
+            return unread_packet(proven)  # which says what is wrong
         region = proven.ticket.region
         if region.shape is not None:
             region.check_contains_at(lat, lon)
-        return VerifiedPacket(message_id, message, position_vector, None, proven)
+        return VerifiedPacket(binding.message_id, message, position_vector, None, proven)
 
     def _note(self, proven: ProvenClaim) -> None:
         signing = self._signing
