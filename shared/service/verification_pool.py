@@ -28,7 +28,7 @@ MAX_THREADS = 16
 """More threads than this only wait for each other."""
 
 DEFAULT_THREADS = 2
-"""Used where that many cores are; docs/decisions/0010-verification-pool.md has the measurement."""
+"""Used where that many cores are; see docs/decisions/0011-packets-judged-in-batches.md."""
 
 SMALLEST_BATCH = 8
 """Signatures from which on a second thread is worth waking."""
