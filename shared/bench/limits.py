@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from hashlib import sha256
-from itertools import cycle, islice
+from itertools import count, cycle, islice
 from threading import Thread
 
 from cryptography.hazmat.primitives import hashes
@@ -22,24 +22,21 @@ _Verification = tuple[Callable[[bytes, bytes, ec.ECDSA], None], bytes, bytes]
 
 
 class RawP256:
-    """Keys made once, with a signature of each."""
+    """Keys made once. As on a channel, nothing is signed twice: a processor would learn the very signatures."""
 
     def __init__(self) -> None:
         keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(KEYS)]
-        digests = [sha256(number.to_bytes(4, "big")).digest() for number in range(KEYS)]
-        self._verifications: list[_Verification] = [
-            (key.public_key().verify, key.sign(digest, _ALGORITHM), digest) for key, digest in zip(keys, digests, strict=True)
-        ]
-        self._signings = list(zip([key.sign for key in keys], digests, strict=True))
+        self._keys = cycle([(key.sign, key.public_key().verify) for key in keys])
+        self._numbers = count()
 
     def verifying(self, calls: int) -> Work:
         """Prepare that many verifications on one thread."""
-        jobs = list(islice(cycle(self._verifications), calls))
+        jobs = self._verifications(calls)
         return lambda: _verify(jobs)
 
     def signing(self, calls: int) -> Work:
         """Prepare that many signatures on one thread."""
-        jobs = list(islice(cycle(self._signings), calls))
+        jobs = [(sign, self._digest()) for sign, _ in islice(self._keys, calls)]
 
         def work() -> None:
             for sign, digest in jobs:
@@ -47,11 +44,21 @@ class RawP256:
 
         return work
 
+    def _verifications(self, calls: int) -> list[_Verification]:
+        jobs: list[_Verification] = []
+        for sign, verify in islice(self._keys, calls):
+            digest = self._digest()
+            jobs.append((verify, sign(digest, _ALGORITHM), digest))
+        return jobs
+
+    def _digest(self) -> bytes:
+        return sha256(next(self._numbers).to_bytes(8, "big")).digest()
+
     def verifying_on(self, threads: int) -> Preparation:
         """Return the preparation of verifications shared by several threads."""
 
         def prepare(calls: int) -> Work:
-            jobs = list(islice(cycle(self._verifications), calls))
+            jobs = self._verifications(calls)
             shares = [jobs[number::threads] for number in range(threads)]
 
             def work() -> None:

@@ -32,7 +32,7 @@ from shared.codec.anatomy import is_bulky, shared_types
 from shared.codec.bits import MAX_ENCODED_OCTETS, BitReader
 from shared.codec.cells import SMALL, Cell, DecodeTable, GiveUp, cell_of, decode_table, give_up, length_cell
 from shared.codec.encoder_source import item_writer
-from shared.codec.packed import Packing, layout_of, width_of
+from shared.codec.packed import Packing, width_of
 from shared.codec.shape import (
     PLAIN,
     Choice,
@@ -88,7 +88,7 @@ def _item_reader(type_: UperType, shape: Shape) -> Callable[[int], Any]:
     """Return the function that makes an item of its bits, all of which are known to be good."""
     source = _empty_source()
     with source.function("def decode(bits):"):
-        source.line(f"left = {width_of(layout_of(type_))}")
+        source.line(f"left = {width_of(type_)}")
         writer = _Decoder(source, None)
         value = writer.value(type_, shape, "item")
         writer.words.flush()

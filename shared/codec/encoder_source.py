@@ -196,10 +196,9 @@ class _Encoder:
         own_number = is_bulky(type_.item)
         self.words.flush()
         if shape.packed:
-            layout = layout_of(type_.item)
-            same = f"{value}.packing.layout == {self._source.refer(f'{name}_LAYOUT', layout)}"
+            same = f"{value}.packing.layout == {layout_of(type_.item)!r}"
             with self._source.suite(f"if {value}.__class__ is Packed and {same}:"):
-                self._source.line(f"acc = acc << {width_of(layout)} * {value}.length | {value}.bits")
+                self._source.line(f"acc = acc << {width_of(type_.item)} * {value}.length | {value}.bits")
                 self._source.line(f"{value} = ()")
         with self._source.suite(f"for {one} in {value}:"):
             outer = self._variable("outer", "acc") if own_number else ""

@@ -19,6 +19,7 @@ a check fails, the list is read item by item (`decoder_source.py`).
 
 import collections.abc
 from collections.abc import Callable, Iterator
+from sys import intern
 from typing import Any, cast
 
 import msgspec
@@ -27,8 +28,8 @@ from shared.codec.cells import NOT_ENCODED, cell_of
 from shared.codec.uper import UperType
 from shared.codec.uper_composites import Sequence
 
-Layout = tuple[tuple[int, int | None, int], ...]
-"""Width, expected number (None for any) and greatest count of each field, highest first."""
+Field = tuple[int, int | None, int]
+"""Width, expected number (None for any) and greatest count of one field."""
 
 Check = tuple[int, int, int]
 """Place of a field's lowest bit, its width and its greatest count."""
@@ -57,12 +58,13 @@ class Packing:
         make_reader: Callable[[], Callable[[int], Any]],
         make_writer: Callable[[], Callable[[Any], int]],
     ) -> None:
+        fields = tuple(_fields(type_))
         self.layout = layout_of(type_)
-        self.width = width_of(self.layout)
+        self.width = width_of(type_)
         self._flags: list[tuple[int, int]] = []
         self._passes: list[list[Check]] = []
         shift = self.width
-        for width, expected, span in self.layout:
+        for width, expected, span in fields:
             shift -= width
             if expected is not None:
                 self._flags.append((shift, expected))
@@ -205,17 +207,18 @@ class Packed(msgspec.Struct, frozen=True, gc=False, eq=False):
 collections.abc.Sequence.register(Packed)
 
 
-def layout_of(type_: UperType) -> Layout:
-    """Return how an item in its usual form lies; raises ValueError where its width varies."""
-    return tuple(_fields(type_))
+def layout_of(type_: UperType) -> str:
+    """Return how an item in its usual form lies, as a word to compare; raises ValueError where its width varies."""
+    return intern(" ".join(f"{width}:{'' if expected is None else expected}<={span}" for width, expected, span in _fields(type_)))
 
 
-def width_of(layout: Layout) -> int:
-    """Return the bits of an item."""
-    return sum(width for width, _, _ in layout)
+def width_of(type_: UperType) -> int:
+    """Return the bits of an item; raises ValueError where they vary."""
+    return sum(width for width, _, _ in _fields(type_))
 
 
-def _fields(type_: UperType) -> Iterator[tuple[int, int | None, int]]:
+def _fields(type_: UperType) -> Iterator[Field]:
+    """Yield the fields of an item, highest first."""
     if isinstance(type_, Sequence):
         if type_.additions is not None:
             yield 1, 0, 1
