@@ -49,8 +49,9 @@ MAX_AGE_MS = 150.0
 MAX_GROWTH_MIB = 8.0
 """Memory that counts as flat: less than the queue alone may hold."""
 
-MEMORY_SETTLES_NS = 5 * NS_PER_S
-"""Until then the replay memory fills, two freshness windows of a CAM; what grows afterwards grows for ever."""
+MEMORY_SETTLES_NS = 10 * NS_PER_S
+"""Until then the replay memory fills, two freshness windows of a CAM, and each sender's memory of its own last packets, which at
+ten a second takes six seconds; what grows afterwards grows for ever."""
 
 _AGE_STEP_NS = NS_PER_MS // 10
 _STATM = Path("/proc/self/statm")
