@@ -80,6 +80,13 @@ def gn_timestamp(time64: Time64) -> int:
     return (time64 // 1_000) & 0xFFFFFFFF
 
 
+def gn_timestamp_at(utc: UtcNs) -> int:
+    """Return the `gn_timestamp` of a UTC; raises ValueError before 2004."""
+    if utc >= LAST_LEAP_NS:
+        return (utc // 1_000_000 - EPOCH_AFTER_LEAPS_US // 1_000) & 0xFFFFFFFF
+    return gn_timestamp(time64_of(utc))
+
+
 def generation_delta_time(time64: Time64) -> int:
     """EN 302 637-2 `generationDeltaTime`: milliseconds since the ITS epoch modulo 65,536."""
     return (time64 // 1_000) & 0xFFFF

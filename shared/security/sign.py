@@ -105,7 +105,7 @@ class _Pen:
 
     def seal(self, tbs_encoded: bytes, *, shows_certificate: bool) -> bytes:
         """Sign to-be-signed octets and encode the `Ieee1609Dot2Data` around them."""
-        begin = self.begin
+        begin = self.begin  # a hash, as in `signed_digest`
         signature = self.sign_digest(begin(begin(tbs_encoded).digest() + self.digest).digest())
         return self.front + tbs_encoded + self.signer[shows_certificate] + encode_signature(signature)
 

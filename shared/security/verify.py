@@ -9,6 +9,7 @@ yet heard is refused with `UnknownSignerError`, which names what to ask for. The
 against the region, content against the SSP. Left out: revocation lists, and consumption of encrypted messages.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
 from typing import cast
@@ -17,7 +18,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 
 from shared.core.clock import Instant
-from shared.core.errors import DecodeError, UntrustedTimeError, VerificationError
+from shared.core.errors import DecodeError, UntrustedTimeError, V2xError, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId3, HashedId8, ItsAid
 from shared.core.itstime import EPOCH_AFTER_LEAPS_US, LAST_LEAP_NS, Time64
@@ -145,8 +146,12 @@ def prove(claim: Claim) -> ProvenClaim:
     return cast("ProvenClaim", claim)
 
 
-_NO_PERMISSION = bytes(1)
-"""Stands for the permission of a ticket that has none; no ticket has this very object."""
+_NO_PERMISSION = b"no permission"
+"""Stands for the permission a ticket does not have, as an object: nothing read from outside is this very one."""
+
+
+_LEAST_LENGTHS = (0, 0x80, 0x100)
+"""The least length that needs so many octets behind the first."""
 
 
 class VerifyService:
@@ -188,97 +193,104 @@ class VerifyService:
 
     def examine(self, secured: bytes, *, now: Instant) -> Claim:
         """Check everything about one encoded `Ieee1609Dot2Data` but its signature; raises like `verify`."""
-        outcome = self.weigh(secured, now)
-        if isinstance(outcome, VerificationError):
+        (outcome,) = self.weigh_all((secured,), now)
+        if isinstance(outcome, V2xError):
             raise outcome
         return outcome
 
-    def weigh(self, secured: bytes, now: Instant) -> Claim | VerificationError:
-        """Do what `examine` does, but return the refusals that come in floods: to raise one through every caller costs more.
+    def weigh_all(self, messages: Sequence[bytes], now: Instant) -> list[Claim | V2xError]:
+        """Do what `examine` does for several messages in order, and return refusals: raising one through every caller costs more.
 
         What comes nine times in ten is passed here at one stroke: by digest with a time, of a ticket we know, and nothing amiss;
         unknown signers and duplicates of that form are refused here. All else is for `_weigh_completely`, which would say the same.
         Written as one piece because it runs for every message beside a signature of 50 us: every call, and every value in between,
         would show. The layout is that of `envelope`.
-
-        Returns:
-            The claim; or the refusal where the signer is unknown or, of the usual form, the message a duplicate.
         """
-        end = len(secured) - BEHIND_PAYLOAD_OCTETS
-        if not LENGTH_AT + 2 < end <= MAX_MESSAGE_OCTETS - BEHIND_PAYLOAD_OCTETS or not secured.startswith(FRONT):
-            return self._weigh_completely(secured, now)
-        length = secured[LENGTH_AT]
-        begin = LENGTH_AT + 1
-        if length > 0x7F:
-            if length == 0x81:
-                length = secured[begin]
-                begin += 1
-                if length < 0x80:
-                    return self._weigh_completely(secured, now)
-            elif length == 0x82:
-                length = secured[begin] << 8 | secured[begin + 1]
-                begin += 2
-                if length < 0x100:
-                    return self._weigh_completely(secured, now)
-            else:
-                return self._weigh_completely(secured, now)
-        header, psid, generated, kind, signer, tags, r, s = BEHIND_PAYLOAD.unpack_from(secured, end)
-        if begin + length != end or header != TIME_ONLY or kind != DIGEST or tags not in P256_FORMS:
-            return self._weigh_completely(secured, now)
-
-        service = self._services.get(psid)
+        complete = self._weigh_completely
         utc = now.utc
-        if service is None or not service.takes_digest or utc is None or utc < LAST_LEAP_NS:
-            return self._weigh_completely(secured, now)
+        if utc is None or utc < LAST_LEAP_NS:
+            return [complete(secured, now) for secured in messages]
         at = utc // 1_000 - EPOCH_AFTER_LEAPS_US
-        if not service.earliest_us <= generated - at <= service.latest_us:
-            return self._weigh_completely(secured, now)
-
         certificates = self._certificates
-        entry = certificates.tickets.get(signer)
-        if entry is None:
-            return _unknown_ticket(signer)
-        ticket = entry.ticket
-        memory = service.memory
-        tbs_digest = sha256(secured[TBS_AT:-SIGNER_AND_SIGNATURE_OCTETS]).digest()
-        replay_key = signer + tbs_digest
-        if replay_key in memory.recent or replay_key in memory.older:
-            return duplicate()
-        ssp = ticket.ssps.get(psid, _NO_PERMISSION)
-        if (
-            now.monotonic - entry.heard > certificates.lifetime_ns
-            or generated <= memory.forgotten_until
-            or not ticket.valid_from <= generated < ticket.valid_until
-            or ssp is _NO_PERMISSION
-            or not ticket.is_p256
-        ):
-            return self._weigh_completely(secured, now)
-        if r[0] and s[0]:
-            head, middle = P256_FRAMES[r[0] >> 7 << 1 | s[0] >> 7]
-            framed = head + r + middle + s
-        else:
-            framed = ticket.public_key.frame(r, s)
-        return Claim(
-            secured[begin:end],
-            service,
-            ticket,
-            ssp,
-            generated,
-            replay_key,
-            sha256(tbs_digest + ticket.digest).digest(),
-            framed,
-            at,  # type: ignore[arg-type]  # a Time64, without the call that would say so
-            now,
-        )
+        heard_at_least = now.monotonic - certificates.lifetime_ns
+        ticket_of, service_of, unpack = certificates.tickets.get, self._services.get, BEHIND_PAYLOAD.unpack_from
+        outcomes: list[Claim | V2xError] = []
+        add = outcomes.append
+        for secured in messages:
+            end = len(secured) - BEHIND_PAYLOAD_OCTETS
+            if not LENGTH_AT + 2 < end <= MAX_MESSAGE_OCTETS - BEHIND_PAYLOAD_OCTETS or not secured.startswith(FRONT):
+                add(complete(secured, now))
+                continue
+            length = secured[LENGTH_AT]
+            begin = LENGTH_AT + 1
+            if length > 0x7F:
+                width = length & 0x7F
+                length = secured[begin] if width == 1 else secured[begin] << 8 | secured[begin + 1]
+                begin += width
+                if width > 2 or length < _LEAST_LENGTHS[width]:
+                    add(complete(secured, now))
+                    continue
+            header, psid, generated, kind, signer, tags, r, s = unpack(secured, end)
+            service = service_of(psid)
+            if (
+                begin + length != end
+                or header != TIME_ONLY
+                or kind != DIGEST
+                or tags not in P256_FORMS
+                or service is None
+                or not service.takes_digest
+                or not service.earliest_us <= generated - at <= service.latest_us
+            ):
+                add(complete(secured, now))
+                continue
 
-    def _weigh_completely(self, secured: bytes, now: Instant) -> Claim | VerificationError:
+            entry = ticket_of(signer)
+            if entry is None:
+                add(_unknown_ticket(signer))
+                continue
+            ticket, memory = entry.ticket, service.memory
+            tbs_digest = sha256(secured[TBS_AT:-SIGNER_AND_SIGNATURE_OCTETS]).digest()
+            replay_key = signer + tbs_digest
+            if replay_key in memory.recent or replay_key in memory.older:
+                add(duplicate())
+                continue
+            ssp = ticket.ssps.get(psid, _NO_PERMISSION)
+            if (
+                entry.heard < heard_at_least
+                or generated <= memory.forgotten_until
+                or not ticket.valid_from <= generated < ticket.valid_until
+                or ssp is _NO_PERMISSION
+                or not ticket.is_p256
+                or not r[0]
+                or not s[0]
+            ):
+                add(complete(secured, now))
+                continue
+            head, middle = P256_FRAMES[r[0] >> 7 << 1 | s[0] >> 7]
+            add(
+                Claim(
+                    secured[begin:end],
+                    service,
+                    ticket,
+                    ssp,
+                    generated,
+                    replay_key,
+                    sha256(tbs_digest + ticket.digest).digest(),
+                    head + r + middle + s,
+                    at,  # type: ignore[arg-type]  # a Time64, without the call that would say so
+                    now,
+                )
+            )
+        return outcomes
+
+    def _weigh_completely(self, secured: bytes, now: Instant) -> Claim | V2xError:
         """Weigh a message of any form."""
         if len(secured) > MAX_MESSAGE_OCTETS:
-            raise DecodeError("secured_data", f"{len(secured)} octets, at most {MAX_MESSAGE_OCTETS} are allowed")
+            return DecodeError("secured_data", f"{len(secured)} octets, at most {MAX_MESSAGE_OCTETS} are allowed")
         try:
             return self._judge(recognise(secured, self._certificates.by_octets) or self._decoded(secured), now)
-        except UnknownSignerError as unknown:
-            return unknown
+        except V2xError as refusal:
+            return refusal
 
     def accept(self, proven: ProvenClaim) -> VerifiedPayload:
         """Remember a message whose signature has held.

@@ -8,7 +8,7 @@ one whose signature is broken, and one is accepted. Step by step costs less than
 processor forgets everything else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from shared.core.clock import Instant
@@ -38,13 +38,7 @@ class SequentialChecker:
 
     def check_all(self, claims: Sequence[Claim]) -> Sequence[Verdict]:
         """Return one verdict for each, in the same order."""
-        verdicts: list[Verdict] = []
-        for claim in claims:
-            try:
-                verdicts.append(prove(claim))
-            except VerificationError as refusal:
-                verdicts.append(refusal)
-        return verdicts
+        return [verdict_of(claim) for claim in claims]
 
 
 def verdict_of(claim: Claim) -> Verdict:
@@ -74,59 +68,61 @@ def receive_batch_unread(
     station: Station, packets: Sequence[bytes], now: Instant, checker: SignatureChecker
 ) -> list[VerifiedPacket | V2xError | None]:
     """Do what `receive_batch` does, but leave the messages inside unread, as `Station.receive_unread` does."""
-    outcomes: list[VerifiedPacket | V2xError | None] = [None] * len(packets)
-    weighed: dict[int, Claim] = {}
-    taught: set[HashedId8] = set()
-    for index, packet in enumerate(packets):
-        try:
-            outcome: Claim | V2xError | None = station.weigh(packet, now)
-        except V2xError as refusal:
-            outcome = refusal
-        if isinstance(outcome, UnknownSignerError):
-            if outcome.hashed_id8 in taught:
-                _finish(station, weighed, checker, outcomes)
-                weighed.clear()
-                taught.clear()
-                outcome = _weighed_again(station, packet, now)
-            else:
-                station.note_unknown_signer(outcome)
-        if isinstance(outcome, Claim):
-            weighed[index] = outcome
-            if outcome.is_new or outcome.passed_on_authority is not None:
-                taught.update(teaches(outcome))
+    outcomes: list[VerifiedPacket | V2xError | None] = []
+    while len(outcomes) < len(packets):
+        weighed = station.weigh_all(packets[len(outcomes) :] if outcomes else packets, now)
+        claims = [outcome for outcome in weighed if isinstance(outcome, Claim)]
+        if len(claims) == len(weighed):
+            outcomes += _accepted(station, claims, checker)
         else:
-            outcomes[index] = outcome
-    _finish(station, weighed, checker, outcomes)
+            outcomes += _finished(station, weighed[: _first_taught(weighed)], checker)
     return outcomes
 
 
-def _weighed_again(station: Station, packet: bytes, now: Instant) -> Claim | V2xError | None:
-    """Weigh a packet whose signer was unknown until the packets before it were finished."""
+def _first_taught(weighed: Sequence[Claim | V2xError | None]) -> int | None:
+    """Return where the first packet is whose signer is unknown but shown by a packet before it; None where there is none."""
+    taught: set[HashedId8] = set()
+    for place, outcome in enumerate(weighed):
+        if isinstance(outcome, Claim):
+            if outcome.is_new or outcome.passed_on_authority is not None:
+                taught.update(teaches(outcome))
+        elif taught and isinstance(outcome, UnknownSignerError) and outcome.hashed_id8 in taught:
+            return place
+    return None
+
+
+def _finished(
+    station: Station, weighed: Sequence[Claim | V2xError | None], checker: SignatureChecker
+) -> list[VerifiedPacket | V2xError | None]:
+    """Note unknown signers, have the signatures of the others checked, and accept those."""
+    for outcome in weighed:
+        if isinstance(outcome, UnknownSignerError):
+            station.note_unknown_signer(outcome)
+    accepted = iter(_accepted(station, [outcome for outcome in weighed if isinstance(outcome, Claim)], checker))
+    return [next(accepted) if isinstance(outcome, Claim) else outcome for outcome in weighed]
+
+
+def _accepted(station: Station, claims: Sequence[Claim], checker: SignatureChecker) -> list[VerifiedPacket | V2xError]:
+    verdicts = checker.check_all(claims)
+    proven = [verdict for verdict in verdicts if not isinstance(verdict, VerificationError)]
+    if len(proven) == len(claims):
+        return station.accept_all(proven)
+    outcomes: list[VerifiedPacket | V2xError] = []
+    for claim, verdict in zip(claims, verdicts, strict=True):
+        if isinstance(verdict, VerificationError):
+            outcomes.append(_refused(station, claim, verdict))
+        else:
+            outcomes += station.accept_all((verdict,))
+    return outcomes
+
+
+def _refused(station: Station, claim: Claim, refusal: VerificationError) -> V2xError:
+    """Return why a claim that was not proven is refused; a copy of what was accepted meanwhile is a duplicate, as one by one."""
     try:
-        outcome = station.weigh(packet, now)
-    except V2xError as refusal:
-        return refusal
-    if isinstance(outcome, UnknownSignerError):
-        station.note_unknown_signer(outcome)
-    return outcome
-
-
-def _finish(
-    station: Station,
-    weighed: Mapping[int, Claim],
-    checker: SignatureChecker,
-    outcomes: list[VerifiedPacket | V2xError | None],
-) -> None:
-    """Have the signatures checked and accept what was weighed, in order."""
-    for index, verdict in zip(weighed, checker.check_all(tuple(weighed.values())), strict=True):
-        try:
-            if isinstance(verdict, VerificationError):
-                station.check_new(weighed[index])
-                outcomes[index] = verdict
-            else:
-                outcomes[index] = station.accept(verdict)
-        except V2xError as refusal:
-            outcomes[index] = refusal
+        station.check_new(claim)
+    except V2xError as duplicate:
+        return duplicate
+    return refusal
 
 
 def _read(unread: VerifiedPacket) -> Indication | V2xError:

@@ -10,15 +10,15 @@ echo of our own packet, or raises a `V2xError`; whoever calls it counts the erro
 no way to send unsigned or to receive unverified. Forwarding of others' packets and channel congestion are not here yet.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from shared.core.clock import Instant, UtcNs
-from shared.core.errors import DecodeError, EncodeError, VerificationError
+from shared.core.errors import DecodeError, EncodeError, V2xError, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import MESSAGE_BINDINGS, HashedId8, ItsAid, MessageId, StationId, StationType
-from shared.core.itstime import gn_timestamp, time64_of
+from shared.core.itstime import gn_timestamp_at
 from shared.core.report import VerificationReport
 from shared.core.value import Value
 from shared.messages.cam import Cam, encode_cam
@@ -243,63 +243,79 @@ class Station:
             DecodeError: malformed at any layer; `UnsupportedPacketError` for what is sound but none of our business.
             VerificationError: well-formed, but must not be believed; `report` says why, `UNTRUSTED_TIME` that the fault is ours.
         """
-        outcome = self.weigh(packet, now)
-        if isinstance(outcome, Claim):
-            return self.accept(prove(outcome)).read()
-        if isinstance(outcome, UnknownSignerError):
-            self.note_unknown_signer(outcome)
-        if outcome is not None:
-            raise outcome
-        return None
+        unread = self.receive_unread(packet, now)
+        return None if unread is None else unread.read()
 
     def receive_unread(self, packet: bytes, now: Instant) -> VerifiedPacket | None:
         """Return a packet once everything held that can be judged before its message is read; else like `receive`."""
-        outcome = self.weigh(packet, now)
+        (outcome,) = self.weigh_all((packet,), now)
         if isinstance(outcome, Claim):
-            return self.accept(prove(outcome))
+            (accepted,) = self.accept_all((prove(outcome),))
+            if isinstance(accepted, V2xError):
+                raise accepted
+            return accepted
         if isinstance(outcome, UnknownSignerError):
             self.note_unknown_signer(outcome)
         if outcome is not None:
             raise outcome
         return None
 
-    def weigh(self, packet: bytes, now: Instant) -> Claim | VerificationError | None:
-        """Check everything about a packet that comes before its signature.
+    def weigh_all(self, packets: Sequence[bytes], now: Instant) -> list[Claim | V2xError | None]:
+        """Check everything about packets that comes before their signatures.
 
-        None when it is our own echo; else like `receive`, but the refusals that come in floods are returned, not raised
-        (`VerifyService.weigh`), and an unknown signer, never raised, is not noted (`note_unknown_signer`).
+        Returns:
+            For each packet a claim, or why it is refused, or None when it is our own echo. Unknown signers are not noted
+            (`note_unknown_signer`).
         """
-        if not BASIC_HEADER_OCTETS < len(packet) <= MAX_PACKET_OCTETS or packet[0] != _SECURED:
-            return self._verifying.weigh(secured_part(packet), now)
-        secured = packet[BASIC_HEADER_OCTETS:]
-        if secured in self._own_packets.sent:
-            return None
-        outcome = self._verifying.weigh(secured, now)
-        if packet[_HOP_LIMIT_OCTET] > SINGLE_HOP and isinstance(outcome, Claim):
-            check_hops(packet, outcome)
-        return outcome
+        outcomes: list[Claim | V2xError | None] = [None] * len(packets)
+        messages: list[bytes] = []
+        places: list[int] = []
+        own = self._own_packets.sent
+        for place, packet in enumerate(packets):
+            if BASIC_HEADER_OCTETS < len(packet) <= MAX_PACKET_OCTETS and packet[0] == _SECURED:
+                secured = packet[BASIC_HEADER_OCTETS:]
+                if secured not in own:
+                    messages.append(secured)
+                    places.append(place)
+            else:
+                outcomes[place] = _unfit(packet)
+        for place, outcome in zip(places, self._verifying.weigh_all(messages, now), strict=True):
+            if packets[place][_HOP_LIMIT_OCTET] > SINGLE_HOP and isinstance(outcome, Claim):
+                outcomes[place] = _with_hops_checked(packets[place], outcome)
+            else:
+                outcomes[place] = outcome
+        return outcomes
 
-    def accept(self, proven: ProvenClaim) -> VerifiedPacket:
-        """Remember a packet whose signature has held, and judge the rest of it but its message.
+    def accept_all(self, proven: Sequence[ProvenClaim]) -> list[VerifiedPacket | V2xError]:
+        """Remember packets whose signatures have held, and judge the rest of them but their messages, in order.
 
-        Raises:
-            DecodeError: as `receive`.
-            VerificationError: as `receive`; `DUPLICATE_MESSAGE` also when the same was accepted since it was examined.
+        Returns:
+            For each the packet, or why it is refused after all: as `receive` says, and `DUPLICATE_MESSAGE` also when the same was
+            accepted since it was weighed.
         """
-        self._verifying.remember(proven)
-        if self._signing.asked_for or proven.certificate_requests or proven.passed_on_authority is not None:
-            self._note(proven)
-        hop = read_single_hop(proven.payload)
-        if hop is None:
-            return unread_packet(proven)
-        port, lat, lon, position_vector, message = hop
-        binding = _BINDING_BY_OCTET.get(message[_MESSAGE_ID_OCTET]) if len(message) >= HEADER_OCTETS else None
-        if binding is None or binding.its_aid != proven.service.its_aid or binding.port != port:
-            return unread_packet(proven)  # which says what is wrong
-        region = proven.ticket.region
-        if region.shape is not None:
-            region.check_contains_at(lat, lon)
-        return VerifiedPacket(binding.message_id, message, position_vector, None, proven)
+        remember, asked_for, binding_of = self._verifying.remember, self._signing.asked_for, _BINDING_BY_OCTET.get
+        outcomes: list[VerifiedPacket | V2xError] = []
+        for claim in proven:
+            try:
+                remember(claim)
+                if asked_for or claim.certificate_requests or claim.passed_on_authority is not None:
+                    self._note(claim)
+                hop = read_single_hop(claim.payload)
+                if hop is None:
+                    outcomes.append(unread_packet(claim))
+                    continue
+                port, lat, lon, position_vector, message = hop
+                binding = binding_of(message[_MESSAGE_ID_OCTET]) if len(message) >= HEADER_OCTETS else None
+                if binding is None or binding.its_aid != claim.service.its_aid or binding.port != port:
+                    outcomes.append(unread_packet(claim))  # which says what is wrong
+                    continue
+                region = claim.ticket.region
+                if region.shape is not None:
+                    region.check_contains_at(lat, lon)
+                outcomes.append(VerifiedPacket(binding.message_id, message, position_vector, None, claim))
+            except V2xError as refusal:
+                outcomes.append(refusal)
+        return outcomes
 
     def _note(self, proven: ProvenClaim) -> None:
         signing = self._signing
@@ -373,7 +389,7 @@ def make_verify_service(*, trust_store: TrustStore, areas: IdentifiedAreas) -> V
 
 def _timestamp_ms(position: EgoPosition) -> int:
     try:
-        return gn_timestamp(time64_of(position.taken_at))
+        return gn_timestamp_at(position.taken_at)
     except ValueError as before_its_time:
         raise EncodeError("position.taken_at", str(before_its_time)) from before_its_time
 
@@ -396,6 +412,23 @@ def _not_secured(packet: bytes) -> VerificationError:
     """Return why a packet that does not begin like a secured one is refused; raises `DecodeError` when it begins like none."""
     decode_basic_header(packet)
     return VerificationError(VerificationReport.UNSIGNED_MESSAGE, "the packet is not secured")
+
+
+def _unfit(packet: bytes) -> V2xError:
+    """Return why a packet is refused that is too long, cut short, or does not begin like a secured one."""
+    try:
+        secured_part(packet)
+    except V2xError as refusal:
+        return refusal
+    return DecodeError("packet", "nothing follows the Basic Header", 8 * BASIC_HEADER_OCTETS)
+
+
+def _with_hops_checked(packet: bytes, claim: Claim) -> Claim | V2xError:
+    try:
+        check_hops(packet, claim)
+    except V2xError as refusal:
+        return refusal
+    return claim
 
 
 def check_hops(packet: bytes, claim: Claim) -> None:

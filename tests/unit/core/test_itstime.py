@@ -11,6 +11,7 @@ from shared.core.itstime import (
     Time64,
     generation_delta_time,
     gn_timestamp,
+    gn_timestamp_at,
     leap_seconds_at,
     time32_of,
     time64_of,
@@ -116,6 +117,16 @@ def test_the_geonetworking_timestamp_wraps_after_2_to_the_32_milliseconds() -> N
 def test_the_short_times_are_the_low_bits_of_the_long_one(time64: Time64) -> None:
     assert gn_timestamp(time64) == timestamp_its(time64) % 2**32
     assert generation_delta_time(time64) == timestamp_its(time64) % 2**16
+
+
+@given(dates)
+def test_the_geonetworking_timestamp_of_a_date_is_that_of_its_its_time(utc: UtcNs) -> None:
+    assert gn_timestamp_at(utc) == gn_timestamp(time64_of(utc))
+
+
+def test_no_geonetworking_timestamp_is_older_than_its_time() -> None:
+    with pytest.raises(ValueError, match="ITS time begins in 2004"):
+        gn_timestamp_at(UtcNs(0))
 
 
 def test_a_date_is_written_with_milliseconds_and_cut_not_rounded() -> None:
