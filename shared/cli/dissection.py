@@ -8,6 +8,7 @@ dissection as its refusal. Signatures, chains and freshness are `v2x verify`'s b
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from shared.cli.describe_controller import describe_tscbm
 from shared.cli.describe_message import Description, describe_message, describe_tree
 from shared.cli.describe_network import describe_btp, describe_common, describe_extended, describe_source, station_type_name
 from shared.cli.source import Kind
@@ -23,6 +24,7 @@ from shared.messages.mapem import Mapem, decode_mapem
 from shared.messages.pdu import HEADER_OCTETS, peek_header
 from shared.messages.spatem import Spatem, decode_spatem
 from shared.messages.tree import decode_tree
+from shared.messages.tscbm import decode_tscbm
 from shared.network.address import MAC_OCTETS
 from shared.network.headers import (
     COMMON_HEADER_OCTETS,
@@ -145,6 +147,9 @@ class _Dissector:
                 self._message(octets)
             case Kind.MESSAGE_FRAME:
                 self._message_frame(octets)
+            case Kind.CONTROLLER_DATAGRAM:
+                self.summary = kind.value
+                self._add("tscbm", "SPaT datagram (NTCIP 1202)", describe_tscbm(decode_tscbm(octets)))
 
     def _add(self, name: str, title: str, fields: Description) -> None:
         self.layers.append(Layer(name=name, title=title, fields=fields))

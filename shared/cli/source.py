@@ -6,6 +6,7 @@ Kinds are told apart by content alone, from the first two octets, which no two k
     80 03 00      certificate                                  03 80..84   Ieee1609Dot2Data
     01 84..86     trust list, unsigned (TS 102 941)            01..03, 01..1f   facilities message: version, messageID
     00 12 ...     MessageFrame of SAE J2735 (12 MAP, 13 SPAT, 1d SRM, 1e SSM)
+    cd 10 ...     SPaT datagram of a signal controller (NTCIP 1202)
     ff ff ff ff ff ff ... 8947   Ethernet frame with a GeoNetworking packet
 
 Nothing is decoded here. Everything but a capture is read whole, up to a bound; captures are read packet by packet.
@@ -61,6 +62,7 @@ class Kind(Enum):
     TRUST_LIST = "trust list without its signature"
     FACILITIES_MESSAGE = "facilities message"
     MESSAGE_FRAME = "SAE J2735 MessageFrame"
+    CONTROLLER_DATAGRAM = "SPaT datagram of a signal controller"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,11 +137,13 @@ def recognise(octets: bytes) -> Kind:
             return Kind.FACILITIES_MESSAGE
         case (0x00, second) if second in _J2735_IDS:
             return Kind.MESSAGE_FRAME
+        case (0xCD, 0x10):
+            return Kind.CONTROLLER_DATAGRAM
         case _:
             raise DecodeError(
                 "input",
                 f"begins with {head.hex(' ')}: no GeoNetworking packet (11, 12), IEEE 1609.2 data (03 80), certificate (80 03), "
-                "trust list (01 84), facilities message (02 02), MessageFrame (00 12) or capture begins like that",
+                "trust list (01 84), facilities message (02 02), MessageFrame (00 12), controller datagram (cd 10) or capture begins so",
             )
 
 

@@ -322,6 +322,14 @@ def test_messages_of_the_united_states_are_shown_with_units_too() -> None:
     assert "sigStatus" in shown(data_file("messages/jpo-ode_udp_ssm.hex"))
 
 
+def test_what_a_signal_controller_broadcasts_is_shown_by_what_it_shows() -> None:
+    text = shown(data_file("messages/v2xhub_ntcip1202_tscbm_spat_1721238398773.bin"))
+    assert "time of day: 01:32:33.000" in text
+    assert "greens: 2, 6" in text
+    assert "number 8, vehicle min 4.0 s" in text
+    assert "SPaT datagram of a signal controller" in shown("cd10", status=1)
+
+
 def test_messages_without_units_are_shown_as_their_asn1_has_them() -> None:
     for name, message, number in (("srm", "srem", 9), ("ssm", "ssem", 10)):
         frame = bytes.fromhex(data_file(f"messages/jpo-ode_udp_{name}.hex").read_text())
@@ -422,6 +430,7 @@ def test_a_file_may_hold_octets_or_hexadecimal_text(tmp_path: Path) -> None:
         ("0202", Kind.FACILITIES_MESSAGE),
         ("0104", Kind.FACILITIES_MESSAGE),
         ("0012", Kind.MESSAGE_FRAME),
+        ("cd10", Kind.CONTROLLER_DATAGRAM),
     ],
 )
 def test_the_first_octets_say_what_it_is(octets: str, kind: Kind) -> None:
