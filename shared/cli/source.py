@@ -143,7 +143,8 @@ def recognise(octets: bytes) -> Kind:
             raise DecodeError(
                 "input",
                 f"begins with {head.hex(' ')}: no GeoNetworking packet (11, 12), IEEE 1609.2 data (03 80), certificate (80 03), "
-                "trust list (01 84), facilities message (02 02), MessageFrame (00 12), controller datagram (cd 10) or capture begins so",
+                "trust list (01 84), facilities message (02 02), MessageFrame (00 12), controller datagram (cd 10) or capture "
+                "begins like that",
             )
 
 

@@ -327,7 +327,7 @@ def test_what_a_signal_controller_broadcasts_is_shown_by_what_it_shows() -> None
     assert "time of day: 01:32:33.000" in text
     assert "greens: 2, 6" in text
     assert "number 8, vehicle min 4.0 s" in text
-    assert "SPaT datagram of a signal controller" in shown("cd10", status=1)
+    assert "refused (malformed): tscbm: 2 octets, not 241 or 245" in shown("cd10", status=1)
 
 
 def test_messages_without_units_are_shown_as_their_asn1_has_them() -> None:
