@@ -279,6 +279,13 @@ class _Encoder:
                 self._choice(type_, part, record, variables)
 
     def _choice(self, type_: ChoiceType, part: Choice, record: str, variables: Mapping[str, str]) -> None:
+        if part.unless is not None:
+            tests = [f"if {variables[part.unless]} is None:", "else:"]
+            self.words.flush()
+            for test, (alternative, inner) in zip(tests, part.alternatives.items(), strict=True):
+                with self.words.suite(test):
+                    self._part(self._index(type_, alternative), inner, record, variables)
+            return
         if part.select is None:
             ((alternative, inner),) = part.alternatives.items()
             self._part(self._index(type_, alternative), inner, record, variables)

@@ -127,14 +127,23 @@ class Choice:
     Args:
         alternatives: by name. Fields of those not chosen keep the record's default.
         select: the name of the alternative for a record, None where none fits; needless with a single alternative.
+        unless: instead of `select`, where there are two alternatives: the field that is None for the first and not for the second.
         demand: what a record needs for one to fit, as the reason of the `EncodeError`.
         tolerant: whether alternatives the shape does not mention are accepted, giving nothing.
     """
 
     alternatives: Mapping[str, "Part"]
     select: Callable[[Any], str | None] | None = None
+    unless: str | None = None
     demand: str = "fits no alternative"
     tolerant: bool = False
+
+    def selected(self, record: Any) -> str | None:  # noqa: ANN401 - any record
+        """Return the name of the alternative for a record, None where none fits."""
+        names = tuple(self.alternatives)
+        if self.unless is not None:
+            return names[getattr(record, self.unless) is not None]
+        return names[0] if self.select is None else self.select(record)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def _tree_of_part(part: Part, type_: UperType, record: Any, path: str) -> Tree: 
         case Fixed():
             return part.number
         case Choice():
-            alternative = next(iter(part.alternatives)) if part.select is None else part.select(record)
+            alternative = part.selected(record)
             if alternative is None:
                 raise EncodeError(path, part.demand)
             assert isinstance(type_, ChoiceType)

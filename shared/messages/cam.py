@@ -252,10 +252,6 @@ _LOW_FREQUENCY = Record(
 )
 
 
-def _motion_or_zones(cam: Cam) -> str:
-    return "basicVehicleContainerHighFrequency" if cam.protected_zones is None else "rsuContainerHighFrequency"
-
-
 _CAM = Record(
     Cam,
     {
@@ -278,7 +274,7 @@ _CAM = Record(
                                     {"protectedCommunicationZonesRSU": Field("protected_zones", Items(_ZONE), absent=())}
                                 ),
                             },
-                            select=_motion_or_zones,
+                            unless="protected_zones",
                         ),
                         "lowFrequencyContainer": Choice(
                             {"basicVehicleContainerLowFrequency": Field("low_frequency", _LOW_FREQUENCY)}, tolerant=True
