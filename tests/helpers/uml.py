@@ -19,8 +19,8 @@ from tests.helpers.debian import missing, require
 
 MEMORY_MIB = 1024
 MODULES = Path("/usr/lib/uml/modules")
-BOOT_AND_HALT_S = 60
-"""What starting and stopping the guest may add to the command's own time on a busy machine (4-5 s on an idle one)."""
+BOOT_AND_HALT_S = 240
+"""What starting and stopping the guest may add to the command's own time on a very busy machine (4-5 s on an idle one)."""
 
 MOUNTS = """\
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root

@@ -225,7 +225,7 @@ def test_every_packet_is_dissected_with_nothing_malformed(drive: Drive) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=600,
         )
         return run.stdout.splitlines()
 

@@ -47,7 +47,7 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         env={**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"},
     )
 
@@ -115,7 +115,7 @@ def test_an_agent_may_open_only_the_sockets_it_needs() -> None:
 
 def test_each_agent_has_a_user_of_its_own(staged: Path) -> None:
     command = [require("systemd-sysusers", "systemd"), f"--root={staged}", str(UNITS / "sysusers.d/v2x-trust.conf")]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
     users = {line.split(":")[0] for line in (staged / "etc/passwd").read_text().splitlines()}
     wanted = {directives(unit)["User"][0] for unit in AGENTS}
     assert len(wanted) == len(AGENTS)
@@ -133,7 +133,7 @@ def test_keys_are_closed_to_all_but_root_and_certificates_to_all_but_the_agent(s
         [sysusers, f"--root={staged}", str(UNITS / "sysusers.d/v2x-trust.conf")],
         [tmpfiles, "--create", f"--root={staged}", str(UNITS / "tmpfiles.d/v2x-trust.conf")],
     ):
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
     groups = {row[0]: int(row[2]) for row in (line.split(":") for line in (staged / "etc/group").read_text().splitlines())}
     for unit in AGENTS:
         for credential in directives(unit)["LoadCredential"]:
@@ -180,7 +180,7 @@ def configured(tmp_path: Path) -> Path:
 
 def check_config(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / program), "check-config", "-c", str(folder / f"{program}.toml")]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.mark.parametrize("program", ["vehicle-agent", "rsu-agent"])

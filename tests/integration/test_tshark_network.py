@@ -50,7 +50,7 @@ def dissected(tmp_path: Path, *packets: bytes) -> list[dict[str, Any]]:
         for packet in packets:
             writer.write(packet, utc=UTC, source_mac=VECTOR.address.mac)
     run = subprocess.run(
-        [tshark, "-r", str(path), "-T", "json", "--no-duplicate-keys"], capture_output=True, check=True, timeout=60, text=True
+        [tshark, "-r", str(path), "-T", "json", "--no-duplicate-keys"], capture_output=True, check=True, timeout=300, text=True
     )
     return [frame["_source"]["layers"] for frame in json.loads(run.stdout)]
 

@@ -39,7 +39,7 @@ def dissected(tmp_path: Path, *secured: bytes) -> list[list[tuple[str, str]]]:
     with PcapWriter(path) as writer:
         for each in secured:
             writer.write(SECURED + each, utc=NOON)
-    run = subprocess.run([tshark, "-r", str(path), "-T", "json"], capture_output=True, check=True, timeout=60, text=True)
+    run = subprocess.run([tshark, "-r", str(path), "-T", "json"], capture_output=True, check=True, timeout=300, text=True)
     frames = json.loads(run.stdout, object_pairs_hook=list)
     assert "_ws.malformed" not in run.stdout
     return [leaves(frame) for frame in frames]

@@ -23,14 +23,14 @@ print(r.recv(16).hex())
 
 
 def test_the_guest_has_a_can_bus_on_which_one_socket_hears_another() -> None:
-    result = run_in_uml([sys.executable, "-c", _FRAMES_ARE_HEARD], directory=REPOSITORY, timeout_s=60)
+    result = run_in_uml([sys.executable, "-c", _FRAMES_ARE_HEARD], directory=REPOSITORY, timeout_s=300)
     assert result.stderr == ""
     assert (result.status, result.stdout) == (0, "b4000000080000000000000000002710\n")
 
 
 def test_the_guest_reports_how_a_command_failed_and_sees_its_environment(tmp_path: Path) -> None:
     command = ["/bin/sh", "-c", 'echo "$GREETING"; pwd; echo gone >&2; exit 7']
-    result = run_in_uml(command, directory=tmp_path, timeout_s=60, environment={"GREETING": "two words"})
+    result = run_in_uml(command, directory=tmp_path, timeout_s=300, environment={"GREETING": "two words"})
     assert result.status == 7
     assert result.stdout == f"two words\n{tmp_path}\n"
     assert result.stderr == "gone\n"
@@ -50,7 +50,7 @@ def test_a_guest_that_hangs_is_killed_with_everything_it_started(tmp_path: Path,
 
 def test_an_interface_that_cannot_be_made_is_reported_with_the_reason() -> None:
     with pytest.raises(UmlError, match="File exists"):
-        run_in_uml(["true"], directory=REPOSITORY, timeout_s=60, interfaces=("vcan0", "vcan0"))
+        run_in_uml(["true"], directory=REPOSITORY, timeout_s=300, interfaces=("vcan0", "vcan0"))
 
 
 def test_every_test_of_a_can_bus_holds_on_the_kernels_own(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_every_test_of_a_can_bus_holds_on_the_kernels_own(tmp_path: Path) -> Non
     result = run_in_uml(
         [*command, f"--basetemp={tmp_path / 'inside'}", "-k", "socketcan", "tests/integration/test_can_buses.py"],
         directory=REPOSITORY,
-        timeout_s=240,
+        timeout_s=900,
         environment={"V2X_VCAN": "vcan0", "PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert result.status == 0, f"{result.stdout}\n{result.stderr}"

@@ -12,7 +12,7 @@ from shared.network.packet import MAX_PACKET_OCTETS
 from shared.transport.radio import MemoryMedium, Radio, ReceivedPacket, ReceiveQueue
 from shared.transport.udp_radio import UdpRadio
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 """A guard against a hung test; nothing waits for it to pass."""
 
 
