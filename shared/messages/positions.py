@@ -53,7 +53,7 @@ def _path_packing() -> Packing:
 
 
 def path_led_by(first: PathPoint, rest: Sequence[PathPoint]) -> Sequence[PathPoint]:
-    """Return a path with one more point in front, as the bits it is sent as where it has a usual form.
+    """Return a path with one more point in front, as the bits it is sent as where it has a usual form: rounded to their steps.
 
     For who sends nearly the same path again and again: `rest` is what an earlier call returned, or `()`.
     """

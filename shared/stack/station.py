@@ -260,30 +260,36 @@ class Station:
             raise outcome
         return None
 
-    def weigh_all(self, packets: Sequence[bytes], now: Instant) -> list[Claim | V2xError | None]:
+    def weigh_all(self, packets: Sequence[bytes], now: Instant) -> Sequence[Claim | V2xError | None]:
         """Check everything about packets that comes before their signatures.
 
         Returns:
             For each packet a claim, or why it is refused, or None when it is our own echo. Unknown signers are not noted
             (`note_unknown_signer`).
         """
-        outcomes: list[Claim | V2xError | None] = [None] * len(packets)
-        messages: list[bytes] = []
-        places: list[int] = []
         own = self._own_packets.sent
-        for place, packet in enumerate(packets):
-            if BASIC_HEADER_OCTETS < len(packet) <= MAX_PACKET_OCTETS and packet[0] == _SECURED:
-                secured = packet[BASIC_HEADER_OCTETS:]
-                if secured not in own:
-                    messages.append(secured)
-                    places.append(place)
-            else:
-                outcomes[place] = _unfit(packet)
-        for place, outcome in zip(places, self._verifying.weigh_all(messages, now), strict=True):
-            if packets[place][_HOP_LIMIT_OCTET] > SINGLE_HOP and isinstance(outcome, Claim):
-                outcomes[place] = _with_hops_checked(packets[place], outcome)
-            else:
-                outcomes[place] = outcome
+        usual = [
+            packet[BASIC_HEADER_OCTETS:]
+            for packet in packets
+            if BASIC_HEADER_OCTETS < len(packet) <= MAX_PACKET_OCTETS
+            and packet[0] == _SECURED
+            and packet[_HOP_LIMIT_OCTET] <= SINGLE_HOP
+        ]
+        if len(usual) == len(packets) and own.keys().isdisjoint(usual):
+            return self._verifying.weigh_all(usual, now)
+        outcomes: list[Claim | V2xError | None] = []
+        for packet in packets:
+            try:
+                secured = secured_part(packet)
+                if secured in own:
+                    outcomes.append(None)
+                    continue
+                (outcome,) = self._verifying.weigh_all((secured,), now)
+                if isinstance(outcome, Claim):
+                    check_hops(packet, outcome)
+                outcomes.append(outcome)
+            except V2xError as refusal:
+                outcomes.append(refusal)
         return outcomes
 
     def accept_all(self, proven: Sequence[ProvenClaim]) -> list[VerifiedPacket | V2xError]:
@@ -412,23 +418,6 @@ def _not_secured(packet: bytes) -> VerificationError:
     """Return why a packet that does not begin like a secured one is refused; raises `DecodeError` when it begins like none."""
     decode_basic_header(packet)
     return VerificationError(VerificationReport.UNSIGNED_MESSAGE, "the packet is not secured")
-
-
-def _unfit(packet: bytes) -> V2xError:
-    """Return why a packet is refused that is too long, cut short, or does not begin like a secured one."""
-    try:
-        secured_part(packet)
-    except V2xError as refusal:
-        return refusal
-    return DecodeError("packet", "nothing follows the Basic Header", 8 * BASIC_HEADER_OCTETS)
-
-
-def _with_hops_checked(packet: bytes, claim: Claim) -> Claim | V2xError:
-    try:
-        check_hops(packet, claim)
-    except V2xError as refusal:
-        return refusal
-    return claim
 
 
 def check_hops(packet: bytes, claim: Claim) -> None:
