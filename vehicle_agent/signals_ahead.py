@@ -172,17 +172,18 @@ class SignalsAhead:
             match = _match(junction, ego)
             if match is not None:
                 matches.append((match[0], key, match[1]))
-        if not matches:
-            return ()
-        nearest, _ = min(matches, key=lambda match: match[0])[1]
         views = [
-            view
+            (distance_m, key[0], view)
             for distance_m, key, lane in matches
-            if key[0] == nearest and (view := self._view(key, lane, distance_m, now, utc)) is not None
+            if (view := self._view(key, lane, distance_m, now, utc)) is not None
         ]
-        if not views or any(_shown(view) != _shown(views[0]) for view in views):
+        if not views:
             return ()
-        return min(views, key=lambda view: min((signal.distance_to_stop_m for signal in view), default=inf))
+        _, nearest, _ = min(views, key=lambda found: found[0])
+        shown = [view for _, junction, view in views if junction == nearest]
+        if any(_shown(view) != _shown(shown[0]) for view in shown):
+            return ()
+        return min(shown, key=lambda view: min((signal.distance_to_stop_m for signal in view), default=inf))
 
     def _view(self, key: _Key, lane: _LaneLine, distance_m: float, now: Instant, utc: UtcNs) -> tuple[SignalAhead, ...] | None:
         """Return what one ticket's lights show for a lane of that ticket's map; None where it has none to go with it."""

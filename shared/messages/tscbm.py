@@ -176,10 +176,9 @@ def _read_times(datagram: bytes, number: int) -> TimesToChange:
 def _tenths(field: str, seconds: float | None) -> int:
     if seconds is None:
         return _NO_TIME
-    tenths = round(seconds * _PER_SECOND)
-    if not 0 <= tenths < _NO_TIME:
+    if not 0.0 <= seconds <= (_NO_TIME - 1) / _PER_SECOND:
         raise EncodeError(field, f"{seconds} s cannot be said")
-    return tenths
+    return round(seconds * _PER_SECOND)
 
 
 def _numbers(bits: int) -> frozenset[int]:

@@ -227,7 +227,7 @@ class VerifyService:
                 width = length & 0x7F
                 length = secured[begin] if width == 1 else secured[begin] << 8 | secured[begin + 1]
                 begin += width
-                if width > 2 or length < _LEAST_LENGTHS[width]:
+                if not 1 <= width <= 2 or length < _LEAST_LENGTHS[width]:
                     add(complete(secured, now))
                     continue
             header, psid, generated, kind, signer, tags, r, s = unpack(secured, end)

@@ -2,7 +2,8 @@
 
     weigh, weigh, weigh ...  ->  prove, in any order, on any thread  ->  accept, accept, accept ...  ->  read, read, read ...
 
-A batch is judged as its packets would be one by one. Where a packet needs what an earlier one of the batch teaches (its sender's
+A batch is judged as its packets would be one by one; but a copy of an earlier packet that has a fault of its own may be refused for
+the fault. Where a packet needs what an earlier one of the batch teaches (its sender's
 certificate, an authority passed on), the earlier ones are finished first. Of two copies both are proved, for the first may be the
 one whose signature is broken, and one is accepted. Step by step costs less than packet by packet: between two signatures the
 processor forgets everything else.
@@ -68,38 +69,44 @@ def receive_batch_unread(
     station: Station, packets: Sequence[bytes], now: Instant, checker: SignatureChecker
 ) -> list[VerifiedPacket | V2xError | None]:
     """Do what `receive_batch` does, but leave the messages inside unread, as `Station.receive_unread` does."""
+    weighed = station.weigh_all(packets, now)
+    claims = [outcome for outcome in weighed if isinstance(outcome, Claim)]
+    if len(claims) == len(weighed):
+        return [*_accepted(station, claims, checker)]
     outcomes: list[VerifiedPacket | V2xError | None] = []
-    while len(outcomes) < len(packets):
-        weighed = station.weigh_all(packets[len(outcomes) :] if outcomes else packets, now)
-        claims = [outcome for outcome in weighed if isinstance(outcome, Claim)]
-        if len(claims) == len(weighed):
-            outcomes += _accepted(station, claims, checker)
-        else:
-            outcomes += _finished(station, weighed[: _first_taught(weighed)], checker)
-    return outcomes
-
-
-def _first_taught(weighed: Sequence[Claim | V2xError | None]) -> int | None:
-    """Return where the first packet is whose signer is unknown but shown by a packet before it; None where there is none."""
-    taught: set[HashedId8] = set()
-    for place, outcome in enumerate(weighed):
-        if isinstance(outcome, Claim):
-            if outcome.is_new or outcome.passed_on_authority is not None:
-                taught.update(teaches(outcome))
-        elif taught and isinstance(outcome, UnknownSignerError) and outcome.hashed_id8 in taught:
-            return place
-    return None
+    part: list[Claim | V2xError | None] = []
+    shown: set[HashedId8] = set()
+    shown_in_part: set[HashedId8] = set()
+    for packet, outcome in zip(packets, weighed, strict=True):
+        now_weighed = outcome
+        if isinstance(outcome, UnknownSignerError) and outcome.hashed_id8 in shown:
+            if outcome.hashed_id8 in shown_in_part:
+                outcomes += _finished(station, part, checker)
+                part.clear()
+                shown_in_part.clear()
+            (now_weighed,) = station.weigh_all((packet,), now)
+        if isinstance(now_weighed, Claim) and (now_weighed.is_new or now_weighed.passed_on_authority is not None):
+            shown_in_part.update(teaches(now_weighed))
+            shown |= shown_in_part
+        part.append(now_weighed)
+    return outcomes + _finished(station, part, checker)
 
 
 def _finished(
-    station: Station, weighed: Sequence[Claim | V2xError | None], checker: SignatureChecker
+    station: Station, part: Sequence[Claim | V2xError | None], checker: SignatureChecker
 ) -> list[VerifiedPacket | V2xError | None]:
-    """Note unknown signers, have the signatures of the others checked, and accept those."""
-    for outcome in weighed:
+    """Have the signatures of a part checked, then go through it in order: accept, or note an unknown signer."""
+    claims = [outcome for outcome in part if isinstance(outcome, Claim)]
+    verdicts = iter(checker.check_all(claims))
+    outcomes: list[VerifiedPacket | V2xError | None] = []
+    for outcome in part:
+        if isinstance(outcome, Claim):
+            outcomes.append(_settled(station, outcome, next(verdicts)))
+            continue
         if isinstance(outcome, UnknownSignerError):
             station.note_unknown_signer(outcome)
-    accepted = iter(_accepted(station, [outcome for outcome in weighed if isinstance(outcome, Claim)], checker))
-    return [next(accepted) if isinstance(outcome, Claim) else outcome for outcome in weighed]
+        outcomes.append(outcome)
+    return outcomes
 
 
 def _accepted(station: Station, claims: Sequence[Claim], checker: SignatureChecker) -> list[VerifiedPacket | V2xError]:
@@ -107,22 +114,18 @@ def _accepted(station: Station, claims: Sequence[Claim], checker: SignatureCheck
     proven = [verdict for verdict in verdicts if not isinstance(verdict, VerificationError)]
     if len(proven) == len(claims):
         return station.accept_all(proven)
-    outcomes: list[VerifiedPacket | V2xError] = []
-    for claim, verdict in zip(claims, verdicts, strict=True):
-        if isinstance(verdict, VerificationError):
-            outcomes.append(_refused(station, claim, verdict))
-        else:
-            outcomes += station.accept_all((verdict,))
-    return outcomes
+    return [_settled(station, claim, verdict) for claim, verdict in zip(claims, verdicts, strict=True)]
 
 
-def _refused(station: Station, claim: Claim, refusal: VerificationError) -> V2xError:
-    """Return why a claim that was not proven is refused; a copy of what was accepted meanwhile is a duplicate, as one by one."""
+def _settled(station: Station, claim: Claim, verdict: Verdict) -> VerifiedPacket | V2xError:
+    """Accept a claim if it was proven. One that was not, and is a copy of what was accepted meanwhile, is a duplicate."""
+    if not isinstance(verdict, VerificationError):
+        return station.accept_all((verdict,))[0]
     try:
         station.check_new(claim)
     except V2xError as duplicate:
         return duplicate
-    return refusal
+    return verdict
 
 
 def _read(unread: VerifiedPacket) -> Indication | V2xError:

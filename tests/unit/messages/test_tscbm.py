@@ -1,3 +1,4 @@
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -104,6 +105,8 @@ def test_every_flipped_bit_gives_another_message_or_is_refused() -> None:
         ({"times": ()}, "times"),
         ({"times": (TimesToChange(vehicle_max_s=6_553.5),) * 16}, r"times\[1\].vehicle_max_s"),
         ({"times": (TimesToChange(overlap_min_s=-0.1),) * 16}, r"times\[1\].overlap_min_s"),
+        ({"times": (TimesToChange(vehicle_min_s=inf),) * 16}, r"times\[1\].vehicle_min_s"),
+        ({"times": (TimesToChange(vehicle_min_s=nan),) * 16}, r"times\[1\].vehicle_min_s"),
         ({"reds": frozenset({17})}, "reds"),
         ({"walks": frozenset({0})}, "walks"),
         ({"hour": 24}, "hour"),
