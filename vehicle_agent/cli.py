@@ -164,6 +164,8 @@ def replay(
     typer.echo(json.dumps(summary) if as_json else _sentences(summary))
     if replayed.damage is not None:
         raise replayed.damage
+    if track is not None and not replayed.fixes:
+        raise ConfigError("--track", f"{track} has no fix while the log runs; its times are on the log's own time base")
 
 
 @dataclass(slots=True)
@@ -211,6 +213,8 @@ def _sentences(summary: Mapping[str, object]) -> str:
     ):
         if summary[name]:
             lines.append(f"{summary[name]} {meaning}.")
+    if summary["frames"] and not summary["packets"]:
+        lines.append("Without a position nothing is sent: it comes from the bus, --track, or [position] in the configuration.")
     odometer, passport = summary["odometer"], summary["passport"]
     if isinstance(odometer, Mapping):
         lines.append(f"Odometer: {odometer['recorded']} recorded, {odometer['anchored']} anchored.")

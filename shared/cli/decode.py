@@ -12,13 +12,12 @@ from itertools import islice
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
 from shared.cli.describe_message import Description
 from shared.cli.dissection import Dissection, dissect
-from shared.cli.rows import Rows
+from shared.cli.rows import Rows, line_console
 from shared.cli.source import Capture, Kind, Structure, open_source
 from shared.cli.tree_view import grow_titled, visible
 from shared.core.errors import ConfigError, DecodeError, V2xError
@@ -79,7 +78,7 @@ class _View:
     def __init__(self, *, as_json: bool, brief: bool) -> None:
         self._as_json = as_json
         self._brief = brief
-        self._console = Console(highlight=False)
+        self._console = line_console()
         self._rows = Rows(self._console, _COLUMNS)
         self.refusals = 0
 
@@ -129,7 +128,7 @@ class _View:
     ) -> None:
         if frame is not None:
             if not shown:
-                raise DecodeError("--frame", f"{capture.name} has no GeoNetworking packet in frame {frame}")
+                raise ConfigError("--frame", f"{capture.name} has no GeoNetworking packet in frame {frame}")
             return
         left = sum(1 for _ in packets)
         if only is not None and not shown and not self._as_json:

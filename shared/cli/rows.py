@@ -9,6 +9,15 @@ from rich.text import Text
 
 GAP = 2
 
+WIDTH_OF_A_FILE = 240
+"""Characters of a line that goes into a file or a pipe, where `grep` and `wc` want one line each."""
+
+
+def line_console() -> Console:
+    """Return the console for output by lines: as wide as the terminal, or `WIDTH_OF_A_FILE`."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH_OF_A_FILE)
+
 
 class Rows:
     """Prints rows of one table.

@@ -180,13 +180,22 @@ def _structure(name: str, octets: bytes) -> Structure:
         raise DecodeError("input", f"{name} holds nothing")
     if len(octets) > MAX_STRUCTURE_OCTETS:
         raise DecodeError("input", f"{name} holds {len(octets)} octets, at most {MAX_STRUCTURE_OCTETS} make one structure")
-    return Structure(name=name, octets=octets, kind=recognise(octets), was_hex=was_hex)
+    try:
+        kind = recognise(octets)
+    except DecodeError as unknown:
+        is_text = "" if was_hex or not _is_text(octets) else "is text; it "
+        raise DecodeError(name, is_text + unknown.reason) from None
+    return Structure(name=name, octets=octets, kind=kind, was_hex=was_hex)
 
 
 def _is_hex(octets: bytes) -> bool:
     """Whether these octets are text that says octets; no binary structure consists of digits."""
     digits = octets.translate(None, _HEX_SEPARATORS).removeprefix(b"0x")
     return bool(digits) and _HEX_DIGITS.issuperset(digits)
+
+
+def _is_text(octets: bytes) -> bool:
+    return all(32 <= octet < 127 or octet in b"\t\r\n" for octet in octets[:64])
 
 
 def _from_hex(text: bytes) -> bytes:

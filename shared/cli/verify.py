@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from shared.cli.judgement import Judge, Link, SignatureState, Verdict
-from shared.cli.rows import Rows
+from shared.cli.rows import Rows, line_console
 from shared.cli.source import Capture, Kind, Structure, open_source
 from shared.cli.tree_view import visible
 from shared.core.clock import Instant, MonotonicNs, UtcNs
@@ -65,7 +65,7 @@ def verify(
     judge = Judge(read_trust_directory(trust))
     opened = open_source(source)
     found = _judged_capture(opened, judge, moment) if isinstance(opened, Capture) else [_judged_structure(opened, judge, moment)]
-    console = Console(highlight=False)
+    console = line_console()
     account = _Account()
     try:
         for judged in found:
@@ -99,7 +99,7 @@ def _judged_structure(structure: Structure, judge: Judge, at: UtcNs | None) -> _
     if at is None:
         made = verdict.generation_time
         hint = "" if made is None else f"; it says it was made at {utc_text(utc_of(made))}"
-        raise ConfigError("--at", f"{structure.name} does not say when it was received: name the moment to judge it at{hint}")
+        raise ConfigError("--at", f"nothing in {structure.name} says when it was received: name the moment to judge it at{hint}")
     return _Judged(frame=None, received=at, verdict=verdict)
 
 

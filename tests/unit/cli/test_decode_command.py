@@ -456,6 +456,7 @@ def test_wrong_usage_and_wrong_input_are_told_apart(tmp_path: Path) -> None:
     assert f"at most {MAX_STRUCTURE_OCTETS}" in str(refused(tmp_path / "long.hex"))
     assert "one is missing or too many" in str(refused("120"))
     assert "begins with 20 00" in str(refused("2000"))
+    assert not str(refused("2000")).startswith("the octets given: is text")
 
 
 def test_what_a_peer_wrote_cannot_steer_the_terminal() -> None:
@@ -464,3 +465,13 @@ def test_what_a_peer_wrote_cannot_steer_the_terminal() -> None:
     assert r'name "\x1b[31mred[bold]\x07\x7f"' in text
     assert not any(ord(character) < 0x20 and character != "\n" for character in text)
     assert "\x1b" not in shown(packet.hex(), "--json")
+
+
+def test_a_text_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("to whom it may concern\n")
+    assert str(refused(tmp_path / "notes.txt")).startswith("notes.txt: is text; it begins with 74 6f")
+
+
+def test_a_line_of_a_capture_is_one_line_where_nobody_watches() -> None:
+    with_long_names = shown(CAM_PACKET.hex(), "--brief")
+    assert len(with_long_names.splitlines()) == 1

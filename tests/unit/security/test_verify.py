@@ -2,10 +2,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+import msgspec
 import pytest
 
+from shared.codec.coer import encode_length
 from shared.core.clock import ManualClock
-from shared.core.errors import DecodeError, VerificationError
+from shared.core.errors import DecodeError, V2xError, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId3, ItsAid
 from shared.core.itstime import Time64, time64_of, utc_from_text
@@ -14,9 +16,9 @@ from shared.pki.permission_sets import StationRole
 from shared.security.certificate import decode_certificate, encode_certificate
 from shared.security.certificate_cache import CertificateCache
 from shared.security.chain import UnknownSignerError
-from shared.security.ecdsa import Curve, Signature
+from shared.security.ecdsa import Curve, Signature, encode_signature
 from shared.security.hashing import HashAlgorithm, signed_digest
-from shared.security.header_info import GenerationLocation, HeaderInfo
+from shared.security.header_info import GenerationLocation, HeaderInfo, encode_header
 from shared.security.permissions import PsidSsp
 from shared.security.region import CircularRegion, Location
 from shared.security.secured_data import (
@@ -29,7 +31,7 @@ from shared.security.secured_data import (
 )
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
-from shared.security.verify import MAX_MESSAGE_OCTETS, VerifiedPayload, VerifyService
+from shared.security.verify import MAX_MESSAGE_OCTETS, Claim, VerifiedPayload, VerifyService, prove
 from tests.helpers.data import data_file
 from tests.helpers.hierarchy import NOON, Hierarchy, clock_at, seconds, verifying
 
@@ -424,3 +426,67 @@ def test_a_ticket_enters_the_cache_only_with_a_message_that_verified() -> None:
     assert refusal(service, secured[:-1] + bytes([secured[-1] ^ 1]), clock) is Report.FALSE_SIGNATURE
     with pytest.raises(UnknownSignerError):
         service.verify(seal(ticket, cam_header(clock), by=SignerKind.DIGEST), now=clock.now())
+
+
+def usual_message(ticket: TicketCredential, length: bytes, body: bytes, at: Time64, *, signature: bytes | None = None) -> bytes:
+    """Sign by digest with a time, as nearly every message is, with any octets for the length of the payload."""
+    header = encode_header(HeaderInfo(psid=ItsAid.CAM, generation_time=at))
+    tbs = b"\x40\x03\x80" + length + body + header
+    if signature is None:
+        digest = signed_digest(HashAlgorithm.SHA256, HashAlgorithm.SHA256.digest(tbs), ticket.certificate.canonical)
+        signature = encode_signature(ticket.signer.sign_digest(digest))
+    return b"\x03\x81\x00" + tbs + b"\x80" + ticket.certificate.hashed_id8 + signature
+
+
+def test_a_payload_whose_length_takes_no_octets_is_malformed_and_not_remembered() -> None:
+    hierarchy, clock = Hierarchy(60), clock_at()
+    ticket, service = hierarchy.ticket(), hierarchy.verifying()
+    service.verify(seal(ticket, cam_header(clock)), now=clock.now())
+    at = Time64(time64_of(NOON) + 1)
+    for length, body in (
+        (b"\x80", b"\x00\x06xxxx"),
+        (b"\x81\x06", b"xxxxxx"),
+        (b"\x82\x00\x06", b"xxxxxx"),
+        (b"\x83\x00\x00\x06", b"xxxxxx"),
+    ):
+        for _ in range(2):
+            with pytest.raises(DecodeError, match="payload"):
+                service.verify(usual_message(ticket, length, body, at), now=clock.now())
+    assert service.verify(usual_message(ticket, b"\x06", b"xxxxxx", at), now=clock.now()).payload == b"xxxxxx"
+
+
+def test_what_is_passed_or_refused_at_one_stroke_is_what_the_complete_check_passes_or_refuses() -> None:
+    hierarchy, clock, random = Hierarchy(61), clock_at(), Random(61)
+    ticket, service = hierarchy.ticket(), hierarchy.verifying()
+    service.verify(seal(ticket, cam_header(clock)), now=clock.now())
+    now = clock.advance(seconds(0.1))
+    at = time64_of(now.require_utc())
+    passed = 0
+    for _ in range(3_000):
+        octets = random.choice((1, 2, 0x60, 0x7F, 0x80, 0x81, 0xFF, 0x100, 0x101, 300, 2_200))
+        shortest = encode_length(octets, "payload")
+        length = random.choice(
+            (shortest, shortest, b"\x80", b"\x81" + octets.to_bytes(2, "big")[-1:], b"\x82" + octets.to_bytes(2, "big"))
+        )
+        forms = random.choice((b"\x80\x80", b"\x80\x82", b"\x80\x83", b"\x80\x84", b"\x81\x80"))
+        signature = forms + random.choice((random.randbytes(64), b"\0" + random.randbytes(63), b"\xff" * 64, bytes(64)))
+        message = usual_message(
+            ticket, length, random.randbytes(octets), Time64(at - random.choice((0, 1, 3_000_000))), signature=signature
+        )
+        if random.random() < 0.4:
+            flipped = 1 << random.randrange(8 * len(message))
+            message = (int.from_bytes(message, "big") ^ flipped).to_bytes(len(message), "big")
+        (outcome,) = service.weigh_all((message,), now)
+        complete = service._weigh_completely(message, now)
+        if isinstance(outcome, Claim) and isinstance(complete, Claim):
+            assert msgspec.structs.asdict(outcome) == msgspec.structs.asdict(complete)
+            passed += 1
+        elif isinstance(outcome, Claim):  # a scalar beyond the order, which is left to the proof
+            with pytest.raises(VerificationError) as caught:
+                prove(outcome)
+            assert isinstance(complete, VerificationError)
+            assert caught.value.report is complete.report is Report.FALSE_SIGNATURE
+        else:
+            assert isinstance(complete, V2xError)
+            assert (outcome.code, str(outcome)) == (complete.code, str(complete))
+    assert passed > 200

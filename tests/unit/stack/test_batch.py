@@ -185,3 +185,46 @@ def test_the_account_of_a_batch_is_that_of_its_packets() -> None:
     assert together.refused == alone.refused
     assert together.echoes == alone.echoes
     assert str(together.last_refusal) == str(alone.last_refusal)
+
+
+class CountingStation:
+    """Counts what a station weighs."""
+
+    def __init__(self, station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.weighed = 0
+        weigh_all = station.weigh_all
+
+        def counted(packets: Sequence[bytes], now: Instant) -> Sequence[Claim | V2xError | None]:
+            self.weighed += len(packets)
+            return weigh_all(packets, now)
+
+        monkeypatch.setattr(station, "weigh_all", counted)
+
+
+def test_no_packet_is_weighed_more_than_twice_whatever_is_shown_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = clock_at()
+    speaker = make_peer(HIERARCHY, 1, ticket=HIERARCHY.ticket())
+    shown = say(speaker, clock.now())
+    packets = []
+    for _ in range(32):
+        packets += [broken(shown), broken(say(speaker, clock.advance(20 * NS_PER_MS)))]
+    station = listener()
+    counting = CountingStation(station, monkeypatch)
+    outcomes = receive_batch(station, packets, clock.now(), SequentialChecker())
+    assert [word(outcome) for outcome in outcomes] == ["false_signature", "signer_certificate_not_found"] * 32
+    assert counting.weighed <= 2 * len(packets)
+
+
+def test_a_certificate_that_arrives_makes_room_for_the_next_request_in_the_order_of_the_packets() -> None:
+    clock = clock_at()
+    speakers = [make_peer(HIERARCHY, 200 + number, ticket=HIERARCHY.ticket()) for number in range(9)]
+    first = [say(speaker, clock.now()) for speaker in speakers]
+    now = clock.advance(100 * NS_PER_MS)
+    by_digest = [say(speaker, now) for speaker in speakers]
+    together, apart = listener(), listener()
+    for station in (together, apart):
+        one_by_one(station, by_digest[:8], now)
+    one_by_one(apart, [first[7], by_digest[8]], now)
+    receive_batch(together, [first[7], by_digest[8]], now, SequentialChecker())
+    assert together._signing.asked_for == apart._signing.asked_for
+    assert len(together._signing.asked_for) == 8

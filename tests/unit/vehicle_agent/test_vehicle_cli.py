@@ -120,6 +120,14 @@ def test_a_replay_for_machines_is_one_document_and_its_notices_go_elsewhere(dire
     assert len(ended.err.splitlines()) == 4
 
 
+def test_a_track_of_another_time_is_refused_and_not_passed_over(directory: Path, replay: Run) -> None:
+    write_log(directory, recorded_drive(2.0))
+    (directory / "track.csv").write_text("time_s,lat_deg,lon_deg,altitude_m,speed_mps,heading_deg\n0.5,48.1,11.5,,,\n")
+    ended = replay("drive.log", "--track", "track.csv")
+    assert ended.status == 2
+    assert "--track: track.csv has no fix while the log runs" in ended.err
+
+
 def test_an_empty_log_is_replayed_in_a_moment(directory: Path, replay: Run) -> None:
     write_log(directory, [])
     ended = replay("drive.log")
