@@ -46,7 +46,7 @@ from shared.security.secured_data import SecuredData, SignedData, UnsecuredData,
 from shared.security.trust_list import decode_trust_list, peek_management_content
 from shared.security.verify import MESSAGE_ITS_AIDS
 from shared.stack.content_permissions import Message, check_content
-from shared.stack.station import agreed_message_id
+from shared.stack.packet_checks import agreed_message_id
 from shared.transport.pcap import ETHERNET_OCTETS
 
 _MANAGEMENT_ITS_AIDS = frozenset((ItsAid.CRL, ItsAid.CERTIFICATE_REQUEST, ItsAid.CTL))

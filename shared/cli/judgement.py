@@ -26,8 +26,8 @@ from shared.security.secured_data import SignedData, UnsecuredData, decode_secur
 from shared.security.trust_list import verify_crl, verify_ctl
 from shared.security.trust_store import TrustStore
 from shared.security.verify import VerifiedPayload
+from shared.stack.packet_checks import secured_part
 from shared.stack.receiver import make_receiver
-from shared.stack.station import secured_part
 
 VERIFIED = "verified"
 """The code of a message everything about which held."""

@@ -13,7 +13,8 @@ from shared.security.region import IdentifiedAreas
 from shared.security.trust_store import TrustStore
 from shared.security.verify import Claim, ProvenClaim, VerifiedPayload, VerifyService, prove
 from shared.stack.indication import Indication
-from shared.stack.station import check_hops, make_verify_service, secured_part, unread_packet
+from shared.stack.packet_checks import check_hops, secured_part, unread_packet
+from shared.stack.station import make_verify_service
 
 
 @dataclass(frozen=True, slots=True)

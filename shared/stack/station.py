@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.clock import Instant, UtcNs
-from shared.core.errors import DecodeError, EncodeError, V2xError, VerificationError
+from shared.core.errors import EncodeError, V2xError
 from shared.core.geo import GeoPoint
 from shared.core.ids import MESSAGE_BINDINGS, HashedId8, ItsAid, MessageId, StationId, StationType
 from shared.core.itstime import gn_timestamp_at
-from shared.core.report import VerificationReport
 from shared.core.value import Value
 from shared.messages.cam import Cam, encode_cam
 from shared.messages.denm import Denm, encode_denm
 from shared.messages.mapem import Mapem, encode_mapem
-from shared.messages.pdu import HEADER_OCTETS, peek_header
+from shared.messages.pdu import HEADER_OCTETS
 from shared.messages.spatem import Spatem, encode_spatem
 from shared.network.address import MAC_OCTETS, GnAddress
 from shared.network.area import Area
@@ -33,33 +32,38 @@ from shared.network.extended import GbcHeader
 from shared.network.headers import (
     BASIC_HEADER_OCTETS,
     DEFAULT_HOP_LIMIT,
-    PROTOCOL_VERSION,
     BasicHeader,
     BasicNextHeader,
     TrafficClass,
-    decode_basic_header,
     encode_basic_header,
 )
 from shared.network.own_packets import OwnPackets
 from shared.network.packet import (
     MAX_PACKET_OCTETS,
     SINGLE_HOP,
-    check_hop_limit,
-    decode_gn_payload,
     encode_gn_payload,
 )
-from shared.network.position_vector import LongPositionVector, encode_long_position_vector
+from shared.network.position_vector import LongPositionVector
 from shared.network.single_hop import SingleHopSender, read_single_hop
 from shared.security.certificate_cache import CertificateCache
 from shared.security.chain import UnknownSignerError
 from shared.security.freshness import Freshness
-from shared.security.region import IdentifiedAreas, Region
+from shared.security.region import IdentifiedAreas
 from shared.security.replay import ReplayGuard
 from shared.security.sign import SigningService, TicketCredential
 from shared.security.trust_store import TrustStore
 from shared.security.verify import Claim, ProvenClaim, VerifyService, prove
 from shared.stack.content_permissions import Message, check_content
 from shared.stack.indication import Indication, VerifiedPacket
+from shared.stack.packet_checks import (
+    BINDING_BY_OCTET,
+    HOP_LIMIT_OCTET,
+    MESSAGE_ID_OCTET,
+    SECURED,
+    check_hops,
+    secured_part,
+    unread_packet,
+)
 
 LIFETIME_MS: dict[MessageId, int] = {
     MessageId.CAM: 1_000,
@@ -83,12 +87,6 @@ _ENCODERS: dict[type[Any], tuple[MessageId, Callable[[Any], bytes]]] = {
     Spatem: (MessageId.SPATEM, encode_spatem),
     Mapem: (MessageId.MAPEM, encode_mapem),
 }
-
-_BINDING_BY_OCTET = {int(message_id): binding for message_id, binding in MESSAGE_BINDINGS.items()}
-_MESSAGE_ID_OCTET = 1
-
-_SECURED = PROTOCOL_VERSION << 4 | BasicNextHeader.SECURED
-_HOP_LIMIT_OCTET = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,8 +270,8 @@ class Station:
             packet[BASIC_HEADER_OCTETS:]
             for packet in packets
             if BASIC_HEADER_OCTETS < len(packet) <= MAX_PACKET_OCTETS
-            and packet[0] == _SECURED
-            and packet[_HOP_LIMIT_OCTET] <= SINGLE_HOP
+            and packet[0] == SECURED
+            and packet[HOP_LIMIT_OCTET] <= SINGLE_HOP
         ]
         if len(usual) == len(packets) and own.keys().isdisjoint(usual):
             return self._verifying.weigh_all(usual, now)
@@ -299,7 +297,7 @@ class Station:
             For each the packet, or why it is refused after all: as `receive` says, and `DUPLICATE_MESSAGE` also when the same was
             accepted since it was weighed.
         """
-        remember, asked_for, binding_of = self._verifying.remember, self._signing.asked_for, _BINDING_BY_OCTET.get
+        remember, asked_for, binding_of = self._verifying.remember, self._signing.asked_for, BINDING_BY_OCTET.get
         outcomes: list[VerifiedPacket | V2xError] = []
         for claim in proven:
             try:
@@ -311,7 +309,7 @@ class Station:
                     outcomes.append(unread_packet(claim))
                     continue
                 port, lat, lon, position_vector, message = hop
-                binding = binding_of(message[_MESSAGE_ID_OCTET]) if len(message) >= HEADER_OCTETS else None
+                binding = binding_of(message[MESSAGE_ID_OCTET]) if len(message) >= HEADER_OCTETS else None
                 if binding is None or binding.its_aid != claim.service.its_aid or binding.port != port:
                     outcomes.append(unread_packet(claim))  # which says what is wrong
                     continue
@@ -398,66 +396,3 @@ def _timestamp_ms(position: EgoPosition) -> int:
         return gn_timestamp_at(position.taken_at)
     except ValueError as before_its_time:
         raise EncodeError("position.taken_at", str(before_its_time)) from before_its_time
-
-
-def secured_part(packet: bytes) -> bytes:
-    """Return the secured structure behind a packet's Basic Header.
-
-    Raises:
-        DecodeError: too long, cut short, or no GeoNetworking packet.
-        VerificationError: `UNSIGNED_MESSAGE`.
-    """
-    if len(packet) > MAX_PACKET_OCTETS:
-        raise DecodeError("packet", f"{len(packet)} octets exceed the {MAX_PACKET_OCTETS} of a frame")
-    if len(packet) < BASIC_HEADER_OCTETS or packet[0] != _SECURED:
-        raise _not_secured(packet)
-    return packet[BASIC_HEADER_OCTETS:]
-
-
-def _not_secured(packet: bytes) -> VerificationError:
-    """Return why a packet that does not begin like a secured one is refused; raises `DecodeError` when it begins like none."""
-    decode_basic_header(packet)
-    return VerificationError(VerificationReport.UNSIGNED_MESSAGE, "the packet is not secured")
-
-
-def check_hops(packet: bytes, claim: Claim) -> None:
-    """Refuse an impossible hop limit before the signature is checked.
-
-    The hop limit is not signed. If a genuine message were verified, remembered and only then dropped for it, whoever repeats a
-    packet with too many hops would make us take the real one for a duplicate. A single hop cannot be too many.
-    """
-    if packet[_HOP_LIMIT_OCTET] > SINGLE_HOP:
-        check_hop_limit(decode_basic_header(packet)[0], decode_gn_payload(claim.payload).common)
-
-
-def unread_packet(proven: ProvenClaim) -> VerifiedPacket:
-    """Judge a packet of any form."""
-    gn = decode_gn_payload(proven.payload)
-    message_id = agreed_message_id(gn.message, gn.btp.destination_port, proven.service.its_aid)
-    _check_region(gn.source.position, proven.ticket.region)
-    return VerifiedPacket(message_id, gn.message, encode_long_position_vector(gn.source), gn.area, proven)
-
-
-def agreed_message_id(message: bytes, port: int, its_aid: int) -> MessageId:
-    """Return what kind of message it is.
-
-    Raises:
-        DecodeError: no message this project knows.
-        VerificationError: `CONTENT_MISMATCH` where its header, the port and the ITS-AID disagree.
-    """
-    binding = _BINDING_BY_OCTET.get(message[_MESSAGE_ID_OCTET]) if len(message) >= HEADER_OCTETS else None
-    if binding is None:
-        binding = MESSAGE_BINDINGS[peek_header(message).message_id]
-    if binding.its_aid != its_aid or binding.port != port:
-        raise VerificationError(
-            VerificationReport.CONTENT_MISMATCH, f"a {binding.message_id.name} was signed as ITS-AID {its_aid:d} for port {port}"
-        )
-    return binding.message_id
-
-
-def _check_region(position: GeoPoint | None, region: Region) -> None:
-    """IEEE 1609.2 6.4.8: what is signed was made inside the certificate's region; without a claim it cannot be shown."""
-    if position is not None:
-        region.check_contains(position)
-    elif region.shape is not None:
-        raise VerificationError(VerificationReport.OUTSIDE_REGION, "the ticket is bound to a region and the sender has no position")
