@@ -409,18 +409,13 @@ class SoftwareSigner:
         """Sign `digest`, octets of the curve's hash; raises `EncodeError` for another length."""
         if len(digest) != self._digest_octets:
             raise EncodeError("digest", f"{len(digest)} octets for {self.curve.value}")
-        r, s = _scalars_of(self._sign(digest, self._algorithm), self._octets)
-        return Signature(self.curve, r, s)
+        der, octets = self._sign(digest, self._algorithm), self._octets
+        s_at = 6 + der[3]  # all lengths have one octet
+        r, s = der[4 : s_at - 2], der[s_at:]
+        return Signature(self.curve, r[-octets:].rjust(octets, b"\x00"), s[-octets:].rjust(octets, b"\x00"))
 
     def __repr__(self) -> str:
         return f"SoftwareSigner({self.public_key!r})"
-
-
-def _scalars_of(der: bytes, octets: int) -> tuple[bytes, bytes]:
-    """Return r and s of a DER signature the library has just made, each `octets` wide; all lengths have one octet."""
-    s_at = 6 + der[3]
-    r, s = der[4 : s_at - 2], der[s_at:]
-    return r[-octets:].rjust(octets, b"\x00"), s[-octets:].rjust(octets, b"\x00")
 
 
 def false_signature() -> VerificationError:

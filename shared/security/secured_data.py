@@ -8,7 +8,7 @@ opened here. Left out: SM2/SM4, multi-signer content, decryption.
 from dataclasses import dataclass
 from enum import Enum
 
-from shared.codec.coer import CoerReader, encode_choice, encode_opaque, encode_sequence_of
+from shared.codec.coer import CoerReader, encode_choice, encode_length, encode_opaque, encode_sequence_of
 from shared.core.errors import EncodeError
 from shared.core.ids import HashedId8
 from shared.security.certificate import Certificate, read_certificate, read_hash_algorithm
@@ -21,6 +21,9 @@ PROTOCOL_VERSION = 3
 """`Ieee1609Dot2Data.protocolVersion`."""
 
 _TBS_FRONT = bytes((0x40, PROTOCOL_VERSION, 0x80))
+_TBS_FRONTS = tuple(_TBS_FRONT + encode_length(count, "payload") for count in range(1_500))
+"""The same with the length of a payload that fits into a frame."""
+
 """Data without external hash, and that data plain."""
 
 MAX_NESTING = 4
@@ -126,6 +129,9 @@ def encode_tbs_data(payload: bytes, header: HeaderInfo) -> bytes:
 
 def join_tbs_data(payload: bytes, encoded_header: bytes) -> bytes:
     """Encode like `encode_tbs_data` with a header that is encoded already."""
+    count = len(payload)
+    if count < len(_TBS_FRONTS):
+        return _TBS_FRONTS[count] + payload + encoded_header
     return _TBS_FRONT + encode_opaque(payload, "payload") + encoded_header
 
 

@@ -217,18 +217,22 @@ class Station:
         voice = self._voices[message.__class__]
         encoded = voice.encode(message)
         check_content(message, self._signing.permission(voice.its_aid).ssp)
+        try:
+            timestamp_ms = gn_timestamp_at(position.taken_at)
+        except ValueError as before_its_time:
+            raise EncodeError("position.taken_at", str(before_its_time)) from before_its_time
         if area is None:
             payload = voice.single_hop.encode(
                 encoded,
                 position=position.point,
-                timestamp_ms=_timestamp_ms(position),
+                timestamp_ms=timestamp_ms,
                 is_accurate=position.is_accurate,
                 speed_mps=position.speed_mps,
                 heading_deg=position.heading_deg,
             )
             front = voice.single_hop_front
         else:
-            payload = self._geocast_payload(voice, encoded, position, area)
+            payload = self._geocast_payload(voice, encoded, position, timestamp_ms, area)
             front = voice.geocast_front
         secured = self._signing.sign(payload, voice.its_aid, now=now, location=position.point)
         self._own_packets.note_signed(secured)
@@ -340,10 +344,10 @@ class Station:
         """Say whether a message under this ticket verified lately."""
         return self._verifying.knows(signer, now)
 
-    def _geocast_payload(self, voice: _Voice, encoded: bytes, position: EgoPosition, area: Area) -> bytes:
+    def _geocast_payload(self, voice: _Voice, encoded: bytes, position: EgoPosition, timestamp_ms: int, area: Area) -> bytes:
         source = LongPositionVector(
             address=self._identity.address,
-            timestamp_ms=_timestamp_ms(position),
+            timestamp_ms=timestamp_ms,
             position=position.point,
             is_accurate=position.is_accurate,
             speed_mps=position.speed_mps,
@@ -389,10 +393,3 @@ def make_verify_service(*, trust_store: TrustStore, areas: IdentifiedAreas) -> V
         freshness=freshness,
         areas=areas,
     )
-
-
-def _timestamp_ms(position: EgoPosition) -> int:
-    try:
-        return gn_timestamp_at(position.taken_at)
-    except ValueError as before_its_time:
-        raise EncodeError("position.taken_at", str(before_its_time)) from before_its_time
