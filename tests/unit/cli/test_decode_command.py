@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from shared.cli.dissection import dissect
 from shared.cli.main import app
+from shared.cli.rows import Rows, line_console
 from shared.cli.source import MAX_INPUT_OCTETS, MAX_STRUCTURE_OCTETS, Kind, recognise
 from shared.core.clock import UtcNs
 from shared.core.errors import ConfigError, DecodeError, V2xError
@@ -472,6 +473,6 @@ def test_a_text_is_named_as_one(tmp_path: Path) -> None:
     assert str(refused(tmp_path / "notes.txt")).startswith("notes.txt: is text; it begins with 74 6f")
 
 
-def test_a_line_of_a_capture_is_one_line_where_nobody_watches() -> None:
-    with_long_names = shown(CAM_PACKET.hex(), "--brief")
-    assert len(with_long_names.splitlines()) == 1
+def test_a_row_is_one_line_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    Rows(line_console(), (("Frame", 5), ("Says", 0))).row("1", "a word " * 25)
+    assert len(capsys.readouterr().out.splitlines()) == 1

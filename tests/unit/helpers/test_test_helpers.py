@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.await_status import holds
 from tests.helpers.data import data_file
 from tests.helpers.debian import require
 
@@ -35,3 +36,23 @@ def test_recorded_data_that_is_absent_skips_and_names_the_variable(monkeypatch: 
     monkeypatch.setenv("V2X_DATA", str(tmp_path))
     with pytest.raises(pytest.skip.Exception, match="set V2X_DATA"):
         data_file("can/a.log")
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("sent.cam>=6", True),
+        ("sent.cam>=7", False),
+        ("sent.denm>=0", False),
+        ("bus.is_up==true", True),
+        ("bus.is_up==false", False),
+        ("odometer.anchored==odometer.recorded", True),
+        ("odometer.anchored==sent.cam", False),
+        ("odometer.lost==odometer.absent", False),
+        ("nothing.like.this>=0", False),
+    ],
+)
+def test_a_condition_holds_of_a_status_or_not(condition: str, expected: bool) -> None:  # noqa: FBT001 - a case
+    status = {"sent": {"cam": 6}, "bus": {"is_up": True}, "odometer": {"anchored": 2, "recorded": 2}}
+    assert holds(status, condition) is expected
+    assert holds("no agent is running here", condition) is False

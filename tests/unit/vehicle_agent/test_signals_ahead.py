@@ -437,3 +437,13 @@ def test_a_ticket_that_speaks_of_too_many_junctions_displaces_its_own() -> None:
         signals.hear_signals(verified(replace(BOTH, intersections=(state,)), at(0), signer=2), at(0))
     assert len(signals) == 1 + MAX_JUNCTIONS_PER_TICKET
     assert only(signals.ahead(at(0), ego(4.5, -75))).intersection == JUNCTION
+
+
+def test_a_nearer_junction_that_shows_no_lights_hides_none() -> None:
+    signals = heard(northbound_arm(), BOTH)
+    nearer = replace(northbound_arm().intersections[0], id=IntersectionId(49, 99), lat_deg=CENTRE.lat_deg - 0.0003)
+    signals.hear_map(verified(replace(northbound_arm(), intersections=(nearer,)), at(0), signer=2), at(0))
+    assert only(signals.ahead(at(0), ego(4.5, -75))).intersection == JUNCTION
+    state = replace(BOTH.intersections[0], id=IntersectionId(49, 99))
+    signals.hear_signals(verified(replace(BOTH, intersections=(state,)), at(0), signer=2), at(0))
+    assert only(signals.ahead(at(0), ego(4.5, -75))).intersection == IntersectionId(49, 99)
