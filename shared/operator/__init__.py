@@ -1,0 +1,1 @@
+"""Programs an operator runs beside agents: the authorities that issue credentials and publish trust lists."""
