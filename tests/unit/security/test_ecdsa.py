@@ -1,8 +1,10 @@
 import json
+from collections.abc import Callable
 from hashlib import sha256, sha384
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from shared.codec.coer import CoerReader
 from shared.core.errors import ConfigError, DecodeError, EncodeError, VerificationError
@@ -152,23 +154,50 @@ def test_a_signer_does_not_print_its_key() -> None:
     assert "deadbeef" not in repr(signer).lower()
 
 
-def test_wycheproof_agrees_on_every_p256_signature() -> None:
-    suite = json.loads(data_file("ledger/wycheproof/ecdsa_secp256r1_sha256_p1363_test.json").read_text())
+WYCHEPROOF = {
+    "ecdsa_secp256r1_sha256_p1363_test.json": (262, 173),
+    "ecdsa_secp256r1_sha256_test.json": (484, 174),
+}
+"""Files of published attacks on verifiers: how many signatures, and how many of them hold."""
+
+
+def from_der(octets: bytes) -> Signature:
+    """Take the two whole numbers of an `Ecdsa-Sig-Value`; raises `ValueError` for octets that are not its DER."""
+    r, s = decode_dss_signature(octets)
+    if r < 0 or s < 0 or max(r, s) >= 1 << 256:
+        raise ValueError(f"scalars {r} and {s} do not fit into 32 octets")
+    return Signature(curve=Curve.NIST_P256, r=r.to_bytes(32, "big"), s=s.to_bytes(32, "big"))
+
+
+def from_p1363(octets: bytes) -> Signature:
+    return Signature.from_p1363(Curve.NIST_P256, octets)
+
+
+@pytest.mark.parametrize("name", WYCHEPROOF)
+def test_wycheproof_agrees_on_every_p256_signature(name: str) -> None:
+    suite = json.loads(data_file(f"ledger/wycheproof/{name}").read_text())
+    read = from_p1363 if "p1363" in name else from_der
     wrong: list[Any] = []
-    count = 0
+    count = held = 0
     for group in suite["testGroups"]:
+        assert (group["publicKey"]["curve"], group["sha"]) == ("secp256r1", "SHA-256")
         encoded = bytes.fromhex(group["publicKey"]["uncompressed"])
         point = EccPoint(form=PointForm.UNCOMPRESSED, x=encoded[1:33], y=encoded[33:])
-        key = PublicKey.from_point(Curve.NIST_P256, point)
+        keys = (PublicKey.from_point(Curve.NIST_P256, point), PublicKey.from_point(Curve.NIST_P256, point.compressed))
         for case in group["tests"]:
             count += 1
-            try:
-                signature = Signature.from_p1363(Curve.NIST_P256, bytes.fromhex(case["sig"]))
-                key.verify_digest(sha256(bytes.fromhex(case["msg"])).digest(), signature)
-                holds = True
-            except (DecodeError, VerificationError):
-                holds = False
-            if holds != (case["result"] == "valid"):
+            verdicts = {_holds(key, read, bytes.fromhex(case["sig"]), bytes.fromhex(case["msg"])) for key in keys}
+            held += verdicts == {True}
+            if verdicts != {case["result"] == "valid"}:
                 wrong.append((case["tcId"], case["result"]))
-    assert count == suite["numberOfTests"]
     assert wrong == []
+    assert count == suite["numberOfTests"]
+    assert (count, held) == WYCHEPROOF[name]
+
+
+def _holds(key: PublicKey, read: Callable[[bytes], Signature], signature: bytes, message: bytes) -> bool:
+    try:
+        key.verify_digest(sha256(message).digest(), read(signature))
+    except (DecodeError, VerificationError, ValueError):
+        return False
+    return True
