@@ -32,4 +32,21 @@ class Notice:
     fields: Mapping[str, object]
 
 
-Effect = Transmit | Notice
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Keep what somebody said who must not have said it.
+
+    Attributes:
+        kind: a stable lower-case word: `not_logged` ...
+        subject: whom it is about, as hex digits.
+        sentence: what is wrong, for a person.
+        documents: the octets that prove it, by name.
+    """
+
+    kind: str
+    subject: str
+    sentence: str
+    documents: Mapping[str, bytes]
+
+
+Effect = Transmit | Notice | Evidence
