@@ -38,7 +38,7 @@ from shared.network.packet import MAX_PACKET_OCTETS, Beacon, check_hop_limit, de
 from shared.security.certificate import decode_certificate
 from shared.security.crl import Crl
 from shared.security.describe import certificate_kind, describe_certificate
-from shared.security.describe_data import describe_crl, describe_ctl, describe_encrypted, describe_signed
+from shared.security.describe_data import describe_crl, describe_ctl, describe_encrypted, describe_signed, list_name
 from shared.security.encrypted_data import EncryptedData
 from shared.security.header_policy import check_header, profile_of
 from shared.security.permissions import find_permission
@@ -228,7 +228,7 @@ class _Dissector:
             self._add("management_data", f"TS 102 941 {words}", {"octets": len(octets)})
             return
         trust_list = decode_trust_list(octets)
-        self.summary = {"CRL": "CRL", "ECTL": "ECTL", "ROOT_CTL": "CTL of a root"}[content.name]
+        self.summary = list_name(trust_list)
         if isinstance(trust_list, Crl):
             self._add("crl", "Certificate revocation list (TS 102 941)", describe_crl(trust_list))
         else:

@@ -153,10 +153,11 @@ def _headline(description: Object) -> tuple[str, list[tuple[str, object]]]:
                 parts.append((label, value))
             case _:
                 plain.append(f"{label} {_scalar(value)}")
-    if not plain and len(parts) == 1 and isinstance(parts[0][1], Mapping):
-        label = parts[0][0]
-        head, parts = _headline(parts[0][1])
-        return (head if head.startswith(f"{label} ") else f"{label} {head}"), parts
+    for number, (label, value) in enumerate(parts):
+        if isinstance(value, Mapping) and (_is_certificate(value) or (not plain and len(parts) == 1)):
+            head, inner = _headline(value)
+            head = head if head.startswith(f"{label} ") else f"{label} {head}"
+            return ", ".join((head, *plain)), [*inner, *parts[:number], *parts[number + 1 :]]
     return ", ".join(plain), parts
 
 

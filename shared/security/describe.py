@@ -30,6 +30,9 @@ from shared.security.region import (
 
 Description = Mapping[str, object]
 
+_RESPONDS = ((0x04, "enrolment authority"), (0x10, "authorization authority"))
+"""Which responses of TS 102 941 an authority may sign, by the bits of its permission, and what it is called."""
+
 
 def certificate_kind(certificate: Certificate) -> str:
     """Say what a certificate is for, by its issuer and its permissions."""
@@ -37,7 +40,9 @@ def certificate_kind(certificate: Certificate) -> str:
     if certificate.is_self_signed:
         return "root" if certificate.tbs.cert_issue_permissions else "trust list manager"
     if certificate.tbs.cert_issue_permissions:
-        return "authority"
+        rights = next((p.ssp for p in certificate.tbs.app_permissions or () if p.psid == ItsAid.CERTIFICATE_REQUEST), None) or b""
+        names = [name for bit, name in _RESPONDS if len(rights) == 2 and rights[1] & bit]
+        return names[0] if len(names) == 1 else "authority"
     return "enrolment credential" if ItsAid.CERTIFICATE_REQUEST in permissions else "authorization ticket"
 
 

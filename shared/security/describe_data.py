@@ -7,7 +7,18 @@ from typing import assert_never
 
 from shared.core.itstime import Time32, Time64, utc_of, utc_text
 from shared.security.crl import Crl
-from shared.security.ctl import AaEntry, Ctl, CtlEntry, DcEntry, DeleteCertificate, DeleteDc, EaEntry, RootCaEntry, TlmEntry
+from shared.security.ctl import (
+    AaEntry,
+    Ctl,
+    CtlEntry,
+    CtlKind,
+    DcEntry,
+    DeleteCertificate,
+    DeleteDc,
+    EaEntry,
+    RootCaEntry,
+    TlmEntry,
+)
 from shared.security.describe import Description, describe_certificate, its_aid_name
 from shared.security.ecdsa import Signature
 from shared.security.encrypted_data import EncryptedData, RecipientKind
@@ -71,6 +82,19 @@ def describe_encrypted(encrypted: EncryptedData) -> Description:
     """Return for whom content is encrypted; it is not opened."""
     recipients = [{"by": _RECIPIENTS[one.kind], "hashed_id8": one.hashed_id8.hex()} for one in encrypted.recipients]
     return {"recipients": recipients, "nonce": encrypted.nonce.hex(), "ciphertext_octets": len(encrypted.ciphertext)}
+
+
+def list_name(trust_list: Ctl | Crl) -> str:
+    """Say what kind of list it is, as people call it."""
+    if isinstance(trust_list, Crl):
+        return "CRL"
+    return "ECTL" if trust_list.kind is CtlKind.ECTL else "CTL of a root"
+
+
+def describe_trust_list(trust_list: Ctl | Crl) -> Description:
+    """Return a list of any kind, its kind first: `describe_ctl` or `describe_crl` behind `list_name`."""
+    described = describe_crl(trust_list) if isinstance(trust_list, Crl) else describe_ctl(trust_list)
+    return {"kind": list_name(trust_list), **described}
 
 
 def describe_ctl(ctl: Ctl) -> Description:

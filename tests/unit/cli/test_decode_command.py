@@ -278,7 +278,7 @@ def test_a_certificate_is_described() -> None:
 def test_published_certificates_and_an_encrypted_request_are_shown() -> None:
     assert 'name: "EU-TLM_L2"' in shown(data_file("security/E7A4B2B045E7ACF9.oer"))
     assert "kind: authorization ticket" in shown(data_file("security/bc_at.coer"))
-    assert "kind: authority" in shown(data_file("security/bc_aa.coer"))
+    assert "kind: authorization authority" in shown(data_file("security/bc_aa.coer"))
     assert "recipients: by certificate, HashedId8 6cc2023b5115003e" in shown(data_file("security/bc_encrypted.coer"))
 
 
@@ -289,7 +289,9 @@ def test_the_european_trust_list_names_its_roots() -> None:
         'root "1_EU-ROOT-CA_L2" 624e2e81b7945c4f',
         'root "3_Microsec-CCMS-RCA-2024_L2" b1fc75cd5a80c630',
         "next update: 2025-07-16T21:59:58Z",
-        "access point https://cpoc.jrc.ec.europa.eu/L2",
+        'trust list manager "EU-TLM_L2" e7a4b2b045e7acf9, access point https://cpoc.jrc.ec.europa.eu/L2',
+        "valid: 2024-07-18T00:00:00Z to 2029-07-18T05:06:00Z",
+        "distribution centre URL http://1.eu-dc.l2.c-its-eu-rca.eu, roots 624e2e81b7945c4f",
         "hash: SHA-384",
     ):
         assert line in text
@@ -310,6 +312,8 @@ def test_a_trust_list_without_its_signature_is_shown() -> None:
     ctl = Ctl(kind=CtlKind.ROOT_CTL, next_update=its_s(NOON), is_full=False, sequence=2, commands=entries)
     text = shown(encode_trust_list(ctl).hex())
     assert "CTL of a root" in text
+    assert f'enrolment authority "EA 21" {HIERARCHY.ea.certificate.hashed_id8.hex()}, AA access point http://ea.example' in text
+    assert f'authorization authority "AA 21" {HIERARCHY.aa.certificate.hashed_id8.hex()}, access point http://aa.example' in text
     assert "full: no" in text
     assert f"deletes: certificate {HIERARCHY.root.certificate.hashed_id8.hex()}" in text
     signed = ListIssuer.made(3).signed(ctl)

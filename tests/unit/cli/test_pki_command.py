@@ -134,7 +134,7 @@ def test_a_certificate_is_shown_to_people_and_machines(authorities: Path) -> Non
         assert word in tree
     shown = json.loads(made("inspect", "--json", authorities / "aa" / "certificate.oer").output)
     (root,) = read_trust_directory(authorities / "trust").roots
-    assert (shown["kind"], shown["issuer"]) == ("authority", root.hex())
+    assert (shown["kind"], shown["issuer"]) == ("authorization authority", root.hex())
 
 
 def test_the_european_trust_list_manager_is_shown() -> None:
