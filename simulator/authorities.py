@@ -43,7 +43,9 @@ class Authorities:
         self.root = RootCa.create(name=f"{name} root", validity=validity, keys=self._keys)
         self.enrolment = self.root.create_enrolment_authority(name=f"{name} EA", validity=validity, keys=self._keys)
         self.authorization = self.root.create_authorization_authority(name=f"{name} AA", validity=validity, keys=self._keys)
-        self.trust_store = TrustStore((self.root.certificate,), (self.enrolment.certificate, self.authorization.certificate))
+        self.trust_store = TrustStore.of_operator(
+            (self.root.certificate,), (self.enrolment.certificate, self.authorization.certificate)
+        )
 
     def ticket(self, role: StationRole) -> TicketCredential:
         """Issue an authorization ticket with a fresh key."""

@@ -65,7 +65,7 @@ class Hierarchy:
         root = RootCa.create(name="bench root", validity=lifetime, keys=self._keys)
         self._authority = root.create_authorization_authority(name="bench AA", validity=lifetime, keys=self._keys)
         self._validity = hours(start, TICKET_HOURS)
-        self.trust_store = TrustStore((root.certificate,), (self._authority.certificate,))
+        self.trust_store = TrustStore.of_operator((root.certificate,), (self._authority.certificate,))
 
     def ticket(self, role: StationRole = StationRole.VEHICLE) -> TicketCredential:
         """Issue a ticket under a fresh key."""

@@ -126,7 +126,7 @@ def _key_of(credential: Certificate) -> Es256PublicKey:
 
 def _check_chain(credential: Certificate, authority: Certificate, store: TrustStore, moment: UtcNs) -> None:
     try:
-        enclosed = TrustStore(tuple(store.roots.values()), (authority,))
+        enclosed = TrustStore.of_operator(tuple(store.roots.values()), (authority,))
         verifier = ChainVerifier(trust_store=enclosed, areas=NO_IDENTIFIED_AREAS)
         verifier.check_enrolment_credential(credential, time64_of(moment))
     except (VerificationError, ConfigError, DecodeError) as error:

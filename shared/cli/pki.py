@@ -80,7 +80,7 @@ def init(
     for part, authority in (("root", root), ("ea", ea), ("aa", aa)):
         write_authority(directory / part, authority.credential)
         typer.echo(f"{part}: {authority.certificate.hashed_id8.hex()} {authority.certificate.name}")
-    write_trust_directory(directory / "trust", TrustStore((root.certificate,), (ea.certificate, aa.certificate)))
+    write_trust_directory(directory / "trust", TrustStore.of_operator((root.certificate,), (ea.certificate, aa.certificate)))
     typer.echo(f"give stations {directory / 'trust'}; keep {directory / 'root'} offline")
 
 

@@ -1,11 +1,18 @@
-"""Which roots a station trusts, and the authorities it knows below them (TS 102 940, TS 103 097 clause 6.1).
+"""Which roots a station trusts, which authorities it knows below them, and what it must not believe (TS 102 940, TS 103 097 6.1).
 
-A root is trusted because an operator put it here; nothing received can add one. An authority here is only known: its chain is
-checked like any other. The store is a value; a changed trust list makes a new store. Left out: CTL and CRL, which will fill it.
+A root is trusted because an operator, or a trust list manager the operator pinned, says so; nothing heard on the air can add one.
+An authority here is only known: its chain is checked like any other. The store is a value: changed trust lists make a new one
+(`trust_lists_held`), and whoever judges by the old one is told with `change_trust`.
+
+    revoked    by root: a root's list reaches only certificates whose chain ends at that root, itself included
+    outdated   roots whose lists ran out: nothing new below them is believed, what is known goes on
+    openness   whether an authority must be proven to be in a transparency log
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Self
 
 from shared.core.errors import ConfigError
 from shared.core.ids import HashedId8
@@ -14,21 +21,61 @@ from shared.security.certificate import Certificate
 MAX_TRUST_STORE_CERTIFICATES = 1_024
 """Roots, and likewise authorities, in one store."""
 
+NONE_REVOKED: frozenset[HashedId8] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class EveryAuthority:
+    """The operator asks for no transparency log: an authority counts as soon as its chain holds."""
+
+    def is_open(self, authority: Certificate) -> bool:  # noqa: ARG002 - every one is
+        """Say yes."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedAuthorities:
+    """Only authorities proven to be in the transparency log count.
+
+    Attributes:
+        digests: hashes of their certificates.
+    """
+
+    digests: frozenset[bytes]
+
+    def is_open(self, authority: Certificate) -> bool:
+        """Say whether the authority is one of them."""
+        return authority.digest in self.digests
+
+
+Openness = EveryAuthority | LoggedAuthorities
+
 
 class TrustStore:
     """Trusted roots and known authorities, by identifier.
 
     Args:
-        roots: self-signed certificates the operator trusts.
+        roots: self-signed certificates that are trusted.
         authorities: certificates of enrolment and authorization authorities, and of sub-authorities.
+        openness: which authorities count at all.
+        revoked: identifiers of revoked certificates by the root that revoked them.
+        outdated: roots below which nothing new is believed.
 
     Raises:
         ConfigError: a root is not self-signed or an authority is, two certificates share an identifier, or there are too many.
     """
 
-    __slots__ = ("_authorities", "_roots")
+    __slots__ = ("_authorities", "_revoked", "_roots", "openness", "outdated")
 
-    def __init__(self, roots: tuple[Certificate, ...], authorities: tuple[Certificate, ...]) -> None:
+    def __init__(
+        self,
+        roots: tuple[Certificate, ...],
+        authorities: tuple[Certificate, ...],
+        *,
+        openness: Openness,
+        revoked: Mapping[HashedId8, frozenset[HashedId8]],
+        outdated: frozenset[HashedId8],
+    ) -> None:
         for root in roots:
             if not root.is_self_signed:
                 raise ConfigError("trust store: roots", f"certificate {root.hashed_id8.hex()} is not self-signed")
@@ -38,6 +85,14 @@ class TrustStore:
                 raise ConfigError("trust store: authorities", reason)
         self._roots = _by_identifier(roots, "roots")
         self._authorities = _by_identifier(authorities, "authorities")
+        self._revoked = {root: revoked[root] for root in self._roots if revoked.get(root)}
+        self.openness: Openness = openness
+        self.outdated = outdated & self._roots.keys()
+
+    @classmethod
+    def of_operator(cls, roots: tuple[Certificate, ...], authorities: tuple[Certificate, ...]) -> Self:
+        """Make a store of what the operator put here by hand: no list that could run out or revoke, every authority counts."""
+        return cls(roots, authorities, openness=EveryAuthority(), revoked={}, outdated=frozenset())
 
     @property
     def roots(self) -> Mapping[HashedId8, Certificate]:
@@ -48,6 +103,22 @@ class TrustStore:
     def authorities(self) -> Mapping[HashedId8, Certificate]:
         """The known authorities."""
         return self._authorities
+
+    def revoked_by(self, root: HashedId8) -> frozenset[HashedId8]:
+        """Return what a root has revoked; meant for certificates whose chain ends there, and for no others."""
+        return self._revoked.get(root, NONE_REVOKED)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TrustStore) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    @property
+    def _value(self) -> tuple[object, ...]:
+        roots = frozenset(root.digest for root in self._roots.values())
+        authorities = frozenset(authority.digest for authority in self._authorities.values())
+        return roots, authorities, self.openness, frozenset(self._revoked.items()), self.outdated
 
 
 def _by_identifier(certificates: tuple[Certificate, ...], kind: str) -> Mapping[HashedId8, Certificate]:

@@ -50,7 +50,7 @@ def read_trust_directory(directory: Path) -> TrustStore:
         raise ConfigError(str(directory / ROOTS), "holds no root certificate (*.oer): nobody could be trusted")
     authorities = _read_all(directory / AUTHORITIES) if (directory / AUTHORITIES).is_dir() else ()
     try:
-        return TrustStore(roots, authorities)
+        return TrustStore.of_operator(roots, authorities)
     except ConfigError as error:
         raise ConfigError(str(directory), error.reason) from error
 

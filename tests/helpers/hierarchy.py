@@ -40,7 +40,7 @@ class Hierarchy:
         self.aa: AuthorizationAuthority = self.root.create_authorization_authority(
             name=f"AA {seed}", validity=lifetime, keys=self.keys, curve=curve
         )
-        self.trust_store = TrustStore((self.root.certificate,), (self.ea.certificate, self.aa.certificate))
+        self.trust_store = TrustStore.of_operator((self.root.certificate,), (self.ea.certificate, self.aa.certificate))
 
     def ticket(
         self,

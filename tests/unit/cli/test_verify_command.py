@@ -119,7 +119,7 @@ def test_every_refusal_has_its_code_and_its_sentence(tmp_path: Path, trust: Path
 
 
 def test_a_ticket_of_the_wrong_root_is_refused_once_the_way_to_it_is_known(tmp_path: Path, trust: Path) -> None:
-    store = TrustStore((HIERARCHY.root.certificate,), (HIERARCHY.aa.certificate, FOREIGN.aa.certificate))
+    store = TrustStore.of_operator((HIERARCHY.root.certificate,), (HIERARCHY.aa.certificate, FOREIGN.aa.certificate))
     both = tmp_path / "trust"
     write_trust_directory(both, store)
     packet = Speaker(FOREIGN, seed=3).cam(NOON)
@@ -221,7 +221,7 @@ def test_the_european_trust_list_verifies_where_its_manager_is_trusted(tmp_path:
 
 def test_a_revocation_list_is_judged_under_its_root(tmp_path: Path) -> None:
     root = ListIssuer.made(5)
-    write_trust_directory(tmp_path / "t", TrustStore((root.certificate,), ()))
+    write_trust_directory(tmp_path / "t", TrustStore.of_operator((root.certificate,), ()))
     crl = Crl(this_update=its_s(NOON), next_update=its_s(NOON, after_s=60), revoked=())
     assert verdicts(root.signed(crl).hex(), "--trust", tmp_path / "t", *AT)[0]["message"] == "crl"
     forged = ListIssuer(certificate=root.certificate, signer=ListIssuer.made(6).signer).signed(crl)

@@ -79,7 +79,7 @@ def test_a_chain_holds_on_every_curve(curve: Curve) -> None:
 
 def test_the_etsi_test_ticket_is_trusted_in_its_year_and_expired_today() -> None:
     root, aa, at = (decode_certificate(data_file(f"security/bc_{name}.coer").read_bytes()) for name in ("root", "aa", "at"))
-    chain = ChainVerifier(trust_store=TrustStore((root,), (aa,)), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator((root,), (aa,)), areas=NO_IDENTIFIED_AREAS)
     trusted = chain.check_ticket(at, time64_of(utc_from_text("2018-01-15T12:00:00Z")))
     assert trusted.chain_certificates == 3
     assert refusal(chain, at) is Report.EXPIRED_CERTIFICATE
@@ -88,7 +88,7 @@ def test_the_etsi_test_ticket_is_trusted_in_its_year_and_expired_today() -> None
 def test_the_roots_of_the_european_list_are_sound_authorities() -> None:
     encoded = data_file("security/CE4CF6C19BFED720.oer").read_bytes()
     roots = tuple(read_certificate(CoerReader(encoded, offset), "root") for offset in (25, 404))
-    chain = ChainVerifier(trust_store=TrustStore(roots, ()), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator(roots, ()), areas=NO_IDENTIFIED_AREAS)
     for root in roots:
         chain.check_authority(root, time64_of(utc_from_text("2025-04-01T00:00:00Z")))
 
@@ -119,14 +119,14 @@ def test_an_authority_with_a_random_signature_spoils_its_tickets() -> None:
     ticket = false_authority.issue_ticket(
         public_key=key.public_key, validity=hours(hierarchy.start, 24), permissions=TICKET_PERMISSIONS[StationRole.VEHICLE]
     )
-    chain = ChainVerifier(trust_store=TrustStore((hierarchy.root.certificate,), (false_aa,)), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator((hierarchy.root.certificate,), (false_aa,)), areas=NO_IDENTIFIED_AREAS)
     assert refusal(chain, ticket) is Report.INVALID_CERTIFICATE
 
 
 def test_a_root_that_is_trusted_but_does_not_vouch_for_itself_is_refused() -> None:
     hierarchy = Hierarchy(7)
     broken_root = forged(hierarchy.root.certificate, hierarchy.aa.certificate.signature)
-    chain = ChainVerifier(trust_store=TrustStore((broken_root,), ()), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator((broken_root,), ()), areas=NO_IDENTIFIED_AREAS)
     with pytest.raises(VerificationError) as caught:
         chain.check_authority(broken_root, AT_NOON)
     assert caught.value.report is Report.INVALID_CERTIFICATE
@@ -151,14 +151,14 @@ def test_an_authority_of_a_foreign_root_is_untrusted_and_so_are_its_tickets_from
 
 def test_a_known_authority_below_a_foreign_root_is_untrusted() -> None:
     hierarchy, stranger = Hierarchy(12), Hierarchy(13)
-    store = TrustStore((hierarchy.root.certificate,), (stranger.aa.certificate,))
+    store = TrustStore.of_operator((hierarchy.root.certificate,), (stranger.aa.certificate,))
     chain = ChainVerifier(trust_store=store, areas=NO_IDENTIFIED_AREAS)
     assert refusal(chain, stranger.ticket().certificate) is Report.UNTRUSTED_ROOT
 
 
 def test_an_authority_passed_on_by_a_neighbour_is_taken_in_after_its_chain_held() -> None:
     hierarchy = Hierarchy(14)
-    chain = ChainVerifier(trust_store=TrustStore((hierarchy.root.certificate,), ()), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator((hierarchy.root.certificate,), ()), areas=NO_IDENTIFIED_AREAS)
     ticket = hierarchy.ticket().certificate
     with pytest.raises(UnknownSignerError):
         chain.check_ticket(ticket, AT_NOON)
@@ -335,11 +335,11 @@ def tower(hierarchy: Hierarchy, height: int) -> tuple[Certificate, list[Certific
 def test_a_chain_longer_than_the_bound_is_refused_whatever_was_checked_before(warm: bool) -> None:  # noqa: FBT001 - a parameter
     hierarchy = Hierarchy(26)
     root, authorities, ticket = tower(hierarchy, MAX_CHAIN_CERTIFICATES - 2)
-    chain = ChainVerifier(trust_store=TrustStore((root,), tuple(authorities)), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator((root,), tuple(authorities)), areas=NO_IDENTIFIED_AREAS)
     assert chain.check_ticket(ticket, AT_NOON).chain_certificates == MAX_CHAIN_CERTIFICATES
 
     root, authorities, ticket = tower(hierarchy, MAX_CHAIN_CERTIFICATES - 1)
-    chain = ChainVerifier(trust_store=TrustStore((root,), tuple(authorities)), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator((root,), tuple(authorities)), areas=NO_IDENTIFIED_AREAS)
     if warm:
         for authority in authorities[:-1]:
             chain.check_authority(authority, AT_NOON)
@@ -349,7 +349,7 @@ def test_a_chain_longer_than_the_bound_is_refused_whatever_was_checked_before(wa
 def test_an_authority_in_the_middle_that_arrives_late_completes_the_chain() -> None:
     hierarchy = Hierarchy(32)
     root, (upper, lower), ticket = tower(hierarchy, 2)
-    chain = ChainVerifier(trust_store=TrustStore((root,), (lower,)), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator((root,), (lower,)), areas=NO_IDENTIFIED_AREAS)
     assert refusal(chain, ticket) is Report.UNTRUSTED_ROOT
     chain.learn_authority(upper, AT_NOON)
     assert chain.check_ticket(ticket, AT_NOON).chain_certificates == 4
@@ -366,7 +366,7 @@ def test_authorities_that_name_each_other_in_a_circle_are_refused() -> None:
     hierarchy = Hierarchy(27)
     _, (first, second), ticket = tower(hierarchy, 2)
     circular = replace(first, issuer=replace(first.issuer, hashed_id8=HashedId8(second.hashed_id8)))
-    store = TrustStore((hierarchy.root.certificate,), (circular, second))
+    store = TrustStore.of_operator((hierarchy.root.certificate,), (circular, second))
     chain = ChainVerifier(trust_store=store, areas=NO_IDENTIFIED_AREAS)
     assert refusal(chain, ticket) is Report.INCONSISTENT_CHAIN
 
@@ -383,7 +383,7 @@ def test_an_authority_may_not_delegate_what_its_root_forbids() -> None:
     greedy = PsidGroupPermissions(ranges=None)
     tbs = replace(hierarchy.aa.certificate.tbs, cert_issue_permissions=(greedy,), app_permissions=AA_APP_PERMISSIONS)
     aa = issue_certificate(tbs, issuer=hierarchy.root.certificate, signer=hierarchy.root.credential.signer)
-    chain = ChainVerifier(trust_store=TrustStore((hierarchy.root.certificate,), (aa,)), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator((hierarchy.root.certificate,), (aa,)), areas=NO_IDENTIFIED_AREAS)
     with pytest.raises(VerificationError) as caught:
         chain.check_authority(aa, AT_NOON)
     assert caught.value.report is Report.INCONSISTENT_CHAIN

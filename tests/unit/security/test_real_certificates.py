@@ -75,7 +75,7 @@ def test_the_manager_of_the_european_list_is_the_one_the_list_names() -> None:
 
 def test_the_roots_of_the_european_list_are_trusted_for_as_long_as_they_say() -> None:
     trust_list = european_list()
-    chain = ChainVerifier(trust_store=TrustStore(trust_list.roots, ()), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator(trust_list.roots, ()), areas=NO_IDENTIFIED_AREAS)
     served = {root for command in trust_list.commands if isinstance(command, DcEntry) for root in command.roots}
     assert served == {root.hashed_id8 for root in trust_list.roots}
     for root in trust_list.roots:
@@ -87,7 +87,7 @@ def test_the_roots_of_the_european_list_are_trusted_for_as_long_as_they_say() ->
 
 
 def test_a_root_the_european_list_does_not_name_is_not_trusted_through_it() -> None:
-    chain = ChainVerifier(trust_store=TrustStore(european_list().roots, ()), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator(european_list().roots, ()), areas=NO_IDENTIFIED_AREAS)
     with pytest.raises(VerificationError) as caught:
         chain.check_authority(etsi("root"), at("2018-06-01T00:00:00Z"))
     assert caught.value.report is Report.UNTRUSTED_ROOT
@@ -127,7 +127,7 @@ def test_a_list_nested_150_deep_is_refused_at_once_and_nothing_is_built() -> Non
 def test_the_chain_of_the_etsi_test_system_holds_in_its_time_and_at_no_other() -> None:
     root, aa, ticket = etsi("root"), etsi("aa"), etsi("at")
     assert [certificate_kind(one) for one in (root, aa, ticket)] == ["root", "authorization authority", "authorization ticket"]
-    chain = ChainVerifier(trust_store=TrustStore((root,), (aa,)), areas=NO_IDENTIFIED_AREAS)
+    chain = ChainVerifier(trust_store=TrustStore.of_operator((root,), (aa,)), areas=NO_IDENTIFIED_AREAS)
     trusted = chain.check_ticket(ticket, at("2018-01-15T12:00:00Z"))
     assert (trusted.chain_certificates, trusted.issuer) == (3, aa.hashed_id8)
     assert chain.check_authority(aa, at("2018-01-15T12:00:00Z")).issuer == root.hashed_id8
@@ -136,9 +136,9 @@ def test_the_chain_of_the_etsi_test_system_holds_in_its_time_and_at_no_other() -
 
 
 def test_the_etsi_ticket_is_not_believed_under_another_root() -> None:
-    strangers = ChainVerifier(trust_store=TrustStore(european_list().roots, (etsi("aa"),)), areas=NO_IDENTIFIED_AREAS)
+    strangers = ChainVerifier(trust_store=TrustStore.of_operator(european_list().roots, (etsi("aa"),)), areas=NO_IDENTIFIED_AREAS)
     assert refusal(strangers, etsi("at"), "2018-01-15T12:00:00Z") is Report.UNTRUSTED_ROOT
-    alone = ChainVerifier(trust_store=TrustStore((etsi("root"),), ()), areas=NO_IDENTIFIED_AREAS)
+    alone = ChainVerifier(trust_store=TrustStore.of_operator((etsi("root"),), ()), areas=NO_IDENTIFIED_AREAS)
     assert refusal(alone, etsi("at"), "2018-01-15T12:00:00Z") is Report.SIGNER_CERTIFICATE_NOT_FOUND
 
 

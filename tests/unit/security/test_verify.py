@@ -160,7 +160,7 @@ def test_a_false_authority_passed_on_does_not_spoil_the_message_and_is_not_belie
 def test_a_message_of_a_foreign_hierarchy_is_refused() -> None:
     hierarchy, foreign, clock = Hierarchy(8), Hierarchy(9), clock_at()
     assert refusal(hierarchy.verifying(), seal(foreign.ticket(), cam_header(clock)), clock) is Report.SIGNER_CERTIFICATE_NOT_FOUND
-    store = TrustStore((hierarchy.root.certificate,), (hierarchy.aa.certificate, foreign.aa.certificate))
+    store = TrustStore.of_operator((hierarchy.root.certificate,), (hierarchy.aa.certificate, foreign.aa.certificate))
     assert refusal(verifying(store), seal(foreign.ticket(), cam_header(clock)), clock) is Report.UNTRUSTED_ROOT
 
 

@@ -42,7 +42,7 @@ def test_a_directory_without_a_root_trusts_nobody_and_says_so(tmp_path: Path) ->
 
 
 def test_roots_alone_are_enough(tmp_path: Path) -> None:
-    write_trust_directory(tmp_path, TrustStore((HIERARCHY.root.certificate,), ()))
+    write_trust_directory(tmp_path, TrustStore.of_operator((HIERARCHY.root.certificate,), ()))
     (tmp_path / "authorities").rmdir()
     assert read_trust_directory(tmp_path).authorities == {}
 

@@ -153,7 +153,7 @@ def test_an_authority_passed_on_in_a_batch_is_known_to_the_packets_behind_it() -
     model = LISTENER.certificate.tbs
     certificate = second.issue_ticket(public_key=key.public_key, validity=model.validity, permissions=model.app_permissions or ())
     stranger = make_peer(HIERARCHY, 5, ticket=TicketCredential(certificate=certificate, signer=key))
-    store = type(HIERARCHY.trust_store)((HIERARCHY.root.certificate,), (HIERARCHY.aa.certificate, second.certificate))
+    store = type(HIERARCHY.trust_store).of_operator((HIERARCHY.root.certificate,), (HIERARCHY.aa.certificate, second.certificate))
     knower = make_peer(HIERARCHY, 6, trust_store=store)
     station = listener()
     introduction = say(knower, clock.now())

@@ -221,7 +221,7 @@ def test_an_unknown_authority_is_asked_for_passed_on_by_a_third_station_and_lear
     hierarchy, clock = Hierarchy(2), clock_at()
     validity = hierarchy.aa.certificate.validity
     second = hierarchy.root.create_authorization_authority(name="AA 2", validity=validity, keys=hierarchy.keys)
-    both = TrustStore((hierarchy.root.certificate,), (hierarchy.aa.certificate, second.certificate))
+    both = TrustStore.of_operator((hierarchy.root.certificate,), (hierarchy.aa.certificate, second.certificate))
     key = hierarchy.keys.generate(Curve.NIST_P256)
     under_second = TicketCredential(
         certificate=second.issue_ticket(
@@ -250,7 +250,7 @@ def test_an_unknown_authority_is_asked_for_passed_on_by_a_third_station_and_lear
 @pytest.mark.xfail(strict=True, reason="an authority is learned only from a message that verifies, and this one waits for it")
 def test_an_unknown_authority_is_learned_from_a_station_that_is_itself_unknown_for_want_of_it() -> None:
     bob, clock = make_peer(HIERARCHY, 2), clock_at()
-    alice = make_peer(HIERARCHY, 1, trust_store=TrustStore((HIERARCHY.root.certificate,), ()))
+    alice = make_peer(HIERARCHY, 1, trust_store=TrustStore.of_operator((HIERARCHY.root.certificate,), ()))
     with pytest.raises(UnknownSignerError):
         alice.receive(say(bob, cam_of(bob, clock.now()), clock.now()), clock.now())
     hear(bob, say(alice, cam_of(alice, clock.advance(100 * NS_PER_MS)), clock.now()), clock.now())

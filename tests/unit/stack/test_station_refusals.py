@@ -123,7 +123,7 @@ def cam_payload(**changes: object) -> bytes:
 
 def by_another_root() -> Refusal:
     """The receiver knows both authorities, but trusts only one root."""
-    store = TrustStore((HIERARCHY.root.certificate,), (HIERARCHY.aa.certificate, FOREIGN.aa.certificate))
+    store = TrustStore.of_operator((HIERARCHY.root.certificate,), (HIERARCHY.aa.certificate, FOREIGN.aa.certificate))
     stranger = make_peer(FOREIGN, 1)
     packet = stranger.send(cam_of(stranger, now()), position=ego(now()), now=now())
     return one(packet, receiver=make_peer(HIERARCHY, 99, trust_store=store))

@@ -148,7 +148,7 @@ def test_a_file_cut_short_is_refused_and_left_alone(config_file: Path, name: str
 def test_a_passport_needs_the_authority_that_enrolled_the_vehicle(config_file: Path) -> None:
     with open_vehicle(config(config_file), environment={}) as parts:
         assert make_passport(parts).records == ()
-        alone = replace(parts, trust_store=TrustStore(tuple(parts.trust_store.roots.values()), ()))
+        alone = replace(parts, trust_store=TrustStore.of_operator(tuple(parts.trust_store.roots.values()), ()))
         with pytest.raises(ConfigError, match="not among the authorities"):
             make_passport(alone)
 
