@@ -108,13 +108,13 @@ AreaKey = tuple[int, int | None, int | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentifiedAreas:
-    """What area each identified region covers; an absent entry covers nothing."""
+    """What area each identified region covers: the union of its shapes; an absent entry covers nothing."""
 
-    shapes: Mapping[AreaKey, GeometricRegion] = field(default_factory=dict)
+    shapes: Mapping[AreaKey, tuple[GeometricRegion, ...]] = field(default_factory=dict)
 
     def covering(self, regions: IdentifiedRegions) -> tuple[GeometricRegion, ...]:
         """Return the known shapes whose union is a part of `regions`."""
-        return tuple(shape for key in area_keys(regions) if (shape := self.shapes.get(key)) is not None)
+        return tuple(shape for key in area_keys(regions) for shape in self.shapes.get(key, ()))
 
 
 NO_IDENTIFIED_AREAS = IdentifiedAreas()

@@ -45,8 +45,8 @@ def _key_lies_within(key: AreaKey, outer_keys: set[AreaKey], outer: GeographicRe
     country, part, _ = key
     if key in outer_keys or (country, part, None) in outer_keys or (country, None, None) in outer_keys:
         return True
-    shape = areas.shapes.get(key)
-    return shape is not None and _shape_lies_within(shape, outer, areas)
+    shapes = areas.shapes.get(key)
+    return shapes is not None and all(_shape_lies_within(shape, outer, areas) for shape in shapes)
 
 
 def _shape_lies_within(inner: GeometricRegion, outer: GeographicRegion, areas: IdentifiedAreas) -> bool:

@@ -46,7 +46,7 @@ def country(number: int, *parts: RegionPart) -> IdentifiedRegions:
 
 L_SHAPE = polygon((0, 0), (0, 1000), (500, 1000), (500, 500), (1000, 500), (1000, 0))
 ITALY = 380
-AREAS = IdentifiedAreas(shapes={(ITALY, None, None): box(471_000_000, 66_000_000, 350_000_000, 186_000_000)})
+AREAS = IdentifiedAreas(shapes={(ITALY, None, None): (box(471_000_000, 66_000_000, 350_000_000, 186_000_000),)})
 
 EXAMPLES: tuple[GeographicRegion, ...] = (
     circle(TURIN, 5_000),
