@@ -269,7 +269,12 @@ def encode_tbs(tbs: ToBeSignedCertificate) -> bytes:
     if tbs.encryption_key is not None:
         present |= 0x01
         optional += encode_encryption_key(tbs.encryption_key)
-    head = _encode_id(tbs.id) + tbs.craca_id + encode_unsigned(tbs.crl_series, 2, "crl_series") + encode_validity(tbs.validity)
+    head = (
+        encode_certificate_id(tbs.id)
+        + tbs.craca_id
+        + encode_unsigned(tbs.crl_series, 2, "crl_series")
+        + encode_validity(tbs.validity)
+    )
     key = encode_choice(0, encode_verification_key(tbs.curve, tbs.verification_key))
     return bytes((present,)) + head + optional + key
 
@@ -334,7 +339,7 @@ def _read_tbs(reader: CoerReader, field: str) -> ToBeSignedCertificate:
     present = reader.preamble(field, bits=8)
     if present & 0x80:
         raise reader.refuse(field, "extensions of the certificate are not supported")
-    identity = _read_id(reader, f"{field}.id")
+    identity = read_certificate_id(reader, f"{field}.id")
     craca_id = HashedId3(reader.octets(3, f"{field}.craca_id"))
     crl_series = reader.unsigned(2, f"{field}.crl_series")
     validity = read_validity(reader, f"{field}.validity")
@@ -366,7 +371,8 @@ def _read_tbs(reader: CoerReader, field: str) -> ToBeSignedCertificate:
     )
 
 
-def _read_id(reader: CoerReader, field: str) -> CertificateId:
+def read_certificate_id(reader: CoerReader, field: str) -> CertificateId:
+    """Read `CertificateId`; raises `DecodeError`."""
     match reader.choice(field):
         case IdKind.LINKAGE.value:
             start = reader.position
@@ -390,7 +396,8 @@ def _read_id(reader: CoerReader, field: str) -> CertificateId:
             raise reader.refuse(field, f"identifier alternative {index} is unknown")
 
 
-def _encode_id(identity: CertificateId) -> bytes:
+def encode_certificate_id(identity: CertificateId) -> bytes:
+    """Encode `CertificateId`; raises `EncodeError` for a name that is too long."""
     match identity.kind:
         case IdKind.LINKAGE:
             value = identity.octets

@@ -117,6 +117,11 @@ def decode_secured_data(encoded: bytes) -> SecuredData:
     return data
 
 
+def read_secured_data(reader: CoerReader) -> SecuredData:
+    """Read a structure inside another one; raises `DecodeError`. The nesting is counted from here on."""
+    return _read_data(reader, MAX_NESTING)
+
+
 def encode_unsecured(payload: bytes) -> bytes:
     """Encode unsecured data around `payload`."""
     return bytes((PROTOCOL_VERSION,)) + encode_choice(0, encode_opaque(payload, "payload"))
