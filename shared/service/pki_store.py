@@ -1,0 +1,305 @@
+"""What an authority remembers, in one SQLite file: the `Registry` of an enrolment authority, the kept answers of any.
+
+    EnrolmentStore       stations, credentials, grants, answers        an enrolment authority's
+    AnswerStore          answers                                       an authorization authority's, which must not know stations
+
+What a method has kept is on disk when it returns, so a station that asks again after a power cut gets the answer it was given. The
+operator's commands write into the same file while the authority runs; each reading sees the newest. Answers are forgotten when
+their time is over or room is needed, the oldest first; grants when they are long past. Left out: published lists, and keys, which
+lie elsewhere.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from shared.codec.coer import CoerReader
+from shared.core.errors import ConfigError, DecodeError, StorageError
+from shared.core.ids import HashedId8
+from shared.core.itstime import Time32
+from shared.pki.permission_sets import StationRole
+from shared.pki.registry import IssuedCredential, RegisteredStation, StationStatus
+from shared.security.certificate import Certificate, decode_certificate
+from shared.security.ecdsa import PublicKey, encode_verification_key, read_verification_key
+from shared.security.validity import Validity
+from shared.service.database import (
+    Connect,
+    DatabaseFormat,
+    blob,
+    connect_sqlite,
+    create_database,
+    open_database,
+    storage_errors,
+    transaction,
+)
+
+MAX_STATIONS = 1_000_000
+"""Stations one authority registers."""
+
+MAX_CREDENTIALS = 4 * MAX_STATIONS
+"""Enrolment credentials kept, past ones too: a message of years ago may have to be explained."""
+
+MAX_KEPT_ANSWERS = 100_000
+"""Answers kept for stations that ask again."""
+
+MAX_ITS_ID_OCTETS = 255
+"""Octets of a canonical identifier."""
+
+GRANT_MEMORY_S = 60 * 86_400
+"""Seconds a grant is remembered after its ticket has run out; nothing counts it then."""
+
+_ANSWERS = """
+    CREATE TABLE answer (request_hash BLOB PRIMARY KEY, answer BLOB NOT NULL, kept_until INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX answer_by_end ON answer (kept_until)
+"""
+
+ENROLMENT_FORMAT = DatabaseFormat(
+    name="v2x-trust registry of an enrolment authority",
+    application_id=0x7632_7872,  # "v2xr"
+    version=1,
+    schema=f"""
+        {_ANSWERS};
+        CREATE TABLE station (
+            number INTEGER PRIMARY KEY,
+            its_id BLOB NOT NULL UNIQUE,
+            canonical_key BLOB NOT NULL,
+            role TEXT NOT NULL,
+            status TEXT NOT NULL
+        );
+        CREATE TABLE credential (
+            number INTEGER PRIMARY KEY,
+            hashed_id8 BLOB NOT NULL UNIQUE,
+            its_id BLOB NOT NULL,
+            certificate BLOB NOT NULL,
+            is_revoked INTEGER NOT NULL DEFAULT 0
+        );
+        CREATE TABLE granted (its_id BLOB NOT NULL, start_s INTEGER NOT NULL, end_s INTEGER NOT NULL);
+        CREATE INDEX granted_to ON granted (its_id, end_s)
+    """,
+)
+
+ANSWER_FORMAT = DatabaseFormat(
+    name="v2x-trust store of an authority's answers",
+    application_id=0x7632_7877,  # "v2xw"
+    version=1,
+    schema=_ANSWERS,
+)
+
+
+class AnswerStore(AbstractContextManager["AnswerStore"]):
+    """Answers already given, in a file; make one with `open_answer_store`.
+
+    Args:
+        path: the file, for error messages.
+        connection: open, checked.
+        capacity: answers kept at most.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, capacity: int = MAX_KEPT_ANSWERS) -> None:
+        self._path = path
+        self._connection = connection
+        self._capacity = capacity
+
+    def answer_to(self, request_hash: bytes) -> bytes | None:
+        """Return the very octets answered before, or None."""
+        row = self._one("SELECT answer FROM answer WHERE request_hash = ?", request_hash)
+        return None if row is None else blob(self._path, row[0])
+
+    def keep_answer(self, request_hash: bytes, answer: bytes, *, kept_until: Time32) -> None:
+        """Keep an answer; when there is no room, the ones that may be forgotten first go first.
+
+        Raises:
+            StorageError: not kept, or not known whether kept.
+        """
+        with storage_errors(self._path), transaction(self._connection):
+            self._connection.execute(
+                "INSERT OR REPLACE INTO answer (request_hash, answer, kept_until) VALUES (?, ?, ?)",
+                (request_hash, answer, kept_until),
+            )
+            self._connection.execute(
+                "DELETE FROM answer WHERE request_hash IN (SELECT request_hash FROM answer ORDER BY kept_until, request_hash "
+                "LIMIT max(0, (SELECT count(*) FROM answer) - ?))",
+                (self._capacity,),
+            )
+
+    def forget_answers(self, now: Time32) -> int:
+        """Forget the answers whose time is over and return how many there were."""
+        with storage_errors(self._path):
+            return self._connection.execute("DELETE FROM answer WHERE kept_until <= ?", (now,)).rowcount
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how much is kept, for a status."""
+        return {"answers": self._count("answer")}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the file."""
+        self.close()
+
+    def _one(self, statement: str, *values: object) -> tuple[object, ...] | None:
+        with storage_errors(self._path):
+            row: tuple[object, ...] | None = self._connection.execute(statement, values).fetchone()
+        return row
+
+    def _count(self, table: str, where: str = "1") -> int:
+        row = self._one(f"SELECT count(*) FROM {table} WHERE {where}")  # noqa: S608 - names of our own tables
+        if row is None or not isinstance(row[0], int):
+            raise self._damaged("nothing can be counted")
+        return row[0]
+
+    def _last_number(self, table: str) -> int:
+        """Return how many rows were ever put into a table from which none is taken."""
+        row = self._one(f"SELECT max(number) FROM {table}")  # noqa: S608 - names of our own tables
+        return row[0] if row is not None and isinstance(row[0], int) else 0
+
+    def _damaged(self, what: str) -> StorageError:
+        return StorageError(str(self._path), f"is damaged: {what}")
+
+
+class EnrolmentStore(AnswerStore):
+    """The registry of an enrolment authority; make one with `open_enrolment_store`."""
+
+    def register(self, station: RegisteredStation) -> None:
+        """Enter a station; entering the same again changes nothing, not even its status.
+
+        Raises:
+            ConfigError: it registered already with another key or role, an identifier empty or too long, or no room left.
+            StorageError: the file failed.
+        """
+        name = f"station {its_id_text(station.its_id)}"
+        if not 0 < len(station.its_id) <= MAX_ITS_ID_OCTETS:
+            raise ConfigError(name, f"an identifier has 1 to {MAX_ITS_ID_OCTETS} octets")
+        with storage_errors(self._path), transaction(self._connection):
+            known = self.station(station.its_id)
+            if known is not None:
+                if known.canonical_key != station.canonical_key or known.role is not station.role:
+                    raise ConfigError(name, "is registered already, with another key or role")
+                return
+            if self._last_number("station") >= MAX_STATIONS:
+                raise ConfigError(name, f"{MAX_STATIONS} stations are registered already; there is no room for more")
+            self._connection.execute(
+                "INSERT INTO station (its_id, canonical_key, role, status) VALUES (?, ?, ?, ?)",
+                (station.its_id, _encoded_key(station.canonical_key), station.role.value, station.status.value),
+            )
+
+    def set_status(self, its_id: bytes, status: StationStatus) -> None:
+        """Block a station, or serve it again; raises `ConfigError` when it is not registered."""
+        with storage_errors(self._path):
+            cursor = self._connection.execute("UPDATE station SET status = ? WHERE its_id = ?", (status.value, its_id))
+        if cursor.rowcount == 0:
+            raise ConfigError(f"station {its_id_text(its_id)}", "is not registered here")
+
+    def set_revoked(self, hashed_id8: HashedId8, *, is_revoked: bool) -> None:
+        """Revoke an enrolment credential, or accept it again; raises `ConfigError` when it was not issued here."""
+        with storage_errors(self._path):
+            cursor = self._connection.execute(
+                "UPDATE credential SET is_revoked = ? WHERE hashed_id8 = ?", (int(is_revoked), hashed_id8)
+            )
+        if cursor.rowcount == 0:
+            raise ConfigError(f"credential {hashed_id8.hex()}", "was not issued here")
+
+    def station(self, its_id: bytes) -> RegisteredStation | None:
+        """Return a station by its canonical identifier, or None."""
+        row = self._one("SELECT canonical_key, role, status FROM station WHERE its_id = ?", its_id)
+        if row is None:
+            return None
+        try:
+            return RegisteredStation(
+                its_id=its_id,
+                canonical_key=_decoded_key(blob(self._path, row[0])),
+                role=StationRole(row[1]),
+                status=StationStatus(row[2]),
+            )
+        except (DecodeError, ValueError) as error:
+            raise self._damaged(f"a station is not what it should be: {error}") from error
+
+    def credential(self, hashed_id8: HashedId8) -> IssuedCredential | None:
+        """Return a credential this authority issued, or None."""
+        row = self._one("SELECT its_id, certificate, is_revoked FROM credential WHERE hashed_id8 = ?", hashed_id8)
+        if row is None:
+            return None
+        try:
+            certificate = decode_certificate(blob(self._path, row[1]))
+        except DecodeError as error:
+            raise self._damaged(f"a credential is not what it should be: {error}") from error
+        return IssuedCredential(its_id=blob(self._path, row[0]), certificate=certificate, is_revoked=row[2] != 0)
+
+    def keep_credential(self, its_id: bytes, certificate: Certificate) -> None:
+        """Keep a credential; keeping it again changes nothing.
+
+        Raises:
+            StorageError: the file is full, failed, or it is not known whether the credential was kept.
+        """
+        if self._last_number("credential") >= MAX_CREDENTIALS:
+            raise StorageError(str(self._path), f"holds {MAX_CREDENTIALS} credentials; there is no room for more")
+        with storage_errors(self._path):
+            self._connection.execute(
+                "INSERT OR IGNORE INTO credential (hashed_id8, its_id, certificate) VALUES (?, ?, ?)",
+                (certificate.hashed_id8, its_id, certificate.encoded),
+            )
+
+    def tickets_granted(self, its_id: bytes, since: Time32, until: Time32) -> int:
+        """Return how many grants of a station overlap the time from `since` up to, not including, `until`."""
+        row = self._one("SELECT count(*) FROM granted WHERE its_id = ? AND end_s > ? AND start_s < ?", its_id, since, until)
+        return row[0] if row is not None and isinstance(row[0], int) else 0
+
+    def keep_grant(self, its_id: bytes, validity: Validity) -> None:
+        """Count one ticket granted to a station, and forget its grants that are long past; raises `StorageError`."""
+        start_s, end_s = validity.start, validity.end_time64 // 1_000_000
+        with storage_errors(self._path), transaction(self._connection):
+            self._connection.execute("INSERT INTO granted (its_id, start_s, end_s) VALUES (?, ?, ?)", (its_id, start_s, end_s))
+            self._connection.execute("DELETE FROM granted WHERE its_id = ? AND end_s < ?", (its_id, start_s - GRANT_MEMORY_S))
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how much is kept, for a status."""
+        return {
+            "stations": self._count("station"),
+            "blocked": self._count("station", f"status = '{StationStatus.BLOCKED.value}'"),
+            "credentials": self._count("credential"),
+            "revoked": self._count("credential", "is_revoked"),
+            **super().counts(),
+        }
+
+
+def open_answer_store(path: Path, connect: Connect = connect_sqlite) -> AnswerStore:
+    """Open a file of answers, or make an empty one; raises `StorageError` when it is damaged or foreign, and leaves it as it is."""
+    return AnswerStore(path, _opened(path, ANSWER_FORMAT, connect))
+
+
+def open_enrolment_store(path: Path, connect: Connect = connect_sqlite) -> EnrolmentStore:
+    """Open the registry of an enrolment authority, or make an empty one; raises as `open_answer_store` does."""
+    return EnrolmentStore(path, _opened(path, ENROLMENT_FORMAT, connect))
+
+
+def its_id_text(its_id: bytes) -> str:
+    """Return a canonical identifier as people read it: itself if it is plain ASCII text, else in hexadecimal digits."""
+    if its_id.isascii() and its_id.decode("ascii").isprintable():
+        return its_id.decode("ascii")
+    return its_id.hex()
+
+
+def _opened(path: Path, fmt: DatabaseFormat, connect: Connect) -> sqlite3.Connection:
+    if not path.exists():
+        create_database(path, fmt, connect)
+    return open_database(path, fmt, connect)
+
+
+def _encoded_key(key: PublicKey) -> bytes:
+    return encode_verification_key(key.curve, key.point.compressed)
+
+
+def _decoded_key(octets: bytes) -> PublicKey:
+    reader = CoerReader(octets)
+    curve, point = read_verification_key(reader, "canonical_key")
+    reader.finish("canonical_key")
+    return PublicKey.from_point(curve, point)
