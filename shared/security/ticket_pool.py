@@ -1,0 +1,224 @@
+"""The authorization tickets a station holds: which are valid, which is next, and how many more to ask for.
+
+A ticket that was never used comes first, drawn at random among its like, so that the order of use says nothing about the order of
+issue. When none is left, the one used longest ago is used again: European certificate policy lets a station use its parallel
+tickets of a week more than once, and speaking under a known ticket is better than silence where others need to see the car. With no
+valid ticket at all there is nothing to speak under, and `next_ticket` answers None.
+
+Validity periods lie on a grid that all stations share, counted from the begin of ITS time: a period of one's own would name its
+owner on every ticket of the batch. Left out: requesting (`shared.pki`), and where tickets lie over night (`service.ticket_store`).
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.core.entropy import Entropy
+from shared.core.errors import ConfigError, StorageError
+from shared.core.ids import HashedId8
+from shared.core.itstime import Time32, Time64, time32_of
+from shared.security.sign import TicketCredential
+from shared.security.validity import DurationUnit, Validity
+
+MAX_PARALLEL_TICKETS = 100
+"""Tickets valid at one time (European certificate policy)."""
+
+MAX_TICKETS = 1_300
+"""Tickets in a pool: three months, the policy's longest supply, of as many parallel ones as it allows."""
+
+WEEK_HOURS = 168
+"""The longest validity of a ticket in European policy."""
+
+_DRAW_OCTETS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketPolicy:
+    """How many tickets, for how long, and how early.
+
+    Attributes:
+        target: tickets wanted in each period, 1..100.
+        period_hours: length of a validity period, 1..168; periods follow each other from the begin of ITS time.
+        lead_hours: how long before a period its tickets are asked for; tickets that end sooner than this no longer count.
+        may_reuse: whether a ticket may be used again once none is left that was not; else the station keeps the one it has.
+
+    Raises:
+        ConfigError: a number is outside its range.
+    """
+
+    target: int = 20
+    period_hours: int = WEEK_HOURS
+    lead_hours: int = 24
+    may_reuse: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value, most in (
+            ("target", self.target, MAX_PARALLEL_TICKETS),
+            ("period_hours", self.period_hours, WEEK_HOURS),
+            ("lead_hours", self.lead_hours, self.period_hours),
+        ):
+            if not 1 <= value <= most:
+                raise ConfigError(f"tickets.{name}", f"{value} is not between 1 and {most}")
+
+    def period_at(self, at: Time64) -> Validity:
+        """Return the period of the grid that `at` lies in."""
+        now, length_s = time32_of(at), self.period_hours * 3_600
+        return Validity(start=Time32(now - now % length_s), unit=DurationUnit.HOURS, count=self.period_hours)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketsWanted:
+    """`count` tickets to ask for, all with the same validity."""
+
+    validity: Validity
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextTicket:
+    """The ticket to go on with; `is_reused` when it was used before."""
+
+    ticket: TicketCredential
+    is_reused: bool
+
+
+class UseRecord(Protocol):
+    """Remembers over a power cut which tickets were used, so that none counts as unused twice."""
+
+    def mark_used(self, hashed_id8: HashedId8) -> None:
+        """Keep that a ticket is about to be used, as the latest of all; raises `StorageError`."""
+        ...
+
+
+class FleetingUse:
+    """Remembers nothing: for tickets that do not outlive the program (a simulation) or of which there is only one."""
+
+    def mark_used(self, hashed_id8: HashedId8) -> None:
+        """Do nothing."""
+
+
+class TicketPool:
+    """Tickets and which of them were used.
+
+    Args:
+        tickets: to begin with, at most `MAX_TICKETS`.
+        policy: how many, for how long, how early.
+        uses: told of every use before the ticket is handed out.
+        used: those used already, the one used longest ago first.
+
+    Attributes:
+        counts: how often a ticket was handed out `fresh` or `reused`, none was there (`none_valid`), a use could not be kept
+            (`use_not_kept`), or a ticket was not taken in (`not_taken_in`: the pool is full).
+    """
+
+    def __init__(
+        self,
+        tickets: Iterable[TicketCredential],
+        *,
+        policy: TicketPolicy,
+        uses: UseRecord,
+        used: Iterable[HashedId8] = (),
+    ) -> None:
+        self._policy = policy
+        self._uses = uses
+        self._tickets: dict[HashedId8, TicketCredential] = {}
+        self.counts: Counter[str] = Counter()
+        self.add(tickets)
+        self._used: OrderedDict[HashedId8, None] = OrderedDict((each, None) for each in used if each in self._tickets)
+
+    def __len__(self) -> int:
+        """Return how many tickets there are, valid or not."""
+        return len(self._tickets)
+
+    @property
+    def policy(self) -> TicketPolicy:
+        """How many, for how long, how early."""
+        return self._policy
+
+    def add(self, tickets: Iterable[TicketCredential]) -> int:
+        """Take tickets in and return how many were new; what has no room is left out and counted."""
+        added = 0
+        for ticket in tickets:
+            hashed_id8 = ticket.certificate.hashed_id8
+            if hashed_id8 in self._tickets:
+                continue
+            if len(self._tickets) >= MAX_TICKETS:
+                self.counts["not_taken_in"] += 1
+                continue
+            self._tickets[hashed_id8] = ticket
+            added += 1
+        return added
+
+    def valid(self, at: Time64) -> tuple[TicketCredential, ...]:
+        """Return the tickets valid at a moment."""
+        return tuple(ticket for ticket in self._tickets.values() if ticket.certificate.validity.contains(at))
+
+    def unused(self, at: Time64) -> tuple[TicketCredential, ...]:
+        """Return the tickets valid at a moment that were never used."""
+        return tuple(ticket for ticket in self.valid(at) if ticket.certificate.hashed_id8 not in self._used)
+
+    def next_ticket(self, at: Time64, entropy: Entropy, *, instead_of: TicketCredential | None = None) -> NextTicket | None:
+        """Choose the ticket to go on with, and mark it used.
+
+        Args:
+            at: the present.
+            entropy: returns that many random octets.
+            instead_of: the ticket in use, which is never the next one.
+
+        Returns:
+            None when there is no other valid one, or none that may be used again.
+        """
+        current = None if instead_of is None else instead_of.certificate.hashed_id8
+        fresh = [ticket for ticket in self.unused(at) if ticket.certificate.hashed_id8 != current]
+        if fresh:
+            return self._hand_out(fresh[int.from_bytes(entropy(_DRAW_OCTETS), "big") % len(fresh)], is_reused=False)
+        for hashed_id8 in self._used:
+            ticket = self._tickets[hashed_id8]
+            is_allowed = self._policy.may_reuse or current is None
+            if is_allowed and hashed_id8 != current and ticket.certificate.validity.contains(at):
+                return self._hand_out(ticket, is_reused=True)
+        if not self.valid(at):
+            self.counts["none_valid"] += 1
+        return None
+
+    def drop_expired(self, at: Time64) -> int:
+        """Forget tickets that will never be valid again; return how many."""
+        expired = [each for each, ticket in self._tickets.items() if ticket.certificate.validity.end_time64 <= at]
+        for hashed_id8 in expired:
+            del self._tickets[hashed_id8]
+            self._used.pop(hashed_id8, None)
+        return len(expired)
+
+    def refill(self, at: Time64) -> tuple[TicketsWanted, ...]:
+        """Return what to ask for: what the present period lacks, and ahead of its end what the next one does."""
+        present = self._policy.period_at(at)
+        lead_us = self._policy.lead_hours * DurationUnit.HOURS.microseconds
+        soon = Time64(at + lead_us)
+        wanted = [self._lacking(present, at, min(soon, present.end_time64))]
+        if soon >= present.end_time64:
+            following = self._policy.period_at(present.end_time64)
+            until = min(Time64(following.start_time64 + lead_us), following.end_time64)
+            wanted.append(self._lacking(following, following.start_time64, until))
+        return tuple(each for each in wanted if each.count > 0)
+
+    def _lacking(self, period: Validity, begin: Time64, until: Time64) -> TicketsWanted:
+        validities = (ticket.certificate.validity for ticket in self._tickets.values())
+        held = sum(each.contains(begin) and until <= each.end_time64 for each in validities)
+        return TicketsWanted(validity=period, count=self._policy.target - held)
+
+    def _hand_out(self, ticket: TicketCredential, *, is_reused: bool) -> NextTicket:
+        """A disk that fails does not hold up the change: a use that is forgotten costs less than a pseudonym kept."""
+        hashed_id8 = ticket.certificate.hashed_id8
+        try:
+            self._uses.mark_used(hashed_id8)
+        except StorageError:
+            self.counts["use_not_kept"] += 1
+        self._used[hashed_id8] = None
+        self._used.move_to_end(hashed_id8)
+        self.counts["reused" if is_reused else "fresh"] += 1
+        return NextTicket(ticket=ticket, is_reused=is_reused)
+
+    def summary(self, at: Time64) -> Mapping[str, int]:
+        """Return the counts, and how many tickets are `valid` and `unused` at a moment."""
+        return {"held": len(self), "valid": len(self.valid(at)), "unused": len(self.unused(at)), **self.counts}
