@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
-from shared.core.errors import ConfigError, EncodeError, VerificationError
+from shared.core.errors import ConfigError, EncodeError, V2xError, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId3, HashedId8, ItsAid
 from shared.core.itstime import Time64
@@ -56,6 +56,18 @@ class TicketCredential:
         key = self.signer.public_key
         if key.curve is not tbs.curve or key.point != tbs.verification_key.compressed:
             raise ConfigError(f"ticket {self.certificate.hashed_id8.hex()}", "the private key does not belong to the certificate")
+
+
+class NoTicketError(V2xError):
+    """There is no ticket to speak under."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no valid authorization ticket to speak under")
+
+    @property
+    def code(self) -> str:
+        """`no_valid_ticket`."""
+        return "no_valid_ticket"
 
 
 class _Line(NamedTuple):
@@ -114,16 +126,16 @@ class SigningService:
     """Signs payloads under one ticket at a time.
 
     Args:
-        ticket: the ticket to begin with.
+        ticket: the ticket to begin with; None when there is none yet, and nothing can be signed.
         trust_store: the authorities we can pass on to those who ask.
 
     Attributes:
         asked_for: the signers we do not know and ask for in our next CAM; empty nearly always.
     """
 
-    def __init__(self, *, ticket: TicketCredential, trust_store: TrustStore) -> None:
+    def __init__(self, *, ticket: TicketCredential | None, trust_store: TrustStore) -> None:
         self._ticket = ticket
-        self._pen = _Pen(ticket)
+        self._pen = None if ticket is None else _Pen(ticket)
         self._known_authorities = {each.hashed_id3: each for each in trust_store.authorities.values()}
         self._certificate_shown: dict[ItsAid, MonotonicNs] = {}
         self.asked_for: OrderedDict[HashedId3, HashedId8] = OrderedDict()
@@ -131,13 +143,15 @@ class SigningService:
 
     @property
     def ticket(self) -> TicketCredential:
-        """The ticket in use."""
+        """The ticket in use; raises `NoTicketError` when there is none."""
+        if self._ticket is None:
+            raise NoTicketError
         return self._ticket
 
-    def change_ticket(self, ticket: TicketCredential) -> None:
-        """Go on under another ticket; the next message of every service shows it. Nothing asked under the old one is kept."""
+    def change_ticket(self, ticket: TicketCredential | None) -> None:
+        """Go on under another ticket, or none; the next message of every service shows it. Nothing asked under the old one is kept."""
         self._ticket = ticket
-        self._pen = _Pen(ticket)
+        self._pen = None if ticket is None else _Pen(ticket)
         self._certificate_shown.clear()
         self.asked_for.clear()
         self._authorities.clear()
@@ -156,7 +170,7 @@ class SigningService:
     def note_requests(self, requests: tuple[HashedId3, ...]) -> None:
         """Take note of what another station asks for: our ticket, or an authority we know."""
         for request in requests:
-            if request == self._ticket.certificate.hashed_id3:
+            if self._ticket is not None and request == self._ticket.certificate.hashed_id3:
                 self._certificate_shown.clear()
             authority = self._known_authorities.get(request)
             if authority is not None and len(self._authorities) < MAX_PENDING_AUTHORITIES:
@@ -167,7 +181,14 @@ class SigningService:
         self._authorities.pop(hashed_id8, None)
 
     def permission(self, its_aid: ItsAid) -> PsidSsp:
-        """Return our ticket's permission for a service; raises `VerificationError(PERMISSION_DENIED)` when there is none."""
+        """Return our ticket's permission for a service.
+
+        Raises:
+            NoTicketError: there is no ticket.
+            VerificationError: `PERMISSION_DENIED`, the ticket does not have it.
+        """
+        if self._pen is None:
+            raise NoTicketError
         try:
             return self._pen.permissions[its_aid]
         except KeyError:
@@ -184,11 +205,14 @@ class SigningService:
 
         Raises:
             UntrustedTimeError: UTC is not known.
+            NoTicketError: there is no ticket.
             VerificationError: `EXPIRED_CERTIFICATE` or `PERMISSION_DENIED` of our own ticket.
             EncodeError: the profile needs a location and there is none.
         """
         generation_time = trusted_time64(now)
         pen = self._pen
+        if pen is None:
+            raise NoTicketError
         if not pen.valid_from <= generation_time < pen.valid_until:
             raise VerificationError(
                 VerificationReport.EXPIRED_CERTIFICATE,
