@@ -81,7 +81,10 @@ class Hierarchy:
         kind = StationType.PASSENGER_CAR if is_vehicle else StationType.ROAD_SIDE_UNIT
         mac = bytes((2, 0)) + number.to_bytes(4, "big")
         identity = StationIdentity(
-            station_id=StationId(number), address=GnAddress(station_type=kind, mac=mac), is_mobile=is_vehicle
+            station_id=StationId(number),
+            address=GnAddress(station_type=kind, mac=mac),
+            is_mobile=is_vehicle,
+            first_sequence_number=0,
         )
         return make_station(identity=identity, ticket=self.ticket(role), trust_store=self.trust_store, areas=NO_IDENTIFIED_AREAS)
 

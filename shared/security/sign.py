@@ -25,7 +25,7 @@ from shared.security.header_policy import CAM_PROFILE, HeaderProfile, profile_of
 from shared.security.permissions import PsidSsp, no_permission
 from shared.security.region import Location
 from shared.security.secured_data import SignerIdentifier, SignerKind, encode_signed_front, encode_signer, join_tbs_data
-from shared.security.trust_store import TrustStore
+from shared.security.trust_store import NONE_REVOKED, TrustStore
 
 CERTIFICATE_INTERVAL_NS = NS_PER_S
 """A service shows its certificate this often (TS 103 097 7.1.1)."""
@@ -136,7 +136,7 @@ class SigningService:
     def __init__(self, *, ticket: TicketCredential | None, trust_store: TrustStore) -> None:
         self._ticket = ticket
         self._pen = None if ticket is None else _Pen(ticket)
-        self._known_authorities = {each.hashed_id3: each for each in trust_store.authorities.values()}
+        self._known_authorities = _to_pass_on(trust_store)
         self._certificate_shown: dict[ItsAid, MonotonicNs] = {}
         self.asked_for: OrderedDict[HashedId3, HashedId8] = OrderedDict()
         self._authorities: OrderedDict[HashedId8, Certificate] = OrderedDict()
@@ -149,12 +149,19 @@ class SigningService:
         return self._ticket
 
     def change_ticket(self, ticket: TicketCredential | None) -> None:
-        """Go on under another ticket, or none; the next message of every service shows it. Nothing asked under the old one is kept."""
+        """Go on under another ticket, or none: every service shows it next, and nothing asked under the old one is kept."""
         self._ticket = ticket
         self._pen = None if ticket is None else _Pen(ticket)
         self._certificate_shown.clear()
         self.asked_for.clear()
         self._authorities.clear()
+
+    def change_trust(self, trust_store: TrustStore) -> None:
+        """Pass on the authorities of another store from now on, and no longer those it does not know or has revoked."""
+        self._known_authorities = _to_pass_on(trust_store)
+        for identifier, authority in list(self._authorities.items()):
+            if self._known_authorities.get(authority.hashed_id3) != authority:
+                del self._authorities[identifier]
 
     def note_unknown_signer(self, hashed_id8: HashedId8) -> None:
         """Take note of a signer or authority we do not know: ask for it, and show our own certificate, for it may not know us."""
@@ -253,6 +260,12 @@ class SigningService:
             self.asked_for.clear()
         if header.requested_certificate is not None:
             self._authorities.pop(header.requested_certificate.hashed_id8, None)
+
+
+def _to_pass_on(trust_store: TrustStore) -> dict[HashedId3, Certificate]:
+    """Return the authorities of a store by short identifier, without those a root has revoked."""
+    revoked = NONE_REVOKED.union(*(trust_store.revoked_by(root) for root in trust_store.roots))
+    return {each.hashed_id3: each for each in trust_store.authorities.values() if each.hashed_id8 not in revoked}
 
 
 def _located(its_aid: ItsAid, generation_time: Time64, location: GeoPoint | None, profile: HeaderProfile) -> HeaderInfo:

@@ -12,39 +12,24 @@ no way to send unsigned or to receive unverified. Forwarding of others' packets 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from shared.core.clock import Instant, UtcNs
 from shared.core.errors import EncodeError, V2xError
 from shared.core.geo import GeoPoint
-from shared.core.ids import MESSAGE_BINDINGS, HashedId8, ItsAid, MessageId, StationId, StationType
+from shared.core.ids import HashedId8, StationId, StationType
 from shared.core.itstime import gn_timestamp_at
 from shared.core.value import Value
-from shared.messages.cam import Cam, encode_cam
-from shared.messages.denm import Denm, encode_denm
-from shared.messages.mapem import Mapem, encode_mapem
 from shared.messages.pdu import HEADER_OCTETS
-from shared.messages.spatem import Spatem, encode_spatem
 from shared.network.address import MAC_OCTETS, GnAddress
 from shared.network.area import Area
 from shared.network.btp import BtpB
 from shared.network.extended import GbcHeader
-from shared.network.headers import (
-    BASIC_HEADER_OCTETS,
-    DEFAULT_HOP_LIMIT,
-    BasicHeader,
-    BasicNextHeader,
-    TrafficClass,
-    encode_basic_header,
-)
+from shared.network.headers import BASIC_HEADER_OCTETS, DEFAULT_HOP_LIMIT
 from shared.network.own_packets import OwnPackets
-from shared.network.packet import (
-    MAX_PACKET_OCTETS,
-    SINGLE_HOP,
-    encode_gn_payload,
-)
+from shared.network.packet import MAX_PACKET_OCTETS, SINGLE_HOP, encode_gn_payload
 from shared.network.position_vector import LongPositionVector
-from shared.network.single_hop import SingleHopSender, read_single_hop
+from shared.network.sequence_number import MODULUS, SequenceNumbers
+from shared.network.single_hop import read_single_hop
 from shared.security.certificate_cache import CertificateCache
 from shared.security.chain import UnknownSignerError
 from shared.security.freshness import Freshness
@@ -64,29 +49,7 @@ from shared.stack.packet_checks import (
     secured_part,
     unread_packet,
 )
-
-LIFETIME_MS: dict[MessageId, int] = {
-    MessageId.CAM: 1_000,
-    MessageId.SPATEM: 1_000,
-    MessageId.MAPEM: 1_000,
-    MessageId.DENM: 60_000,
-}
-"""How long a packet is of use on its way; a repetition renews it."""
-
-TRAFFIC_CLASSES: dict[MessageId, TrafficClass] = {
-    MessageId.CAM: TrafficClass(priority=2),
-    MessageId.DENM: TrafficClass(priority=1),
-    MessageId.SPATEM: TrafficClass(priority=2),
-    MessageId.MAPEM: TrafficClass(priority=3),
-}
-
-
-_ENCODERS: dict[type[Any], tuple[MessageId, Callable[[Any], bytes]]] = {
-    Cam: (MessageId.CAM, encode_cam),
-    Denm: (MessageId.DENM, encode_denm),
-    Spatem: (MessageId.SPATEM, encode_spatem),
-    Mapem: (MessageId.MAPEM, encode_mapem),
-}
+from shared.stack.voices import Voice, voices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +60,13 @@ class StationIdentity:
         station_id: in every message.
         address: in every packet.
         is_mobile: whether the station can move.
+        first_sequence_number: of its first geocast; a fixed one would tell who has just changed.
     """
 
     station_id: StationId
     address: GnAddress
     is_mobile: bool
+    first_sequence_number: int
 
     @classmethod
     def drawn(cls, station_type: StationType, entropy: Callable[[int], bytes]) -> "StationIdentity":
@@ -117,6 +82,7 @@ class StationIdentity:
             station_id=StationId(int.from_bytes(entropy(4), "big")),
             address=GnAddress(station_type=station_type, mac=unicast_local + mac[1:]),
             is_mobile=station_type is not StationType.ROAD_SIDE_UNIT,
+            first_sequence_number=int.from_bytes(entropy(2), "big") % MODULUS,
         )
 
     @property
@@ -143,39 +109,6 @@ class EgoPosition(Value):
     is_accurate: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Voice:
-    """What a station needs to say one kind of message: its numbers, codec and headers, worked out once."""
-
-    message_id: MessageId
-    its_aid: ItsAid
-    port: int
-    traffic_class: TrafficClass
-    encode: Callable[[Any], bytes]
-    single_hop: SingleHopSender
-    single_hop_front: bytes
-    geocast_front: bytes
-
-
-def _voices(identity: StationIdentity) -> dict[type[Any], _Voice]:
-    """Return the voice for each class of message."""
-    voices = {}
-    for cls, (message_id, encode) in _ENCODERS.items():
-        binding, traffic_class = MESSAGE_BINDINGS[message_id], TRAFFIC_CLASSES[message_id]
-        sender = SingleHopSender(
-            address=identity.address, port=binding.port, traffic_class=traffic_class, is_mobile=identity.is_mobile
-        )
-        fronts = [_front(LIFETIME_MS[message_id], hop_limit) for hop_limit in (SINGLE_HOP, DEFAULT_HOP_LIMIT)]
-        voices[cls] = _Voice(message_id, binding.its_aid, binding.port, traffic_class, encode, sender, *fronts)
-    return voices
-
-
-def _front(lifetime_ms: int, hop_limit: int) -> bytes:
-    return encode_basic_header(
-        BasicHeader(next_header=BasicNextHeader.SECURED, lifetime_ms=lifetime_ms, remaining_hop_limit=hop_limit)
-    )
-
-
 class Station:
     """Signs what its agent says and verifies what others say.
 
@@ -186,17 +119,39 @@ class Station:
     """
 
     def __init__(self, *, identity: StationIdentity, signing: SigningService, verifying: VerifyService) -> None:
-        self._identity = identity
         self._signing = signing
         self._verifying = verifying
-        self._sequence_number = 0
         self._own_packets = OwnPackets()
-        self._voices = _voices(identity)
+        self._take_on(identity)
 
     @property
     def identity(self) -> StationIdentity:
         """What the station calls itself just now."""
         return self._identity
+
+    def assume(self, identity: StationIdentity, ticket: TicketCredential) -> None:
+        """Go on as somebody else, from the next packet on; all that names the station changes at once.
+
+        Under the old name nothing is asked, answered or passed on any more, and the next message of every service shows the new
+        ticket. Packets sent under it stay our own when they come back. A station that keeps its name (a roadside unit whose ticket
+        runs out) passes the identity it has, and its numbering goes on.
+
+        Args:
+            identity: what it calls itself from now on.
+            ticket: signs its messages from now on.
+        """
+        self._signing.change_ticket(ticket)
+        if identity != self._identity:
+            self._take_on(identity)
+
+    def fall_silent(self) -> None:
+        """Give the ticket back: until `assume`, `send` raises `NoTicketError`; hearing goes on."""
+        self._signing.change_ticket(None)
+
+    def _take_on(self, identity: StationIdentity) -> None:
+        self._identity = identity
+        self._sequence_numbers = SequenceNumbers(identity.first_sequence_number)
+        self._voices = voices(identity.address, is_mobile=identity.is_mobile)
 
     def send(self, message: Message, *, position: EgoPosition, now: Instant, area: Area | None = None) -> bytes:
         """Return the signed packet that says `message`.
@@ -210,6 +165,7 @@ class Station:
         Raises:
             EncodeError: a value does not fit, the message names another station, or the position is older than ITS time.
             UntrustedTimeError: UTC is not known.
+            NoTicketError: there is no ticket.
             VerificationError: our own ticket does not allow it, or is not valid now.
         """
         if message.station_id != self._identity.station_id:
@@ -344,7 +300,7 @@ class Station:
         """Say whether a message under this ticket verified lately."""
         return self._verifying.knows(signer, now)
 
-    def _geocast_payload(self, voice: _Voice, encoded: bytes, position: EgoPosition, timestamp_ms: int, area: Area) -> bytes:
+    def _geocast_payload(self, voice: Voice, encoded: bytes, position: EgoPosition, timestamp_ms: int, area: Area) -> bytes:
         source = LongPositionVector(
             address=self._identity.address,
             timestamp_ms=timestamp_ms,
@@ -353,8 +309,7 @@ class Station:
             speed_mps=position.speed_mps,
             heading_deg=position.heading_deg,
         )
-        header = GbcHeader(sequence_number=self._sequence_number, source=source, area=area)
-        self._sequence_number = (self._sequence_number + 1) & 0xFFFF
+        header = GbcHeader(sequence_number=self._sequence_numbers.take(), source=source, area=area)
         return encode_gn_payload(
             extended=header,
             btp=BtpB(destination_port=voice.port),
@@ -366,13 +321,13 @@ class Station:
 
 
 def make_station(
-    *, identity: StationIdentity, ticket: TicketCredential, trust_store: TrustStore, areas: IdentifiedAreas
+    *, identity: StationIdentity, ticket: TicketCredential | None, trust_store: TrustStore, areas: IdentifiedAreas
 ) -> Station:
     """Put up a station with caches of its own and the default windows of freshness.
 
     Args:
         identity: what it calls itself under `ticket`.
-        ticket: signs its messages.
+        ticket: signs its messages; None when it has none yet and can but listen.
         trust_store: whom it believes.
         areas: shapes of identified regions; `NO_IDENTIFIED_AREAS` where the operator has none.
     """

@@ -1,6 +1,7 @@
 """Two real stations and a medium that only carries bytes: what one says the other understands, or asks for."""
 
 from collections.abc import Callable
+from dataclasses import replace as replace_identity
 
 import pytest
 from msgspec.structs import replace
@@ -25,7 +26,8 @@ from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
 from shared.stack.content_permissions import Message
 from shared.stack.indication import Verified
-from shared.stack.station import LIFETIME_MS, EgoPosition, Station, StationIdentity
+from shared.stack.station import EgoPosition, Station, StationIdentity
+from shared.stack.voices import LIFETIME_MS
 from tests.helpers.hierarchy import BEGIN, NOON, Hierarchy, clock_at
 from tests.helpers.identities import HERE, cam_of, denm_of, ego, make_peer, mapem_of, spatem_of, with_id
 
@@ -145,7 +147,7 @@ def test_a_warning_may_hop_and_its_hops_are_signed() -> None:
 
 def test_geocasts_are_numbered_and_the_number_comes_round() -> None:
     alice, bob, clock = pair()
-    alice._sequence_number = 0xFFFF
+    alice.assume(replace_identity(alice.identity, first_sequence_number=0xFFFF), HIERARCHY.ticket())
     packets = []
     for _ in range(2):
         packets.append(say(alice, denm_of(alice, clock.now()), clock.now(), AREA))
