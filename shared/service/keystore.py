@@ -2,7 +2,7 @@
 
 A key file open to group or world is refused, however it came to be. systemd hands services their keys in a credential directory;
 there the group may read, because systemd grants the service's user access through an ACL whose mask shows as group bits. Left out:
-PKCS#11 tokens and TPMs, which need no file.
+PKCS#11 tokens and TPMs (`key_store`).
 """
 
 import os
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from shared.core.errors import ConfigError, StorageError
 from shared.security.ecdsa import SoftwareSigner
+from shared.service.secret import SecretOctets
 
 MAX_KEY_FILE_OCTETS = 16_384
 """Octets of a key file; a PKCS#8 EC key has about 250."""
@@ -33,7 +34,7 @@ def read_key(path: Path) -> SoftwareSigner:
     Raises:
         ConfigError: the file is absent, open to group or world, or no EC key on a curve of IEEE 1609.2.
     """
-    return _read(path, _OTHERS_MAY)
+    return _read(path, may_group_read=False)
 
 
 def read_credential_key(credentials_directory: Path, name: str) -> SoftwareSigner:
@@ -45,7 +46,7 @@ def read_credential_key(credentials_directory: Path, name: str) -> SoftwareSigne
     """
     if Path(name).name != name or name in ("", ".", ".."):
         raise ConfigError(str(credentials_directory), f"{name!r} is no credential name")
-    return _read(credentials_directory / name, _CREDENTIAL_OTHERS_MAY)
+    return _read(credentials_directory / name, may_group_read=True)
 
 
 def write_key(path: Path, signer: SoftwareSigner) -> None:
@@ -54,7 +55,7 @@ def write_key(path: Path, signer: SoftwareSigner) -> None:
     Raises:
         StorageError: the file exists (a key is never overwritten) or cannot be written.
     """
-    pem = signer.native.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = SecretOctets(signer.native.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     write_new_file(path, pem, mode=PRIVATE_MODE)
 
 
@@ -71,7 +72,7 @@ def write_new_file(path: Path, octets: bytes, *, mode: int) -> None:
             os.link(temporary, path)
         finally:
             os.unlink(temporary)  # noqa: PTH108 - the name comes from mkstemp as text
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except FileExistsError:
         raise StorageError(str(path), "exists already and is not overwritten") from None
     except OSError as error:
@@ -90,21 +91,46 @@ def read_bounded(path: Path, maximum: int) -> bytes:
     return octets
 
 
-def _read(path: Path, forbidden_mode: int) -> SoftwareSigner:
+def read_private_file(path: Path, maximum: int, *, what: str, may_group_read: bool) -> SecretOctets:
+    """Read a small file that is closed to others.
+
+    Args:
+        path: the file.
+        maximum: octets it may have.
+        what: it holds, for errors.
+        may_group_read: of a systemd credential, whose access list shows as group bits.
+
+    Raises:
+        ConfigError: it is absent, no regular file, too long, or open to others.
+    """
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # a pipe must not hold us up
             mode = os.fstat(file.fileno()).st_mode
-            pem = file.read(MAX_KEY_FILE_OCTETS + 1)
+            octets = SecretOctets(file.read(maximum + 1))
     except OSError as error:
-        raise ConfigError(str(path), f"the private key cannot be read: {error.strerror or error}") from error
+        raise ConfigError(str(path), f"the {what} cannot be read: {error.strerror or error}") from error
     if not stat.S_ISREG(mode):
         raise ConfigError(str(path), "is no regular file")
-    if mode & forbidden_mode:
+    if mode & (_CREDENTIAL_OTHERS_MAY if may_group_read else _OTHERS_MAY):
         raise ConfigError(
-            str(path), f"the private key is open to others (mode {stat.S_IMODE(mode):04o}); make it yours alone: chmod 600"
+            str(path), f"the {what} is open to others (mode {stat.S_IMODE(mode):04o}); make it yours alone: chmod 600"
         )
-    if len(pem) > MAX_KEY_FILE_OCTETS:
-        raise ConfigError(str(path), f"has more than {MAX_KEY_FILE_OCTETS} octets, so it is no private key")
+    if len(octets) > maximum:
+        raise ConfigError(str(path), f"has more than {maximum} octets, so it is no {what}")
+    return octets
+
+
+def sync_directory(path: Path) -> None:
+    """Have a directory's changes of names reach the disk; raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path, *, may_group_read: bool) -> SoftwareSigner:
+    pem = read_private_file(path, MAX_KEY_FILE_OCTETS, what="private key", may_group_read=may_group_read)
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -115,11 +141,3 @@ def _read(path: Path, forbidden_mode: int) -> SoftwareSigner:
         return SoftwareSigner(key)
     except ConfigError as error:
         raise ConfigError(str(path), error.reason) from error
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
