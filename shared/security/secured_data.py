@@ -13,7 +13,7 @@ from shared.core.errors import EncodeError
 from shared.core.ids import HashedId8
 from shared.security.certificate import Certificate, read_certificate, read_hash_algorithm
 from shared.security.ecdsa import Signature, encode_signature, read_signature
-from shared.security.encrypted_data import EncryptedData, read_encrypted
+from shared.security.encrypted_data import EncryptedData, encode_encrypted, read_encrypted
 from shared.security.hashing import HashAlgorithm
 from shared.security.header_info import HeaderInfo, encode_header, read_header
 
@@ -145,6 +145,11 @@ def encode_signed_data(
 ) -> bytes:
     """Encode `Ieee1609Dot2Data` with signed content around the octets that were signed."""
     return encode_signed_front(hash_algorithm) + tbs_encoded + encode_signer(signer) + encode_signature(signature)
+
+
+def encode_encrypted_data(encrypted: EncryptedData) -> bytes:
+    """Encode `Ieee1609Dot2Data` with encrypted content; raises `EncodeError`."""
+    return bytes((PROTOCOL_VERSION,)) + encode_choice(2, encode_encrypted(encrypted))
 
 
 def encode_signed_front(hash_algorithm: HashAlgorithm) -> bytes:
