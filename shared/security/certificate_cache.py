@@ -1,16 +1,17 @@
 """Tickets of the stations around us, kept so that a message signed by digest needs no chain check (TS 103 097 7.1.1).
 
 A ticket enters only after its chain held AND a message under it verified, so nobody fills the cache with other people's
-certificates. Bounded; the tickets not heard for longest make room. Not remembered for longer than `lifetime_ns` of silence.
+certificates. Bounded; the tickets not heard for longest make room. Not remembered for longer than `lifetime_ns` of silence,
+nor once trust has changed so that its chain holds no more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from heapq import nsmallest
 
 from shared.core.clock import Instant, MonotonicNs
 from shared.core.ids import HashedId8
 from shared.security.certificate import Certificate
-from shared.security.chain import TrustedCertificate
+from shared.security.trusted_certificate import TrustedCertificate
 
 DEFAULT_CAPACITY = 4_096
 """Tickets; more than a radio's range holds."""
@@ -80,6 +81,13 @@ class CertificateCache:
             self._make_room()
         self.tickets[identifier] = HeardTicket(ticket, now.monotonic)
         self._by_octets[ticket.certificate.encoded] = ticket.certificate
+
+    def keep(self, holds: Callable[[TrustedCertificate], bool]) -> int:
+        """Forget every ticket for which `holds` says no; return how many."""
+        gone = [identifier for identifier, entry in self.tickets.items() if not holds(entry.ticket)]
+        for identifier in gone:
+            self._forget(identifier)
+        return len(gone)
 
     def _make_room(self) -> None:
         count = max(1, self._capacity // SHARE_THAT_MAKES_ROOM)

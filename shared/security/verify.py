@@ -6,7 +6,8 @@
 `verify` does all of it. Where the one dear step belongs on another thread it is done in three: `examine` makes a `Claim`,
 `prove` checks the signature and touches nothing shared, `accept` remembers. A message signed by the digest of a ticket not
 yet heard is refused with `UnknownSignerError`, which names what to ask for. The station goes on from there: GeoNetworking position
-against the region, content against the SSP. Left out: revocation lists, and consumption of encrypted messages.
+against the region, content against the SSP. Trust may change at any moment (`change_trust`). Left out: consumption of encrypted
+messages.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from shared.core.itstime import EPOCH_AFTER_LEAPS_US, LAST_LEAP_NS, Time64
 from shared.core.report import VerificationReport
 from shared.security.certificate import Certificate
 from shared.security.certificate_cache import CertificateCache
-from shared.security.chain import ChainVerifier, SignerFacts, TrustedCertificate, UnknownSignerError
+from shared.security.chain import ChainVerifier, UnknownSignerError
 from shared.security.ecdsa import P256_FRAMES, false_signature
 from shared.security.envelope import (
     BEHIND_PAYLOAD,
@@ -47,6 +48,7 @@ from shared.security.region import IdentifiedAreas
 from shared.security.replay import ReplayGuard, duplicate
 from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
 from shared.security.trust_store import TrustStore
+from shared.security.trusted_certificate import SignerFacts, TrustedCertificate
 
 MAX_MESSAGE_OCTETS = 2_304
 """Octets of a secured message; the greatest IEEE 802.11 service data unit."""
@@ -155,7 +157,7 @@ _LEAST_LENGTHS = (0, 0x80, 0x100)
 
 
 class VerifyService:
-    """Verifies secured messages against one trust store.
+    """Verifies secured messages against one trust store at a time.
 
     Args:
         trust_store: trusted roots and known authorities.
@@ -180,6 +182,14 @@ class VerifyService:
         self._certificates = certificates
         self._freshness = freshness
         self._services = {int(its_aid): Service(its_aid, freshness, replay) for its_aid in its_aids}
+
+    def change_trust(self, trust_store: TrustStore) -> int:
+        """Judge by another store from now on, and forget at once the neighbours' tickets whose chain holds no more.
+
+        The others stay known and no signature of theirs is checked again. Returns how many were forgotten.
+        """
+        self._chain.change_trust(trust_store)
+        return self._certificates.keep(self._chain.holds)
 
     def verify(self, secured: bytes, *, now: Instant) -> VerifiedPayload:
         """Verify one encoded `Ieee1609Dot2Data`.
@@ -296,7 +306,8 @@ class VerifyService:
         """Remember a message whose signature has held.
 
         Raises:
-            VerificationError: `DUPLICATE_MESSAGE`: the same message was accepted since it was examined.
+            VerificationError: `DUPLICATE_MESSAGE`: the same message was accepted since it was examined; or what `examine` would
+                say now, where trust has changed since.
         """
         self.remember(proven)
         return VerifiedPayload(
@@ -312,9 +323,12 @@ class VerifyService:
 
     def remember(self, proven: ProvenClaim) -> None:
         """Do of `accept` all but say what was accepted, which the claim says too."""
-        proven.service.memory.remember(proven.replay_key, proven.generation_time, proven.at)
         entry = self._certificates.tickets.get(proven.ticket.facts.hashed_id8)
-        if entry is not None and entry.ticket is proven.ticket:
+        is_known = entry is not None and entry.ticket is proven.ticket
+        if not is_known:
+            self._chain.check_holds(proven.ticket)
+        proven.service.memory.remember(proven.replay_key, proven.generation_time, proven.at)
+        if is_known and entry is not None:
             entry.heard = proven.now.monotonic
         else:
             self._certificates.remember(proven.ticket, proven.now)
@@ -358,13 +372,14 @@ class VerifyService:
         if shown is not None and (known is None or known.digest != shown.digest):
             known = shown
         if known is None:
+            self._learn_wanted(envelope, at)
             raise _unknown_ticket(signer)
         algorithm = envelope.hash_algorithm
         tbs_digest = algorithm.digest(envelope.tbs_encoded)
         replay_key = signer + tbs_digest
         service.memory.check_new(replay_key, generated)
 
-        ticket = known if isinstance(known, TrustedCertificate) else self._chain.check_ticket(known, generated)
+        ticket = known if isinstance(known, TrustedCertificate) else self._check_shown(known, envelope, at)
         ticket.check_valid_at(generated)
         ssp = ticket.ssp_for(service.its_aid)
         if envelope.generation_location is not None:
@@ -388,6 +403,23 @@ class VerifyService:
             envelope.passed_on_authority,
             ticket is not known,
         )
+
+    def _check_shown(self, shown: Certificate, envelope: Envelope, at: Time64) -> TrustedCertificate:
+        try:
+            return self._chain.check_ticket(shown, envelope.generation_time)
+        except UnknownSignerError:
+            if not self._learn_wanted(envelope, at):
+                raise
+        return self._chain.check_ticket(shown, envelope.generation_time)
+
+    def _learn_wanted(self, envelope: Envelope, at: Time64) -> bool:
+        """Take in an authority that a message we cannot verify yet passes on, if we lack it; say whether one was passed on."""
+        authority = envelope.passed_on_authority
+        if authority is None:
+            return False
+        with suppress(VerificationError):  # what is wrong with it is said where a ticket needs it
+            self._chain.learn_wanted_authority(authority, at)
+        return True
 
     def _learn(self, authority: Certificate, at: Time64) -> None:
         with suppress(VerificationError):

@@ -21,7 +21,7 @@ from shared.messages.cam import Cam
 from shared.network.area import Area
 from shared.network.packet import UnsupportedPacketError
 from shared.network.position_vector import LongPositionVector, decode_long_position_vector
-from shared.security.chain import SignerFacts
+from shared.security.trusted_certificate import SignerFacts
 from shared.security.verify import ProvenClaim
 from shared.stack.content_permissions import Message, check_content
 

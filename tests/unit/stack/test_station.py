@@ -249,7 +249,6 @@ def test_an_unknown_authority_is_asked_for_passed_on_by_a_third_station_and_lear
     hear(alice, say(bob, cam_of(bob, clock.advance(NS_PER_S)), clock.now()), clock.now())
 
 
-@pytest.mark.xfail(strict=True, reason="an authority is learned only from a message that verifies, and this one waits for it")
 def test_an_unknown_authority_is_learned_from_a_station_that_is_itself_unknown_for_want_of_it() -> None:
     bob, clock = make_peer(HIERARCHY, 2), clock_at()
     alice = make_peer(HIERARCHY, 1, trust_store=TrustStore.of_operator((HIERARCHY.root.certificate,), ()))

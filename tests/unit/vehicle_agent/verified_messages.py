@@ -9,8 +9,8 @@ from shared.network.address import GnAddress
 from shared.network.area import Area
 from shared.network.position_vector import LongPositionVector, encode_long_position_vector
 from shared.security.certificate import Certificate
-from shared.security.chain import SignerFacts
 from shared.security.region import Region
+from shared.security.trusted_certificate import SignerFacts
 from shared.stack.indication import Verified
 
 M = TypeVar("M")
