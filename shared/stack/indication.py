@@ -1,21 +1,24 @@
 """What a station hands up: a message that was verified, and who said it, where and when.
 
     VerifiedPacket   signature, chain, time, permission and place held; the message inside is still octets
-    Verified[T]      the message, read, and its content within what the ticket allows
+    Verified[T]      the message, read; its content within what the ticket allows, its sender at one place
 
 `Verified` is the one type that handlers accept, and `VerifiedPacket.read` the one way to the message: there is none around the last
-two checks. Only `shared.stack.station.Station` makes a `VerifiedPacket`.
+three checks. Only `shared.stack.station.Station` makes a `VerifiedPacket`.
 """
 
 from collections.abc import Callable, Mapping
+from struct import Struct
 from typing import Generic, TypeVar, cast
 
 import msgspec
 
 from shared.core.clock import Instant
-from shared.core.geo import GeoPoint
+from shared.core.errors import VerificationError
+from shared.core.geo import GeoPoint, distance_m
 from shared.core.ids import MessageId, StationId
 from shared.core.itstime import Time64
+from shared.core.report import VerificationReport
 from shared.messages import cam, denm, mapem, spatem
 from shared.messages.cam import Cam
 from shared.network.area import Area
@@ -27,6 +30,17 @@ from shared.stack.content_permissions import Message, check_content
 
 T_co = TypeVar("T_co", covariant=True)
 M = TypeVar("M")
+
+MAX_APART_M = 1_000.0
+"""How far apart the two places may be that one packet gives for its sender, one of them in its network header.
+
+Both come from the same receiver within the same second, so honest ones differ by the way driven meanwhile."""
+
+_NEAR_DEG = 0.005
+"""Places whose latitudes and longitudes differ by no more are less than 800 m apart."""
+
+_LAT_LON = Struct(">12xii")
+_UNITS_PER_DEGREE = 10_000_000
 
 _DECODERS: Mapping[MessageId, Callable[[bytes], Message]] = {
     MessageId.CAM: cam.CODEC.decode,
@@ -101,7 +115,8 @@ class VerifiedPacket(msgspec.Struct, frozen=True, gc=False):
 
         Raises:
             DecodeError: malformed; `UnsupportedPacketError` for a kind this station does not read.
-            VerificationError: `PERMISSION_DENIED`, or `OUTSIDE_REGION` when a CAM claims a place outside the ticket's region.
+            VerificationError: `PERMISSION_DENIED`; `OUTSIDE_REGION` when a CAM claims a place outside the ticket's region;
+                `INVALID_MOBILITY_DATA` when its sender is at two places at once.
         """
         decode = _DECODERS.get(self.message_id)
         if decode is None:
@@ -111,6 +126,25 @@ class VerifiedPacket(msgspec.Struct, frozen=True, gc=False):
         check_content(message, claim.ssp)
         signer = claim.ticket.facts
         region = signer.region
-        if region.shape is not None and isinstance(message, Cam) and message.lat_deg is not None and message.lon_deg is not None:
-            region.check_contains(GeoPoint(message.lat_deg, message.lon_deg))
+        if isinstance(message, Cam):
+            if message.lat_deg is not None and message.lon_deg is not None:
+                if region.shape is not None:
+                    region.check_contains(GeoPoint(message.lat_deg, message.lon_deg))
+                self._check_one_place(message.lat_deg, message.lon_deg)
+        elif claim.generation_location is not None:
+            self._check_one_place(claim.generation_location.lat_deg, claim.generation_location.lon_deg)
         return Verified(message, signer, claim.generation_time, self.position_vector, self.area, claim.now)
+
+    def _check_one_place(self, lat_deg: float, lon_deg: float) -> None:
+        """Hold the place signed beside the network header against the header's own, where that has one."""
+        lat, lon = _LAT_LON.unpack_from(self.position_vector)
+        if abs(lat / _UNITS_PER_DEGREE - lat_deg) <= _NEAR_DEG and abs(lon / _UNITS_PER_DEGREE - lon_deg) <= _NEAR_DEG:
+            return
+        position = decode_long_position_vector(self.position_vector).position
+        if position is None:
+            return
+        apart_m = distance_m(position, GeoPoint(lat_deg, lon_deg))
+        if apart_m > MAX_APART_M:
+            raise VerificationError(
+                VerificationReport.INVALID_MOBILITY_DATA, f"the sender is at two places at once, {apart_m / 1_000:.1f} km apart"
+            )
