@@ -12,6 +12,7 @@ from collections import Counter
 from rsu_agent.hazard_service import HazardService
 from rsu_agent.peers import Peer, PeerTable
 from rsu_agent.signal_service import SignalService
+from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import V2xError
 from shared.core.geo import GeoPoint
@@ -22,6 +23,8 @@ from shared.messages.denm import Denm
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
 from shared.network.area import Area
+from shared.security.sign import TicketCredential
+from shared.security.trust_store import TrustStore
 from shared.stack.batch import Outcome
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.inbound import Inbound
@@ -45,6 +48,7 @@ class RsuAgent:
         signals: the junction it speaks for, or None where it has none.
         hazards: the events it announces (possibly none).
         peers: who is around.
+        renewal: keeps the station under a valid ticket.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class RsuAgent:
         signals: SignalService | None,
         hazards: HazardService,
         peers: PeerTable,
+        renewal: TicketRenewal,
     ) -> None:
         self._station = station
         self._inbound = Inbound(station)
@@ -62,6 +67,7 @@ class RsuAgent:
         self._signals = signals
         self._hazards = hazards
         self._peers = peers
+        self._renewal = renewal
         self._sent: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
         self._silent: dict[str, str] = {}
@@ -96,6 +102,16 @@ class RsuAgent:
         """The account of what came in."""
         return self._inbound
 
+    def add_tickets(self, tickets: tuple[TicketCredential, ...]) -> tuple[Effect, ...]:
+        """Take new tickets in."""
+        self._renewal.add(tickets)
+        return ()
+
+    def change_trust(self, trust_store: TrustStore) -> tuple[Effect, ...]:
+        """Believe whom these lists name from now on."""
+        self._station.change_trust(trust_store)
+        return ()
+
     def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
         """Take in one GeoNetworking packet; never raises for what is in it."""
         indication = self._inbound.receive(packet, now)
@@ -112,6 +128,8 @@ class RsuAgent:
     def on_timer(self, now: Instant) -> tuple[Effect, ...]:
         """Say what is due."""
         effects: list[Effect] = []
+        if now.monotonic >= self._renewal.due:
+            effects += self._renewal.poll(now)
         if self._signals is not None:
             for item in self._signals.poll(now):
                 effects += (item,) if isinstance(item, Notice) else self._send(item, None, now)
@@ -127,10 +145,10 @@ class RsuAgent:
             effects += self._send(announcement.denm, announcement.area, now)
         return tuple(effects)
 
-    def next_due(self) -> MonotonicNs | None:
-        """Return when `on_timer` next has something to do; None if never."""
-        due = [self._hazards.next_due(), None if self._signals is None else self._signals.next_due()]
-        return min((d for d in due if d is not None), default=None)
+    def next_due(self) -> MonotonicNs:
+        """Return when `on_timer` next has something to do."""
+        due = [self._renewal.due, self._hazards.next_due(), None if self._signals is None else self._signals.next_due()]
+        return min(d for d in due if d is not None)
 
     def status(self, now: Instant) -> dict[str, object]:
         """Return the unit's state as JSON values: peers, counters, junction, hazards."""
@@ -144,6 +162,7 @@ class RsuAgent:
             "verified": dict(self._inbound.verified),
             "refused": self._peers.refused,
             "echoes": self._inbound.echoes,
+            "tickets": self._renewal.status(now),
             "peers": [_peer_status(peer, now) for peer in self._peers],
             "peers_evicted": self._peers.evicted,
             "junction": self._junction_status(),

@@ -69,8 +69,9 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         groups = ", ".join(str(group) for group in sorted(lanes.signal_groups))
         console.print(f"junction {lanes.name!r}: {len(lanes.lanes)} lanes, signal groups {groups}, no conflicting greens")
     console.print(f"{len(parts.hazards)} hazard(s)")
+    ticket = "no ticket yet" if parts.ticket is None else describe_ticket(parts.ticket)
     console.print(
-        f"{describe_ticket(parts.ticket)}; {len(parts.trust_store.roots)} trusted root(s), "
+        f"{ticket}; {len(parts.trust_store.roots)} trusted root(s), "
         f"{len(parts.trust_store.authorities)} known authorities"
     )
     console.print(f"{config}: ok")

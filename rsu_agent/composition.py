@@ -16,11 +16,13 @@ from rsu_agent.peers import PeerTable
 from rsu_agent.signal_controllers import ConflictingPairs, SignalController
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
 from rsu_agent.signal_service import DEFAULT_SPATEM_INTERVAL_NS, SignalService
+from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.clock import NS_PER_MS
 from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid, StationId, StationType
-from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
 from shared.security.sign import TicketCredential
+from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.security.trust_store import TrustStore
 from shared.service.identity import TICKET_KEY, check_ticket, read_identity
 from shared.service.trust_directory import read_trust_directory
@@ -56,16 +58,19 @@ class RsuParts:
     Attributes:
         station_id: what it calls itself.
         position: where it stands.
-        ticket: signs its messages.
+        ticket: signs its messages; None until its authorities have issued one.
         trust_store: whom it believes.
+        areas: the shapes of identified regions.
         junction: the junction it speaks for, or None.
         hazards: the events it announces.
     """
 
     station_id: StationId
     position: GeoPoint
-    ticket: TicketCredential
+    ticket: TicketCredential | None
     trust_store: TrustStore
+    areas: IdentifiedAreas = NO_IDENTIFIED_AREAS
+    tickets: TicketPool
     junction: JunctionParts | None = None
     hazards: tuple[Hazard, ...] = ()
 
@@ -82,13 +87,9 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
     """
     identity = replace(StationIdentity.drawn(StationType.ROAD_SIDE_UNIT, entropy), station_id=parts.station_id)
     junction = parts.junction
+    station = make_station(identity=identity, ticket=parts.ticket, trust_store=parts.trust_store, areas=parts.areas)
     return RsuAgent(
-        station=make_station(
-            identity=identity,
-            ticket=parts.ticket,
-            trust_store=parts.trust_store,
-            areas=NO_IDENTIFIED_AREAS,
-        ),
+        station=station,
         position=parts.position,
         signals=None
         if junction is None
@@ -101,6 +102,7 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
         ),
         hazards=HazardService(parts.hazards, parts.station_id),
         peers=PeerTable(),
+        renewal=TicketRenewal(station=station, current=parts.ticket, pool=parts.tickets),
     )
 
 
@@ -124,6 +126,7 @@ def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str])
         position=config.station.position,
         ticket=ticket,
         trust_store=trust_store,
+        tickets=TicketPool((ticket,), policy=TicketPolicy(), uses=FleetingUse()),
         junction=None if config.junction is None else _junction(config.junction),
         hazards=hazards_of(config, path),
     )

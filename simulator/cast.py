@@ -7,12 +7,14 @@ from rsu_agent.hazard_service import Hazard, HazardService
 from rsu_agent.peers import PeerTable
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController
 from rsu_agent.signal_service import SignalService
+from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.ids import StationType
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import RelevanceTrafficDirection
 from shared.pki.permission_sets import StationRole
 from shared.security.certificate import Certificate
 from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.stack.station import StationIdentity, make_station
 from simulator.adversaries import Adversary
 from simulator.adversaries.forger import Forger
@@ -32,13 +34,10 @@ def make_rsu(authorities: Authorities, network: RoadNetwork, place_m: tuple[floa
     """Build the roadside unit at `place_m` (metres east and north of the centre): lights, map, and roadworks on one exit."""
     identity = StationIdentity.drawn(StationType.ROAD_SIDE_UNIT, rng.randbytes)
     plan = signal_plan()
+    ticket = authorities.ticket(StationRole.RSU)
+    station = make_station(identity=identity, ticket=ticket, trust_store=authorities.trust_store, areas=NO_IDENTIFIED_AREAS)
     return RsuAgent(
-        station=make_station(
-            identity=identity,
-            ticket=authorities.ticket(StationRole.RSU),
-            trust_store=authorities.trust_store,
-            areas=NO_IDENTIFIED_AREAS,
-        ),
+        station=station,
         position=place(*place_m),
         signals=SignalService(
             controller=FixedTimeController(plan),
@@ -48,6 +47,9 @@ def make_rsu(authorities: Authorities, network: RoadNetwork, place_m: tuple[floa
         ),
         hazards=HazardService((_roadworks(),), identity.station_id),
         peers=PeerTable(),
+        renewal=TicketRenewal(
+            station=station, current=ticket, pool=TicketPool((ticket,), policy=TicketPolicy(), uses=FleetingUse())
+        ),
     )
 
 

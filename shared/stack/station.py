@@ -148,6 +148,11 @@ class Station:
         """Give the ticket back: until `assume`, `send` raises `NoTicketError`; hearing goes on."""
         self._signing.change_ticket(None)
 
+    def change_trust(self, trust_store: TrustStore) -> None:
+        """Believe whom a new store names from the next packet on; tickets whose chain no longer holds are forgotten at once."""
+        self._verifying.change_trust(trust_store)
+        self._signing.change_trust(trust_store)
+
     def _take_on(self, identity: StationIdentity) -> None:
         self._identity = identity
         self._sequence_numbers = SequenceNumbers(identity.first_sequence_number)

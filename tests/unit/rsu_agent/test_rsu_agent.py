@@ -12,6 +12,7 @@ from rsu_agent.hazard_service import Hazard
 from rsu_agent.map_data import load_map
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
 from rsu_agent.status_view import status_tables
+from rsu_agent.ticket_renewal import CHECK_INTERVAL_NS
 from shared.core.clock import NS_PER_S, Instant, ManualClock, MonotonicNs
 from shared.core.geo import GeoPoint, displaced
 from shared.core.ids import ItsAid, StationId, StationType
@@ -26,6 +27,7 @@ from shared.security.sign import TicketCredential
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.station import EgoPosition, Station, StationIdentity, make_station
 from tests.helpers.hierarchy import NOON, Hierarchy, clock_at
+from tests.helpers.pools import pool_of
 from vehicle_agent.hazards import HazardChange, Hazards
 from vehicle_agent.signals_ahead import SignalsAhead
 
@@ -50,11 +52,13 @@ ROADWORKS = Hazard(
 
 
 def unit(ticket: TicketCredential | None = None, seed: int = 7) -> RsuAgent:
+    ticket = ticket or HIERARCHY.ticket(StationRole.RSU)
     parts = RsuParts(
         station_id=RSU_ID,
         position=CENTRE,
-        ticket=ticket or HIERARCHY.ticket(StationRole.RSU),
+        ticket=ticket,
         trust_store=HIERARCHY.trust_store,
+        tickets=pool_of(ticket),
         junction=JunctionParts(controller=FixedTimeController(PLAN), conflicts=PLAN.conflicting_pairs, lanes=MAP),
         hazards=(ROADWORKS,),
     )
@@ -249,14 +253,15 @@ def test_the_status_is_json_and_a_table_and_forgets_peers_in_time() -> None:
     assert agent.status(clock.advance(61 * NS_PER_S))["peers"] == []
 
 
-def test_a_unit_without_a_junction_or_a_hazard_listens_and_has_nothing_due() -> None:
-    parts = RsuParts(
-        station_id=RSU_ID, position=CENTRE, ticket=HIERARCHY.ticket(StationRole.RSU), trust_store=HIERARCHY.trust_store
-    )
+def test_a_unit_without_a_junction_or_a_hazard_listens_and_looks_after_its_ticket_only() -> None:
+    ticket = HIERARCHY.ticket(StationRole.RSU)
+    parts = RsuParts(station_id=RSU_ID, position=CENTRE, ticket=ticket, trust_store=HIERARCHY.trust_store, tickets=pool_of(ticket))
     agent = make_agent(parts, entropy=Random(1).randbytes)
-    assert agent.next_due() is None
     now = clock_at().now()
+    assert agent.on_timer(now) == ()
+    assert agent.next_due() == now.monotonic + CHECK_INTERVAL_NS
     agent.on_packet(cam(car(), now), now)
     assert len(agent.peers) == 1
     assert agent.status(now)["junction"] is None
-    assert make_agent(replace(parts, hazards=(ROADWORKS,)), entropy=Random(1).randbytes).next_due() is not None
+    busy = make_agent(replace(parts, hazards=(ROADWORKS,)), entropy=Random(1).randbytes)
+    assert [type(effect) for effect in busy.on_timer(now)] == [Transmit]
