@@ -1,0 +1,155 @@
+"""The HTTP server of an operator's programs: uvicorn, bounded against clients that are many, slow, silent or endless.
+
+A connection serves one request and has `CONNECTION_TIMEOUT_S` for all of it, its head, its body and the reading of the answer;
+then it is cut. At most `MAX_CONNECTIONS` are open, `MAX_CONNECTIONS_OF_A_CLIENT` from one address. What is no HTTP is answered 400
+and counted. Signals are not touched: `shared.service.run` owns the process. Left out: TLS, which a proxy in front ends where it is
+wanted; everything served here is signed, and what must be secret is encrypted end to end.
+"""
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from shared.core.errors import ConfigError, TransportError
+from shared.operator.rate_limits import client_of
+from shared.service.counters import Counters
+
+MAX_CONNECTIONS = 512
+MAX_CONNECTIONS_OF_A_CLIENT = 128
+MAX_HEAD_OCTETS = 16 * 1024
+"""Octets of a request line with its headers."""
+
+CONNECTION_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 5
+"""Seconds that requests under way have when the program stops."""
+
+BACKLOG_CONNECTIONS = 128
+
+_SILENT = logging.CRITICAL + 1
+
+
+class _Connection(H11Protocol):
+    """One connection within its bounds; made by uvicorn."""
+
+    counters: Counters
+    per_client: Counter[str]
+    timeout_s: float
+    _deadline: asyncio.TimerHandle | None = None
+    _counted: str | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn declares it
+        super().connection_made(transport)
+        client = client_of(self.client[0] if self.client else "")
+        self._deadline = self.loop.call_later(self.timeout_s, self._cut)
+        self._counted = client
+        self.per_client[client] += 1
+        if len(self.connections) > MAX_CONNECTIONS or self.per_client[client] > MAX_CONNECTIONS_OF_A_CLIENT:
+            self.counters.add("connections.refused")
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._counted is not None:
+            self.per_client[self._counted] -= 1
+            if self.per_client[self._counted] <= 0:
+                del self.per_client[self._counted]
+            self._counted = None
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        self.counters.add("connections.no_http")
+        super().send_400_response(msg)
+
+    def _cut(self) -> None:
+        self.counters.add("connections.too_slow")
+        self.transport.abort()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its hands on the process's signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind and listen.
+
+    Args:
+        host: an IP address or a name of this machine.
+        port: 0 lets the system choose.
+
+    Raises:
+        ConfigError: this machine has no such address, or the port is taken or reserved.
+    """
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        sock = socket.socket(family, kind, protocol)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise ConfigError(f"{host}:{port}", f"is no address of this machine: {error}") from error
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG_CONNECTIONS)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise ConfigError(f"{host}:{port}", f"cannot be listened on: {error.strerror or error}") from error
+    return sock
+
+
+def url_of(sock: socket.socket) -> str:
+    """Return the URL that reaches a listening socket from this machine."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(
+    app: ASGIApp, sock: socket.socket, *, counters: Counters, connection_timeout_s: float = CONNECTION_TIMEOUT_S
+) -> None:
+    """Serve until cancelled; then take no more connections, let requests under way finish, and close the socket.
+
+    Args:
+        app: an ASGI application.
+        sock: from `listen`; whoever connects before this runs waits.
+        counters: `connections.refused`, `connections.no_http`, `connections.too_slow`.
+        connection_timeout_s: for everything on one connection.
+
+    Raises:
+        TransportError: the server ended by itself.
+    """
+    bounds = {"counters": counters, "per_client": Counter(), "timeout_s": connection_timeout_s}
+    options: dict[str, Any] = {
+        "http": type("_BoundConnection", (_Connection,), bounds),
+        "ws": "none",
+        "lifespan": "off",
+        "log_config": None,
+        "log_level": _SILENT,
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+        "headers": [("connection", "close"), ("cache-control", "no-store")],
+        "h11_max_incomplete_event_size": MAX_HEAD_OCTETS,
+        "timeout_graceful_shutdown": STOP_TIMEOUT_S,
+    }
+    server = _Server(uvicorn.Config(app, **options))
+    running = asyncio.create_task(server.serve(sockets=[sock]))
+    try:
+        await asyncio.shield(running)
+        raise TransportError(url_of(sock), "the server ended by itself")
+    finally:
+        server.should_exit = True
+        await asyncio.wait([running])
+        for connection in tuple(server.server_state.connections):
+            connection.transport.abort()
+        sock.close()
