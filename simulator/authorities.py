@@ -59,7 +59,8 @@ class Authorities:
         """Issue an enrolment credential with a fresh key: a vehicle's long-term identity."""
         signer = self._keys.generate(Curve.NIST_P256)
         certificate = self.enrolment.issue_credential(public_key=signer.public_key, validity=years(self._start, CREDENTIAL_YEARS))
-        return EnrolledSigner(TicketCredential(certificate=certificate, signer=signer))
+        credential = TicketCredential(certificate=certificate, signer=signer)
+        return EnrolledSigner(credential, authority=self.enrolment.certificate)
 
     def counterfeit(self, role: StationRole, claimed: Certificate) -> TicketCredential:
         """Make a ticket that names `claimed`, an authority of others, as its issuer, though our own authority signed it."""

@@ -5,12 +5,13 @@ the same object. `read_files` and `open_vehicle` are what a real car does before
 and judged, and only then are the agent's own files made or opened.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.core.clock import Instant
+from shared.core.entropy import Entropy
 from shared.core.errors import ConfigError, DecodeError
 from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid, StationType
@@ -19,13 +20,15 @@ from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from shared.records.odometer import BOOT_ID_BYTES
 from shared.records.passport import Passport, build_passport, build_record
 from shared.records.recorder import OdometerRecorder
+from shared.security.pseudonyms import PseudonymRules
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.sign import TicketCredential
+from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.security.trust_store import TrustStore
 from shared.service.identity import ENROLMENT_KEY, TICKET_KEY, check_enrolment, check_ticket, read_identity
 from shared.service.keystore import read_bounded, write_new_file
 from shared.service.log_store import load_or_create_log_key, open_log_store
-from shared.service.record_key import EnrolledSigner
+from shared.service.record_key import EnrolledSigner, enrolled_signer
 from shared.service.spool import Spool, open_spool
 from shared.service.trust_directory import read_trust_directory
 from shared.stack.station import StationIdentity, make_station
@@ -36,12 +39,11 @@ from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch
+from vehicle_agent.pseudonym import Pseudonym, first_ticket
 from vehicle_agent.signal_map import SignalMap, load_signal_map
 
 POLICY_MODE = 0o644
 """Whoever verifies a passport may read the policy."""
-
-Entropy = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class VehicleParts:
         station_type: of the vehicle.
         length_m: outline.
         width_m: outline.
-        ticket: signs its messages.
+        tickets: sign its messages, one after another.
         trust_store: whom it believes.
         enrolled: signs its records.
         signal_map: what its bus says.
@@ -85,7 +87,7 @@ class VehicleParts:
     station_type: StationType
     length_m: float
     width_m: float
-    ticket: TicketCredential
+    tickets: TicketPool
     trust_store: TrustStore
     enrolled: EnrolledSigner
     signal_map: SignalMap
@@ -111,15 +113,26 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         StorageError: the spool failed.
     """
     identity = StationIdentity.drawn(parts.station_type, entropy)
+    ticket = first_ticket(parts.tickets, entropy=entropy, started=started)
+    station = make_station(identity=identity, ticket=ticket, trust_store=parts.trust_store, areas=NO_IDENTIFIED_AREAS)
+    cam_service = CamService(
+        station_id=identity.station_id,
+        station_type=parts.station_type,
+        length_m=parts.length_m,
+        width_m=parts.width_m,
+        phase_ns=started.monotonic + int.from_bytes(entropy(4), "big") % T_CHECK_CAM_GEN_NS,
+    )
     head = parts.spool.head()
     return VehicleAgent(
-        station=make_station(identity=identity, ticket=parts.ticket, trust_store=parts.trust_store, areas=NO_IDENTIFIED_AREAS),
-        cam_service=CamService(
-            station_id=identity.station_id,
-            station_type=parts.station_type,
-            length_m=parts.length_m,
-            width_m=parts.width_m,
-            phase_ns=started.monotonic + int.from_bytes(entropy(4), "big") % T_CHECK_CAM_GEN_NS,
+        station=station,
+        cam_service=cam_service,
+        pseudonym=Pseudonym(
+            station=station,
+            cam_service=cam_service,
+            tickets=parts.tickets,
+            rules=PseudonymRules(entropy=entropy, started=started.monotonic),
+            entropy=entropy,
+            ticket=ticket,
         ),
         can_input=CanInput(parts.signal_map, parts.channels),
         odometer=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
@@ -148,7 +161,7 @@ def read_files(config: VehicleConfig, *, environment: Mapping[str, str]) -> Vehi
     check_enrolment(enrolment, directory=identity.enrolment, trust_store=trust_store)
     return VehicleFiles(
         ticket=ticket,
-        enrolled=EnrolledSigner(enrolment),
+        enrolled=enrolled_signer(enrolment, trust_store=trust_store),
         trust_store=trust_store,
         signal_map=load_signal_map(config.can.map),
     )
@@ -178,7 +191,7 @@ def open_vehicle(config: VehicleConfig, *, environment: Mapping[str, str]) -> It
             station_type=config.station.station_type,
             length_m=config.station.length_m,
             width_m=config.station.width_m,
-            ticket=files.ticket,
+            tickets=TicketPool((files.ticket,), policy=TicketPolicy(), uses=FleetingUse()),
             trust_store=files.trust_store,
             enrolled=files.enrolled,
             signal_map=files.signal_map,
@@ -195,16 +208,11 @@ def make_passport(parts: VehicleParts) -> Passport:
     """Put every proven record of the vehicle into a passport.
 
     Raises:
-        ConfigError: the authority that issued the enrolment credential is not in the trust directory.
+        RecordError: a credential that signed records is not in the spool, which was damaged.
         StorageError: the spool failed.
     """
-    issuer = parts.enrolled.enrolment_credential.issuer.hashed_id8
-    authority = None if issuer is None else parts.trust_store.authorities.get(issuer)
-    if authority is None:
-        raise ConfigError("identity.trust", "the authority that issued the enrolment credential is not among the authorities")
     return build_passport(
-        enrolment_credential=parts.enrolled.certificate,
-        enrolment_authority=authority.encoded,
+        credentials=(*parts.spool.credentials(), parts.enrolled.credential),
         records=[build_record(r.sd_jwt, r.salt, r.proof) for r in parts.spool.records() if r.proof is not None],
     )
 

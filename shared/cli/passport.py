@@ -1,12 +1,15 @@
 """`v2x passport`: what a vehicle's passport claims (`show`) and what it proves (`verify`).
 
 `verify` needs no network: the roots are in a trust directory, the ledgers and witnesses in a policy file. It is the one place where
-records meet certificates: the enclosed enrolment credential is chained through the enclosed authority to a trusted root, at `--at`
-or else at the date of the newest reading, and every dated reading must lie in the credential's time. Exit status: 0 if every check
-held (whatever the readings say about the vehicle), 1 if one failed, 2 for wrong usage.
+records meet certificates: every enclosed enrolment credential is chained through its authority to a trusted root, at the date of
+the newest reading it signed (the one that signed last: at `--at`, if given), and every dated reading must lie in its credential's
+time. Only the record that hands over to the next credential need not: whoever still has the key says which one is next, however
+late, and what comes after is under a credential that is checked itself. Exit status: 0 if every check held (whatever the readings
+say about the vehicle), 1 if one failed, 2 for wrong usage.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +32,7 @@ from shared.records.passport import (
     verify_passport,
 )
 from shared.records.sd_jwt import Es256PublicKey
-from shared.records.sequence import Finding, day_text, km_text
+from shared.records.sequence import Finding, FindingKind, day_text, km_text
 from shared.security.certificate import Certificate, decode_certificate
 from shared.security.chain import ChainVerifier
 from shared.security.ecdsa import Curve
@@ -61,7 +64,9 @@ def verify(
     policy: Annotated[Path, typer.Option(help="Ledgers and witnesses that count (tlog-policy).", metavar="FILE")],
     at: Annotated[
         str | None,
-        typer.Option(help="When certificates must be valid, ISO 8601 with offset; default: the newest reading.", metavar="UTC"),
+        typer.Option(
+            help="When the last credential must be valid, ISO 8601 with offset; default: the newest reading.", metavar="UTC"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for machines.")] = False,  # noqa: FBT002 - a command-line flag
 ) -> None:
@@ -85,7 +90,15 @@ def verify(
     logs = sorted({reading.log for reading in verified.readings})
     count = len(verified.readings)
     records = "1 record is genuine" if count == 1 else f"All {count} records are genuine"
-    console.print(f"{records}: signed by the vehicle, unchanged, and held by {', '.join(logs)}.", style="green", markup=False)
+    signed = _signed_by(verified)
+    console.print(f"{records}: {signed}, unchanged, and held by {', '.join(logs)}.", style="green", markup=False)
+
+
+def _signed_by(verified: VerifiedPassport) -> str:
+    count = len({reading.credential for reading in verified.readings})
+    if count > 1 and any(finding.kind is FindingKind.CREDENTIAL_NOT_INTRODUCED for finding in verified.findings):
+        return f"signed under {count} trusted credentials that are not shown to be one vehicle's"
+    return "signed by the vehicle" if count == 1 else f"signed by the vehicle under {count} credentials, one after the other"
 
 
 def verify_with_trust(passport: Passport, *, store: TrustStore, policy: Policy, at: UtcNs | None) -> VerifiedPassport:
@@ -95,44 +108,78 @@ def verify_with_trust(passport: Passport, *, store: TrustStore, policy: Policy, 
         passport: parsed.
         store: trusted roots.
         policy: ledgers and witnesses that count.
-        at: when the certificates must have been valid; None for the date of the newest dated reading.
+        at: when the certificates of the credential that signed last must have been valid; None for the date of the newest reading.
 
     Raises:
         RecordError: the check that failed; `certificate` for those of this function.
     """
-    credential = _certificate(passport.enrolment_credential, "the vehicle's enrolment credential")
-    authority = _certificate(passport.enrolment_authority, "the enrolment authority's certificate")
-    verified = verify_passport(passport, policy=policy, issuer_key=_key_of(credential))
-    dates = [reading.occurred for reading in verified.readings if reading.occurred is not None]
-    moment = at
-    if moment is None:
-        moment = max(dates) if dates else SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc()
-    _check_chain(credential, authority, store, moment)
-    for date in dates:
-        if not _is_valid_at(credential, date):
-            detail = f"a reading is dated {day_text(date)}, when the vehicle's enrolment credential was not valid"
-            raise RecordError("certificate", detail)
+    enclosed = _enclosed(passport)
+    verified = verify_passport(passport, policy=policy, issuer_keys={each.kid: _key_of(each) for each in enclosed})
+    newest = verified.readings[-1].credential
+    for number, each in enumerate(enclosed, 1):
+        moment = at if at is not None and number == newest else _last_signed(number, verified.readings)
+        _check_chain(each, store, SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc() if moment is None else moment)
+    for reading in verified.readings:
+        each, date = enclosed[reading.credential - 1], reading.occurred
+        if date is not None and not reading.hands_over and not _is_valid_at(each.credential, date):
+            raise RecordError("certificate", f"a reading is dated {day_text(date)}, when {each.name} was not valid")
     return verified
 
 
-def _key_of(credential: Certificate) -> Es256PublicKey:
-    if credential.tbs.curve is not Curve.NIST_P256:
-        raise RecordError("certificate", "the vehicle's enrolment credential holds no P-256 key; records are signed with ES256")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Enclosed:
+    """A credential of a passport, decoded: its `kid`, what to call it, its certificate and its authority's."""
+
+    kid: str
+    name: str
+    credential: Certificate
+    authority: Certificate
+
+
+def _enclosed(passport: Passport) -> tuple[_Enclosed, ...]:
+    count = len(passport.credentials)
+    enclosed = []
+    for number, each in enumerate(passport.credentials, 1):
+        which = "" if count == 1 else f" number {number} of {count}"
+        name = f"the vehicle's enrolment credential{which}"
+        credential = _certificate(each.certificate, name)
+        authority = _certificate(each.authority, f"the certificate of the authority that issued {name}")
+        enclosed.append(_Enclosed(kid=each.id, name=name, credential=credential, authority=authority))
+    return tuple(enclosed)
+
+
+def _last_signed(number: int, readings: tuple[Reading, ...]) -> UtcNs | None:
+    """Return when credential `number` signed last, as far as dates are shown; None if none is.
+
+    A hand-over may be written late, with a key whose credential has run out: it counts only where there is no other date.
+    """
+    places = [place for place, reading in enumerate(readings) if reading.credential == number]
+    own = [readings[place] for place in places]
+    for considered in ([r for r in own if not r.hands_over], own, readings[: places[-1]]):
+        dates = [reading.occurred for reading in considered if reading.occurred is not None]
+        if dates:
+            return max(dates)
+    return min((reading.occurred for reading in readings if reading.occurred is not None), default=None)
+
+
+def _key_of(each: _Enclosed) -> Es256PublicKey:
+    if each.credential.tbs.curve is not Curve.NIST_P256:
+        raise RecordError("certificate", f"{each.name} holds no P-256 key; records are signed with ES256")
     try:
-        return Es256PublicKey(credential.public_key().sec1)
+        return Es256PublicKey(each.credential.public_key().sec1)
     except DecodeError as error:
-        raise RecordError("certificate", f"the vehicle's enrolment credential holds no usable key: {error}") from None
+        raise RecordError("certificate", f"{each.name} holds no usable key: {error}") from None
 
 
-def _check_chain(credential: Certificate, authority: Certificate, store: TrustStore, moment: UtcNs) -> None:
+def _check_chain(each: _Enclosed, store: TrustStore, moment: UtcNs) -> None:
     try:
-        enclosed = TrustStore.of_operator(tuple(store.roots.values()), (authority,))
+        enclosed = TrustStore.of_operator(tuple(store.roots.values()), (each.authority,))
         verifier = ChainVerifier(trust_store=enclosed, areas=NO_IDENTIFIED_AREAS)
-        verifier.check_enrolment_credential(credential, time64_of(moment))
+        verifier.check_enrolment_credential(each.credential, time64_of(moment))
     except (VerificationError, ConfigError, DecodeError) as error:
-        raise RecordError("certificate", f"the vehicle's identity does not lead to a trusted root: {error}") from None
+        raise RecordError("certificate", f"{each.name} does not lead to a trusted root: {error}") from None
     except ValueError as error:
-        raise RecordError("certificate", f"no certificate was valid at {utc_text(moment)}: {error}") from None
+        raise RecordError("certificate", f"{each.name} cannot have been valid at {utc_text(moment)}: {error}") from None
 
 
 def _is_valid_at(credential: Certificate, date: UtcNs) -> bool:
@@ -178,10 +225,13 @@ def _table(readings: tuple[Reading, ...]) -> Table:
     table.add_column("Recorded")
     table.add_column("Source")
     table.add_column("Remarks")
+    before = readings[0].credential if readings else 0
     for reading in readings:
         since_m = reading.since_previous_m
-        remarks = ", ".join(flag.value.replace("_", " ") for flag in reading.flags)
+        flags = ", ".join(flag.value.replace("_", " ") for flag in reading.flags)
         is_back = since_m is not None and since_m < 0
+        credential = "" if reading.credential == before else f"credential {reading.credential} from here"
+        before = reading.credential
         table.add_row(
             str(reading.seq),
             "not shown" if reading.occurred is None else utc_text(reading.occurred)[:16].replace("T", " "),
@@ -189,8 +239,8 @@ def _table(readings: tuple[Reading, ...]) -> Table:
             "" if since_m is None else km_text(since_m),
             "hidden" if reading.reason is None else reading.reason.value.replace("_", " "),
             escape(", ".join(source.name for source in reading.sources)) or "hidden",
-            "ROLLED BACK" if is_back else remarks,
-            style="bold red" if is_back or remarks else None,
+            ", ".join(remark for remark in (credential, "ROLLED BACK" if is_back else flags) if remark),
+            style="bold red" if is_back or flags else None,
         )
     return table
 
@@ -219,6 +269,8 @@ def _as_json(verified: VerifiedPassport) -> dict[str, object]:
                 "log": r.log,
                 "log_index": r.log_index,
                 "witnesses": list(r.witnesses),
+                "credential": r.credential,
+                "hands_over": r.hands_over,
             }
             for r in verified.readings
         ],

@@ -6,8 +6,9 @@ distance, date, reason, sources and boot time can each be left out. What enters 
     SHA-256("v2x-trust record commitment v1" || 0x0A || salt || issuer-signed JWT)
 
 with a fresh salt of 128 bits for every record, so the log can neither be searched nor two records of one vehicle be linked, and a
-record whose salt is destroyed is erased. When a reading becomes a record is `vehicle_agent.odometer`'s business; what a series of
-records says about a vehicle is `shared.records.sequence`'s.
+record whose salt is destroyed is erased. A record with which a credential hands over to the next one names that one, for all to
+see: `next_credential`, the `kid` of every record after it. When a reading becomes a record is `vehicle_agent.odometer`'s business;
+what a series of records says about a vehicle is `shared.records.sequence`'s.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from hashlib import sha256
 from shared.core.clock import NS_PER_MS, NS_PER_S, UtcNs
 from shared.core.errors import DecodeError, EncodeError, RecordError
 from shared.core.itstime import utc_from_text, utc_text
+from shared.records.credential import VehicleCredential, credential_of
 from shared.records.sd_jwt import (
     Entropy,
     Es256PublicKey,
@@ -37,6 +39,8 @@ COMMITMENT_SALT_BYTES = 16
 BOOT_ID_BYTES = 16
 MAX_ODOMETER_M = 10_000_000_000
 """Ten million kilometres."""
+HASH_CHARACTERS = 43
+"""A SHA-256 hash in base64url."""
 MAX_SOURCES = 8
 MAX_SOURCE_NAME_CHARACTERS = 64
 MAX_OCCURRED_NS = 253_402_300_800 * NS_PER_S
@@ -56,6 +60,8 @@ class RecordReason(Enum):
     DISTANCE = "distance"
     TIME = "time"
     FLAG = "flag"
+    CREDENTIAL_RENEWED = "credential_renewed"
+    """The last one under a credential; the next is signed under the one it names."""
 
 
 class OdometerFlag(Enum):
@@ -103,6 +109,7 @@ class OdometerRecord:
         sources: where the reading came from, the one recorded first.
         flags: what was odd.
         boot: boot time of the reading.
+        successor: the credential that signs from the next record on; with `RecordReason.CREDENTIAL_RENEWED`, else None.
     """
 
     seq: int
@@ -113,6 +120,7 @@ class OdometerRecord:
     sources: tuple[OdometerSource, ...]
     flags: tuple[OdometerFlag, ...]
     boot: BootTime
+    successor: VehicleCredential | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,19 +132,22 @@ class SignedRecord:
         sd_jwt: compact form.
         salt: 16 bytes; whoever has them can show that the log holds this record.
         commitment: 32 bytes, the log entry.
+        credential: under which it is signed.
     """
 
     record: OdometerRecord
     sd_jwt: str
     salt: bytes
     commitment: bytes
+    credential: VehicleCredential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisclosedRecord:
     """What a verified token shows; `hidden` names what its holder left out, and those attributes are None.
 
-    `occurred` is also None where the vehicle itself did not know the date.
+    `occurred` is also None where the vehicle itself did not know the date. `next_credential` is the `kid` of the credential this
+    record hands over to, None where the next one goes on under its own.
     """
 
     seq: int
@@ -147,6 +158,7 @@ class DisclosedRecord:
     reason: RecordReason | None
     sources: tuple[OdometerSource, ...]
     boot: BootTime | None
+    next_credential: str | None
     hidden: tuple[str, ...]
 
 
@@ -162,10 +174,15 @@ def sign_record(record: OdometerRecord, signer: RecordSigner, entropy: Entropy) 
         EncodeError: a value is impossible.
     """
     _check_record(record)
+    credential = credential_of(signer)
+    if record.successor is not None and record.successor.id == credential.id:
+        raise EncodeError("record.successor", "a credential does not hand over to itself")
     visible: dict[str, Json] = {"kind": ODOMETER_KIND, "seq": record.seq}
     if record.prev is not None:
         visible["prev"] = encode_base64url(record.prev)
     visible["flags"] = [flag.value for flag in record.flags]
+    if record.successor is not None:
+        visible["next_credential"] = record.successor.id
     hidden: dict[str, Json] = {
         "odometer_m": record.odometer_m,
         "occurred": None if record.occurred is None else utc_text(record.occurred),
@@ -177,7 +194,8 @@ def sign_record(record: OdometerRecord, signer: RecordSigner, entropy: Entropy) 
     salt = entropy(COMMITMENT_SALT_BYTES)
     if len(salt) != COMMITMENT_SALT_BYTES:
         raise EncodeError("record.salt", f"the entropy source gave {len(salt)} bytes, not {COMMITMENT_SALT_BYTES}")
-    return SignedRecord(record=record, sd_jwt=token.encode(), salt=salt, commitment=commitment_of(token.jwt, salt))
+    commitment = commitment_of(token.jwt, salt)
+    return SignedRecord(record=record, sd_jwt=token.encode(), salt=salt, commitment=commitment, credential=credential)
 
 
 def _check_record(record: OdometerRecord) -> None:
@@ -200,6 +218,8 @@ def _check_record(record: OdometerRecord) -> None:
         raise EncodeError("record.boot", "16 bytes name a start, and time since then is not negative")
     if len(set(record.flags)) != len(record.flags):
         raise EncodeError("record.flags", "a flag appears twice")
+    if (record.successor is not None) is not (record.reason is RecordReason.CREDENTIAL_RENEWED):
+        raise EncodeError("record.successor", "a record names the next credential if, and only if, that is why it is made")
 
 
 def verify_record(token: SdJwt, key: Es256PublicKey) -> DisclosedRecord:
@@ -231,7 +251,7 @@ class _Claims:
 
     def __init__(self, claims: Mapping[str, Json]) -> None:
         self._claims = claims
-        unknown = sorted(set(claims) - {"kind", "seq", "prev", "flags", *HIDEABLE})
+        unknown = sorted(set(claims) - {"kind", "seq", "prev", "flags", "next_credential", *HIDEABLE})
         if unknown or claims.get("kind") != ODOMETER_KIND:
             raise RecordError("content", f"not an odometer record of version 1{': ' + unknown[0][:32] if unknown else ''}")
 
@@ -240,28 +260,36 @@ class _Claims:
         prev = self._prev()
         if (prev is None) is not (seq == 0):
             raise _wrong("prev")
+        reason, next_credential = self._reason(), self._next_credential()
+        if reason is not None and (reason is RecordReason.CREDENTIAL_RENEWED) is not (next_credential is not None):
+            raise _wrong("next_credential")
         return DisclosedRecord(
             seq=seq,
             prev=prev,
             flags=self._flags(),
             odometer_m=self._odometer_m(),
             occurred=self._occurred(),
-            reason=self._reason(),
+            reason=reason,
             sources=self._sources(),
             boot=self._boot(),
+            next_credential=next_credential,
             hidden=tuple(name for name in HIDEABLE if name not in self._claims),
         )
 
     def _prev(self) -> bytes | None:
-        if "prev" not in self._claims:
-            return None
-        text = self._claims["prev"]
-        if not isinstance(text, str) or len(text) != 43:
-            raise _wrong("prev")
+        return None if "prev" not in self._claims else self._hash("prev")
+
+    def _next_credential(self) -> str | None:
+        return None if "next_credential" not in self._claims else encode_base64url(self._hash("next_credential"))
+
+    def _hash(self, claim: str) -> bytes:
+        text = self._claims[claim]
+        if not isinstance(text, str) or len(text) != HASH_CHARACTERS:
+            raise _wrong(claim)
         try:
-            return decode_base64url(text, "record.prev")
+            return decode_base64url(text, claim)
         except DecodeError:
-            raise _wrong("prev") from None
+            raise _wrong(claim) from None
 
     def _flags(self) -> tuple[OdometerFlag, ...]:
         names = self._claims.get("flags")

@@ -1,16 +1,18 @@
 """The passport: a vehicle's records with all that is needed to check them years later, offline, in one file.
 
     {"format": "v2x-passport/1",
-     "enrolment_credential": base64url, "enrolment_authority": base64url,
+     "credentials": [{"credential": base64url, "authority": base64url}, ...],
      "records": [{"sd_jwt": token, "salt": base64url, "proof": tlog-proof@v1}, ...]}
 
-The file has exactly one spelling; any other is refused. `verify_passport` checks for every record: the vehicle's signature, that
-it names the enclosed enrolment credential, that the ledger holds its commitment, and that the checkpoint is signed and witnessed as
-the policy asks. Chaining the enclosed certificates to a root is the caller's (this layer knows no certificates), so the key comes
-from outside. What genuine records say about the vehicle is in the findings.
+The file has exactly one spelling; any other is refused. Its credentials are those the records are signed under, in the order of
+their first use, none twice and none without a record. `verify_passport` checks for every record: that it names one of the enclosed
+credentials, the signature with that one's key, that the ledger holds its commitment, and that the checkpoint is signed and
+witnessed as the policy asks. Chaining the enclosed certificates to a root is the caller's (this layer knows no certificates), so
+the keys come from outside. What genuine records say about the vehicle, also whether one credential handed over to the next, is in
+the findings.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 
 from shared.core.clock import UtcNs
@@ -18,8 +20,10 @@ from shared.core.errors import DecodeError, EncodeError, ProofError, RecordError
 from shared.ledger.policy import Policy
 from shared.ledger.proof import TlogProof, parse_proof
 from shared.ledger.verify import QuorumError, TrustedCheckpoint, trust_first, verify_included, verify_signed
+from shared.records.credential import MAX_CERTIFICATE_BYTES, MAX_CREDENTIALS, VehicleCredential
 from shared.records.odometer import (
     COMMITMENT_SALT_BYTES,
+    HASH_CHARACTERS,
     HIDEABLE,
     DisclosedRecord,
     OdometerFlag,
@@ -32,7 +36,6 @@ from shared.records.odometer import (
 from shared.records.sd_jwt import (
     Es256PublicKey,
     SdJwt,
-    certificate_id,
     decode_base64url,
     encode_base64url,
     parse_sd_jwt,
@@ -43,7 +46,7 @@ from shared.records.strict_json import Json, encode_json_lines, parse_json
 PASSPORT_FORMAT = "v2x-passport/1"
 MAX_PASSPORT_BYTES = 64 * 1024 * 1024
 MAX_PASSPORT_RECORDS = 30_000
-MAX_CERTIFICATE_BYTES = 4_096
+MAX_PASSPORT_CREDENTIALS = MAX_CREDENTIALS
 
 _SEAL = object()
 
@@ -56,36 +59,39 @@ class PassportRecord:
     salt: bytes
     proof: TlogProof
 
+    @property
+    def credential(self) -> str:
+        """The `kid` of the credential it says it is signed under; empty if it says nothing of the kind."""
+        kid = self.token.header.get("kid")
+        return kid if isinstance(kid, str) else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passport:
     """A parsed passport; nothing about it is verified.
 
     Attributes:
-        enrolment_credential: the vehicle's certificate (COER, opaque here).
-        enrolment_authority: the certificate of the authority that issued it.
+        credentials: the vehicle's, in the order of first use.
         records: in the order shown.
     """
 
-    enrolment_credential: bytes
-    enrolment_authority: bytes
+    credentials: tuple[VehicleCredential, ...]
     records: tuple[PassportRecord, ...]
 
     def encode(self) -> bytes:
         """Return the file; raise `EncodeError` if it exceeds the bounds of a passport."""
         if len(self.records) > MAX_PASSPORT_RECORDS:
             raise EncodeError("passport", f"{len(self.records)} records do not fit one passport of {MAX_PASSPORT_RECORDS}")
+        if len(self.credentials) > MAX_PASSPORT_CREDENTIALS:
+            detail = f"{len(self.credentials)} credentials do not fit one passport of {MAX_PASSPORT_CREDENTIALS}"
+            raise EncodeError("passport", detail)
+        credentials: list[Json] = [
+            {"credential": encode_base64url(c.certificate), "authority": encode_base64url(c.authority)} for c in self.credentials
+        ]
         records: list[Json] = [
             {"sd_jwt": r.token.encode(), "salt": encode_base64url(r.salt), "proof": r.proof.encode().decode()} for r in self.records
         ]
-        encoded = encode_json_lines(
-            {
-                "format": PASSPORT_FORMAT,
-                "enrolment_credential": encode_base64url(self.enrolment_credential),
-                "enrolment_authority": encode_base64url(self.enrolment_authority),
-                "records": records,
-            }
-        ).encode()
+        encoded = encode_json_lines({"format": PASSPORT_FORMAT, "credentials": credentials, "records": records}).encode()
         if len(encoded) > MAX_PASSPORT_BYTES:
             raise EncodeError("passport", f"{len(encoded)} bytes do not fit one passport of {MAX_PASSPORT_BYTES}")
         return encoded
@@ -100,30 +106,40 @@ def build_record(sd_jwt: str, salt: bytes, proof: bytes, shown: Collection[str] 
     return PassportRecord(token=parse_sd_jwt(sd_jwt).showing(shown), salt=salt, proof=parse_proof(proof))
 
 
-def build_passport(*, enrolment_credential: bytes, enrolment_authority: bytes, records: Sequence[PassportRecord]) -> Passport:
-    """Return a passport of records in the order given."""
-    return Passport(enrolment_credential=enrolment_credential, enrolment_authority=enrolment_authority, records=tuple(records))
+def build_passport(*, credentials: Iterable[VehicleCredential], records: Sequence[PassportRecord]) -> Passport:
+    """Return a passport of records in the order given, with those of the vehicle's credentials that they need.
+
+    Raises:
+        RecordError: `issuer`: a record is signed under a credential that is not among those given.
+    """
+    known = {credential.id: credential for credential in credentials}
+    used = dict.fromkeys(record.credential for record in records)
+    missing = [kid for kid in used if kid not in known]
+    if missing:
+        raise RecordError(
+            "issuer", f"the certificate of credential {missing[0][:HASH_CHARACTERS]}, which signed records, is not there"
+        )
+    return Passport(credentials=tuple(known[kid] for kid in used), records=tuple(records))
 
 
 def parse_passport(data: bytes) -> Passport:
     """Parse a passport file.
 
     Raises:
-        RecordError: `format`: it is no passport, or not the one spelling of one; the sentence says where.
+        RecordError: `format`: it is no passport, or not the one spelling of one; `credentials`: they are not those the records are
+            signed under; the sentence says where.
     """
     try:
         value = parse_json(data, "the file", MAX_PASSPORT_BYTES)
         match value:
             case {
                 "format": str(fmt),
-                "enrolment_credential": str(credential),
-                "enrolment_authority": str(authority),
+                "credentials": list(credentials),
                 "records": list(items),
                 **rest,
             } if not rest and fmt == PASSPORT_FORMAT and len(items) <= MAX_PASSPORT_RECORDS:
                 passport = Passport(
-                    enrolment_credential=_certificate(credential, "enrolment_credential"),
-                    enrolment_authority=_certificate(authority, "enrolment_authority"),
+                    credentials=_parse_credentials(credentials),
                     records=tuple(_parse_record(item, n, len(items)) for n, item in enumerate(items, 1)),
                 )
             case _:
@@ -133,7 +149,42 @@ def parse_passport(data: bytes) -> Passport:
         raise RecordError("format", f"the passport cannot be read: {error}") from None
     if encoded != data:
         raise RecordError("format", "the passport is not spelled the one way a passport is: the file was edited")
+    _check_credentials(passport)
     return passport
+
+
+def _parse_credentials(items: list[Json]) -> tuple[VehicleCredential, ...]:
+    if len(items) > MAX_PASSPORT_CREDENTIALS:
+        raise RecordError("credentials", f"{len(items)} credentials; a passport holds at most {MAX_PASSPORT_CREDENTIALS}")
+    credentials: list[VehicleCredential] = []
+    for number, item in enumerate(items, 1):
+        match item:
+            case {"credential": str(certificate), "authority": str(authority), **rest} if not rest:
+                certificates = {
+                    "certificate": _certificate(certificate, f"credentials[{number}].credential"),
+                    "authority": _certificate(authority, f"credentials[{number}].authority"),
+                }
+                credentials.append(VehicleCredential(**certificates))
+            case _:
+                raise RecordError("format", f"credential {number} of {len(items)} is not two certificates")
+    return tuple(credentials)
+
+
+def _check_credentials(passport: Passport) -> None:
+    """Refuse a credential that stands twice, that signed nothing, or that is out of order."""
+    count = len(passport.credentials)
+    if count > MAX_PASSPORT_CREDENTIALS:
+        raise RecordError("credentials", f"{count} credentials; a passport holds at most {MAX_PASSPORT_CREDENTIALS}")
+    used = tuple(dict.fromkeys(record.credential for record in passport.records))
+    enclosed: list[str] = []
+    for number, credential in enumerate(passport.credentials, 1):
+        if credential.id in enclosed:
+            raise RecordError("credentials", f"credential {number} of {count} stands in this passport twice")
+        if credential.id not in used:
+            raise RecordError("credentials", f"credential {number} of {count} signed none of the records: it has no place here")
+        enclosed.append(credential.id)
+    if enclosed != [kid for kid in used if kid in enclosed]:
+        raise RecordError("credentials", "the credentials do not stand in the order in which they signed: the file was edited")
 
 
 def _certificate(text: str, field: str) -> bytes:
@@ -178,6 +229,8 @@ class Reading:
         log: origin of the ledger that holds it.
         log_index: where.
         witnesses: who cosigned, by the policy's names.
+        credential: number of the credential it is signed under, from 1, as they stand in the passport; 0 for none of them.
+        hands_over: whether it hands over to another credential.
     """
 
     seq: int
@@ -190,6 +243,8 @@ class Reading:
     log: str
     log_index: int
     witnesses: tuple[str, ...]
+    credential: int
+    hands_over: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,37 +270,39 @@ class VerifiedPassport:
         return not any(finding.is_serious for finding in self.findings)
 
 
-def verify_passport(passport: Passport, *, policy: Policy, issuer_key: Es256PublicKey) -> VerifiedPassport:
+def verify_passport(passport: Passport, *, policy: Policy, issuer_keys: Mapping[str, Es256PublicKey]) -> VerifiedPassport:
     """Check every record of a passport, offline.
 
     Args:
         passport: parsed.
         policy: the ledgers and witnesses that count.
-        issuer_key: the public key in the enclosed enrolment credential, which the caller has chained to a root it trusts.
+        issuer_keys: by `kid`, the public keys in the enclosed credentials, each of which the caller chains to a root it trusts.
 
     Raises:
-        RecordError: the check that failed (`issuer`, `signature`, `type`, `disclosure`, `content`, `ledger`, `witnesses`,
-            `empty`), on which record, and what that means.
+        RecordError: the check that failed (`credentials`, `issuer`, `signature`, `type`, `disclosure`, `content`, `ledger`,
+            `witnesses`, `empty`), on which record, and what that means.
     """
     if not passport.records:
         raise RecordError("empty", "the passport holds no record; it proves nothing")
-    kid = certificate_id(passport.enrolment_credential)
+    _check_credentials(passport)
+    numbers = _numbers(passport)
     checkpoints: dict[bytes, TrustedCheckpoint] = {}
     readings: list[Reading] = []
     items: list[SequenceItem] = []
     previous: DisclosedRecord | None = None
     for number, item in enumerate(passport.records, 1):
         where = f"entry {number} of {len(passport.records)}"
-        if item.token.header.get("kid") != kid:
-            raise RecordError("issuer", f"{where} was signed under another certificate than the one in this passport")
+        kid = item.credential
+        if kid not in numbers or kid not in issuer_keys:
+            raise RecordError("issuer", f"{where} was signed under another certificate than those in this passport")
         try:
-            record = verify_record(item.token, issuer_key)
+            record = verify_record(item.token, issuer_keys[kid])
         except RecordError as error:
             raise RecordError(error.check, f"{where}: {_MEANING.get(error.check, error.reason)}") from None
         commitment = commitment_of(item.token.jwt, item.salt)
         trusted = _check_ledger(item.proof, commitment, policy, checkpoints, f"{where} (record {record.seq})")
-        readings.append(_reading(record, previous, item.proof.index, trusted))
-        items.append(SequenceItem(record=record, commitment=commitment))
+        readings.append(_reading(record, previous, item.proof.index, trusted, numbers[kid]))
+        items.append(SequenceItem(record=record, commitment=commitment, credential=kid))
         previous = record
     return VerifiedPassport(readings=tuple(readings), findings=check_sequence(items), seal=_SEAL)
 
@@ -274,8 +331,12 @@ def _check_ledger(
     return trusted
 
 
+def _numbers(passport: Passport) -> dict[str, int]:
+    return {credential.id: number for number, credential in enumerate(passport.credentials, 1)}
+
+
 def _reading(
-    record: DisclosedRecord, previous: DisclosedRecord | None, log_index: int, trusted: TrustedCheckpoint | None
+    record: DisclosedRecord, previous: DisclosedRecord | None, log_index: int, trusted: TrustedCheckpoint | None, credential: int
 ) -> Reading:
     before_m = None if previous is None else previous.odometer_m
     return Reading(
@@ -289,6 +350,8 @@ def _reading(
         log="" if trusted is None else trusted.checkpoint.origin,
         log_index=log_index,
         witnesses=() if trusted is None else trusted.witnesses,
+        credential=credential,
+        hands_over=record.next_credential is not None,
     )
 
 
@@ -306,12 +369,14 @@ def read_passport(passport: Passport) -> UnverifiedPassport:
     Raises:
         RecordError: a record is no odometer record.
     """
+    numbers = _numbers(passport)
     readings: list[Reading] = []
     items: list[SequenceItem] = []
     previous: DisclosedRecord | None = None
     for item in passport.records:
         record = read_record(item.token)
-        readings.append(_reading(record, previous, item.proof.index, None))
-        items.append(SequenceItem(record=record, commitment=commitment_of(item.token.jwt, item.salt)))
+        readings.append(_reading(record, previous, item.proof.index, None, numbers.get(item.credential, 0)))
+        commitment = commitment_of(item.token.jwt, item.salt)
+        items.append(SequenceItem(record=record, commitment=commitment, credential=item.credential))
         previous = record
     return UnverifiedPassport(readings=tuple(readings), findings=check_sequence(items))

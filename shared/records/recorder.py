@@ -2,13 +2,18 @@
 
 The store is a Protocol (`shared.service.spool` is the one on disk). A reading below the one recorded before is flagged here too,
 whatever the policy that asked for the record thought of it.
+
+A new credential takes over with one record under the old one that names it. The store keeps that record and the new credential in
+one step, so wherever a power cut falls, the last credential of the store is the one that signs next; one that has handed over never
+signs again. Where the old key is lost there is no such record: the vehicle goes on, and whoever verifies its records is told.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from shared.core.clock import NS_PER_MS, Instant, UtcNs
-from shared.core.errors import EncodeError
+from shared.core.errors import EncodeError, RecordError
+from shared.records.credential import VehicleCredential, credential_of
 from shared.records.odometer import (
     BOOT_ID_BYTES,
     BootTime,
@@ -19,7 +24,7 @@ from shared.records.odometer import (
     SignedRecord,
     sign_record,
 )
-from shared.records.sd_jwt import Entropy, RecordSigner
+from shared.records.sd_jwt import Entropy, RecordSigner, certificate_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +45,21 @@ class RecordHead:
 
 
 class RecordStore(Protocol):
-    """Keeps a vehicle's records for good."""
+    """Keeps a vehicle's records for good, and the credentials they are signed under."""
 
     def head(self) -> RecordHead | None:
         """Return where the sequence stands, None before the first record."""
         ...
 
+    def credentials(self) -> tuple[VehicleCredential, ...]:
+        """Return every credential of the vehicle in the order they took over; the last one signs the next record."""
+        ...
+
     def append(self, record: SignedRecord) -> None:
-        """Store the next record; when this returns it survives a power cut. Raises `StorageError`."""
+        """Store the next record; when this returns it survives a power cut. Raises `StorageError`.
+
+        The credential it is signed under, and behind it the one it hands over to, are kept with it or not at all.
+        """
         ...
 
 
@@ -59,15 +71,27 @@ class OdometerRecorder:
         store: where records go.
         entropy: source of salts.
         boot_id: 16 random bytes that name this start of the program.
+
+    Raises:
+        RecordError: `credential`: the signer's credential has handed over to another.
+        StorageError: the store failed.
     """
 
     def __init__(self, *, signer: RecordSigner, store: RecordStore, entropy: Entropy, boot_id: bytes) -> None:
         if len(boot_id) != BOOT_ID_BYTES:
             raise EncodeError("boot_id", f"{len(boot_id)} bytes, not {BOOT_ID_BYTES}")
         self._signer = signer
+        self._successor: RecordSigner | None = None
         self._store = store
         self._entropy = entropy
         self._boot_id = boot_id
+        self._settle()
+
+    @property
+    def is_introduced(self) -> bool:
+        """Whether the records before lead to the signer; if not, whoever verifies the next one is told."""
+        kept = self._store.credentials()
+        return not kept or kept[-1].id == certificate_id(self._signer.certificate)
 
     def record(
         self,
@@ -82,8 +106,64 @@ class OdometerRecorder:
 
         Raises:
             EncodeError: impossible values.
+            RecordError: `credential`: the signer's credential has handed over to another.
             StorageError: it could not be stored; nothing was recorded.
         """
+        self._settle()
+        return self._append(odometer_m=odometer_m, reason=reason, sources=sources, flags=flags, at=at, successor=None)
+
+    def change_signer(
+        self,
+        signer: RecordSigner,
+        *,
+        odometer_m: int,
+        sources: tuple[OdometerSource, ...],
+        flags: tuple[OdometerFlag, ...],
+        at: Instant,
+    ) -> SignedRecord | None:
+        """Hand over to another credential with a record of a reading in metres taken `at`, and sign with `signer` from then on.
+
+        The new key must be kept for good before this is called. If the store fails, nothing has changed, or, where it had failed
+        after the fact, the next record is signed with the new key; calling again does no harm.
+
+        Returns:
+            The record that hands over; None if there was nothing to hand over: no record yet, or it was stored before.
+
+        Raises:
+            EncodeError: impossible values.
+            RecordError: `credential`: the new credential has handed over to another before.
+            StorageError: it could not be stored.
+        """
+        self._settle()
+        successor = credential_of(signer)
+        kept = self._store.credentials()
+        _check_not_retired(successor.id, kept)
+        if successor.id == certificate_id(self._signer.certificate) or self._store.head() is None or _is_last(successor.id, kept):
+            self._signer, self._successor = signer, None
+            return None
+        self._successor = signer
+        reason = RecordReason.CREDENTIAL_RENEWED
+        signed = self._append(odometer_m=odometer_m, reason=reason, sources=sources, flags=flags, at=at, successor=successor)
+        self._signer, self._successor = signer, None
+        return signed
+
+    def _settle(self) -> None:
+        """Take the new key if the store has it as the next one, whatever it answered then; refuse a key that has handed over."""
+        kept = self._store.credentials()
+        if self._successor is not None and _is_last(certificate_id(self._successor.certificate), kept):
+            self._signer, self._successor = self._successor, None
+        _check_not_retired(certificate_id(self._signer.certificate), kept)
+
+    def _append(
+        self,
+        *,
+        odometer_m: int,
+        reason: RecordReason,
+        sources: tuple[OdometerSource, ...],
+        flags: tuple[OdometerFlag, ...],
+        at: Instant,
+        successor: VehicleCredential | None,
+    ) -> SignedRecord:
         head = self._store.head()
         noticed = set(flags)
         if head is not None and odometer_m < head.odometer_m:
@@ -101,7 +181,20 @@ class OdometerRecorder:
             sources=sources,
             flags=tuple(flag for flag in OdometerFlag if flag in noticed),
             boot=BootTime(boot_id=self._boot_id, elapsed_ms=at.monotonic // NS_PER_MS),
+            successor=successor,
         )
         signed = sign_record(record, self._signer, self._entropy)
         self._store.append(signed)
         return signed
+
+
+def _is_last(credential: str, kept: tuple[VehicleCredential, ...]) -> bool:
+    return bool(kept) and kept[-1].id == credential
+
+
+def _check_not_retired(credential: str, kept: tuple[VehicleCredential, ...]) -> None:
+    if credential in (before.id for before in kept[:-1]):
+        raise RecordError(
+            "credential",
+            f"credential {credential} has handed over to {kept[-1].id}, which alone signs the vehicle's records now",
+        )

@@ -43,6 +43,11 @@ class RecordSigner(Protocol):
         """The certificate of the key (COER; opaque here)."""
         ...
 
+    @property
+    def authority(self) -> bytes:
+        """The certificate of the authority that issued it (likewise)."""
+        ...
+
     def sign_es256(self, message: bytes) -> bytes:
         """Return r || s, 64 bytes, an ECDSA P-256 signature over SHA-256(message)."""
         ...

@@ -1,8 +1,11 @@
-"""What a series of records says about a vehicle: gaps, forks, rollbacks, clocks that ran backwards, in words a buyer understands.
+"""What a series of records says about a vehicle: gaps, forks, rollbacks, changes of credential, in words a buyer understands.
 
 A finding is not an error: the records are genuine, and what they show is the point. Only the vehicle's own numbering can show that
 a reading is missing; a log proves what it holds, never that nothing else happened. Readings left out after the last record shown
 cannot be noticed at all.
+
+That two credentials are one vehicle's is shown by the earlier one alone: its last record names the next. A later record that merely
+continues the numbering proves nothing, for whoever has seen the earlier ones can write it.
 """
 
 from collections.abc import Sequence
@@ -20,12 +23,13 @@ class FindingKind(Enum):
     ROLLBACK = "rollback"
     FORK = "fork"
     GAP = "gap"
+    CREDENTIAL_NOT_INTRODUCED = "credential_not_introduced"
     CLOCK = "clock"
     FLAGGED = "flagged"
     HIDDEN = "hidden"
 
 
-SERIOUS = frozenset({FindingKind.ROLLBACK, FindingKind.FORK, FindingKind.GAP})
+SERIOUS = frozenset({FindingKind.ROLLBACK, FindingKind.FORK, FindingKind.GAP, FindingKind.CREDENTIAL_NOT_INTRODUCED})
 """What a buyer should not pay without an explanation for."""
 
 
@@ -39,16 +43,17 @@ class Finding:
 
     @property
     def is_serious(self) -> bool:
-        """Whether it touches the distance the vehicle has run."""
+        """Whether it touches the distance the vehicle has run, or whether all of it is one vehicle's."""
         return self.kind in SERIOUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceItem:
-    """A verified record and its commitment."""
+    """A verified record, its commitment, and the `kid` of the credential it is signed under."""
 
     record: DisclosedRecord
     commitment: bytes
+    credential: str
 
 
 def km_text(distance_m: int) -> str:
@@ -72,7 +77,7 @@ def check_sequence(items: Sequence[SequenceItem]) -> tuple[Finding, ...]:
     for item in items:
         record = item.record
         if previous is not None:
-            findings += _links(previous, item)
+            findings += [*_links(previous, item), *_credentials(previous, item)]
         odometer_m = record.odometer_m
         if odometer_m is not None:
             before = None if previous is None else previous.record
@@ -114,6 +119,23 @@ def _links(previous: SequenceItem, item: SequenceItem) -> list[Finding]:
         text = f"Record {b.seq} is dated {utc_text(b.occurred)}, before record {a.seq} ({utc_text(a.occurred)}): a clock was wrong."
         findings.append(_finding(FindingKind.CLOCK, b.seq, text))
     return findings
+
+
+def _credentials(previous: SequenceItem, item: SequenceItem) -> list[Finding]:
+    """A record is signed under the credential of the one before it, or under the one that record hands over to."""
+    a, b = previous.record, item.record
+    if item.credential == (a.next_credential or previous.credential):
+        return []
+    if item.credential == previous.credential:
+        text = f"Record {b.seq} is signed under the credential that had handed over to another with record {a.seq}."
+    elif a.next_credential is not None:
+        text = f"Record {b.seq} is signed under another credential than the one that record {a.seq} hands over to."
+    else:
+        text = (
+            f"Record {b.seq} is signed under another credential than record {a.seq}, and no record shown hands over to it: the "
+            f"earlier key was lost, the record that names the later one was left out, or these are records of another vehicle."
+        )
+    return [_finding(FindingKind.CREDENTIAL_NOT_INTRODUCED, b.seq, text)]
 
 
 def _below(record: DisclosedRecord, odometer_m: int, before: DisclosedRecord | None, highest: DisclosedRecord) -> list[Finding]:

@@ -1,7 +1,9 @@
 """The vehicle's own store of records: written before anything else happens to them, kept with their proofs, in one SQLite file.
 
-Beside the records it holds what their anchoring needs to go on after a power cut: the state of each record, the checkpoint trusted
-last, and the evidence of a log that contradicted itself. States move forward only, and every move is harmless when repeated.
+Beside the records it holds the certificates they are signed under, in the order they took over, so that a passport can be made
+years after a credential was renewed; and what their anchoring needs to go on after a power cut: the state of each record, the
+checkpoint trusted last, and the evidence of a log that contradicted itself. States move forward only, and every move is harmless
+when repeated.
 
 A damaged file is refused and left alone; `shared.service.spool_recovery`, on a person's word, goes on from what can still be read.
 A full spool refuses to record; nothing is ever dropped to make room.
@@ -13,7 +15,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from shared.core.errors import RecordError, SplitViewError, StorageError
+from shared.core.errors import EncodeError, RecordError, SplitViewError, StorageError
+from shared.records.credential import MAX_CREDENTIALS, VehicleCredential
 from shared.records.odometer import SignedRecord
 from shared.records.recorder import RecordHead
 from shared.service.database import (
@@ -36,7 +39,7 @@ MAX_EVIDENCE = 16
 SPOOL_FORMAT = DatabaseFormat(
     name="v2x-trust record spool",
     application_id=0x7632_7873,  # "v2xs"
-    version=1,
+    version=2,
     schema="""
         CREATE TABLE record (
             seq INTEGER PRIMARY KEY,
@@ -49,6 +52,12 @@ SPOOL_FORMAT = DatabaseFormat(
             proof BLOB
         );
         CREATE INDEX record_by_state ON record (state, seq);
+        CREATE TABLE credential (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            certificate BLOB NOT NULL,
+            authority BLOB NOT NULL
+        );
         CREATE TABLE trusted (id INTEGER PRIMARY KEY CHECK (id = 1), note BLOB NOT NULL);
         CREATE TABLE resumed (id INTEGER PRIMARY KEY CHECK (id = 1), after_seq INTEGER NOT NULL);
         CREATE TABLE evidence (
@@ -91,6 +100,8 @@ class StoredRecord:
     proof: bytes | None
 
 
+CREDENTIALS = "SELECT id, certificate, authority FROM credential ORDER BY number"
+INSERT_CREDENTIAL = "INSERT INTO credential (id, certificate, authority) VALUES (?, ?, ?)"
 COLUMNS = "seq, commitment, odometer_m, sd_jwt, salt, state, log_index, proof"
 Row = tuple[object, ...]
 
@@ -122,6 +133,17 @@ def stored_record(path: Path, row: Row) -> StoredRecord:
             raise StorageError(str(path), "is damaged: a record is not what it should be")
 
 
+def stored_credential(path: Path, row: Row) -> VehicleCredential:
+    """Return a row (id, certificate, authority) as a credential; raise `StorageError` if it cannot be one."""
+    try:
+        credential = VehicleCredential(certificate=blob(path, row[1]), authority=blob(path, row[2]))
+    except EncodeError as error:
+        raise StorageError(str(path), f"is damaged: {error}") from None
+    if credential.id != row[0]:
+        raise StorageError(str(path), "is damaged: a credential is not what it should be")
+    return credential
+
+
 class Spool:
     """Records and their anchoring in a file; make one with `open_spool`.
 
@@ -147,11 +169,19 @@ class Spool:
             return None
         return RecordHead(seq=row[0], commitment=blob(self._path, row[1]), odometer_m=row[2], resumed=bool(row[3]))
 
+    def credentials(self) -> tuple[VehicleCredential, ...]:
+        """Return every credential of the vehicle in the order they took over; the last one signs the next record."""
+        with storage_errors(self._path):
+            rows: list[Row] = self._connection.execute(CREDENTIALS).fetchall()
+        return tuple(stored_credential(self._path, row) for row in rows)
+
     def append(self, record: SignedRecord) -> None:
         """Store the next record of the sequence; when this returns it survives a power cut.
 
+        Its credential, and the one it hands over to, are kept in the same transaction if they are new.
+
         Raises:
-            RecordError: it does not follow the last one.
+            RecordError: it does not follow the last one, or its credential has handed over to another.
             StorageError: it could not be stored, or the spool is full.
         """
         head = self.head()
@@ -161,8 +191,11 @@ class Spool:
             raise RecordError("sequence", f"record {stated.seq} does not follow the last one; number {expected[0]} is next")
         if stated.seq >= self._capacity:
             raise StorageError(str(self._path), f"the spool is full: {self._capacity} records")
+        new = self._new_credentials(record)
         values = (stated.seq, record.commitment, stated.odometer_m, record.sd_jwt, record.salt, AnchorState.PENDING.value)
         with storage_errors(self._path), transaction(self._connection):
+            for credential in new:
+                self._connection.execute(INSERT_CREDENTIAL, (credential.id, credential.certificate, credential.authority))
             self._connection.execute(
                 "INSERT INTO record (seq, commitment, odometer_m, sd_jwt, salt, state) VALUES (?, ?, ?, ?, ?, ?)", values
             )
@@ -257,6 +290,17 @@ class Spool:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _new_credentials(self, record: SignedRecord) -> list[VehicleCredential]:
+        """Return those of a record that are not kept yet."""
+        kept = [credential.id for credential in self.credentials()]
+        if record.credential.id in kept[:-1]:
+            raise RecordError("credential", "the credential of this record has handed over to another")
+        involved = (record.credential,) if record.record.successor is None else (record.credential, record.record.successor)
+        new = [credential for credential in involved if credential.id not in kept]
+        if len(kept) + len(new) > MAX_CREDENTIALS:
+            raise StorageError(str(self._path), f"the spool is full: {MAX_CREDENTIALS} credentials")
+        return new
 
     def _select(self, clause: str, *values: int) -> Iterator[StoredRecord]:
         with storage_errors(self._path):

@@ -2,7 +2,8 @@
 
 The new spool is made complete first and then put in the place of the old one, so a power cut on the way leaves one or the other. A
 record says itself whether it is whole; a proof in a damaged file does not. So every record saved is PENDING again and is proven
-anew, which is harmless.
+anew, which is harmless. A credential too says whether it is whole: its name is its hash. Where one is lost, records are not: only
+the passport that would need it cannot be made. A file of format 1, which kept no credentials, is recovered likewise.
 """
 
 import os
@@ -18,7 +19,16 @@ from shared.ledger.note import parse_note
 from shared.records.odometer import commitment_of, read_record
 from shared.records.sd_jwt import parse_sd_jwt
 from shared.service.database import Row, connect_sqlite, create_database, storage_errors, sync_path
-from shared.service.spool import COLUMNS, SPOOL_FORMAT, AnchorState, StoredRecord, stored_record
+from shared.service.spool import (
+    COLUMNS,
+    CREDENTIALS,
+    INSERT_CREDENTIAL,
+    SPOOL_FORMAT,
+    AnchorState,
+    StoredRecord,
+    stored_credential,
+    stored_record,
+)
 
 MAX_DAMAGED_FILES = 1_000
 
@@ -47,7 +57,7 @@ def recover_spool(path: Path) -> Recovery:
     recovered = path.with_name(path.name + ".recovered")
     with storage_errors(path):
         recovered.unlink(missing_ok=True)
-    create_database(recovered, SPOOL_FORMAT, rows=(*_record_rows(saved), *_other_rows(path)))
+    create_database(recovered, SPOOL_FORMAT, rows=(*_record_rows(saved), *_credential_rows(path), *_other_rows(path)))
     kept_as = _free_name(path)
     with storage_errors(path):
         os.link(path, kept_as)
@@ -76,6 +86,18 @@ def _record_rows(saved: list[StoredRecord]) -> Iterator[Row]:
         yield insert, values
     if saved:
         yield "INSERT INTO resumed (id, after_seq) VALUES (1, ?)", (saved[-1].seq,)
+
+
+def _credential_rows(damaged: Path) -> Iterator[Row]:
+    seen: set[str] = set()
+    for row in _read(damaged, CREDENTIALS):
+        try:
+            credential = stored_credential(damaged, row)
+        except StorageError:
+            continue
+        if credential.id not in seen:
+            seen.add(credential.id)
+            yield INSERT_CREDENTIAL, (credential.id, credential.certificate, credential.authority)
 
 
 def _other_rows(damaged: Path) -> Iterator[Row]:

@@ -17,13 +17,14 @@ from shared.ledger.proof import parse_proof, verify_proof
 from shared.ledger.tiles import EntryBundle, decode_bundle, encode_bundle, parse_tile_path
 from shared.records.odometer import verify_record
 from shared.records.passport import parse_passport, read_passport, verify_passport
-from shared.records.sd_jwt import parse_sd_jwt
+from shared.records.sd_jwt import certificate_id, parse_sd_jwt
 from shared.records.strict_json import encode_json, parse_json
 from tests.helpers.ledger import ORIGIN, MemoryLog, Vehicle, log_signer, policy_of, witness_key
 from tests.unit.records.test_passport import passport_of
 
 POLICY = policy_of()
 KEY = Vehicle().public_key
+KEYS = {certificate_id(Vehicle().certificate): KEY}
 EXAMPLES = 150
 
 
@@ -99,7 +100,7 @@ def run_passport(data: bytes) -> None:
     passport = parse_passport(data)
     assert passport.encode() == data
     read_passport(passport)
-    verify_passport(passport, policy=POLICY, issuer_key=KEY)
+    verify_passport(passport, policy=POLICY, issuer_keys=KEYS)
 
 
 def run_answer(data: bytes) -> None:

@@ -133,6 +133,7 @@ class Vehicle:
         scalar = int.from_bytes(sha256(name.encode()).digest()) % (2**255) + 1
         self._key = ec.derive_private_key(scalar, ec.SECP256R1())
         self.certificate = b"certificate of " + name.encode()
+        self.authority = b"authority"
         self.sec1 = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
         self.public_key = Es256PublicKey(self.sec1)
 

@@ -14,6 +14,7 @@ from shared.cli.passport import app
 from shared.core.clock import NS_PER_S, ManualClock, UtcNs
 from shared.core.errors import ConfigError, RecordError
 from shared.pki.authority import hours
+from shared.records.credential import credential_of
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.passport import Passport, build_passport, build_record
 from shared.records.recorder import OdometerRecorder
@@ -29,10 +30,11 @@ DAY_NS = 86_400 * NS_PER_S
 
 
 class Enrolled:
-    """Signs records with the key of an enrolment credential."""
+    """Signs records with the key of an enrolment credential, on whatever curve."""
 
-    def __init__(self, certificate: Certificate, signer: SoftwareSigner) -> None:
+    def __init__(self, certificate: Certificate, signer: SoftwareSigner, authority: Certificate) -> None:
         self.certificate = certificate.encoded
+        self.authority = authority.encoded
         self._signer = signer
 
     def sign_es256(self, message: bytes) -> bytes:
@@ -50,13 +52,21 @@ def passport(readings_km: tuple[int, ...] = (100, 250, 400), first_day: int = 1,
     signer = pki.keys.generate(curve)
     credential = pki.ea.issue_credential(public_key=signer.public_key, validity=hours(pki.start, 24 * 365))
     shelf, clock = Shelf(), ManualClock(UtcNs(BEGIN + (first_day - 1) * DAY_NS))
-    recorder = OdometerRecorder(signer=Enrolled(credential, signer), store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
+    enrolled = Enrolled(credential, signer, pki.ea.certificate)
+    recorder = OdometerRecorder(signer=enrolled, store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
     for km in readings_km:
         source = OdometerSource(name="cluster [bold]", odometer_m=km * 1000, age_ms=20)
         recorder.record(odometer_m=km * 1000, reason=RecordReason.DISTANCE, sources=(source,), flags=(), at=clock.advance(DAY_NS))
     found = proofs(tuple(shelf.records), MemoryLog())
     records = [build_record(r.sd_jwt, r.salt, p.encode()) for r, p in zip(shelf.records, found, strict=True)]
-    return build_passport(enrolment_credential=credential.encoded, enrolment_authority=pki.ea.certificate.encoded, records=records)
+    return build_passport(credentials=(credential_of(enrolled),), records=records)
+
+
+def with_certificates(p: Passport, number: int, **certificates: bytes) -> Passport:
+    """Return a passport with other certificates in one of its credentials."""
+    credentials = list(p.credentials)
+    credentials[number] = replace(credentials[number], **certificates)
+    return replace(p, credentials=tuple(credentials))
 
 
 class Desk:
@@ -128,7 +138,7 @@ def test_another_root_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_refusal_as_json_has_status_1(desk: Desk) -> None:
-    altered = replace(passport(), enrolment_authority=hierarchy(2).ea.certificate.encoded)
+    altered = with_certificates(passport(), 0, authority=hierarchy(2).ea.certificate.encoded)
     desk.file.write_bytes(altered.encode())
     arguments = ["verify", str(desk.file), "--trust", str(desk.trust), "--policy", str(desk.policy), "--json"]
     result = CliRunner().invoke(app, arguments)
@@ -137,10 +147,10 @@ def test_the_refusal_as_json_has_status_1(desk: Desk) -> None:
 
 
 ALTERED: dict[str, Callable[[Passport], Passport]] = {
-    "another authority": lambda p: replace(p, enrolment_authority=hierarchy(2).ea.certificate.encoded),
-    "the root as authority": lambda p: replace(p, enrolment_authority=hierarchy().root.certificate.encoded),
-    "no certificate": lambda p: replace(p, enrolment_authority=b"nothing"),
-    "a ticket as credential": lambda p: replace(p, enrolment_credential=hierarchy().ticket().certificate.encoded),
+    "another authority": lambda p: with_certificates(p, 0, authority=hierarchy(2).ea.certificate.encoded),
+    "the root as authority": lambda p: with_certificates(p, 0, authority=hierarchy().root.certificate.encoded),
+    "no certificate": lambda p: with_certificates(p, 0, authority=b"nothing"),
+    "a ticket as credential": lambda p: with_certificates(p, 0, certificate=hierarchy().ticket().certificate.encoded),
 }
 
 
@@ -148,7 +158,7 @@ ALTERED: dict[str, Callable[[Passport], Passport]] = {
 def test_certificates_that_do_not_lead_to_the_root_are_refused(desk: Desk, name: str) -> None:
     with pytest.raises(RecordError) as caught:
         desk.verify(ALTERED[name](passport()).encode())
-    assert caught.value.check in ("certificate", "issuer")
+    assert caught.value.check in ("certificate", "credentials")
 
 
 def test_every_byte_of_a_passport_is_bound_down_to_the_root(desk: Desk) -> None:

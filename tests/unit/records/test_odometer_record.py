@@ -6,6 +6,7 @@ import pytest
 
 from shared.core.clock import Instant, MonotonicNs, UtcNs
 from shared.core.errors import EncodeError, RecordError
+from shared.records.credential import VehicleCredential, credential_of
 from shared.records.odometer import (
     HIDEABLE,
     ODOMETER_KIND,
@@ -22,7 +23,7 @@ from shared.records.odometer import (
     verify_record,
 )
 from shared.records.recorder import OdometerRecorder, RecordHead
-from shared.records.sd_jwt import issue_sd_jwt, parse_sd_jwt
+from shared.records.sd_jwt import certificate_id, issue_sd_jwt, parse_sd_jwt
 from shared.records.strict_json import Json
 from tests.helpers.ledger import Vehicle, seeded_entropy
 
@@ -79,6 +80,15 @@ def test_a_record_without_a_date_keeps_its_boot_time() -> None:
     assert shown.boot == RECORD.boot
 
 
+def test_the_credential_a_record_hands_over_to_cannot_be_hidden() -> None:
+    vehicle, renewed = Vehicle(), Vehicle("renewed")
+    record = replace(RECORD, reason=RecordReason.CREDENTIAL_RENEWED, successor=credential_of(renewed))
+    signed = sign_record(record, vehicle, seeded_entropy())
+    for shown in (HIDEABLE, ()):
+        token = parse_sd_jwt(signed.sd_jwt).showing(shown)
+        assert verify_record(token, vehicle.public_key).next_credential == certificate_id(renewed.certificate)
+
+
 SOURCE = RECORD.sources[0]
 
 
@@ -101,6 +111,9 @@ SOURCE = RECORD.sources[0]
         replace(RECORD, sources=(replace(SOURCE, age_ms=-1),)),
         replace(RECORD, boot=BootTime(boot_id=b"short", elapsed_ms=0)),
         replace(RECORD, flags=(OdometerFlag.STEP, OdometerFlag.STEP)),
+        replace(RECORD, reason=RecordReason.CREDENTIAL_RENEWED),
+        replace(RECORD, successor=credential_of(Vehicle("renewed"))),
+        replace(RECORD, reason=RecordReason.CREDENTIAL_RENEWED, successor=credential_of(Vehicle())),
     ],
 )
 def test_impossible_records_are_not_signed(broken: OdometerRecord) -> None:
@@ -133,6 +146,8 @@ BAD: list[tuple[str, Json]] = [
     ("reason", None), ("sources", []), ("sources", [1]), ("sources", [{"name": "x"}]), ("sources", None), ("boot", None),
     ("sources", [{"name": "\u202e\n", "odometer_m": 5, "age_ms": 0}]), ("boot", {"id": "00" * 15, "elapsed_ms": 1}),
     ("boot", {"id": "ZZ" * 16, "elapsed_ms": 1}), ("boot", {"id": "00" * 16, "elapsed_ms": -1}), ("surprise", 1),
+    ("next_credential", "A" * 43), ("next_credential", None), ("next_credential", "A" * 42), ("next_credential", "A" * 42 + "B"),
+    ("next_credential", 7), ("reason", "credential_renewed"),
 ]  # fmt: skip
 
 
@@ -162,6 +177,14 @@ class Shelf:
             return None
         last = self.records[-1]
         return RecordHead(seq=last.record.seq, commitment=last.commitment, odometer_m=last.record.odometer_m)
+
+    def credentials(self) -> tuple[VehicleCredential, ...]:
+        kept: dict[str, VehicleCredential] = {}
+        for signed in self.records:
+            kept.setdefault(signed.credential.id, signed.credential)
+            if signed.record.successor is not None:
+                kept.setdefault(signed.record.successor.id, signed.record.successor)
+        return tuple(kept.values())
 
     def append(self, record: SignedRecord) -> None:
         self.records.append(record)

@@ -8,10 +8,11 @@ import pytest
 
 from shared.core.clock import NS_PER_S, ManualClock, UtcNs
 from shared.core.errors import EncodeError, RecordError
-from shared.ledger.light_client import LightClient
+from shared.ledger.light_client import MAX_ROUND_PROOFS, LightClient
 from shared.ledger.note import add_signatures, parse_note
 from shared.ledger.proof import TlogProof, proof_of
 from shared.ledger.verify import Included
+from shared.records.credential import credential_of
 from shared.records.odometer import OdometerSource, RecordReason, SignedRecord
 from shared.records.passport import (
     MAX_PASSPORT_RECORDS,
@@ -24,12 +25,13 @@ from shared.records.passport import (
     verify_passport,
 )
 from shared.records.recorder import OdometerRecorder
-from shared.records.sd_jwt import decode_base64url, encode_base64url
+from shared.records.sd_jwt import SdJwt, certificate_id, decode_base64url, encode_base64url, parse_sd_jwt
 from shared.records.sequence import FindingKind
 from tests.helpers.ledger import ORIGIN, MemoryLog, Vehicle, policy_of, seeded_entropy
 from tests.unit.records.test_odometer_record import Shelf
 
 POLICY = policy_of()
+KEYS = {certificate_id(Vehicle().certificate): Vehicle().public_key}
 WITNESSES = ("w1.example", "w2.example", "w3.example")
 
 
@@ -50,11 +52,12 @@ def proofs(records: tuple[SignedRecord, ...], log: MemoryLog) -> list[TlogProof]
     client = LightClient(origin=ORIGIN, policy=policy_of(), trusted_note=None)
     for record in records:
         client.prove(record.commitment, log.submit(record.commitment))
-    client.begin()
     found: dict[bytes, TlogProof] = {}
-    while wanted := client.wants():
-        for path in wanted:
-            found |= {e.entry: proof_of(e) for e in client.give(path, log.read(path)) if isinstance(e, Included)}
+    for _ in range(0, len(records), MAX_ROUND_PROOFS):
+        client.begin()
+        while wanted := client.wants():
+            for path in wanted:
+                found |= {e.entry: proof_of(e) for e in client.give(path, log.read(path)) if isinstance(e, Included)}
     return [found[record.commitment] for record in records]
 
 
@@ -71,11 +74,11 @@ def passport_of(
         build_record(r.sd_jwt, r.salt, p.encode()) if shown is None else build_record(r.sd_jwt, r.salt, p.encode(), shown)
         for r, p in zip(records, found, strict=True)
     ]
-    return build_passport(enrolment_credential=Vehicle(name).certificate, enrolment_authority=b"authority", records=parts)
+    return build_passport(credentials=(credential_of(Vehicle(name)),), records=parts)
 
 
 def verified(passport: Passport) -> VerifiedPassport:
-    return verify_passport(parse_passport(passport.encode()), policy=POLICY, issuer_key=Vehicle().public_key)
+    return verify_passport(parse_passport(passport.encode()), policy=POLICY, issuer_keys=KEYS)
 
 
 def refusal(passport: Passport) -> RecordError:
@@ -105,19 +108,20 @@ def test_no_byte_of_a_passport_can_be_altered() -> None:
     """Every byte: refused, or in the authority's certificate, which the caller gets to see and chains."""
     passport = passport_of((10,))
     data = passport.encode()
-    key = Vehicle().public_key
+    (credential,) = passport.credentials
     accepted = 0
     for at in range(len(data)):
         altered = data[:at] + bytes([data[at] ^ 0x01]) + data[at + 1 :]
         try:
             parsed = parse_passport(altered)
-            verify_passport(parsed, policy=POLICY, issuer_key=key)
+            verify_passport(parsed, policy=POLICY, issuer_keys=KEYS)
         except RecordError:
             continue
         accepted += 1
-        assert parsed.enrolment_authority != passport.enrolment_authority
-        assert replace(parsed, enrolment_authority=passport.enrolment_authority) == passport
-    assert accepted <= len(passport.enrolment_authority) * 4 // 3
+        assert parsed.credentials[0].authority != credential.authority
+        assert replace(parsed, credentials=passport.credentials) == passport
+        assert parsed.credentials[0].certificate == credential.certificate
+    assert 0 < accepted <= len(credential.authority) * 4 // 3
 
 
 def test_every_digit_of_every_reading_is_bound() -> None:
@@ -146,14 +150,19 @@ def parse_token_with(sd_jwt: str, n: int, value: int) -> str:
     return "~".join(parts)
 
 
+def replaced_signature(token: SdJwt) -> SdJwt:
+    head, _, _ = token.jwt.rpartition(".")
+    return parse_sd_jwt(replace(token, jwt=f"{head}.{encode_base64url(bytes(range(64)))}").encode())
+
+
 def test_each_failing_check_is_named_and_explained() -> None:
     passport, other = passport_of(), passport_of(name="other")
     first, second, third = passport.records
     cases: dict[str, tuple[Passport, str]] = {
         "issuer": (replace(passport, records=(first, other.records[1])), "another certificate"),
         "ledger": (replace(passport, records=(first, replace(second, proof=third.proof))), "not shown to hold"),
-        "signature": (replace(other, records=other.records[:1]), "changed afterwards"),
-        "empty": (replace(passport, records=()), "proves nothing"),
+        "signature": (replace(passport, records=(replace(first, token=replaced_signature(first.token)),)), "changed afterwards"),
+        "empty": (Passport(credentials=(), records=()), "proves nothing"),
     }
     for check, (altered, words) in cases.items():
         error = refusal(altered)
@@ -166,13 +175,12 @@ def test_each_failing_check_is_named_and_explained() -> None:
 
 def test_a_proof_from_an_unknown_or_unwitnessed_ledger_is_refused() -> None:
     passport = passport_of(witnesses=WITNESSES[:1])
-    key = Vehicle().public_key
     with pytest.raises(RecordError) as caught:
-        verify_passport(passport, policy=policy_of(witnesses=WITNESSES, quorum="2"), issuer_key=key)
+        verify_passport(passport, policy=policy_of(witnesses=WITNESSES, quorum="2"), issuer_keys=KEYS)
     assert caught.value.check == "witnesses"
     with pytest.raises(RecordError, match="ledger"):
-        verify_passport(passport, policy=policy_of(origin="other.example"), issuer_key=key)
-    result = verify_passport(passport, policy=policy_of(witnesses=WITNESSES, quorum="1"), issuer_key=key)
+        verify_passport(passport, policy=policy_of(origin="other.example"), issuer_keys=KEYS)
+    result = verify_passport(passport, policy=policy_of(witnesses=WITNESSES, quorum="1"), issuer_keys=KEYS)
     assert result.readings[0].witnesses == WITNESSES[:1]
 
 
@@ -214,7 +222,11 @@ def test_only_the_one_spelling_of_a_passport_is_read() -> None:
         json.dumps(value | {"format": "v2x-passport/2"}, indent=1).encode() + b"\n",
         json.dumps(value | {"records": [1]}, indent=1).encode() + b"\n",
         json.dumps(value | {"records": {}}, indent=1).encode() + b"\n",
-        json.dumps(value | {"enrolment_credential": ""}, indent=1).encode() + b"\n",
+        json.dumps(value | {"credentials": {}}, indent=1).encode() + b"\n",
+        json.dumps(value | {"credentials": [1]}, indent=1).encode() + b"\n",
+        json.dumps(value | {"credentials": [value["credentials"][0] | {"credential": ""}]}, indent=1).encode() + b"\n",
+        json.dumps(value | {"credentials": [value["credentials"][0] | {"authority": "A" * 6000}]}, indent=1).encode() + b"\n",
+        json.dumps(value | {"credentials": [value["credentials"][0] | {"more": ""}]}, indent=1).encode() + b"\n",
         b"",
         b"[]\n",
         b"\xff",

@@ -11,7 +11,14 @@ START = 1_767_225_600 * NS_PER_S  # 2026-01-01
 
 
 def item(
-    seq: int, km: float | None, *, flags: tuple[OdometerFlag, ...] = (), day: int | None = None, prev: bytes | None = None
+    seq: int,
+    km: float | None,
+    *,
+    flags: tuple[OdometerFlag, ...] = (),
+    day: int | None = None,
+    prev: bytes | None = None,
+    credential: str = "a",
+    hands_over_to: str | None = None,
 ) -> SequenceItem:
     return SequenceItem(
         record=DisclosedRecord(
@@ -23,9 +30,11 @@ def item(
             reason=None,
             sources=(),
             boot=None,
+            next_credential=hands_over_to,
             hidden=() if km is not None else ("odometer_m",),
         ),
         commitment=bytes([seq]) * 32,
+        credential=credential,
     )
 
 
@@ -93,3 +102,29 @@ def test_a_clock_that_ran_backwards_is_told_and_not_serious() -> None:
 def test_other_flags_are_told() -> None:
     for flag in (OdometerFlag.STEP, OdometerFlag.SOURCES_DISAGREE, OdometerFlag.CLOCK_NOT_SET, OdometerFlag.SEQUENCE_RESUMED):
         assert only(item(0, 1, flags=(flag,))).kind is FindingKind.FLAGGED
+
+
+def test_a_credential_that_hands_over_to_the_next_is_in_order() -> None:
+    assert found(item(0, 1), item(1, 2, hands_over_to="b"), item(2, 3, credential="b"), item(3, 4, credential="b")) == []
+    assert found(item(0, 1), item(1, 2, hands_over_to="b")) == []
+
+
+def test_a_credential_nobody_handed_over_to_is_told_once_and_serious() -> None:
+    finding = only(item(0, 1), item(1, 2, credential="b"), item(2, 3, credential="b"))
+    assert (finding.kind, finding.seq, finding.is_serious) == (FindingKind.CREDENTIAL_NOT_INTRODUCED, 1, True)
+    assert finding.text == (
+        "Record 1 is signed under another credential than record 0, and no record shown hands over to it: the earlier key was "
+        "lost, the record that names the later one was left out, or these are records of another vehicle."
+    )
+
+
+def test_a_hand_over_to_another_than_the_one_that_signs_is_told() -> None:
+    assert "than the one that record 0 hands over to" in only(item(0, 1, hands_over_to="b"), item(1, 2, credential="c")).text
+    retired = only(item(0, 1, hands_over_to="b"), item(1, 2))
+    assert retired.kind is FindingKind.CREDENTIAL_NOT_INTRODUCED
+    assert retired.text == "Record 1 is signed under the credential that had handed over to another with record 0."
+
+
+def test_a_hand_over_that_is_left_out_is_a_gap_and_an_unknown_credential() -> None:
+    findings = found(item(0, 1), item(2, 3, credential="b"))
+    assert findings == [(FindingKind.GAP, 2), (FindingKind.CREDENTIAL_NOT_INTRODUCED, 2)]

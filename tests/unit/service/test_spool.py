@@ -12,7 +12,16 @@ import pytest
 
 from shared.core.clock import ManualClock, UtcNs
 from shared.core.errors import RecordError, SplitViewError, StorageError
-from shared.records.odometer import OdometerFlag, OdometerSource, RecordReason, SignedRecord
+from shared.records.credential import MAX_CREDENTIALS, credential_of
+from shared.records.odometer import (
+    BootTime,
+    OdometerFlag,
+    OdometerRecord,
+    OdometerSource,
+    RecordReason,
+    SignedRecord,
+    sign_record,
+)
 from shared.records.recorder import OdometerRecorder
 from shared.service.spool import AnchorState, Spool, open_spool
 from shared.service.spool_recovery import recover_spool
@@ -20,6 +29,7 @@ from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.ledger import MemoryLog, Vehicle, seeded_entropy
 
 VEHICLE = Vehicle()
+RENEWED = Vehicle("renewed")
 TRUSTED = MemoryLog().note
 
 
@@ -30,11 +40,18 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
     opened.close()
 
 
-def record(spool: Spool, odometer_m: int = 1000, *, seed: int = 1) -> SignedRecord:
-    recorder = OdometerRecorder(signer=VEHICLE, store=spool, entropy=seeded_entropy(seed), boot_id=bytes(16))
+def record(spool: Spool, odometer_m: int = 1000, *, seed: int = 1, vehicle: Vehicle = VEHICLE) -> SignedRecord:
+    recorder = OdometerRecorder(signer=vehicle, store=spool, entropy=seeded_entropy(seed), boot_id=bytes(16))
     source = OdometerSource(name="cluster", odometer_m=odometer_m, age_ms=0)
     at = ManualClock(UtcNs(1_700_000_000_000_000_000)).now()
     return recorder.record(odometer_m=odometer_m, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
+
+
+def renew(spool: Spool, vehicle: Vehicle, renewed: Vehicle, *, seed: int = 1) -> SignedRecord | None:
+    recorder = OdometerRecorder(signer=vehicle, store=spool, entropy=seeded_entropy(seed), boot_id=bytes(16))
+    source = OdometerSource(name="cluster", odometer_m=3000, age_ms=0)
+    at = ManualClock(UtcNs(1_700_000_000_000_000_000)).now()
+    return recorder.change_signer(renewed, odometer_m=3000, sources=(source,), flags=(), at=at)
 
 
 def states(spool: Spool) -> list[AnchorState]:
@@ -63,6 +80,113 @@ def test_only_the_next_record_is_stored(spool: Spool) -> None:
     with pytest.raises(RecordError, match="does not follow"):
         spool.append(first)
     assert len(states(spool)) == 1
+
+
+def test_credentials_come_back_in_the_order_they_took_over(tmp_path: Path) -> None:
+    spool = open_spool(tmp_path / "spool.db")
+    assert spool.credentials() == ()
+    record(spool)
+    assert spool.credentials() == (credential_of(VEHICLE),)
+    handed_over = renew(spool, VEHICLE, RENEWED, seed=2)
+    assert handed_over is not None
+    assert spool.credentials() == (credential_of(VEHICLE), credential_of(RENEWED))
+    record(spool, 4000, seed=3, vehicle=RENEWED)
+    lost = Vehicle("after the key was lost")
+    record(spool, 5000, seed=4, vehicle=lost)
+    spool.close()
+    spool = open_spool(tmp_path / "spool.db")
+    assert spool.credentials() == (credential_of(VEHICLE), credential_of(RENEWED), credential_of(lost))
+    spool.close()
+
+
+def test_a_record_under_a_credential_that_has_handed_over_is_not_stored(spool: Spool) -> None:
+    record(spool)
+    recorder = OdometerRecorder(signer=VEHICLE, store=spool, entropy=seeded_entropy(), boot_id=bytes(16))
+    renew(spool, VEHICLE, RENEWED, seed=2)
+    source = OdometerSource(name="cluster", odometer_m=4000, age_ms=0)
+    at = ManualClock(None).now()
+    with pytest.raises(RecordError, match="has handed over"):
+        recorder.record(odometer_m=4000, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
+    head = spool.head()
+    assert head is not None
+    reading = OdometerRecord(
+        seq=2,
+        prev=head.commitment,
+        odometer_m=4000,
+        occurred=None,
+        reason=RecordReason.TIME,
+        sources=(source,),
+        flags=(),
+        boot=BootTime(boot_id=bytes(16), elapsed_ms=0),
+    )
+    with pytest.raises(RecordError, match="has handed over"):
+        spool.append(sign_record(reading, VEHICLE, seeded_entropy()))
+    assert len(states(spool)) == 2
+
+
+def test_a_spool_full_of_credentials_refuses_the_next_and_goes_on_under_the_last(spool: Spool) -> None:
+    vehicles = [Vehicle(f"number {n}") for n in range(MAX_CREDENTIALS + 1)]
+    record(spool, vehicle=vehicles[0])
+    for n in range(1, MAX_CREDENTIALS):
+        renew(spool, vehicles[n - 1], vehicles[n], seed=n + 1)
+    assert len(spool.credentials()) == MAX_CREDENTIALS
+    with pytest.raises(StorageError, match="full: 64 credentials"):
+        renew(spool, vehicles[-2], vehicles[-1], seed=900)
+    with pytest.raises(StorageError, match="full: 64 credentials"):
+        record(spool, 5000, seed=901, vehicle=vehicles[-1])
+    record(spool, 5000, seed=902, vehicle=vehicles[-2])
+    assert len(states(spool)) == MAX_CREDENTIALS + 1
+
+
+def test_a_spool_of_format_1_is_refused_and_can_be_recovered(tmp_path: Path) -> None:
+    """Format 1 kept no credentials; the one in use is kept with the next record."""
+    path = tmp_path / "spool.db"
+    filled(path, 4)
+    raw = sqlite3.connect(path)
+    raw.execute("DROP TABLE credential")
+    raw.execute("PRAGMA user_version=1")
+    raw.commit()
+    raw.close()
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match="is a v2x-trust record spool of format 1; this program knows format 2"):
+        open_spool(path)
+    assert path.read_bytes() == before
+    assert recover_spool(path).saved == 4
+    spool = open_spool(path)
+    assert spool.credentials() == ()
+    renew(spool, VEHICLE, RENEWED, seed=50)
+    assert spool.credentials() == (credential_of(VEHICLE), credential_of(RENEWED))
+    spool.close()
+
+
+def test_recovery_saves_the_credentials_that_are_what_they_claim(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    spool = open_spool(path)
+    record(spool)
+    renew(spool, VEHICLE, RENEWED, seed=2)
+    spool.close()
+    for damage in (
+        "UPDATE credential SET certificate = x'00' WHERE number = 1",
+        "UPDATE credential SET authority = 7 WHERE number = 1",
+    ):
+        raw = sqlite3.connect(path)
+        raw.execute(damage)
+        raw.commit()
+        raw.close()
+        spool = open_spool(path)
+        with pytest.raises(StorageError, match="is damaged"):
+            spool.credentials()
+        spool.close()
+    recover_spool(path)
+    spool = open_spool(path)
+    assert [r.seq for r in spool.records()] == [0, 1]
+    assert spool.credentials() == (credential_of(RENEWED),)
+    record(spool, 4000, seed=3, vehicle=RENEWED)
+    spool.close()
+    assert recover_spool(path).saved == 3
+    spool = open_spool(path)
+    assert spool.credentials() == (credential_of(RENEWED),)
+    spool.close()
 
 
 def test_a_full_spool_refuses_and_keeps(tmp_path: Path) -> None:
@@ -227,6 +351,7 @@ def test_a_row_that_is_not_a_record_is_told_not_believed(tmp_path: Path, stateme
 
 OPERATIONS: dict[str, Callable[[Spool], object]] = {
     "append": lambda s: record(s, 2000, seed=9),
+    "renew": lambda s: renew(s, VEHICLE, RENEWED, seed=9),
     "submitted": lambda s: s.mark_submitted(_first(s)),
     "sequenced": lambda s: s.mark_sequenced(_first(s), 3),
     "proof": lambda s: s.store_proof(_first(s), log_index=3, proof=b"p", is_witnessed=False),
@@ -240,7 +365,7 @@ def _first(spool: Spool) -> bytes:
 
 
 def everything(spool: Spool) -> object:
-    return (list(spool.records()), spool.trusted_note(), [e.args for e in spool.evidence()])
+    return (list(spool.records()), spool.credentials(), spool.trusted_note(), [e.args for e in spool.evidence()])
 
 
 @pytest.mark.parametrize("persists", [False, True])
@@ -275,7 +400,9 @@ def test_every_fault_in_every_operation_leaves_before_or_after(tmp_path: Path, n
 
 def faults_commit(name: str) -> int:
     """Number of the statement that commits: only a fault there may leave a change behind."""
-    return {"append": 4, "submitted": 2, "sequenced": 2, "proof": 2, "trust": 3, "evidence": 2}[name] + (name in NEEDS_FIRST)
+    return {"append": 7, "renew": 10, "submitted": 2, "sequenced": 2, "proof": 2, "trust": 3, "evidence": 2}[name] + (
+        name in NEEDS_FIRST
+    )
 
 
 NEEDS_FIRST = {"submitted", "sequenced", "proof"}

@@ -19,6 +19,7 @@ from shared.messages.cam import Cam
 from shared.pki.authority import years
 from shared.security.ecdsa import Curve
 from shared.security.sign import TicketCredential
+from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.service.database import Connect, connect_sqlite
 from shared.service.log_store import open_log_store
 from shared.service.record_key import EnrolledSigner
@@ -49,7 +50,8 @@ def enrolled(hierarchy: Hierarchy = HIERARCHY) -> EnrolledSigner:
     """Return a vehicle's long-term identity."""
     signer = hierarchy.keys.generate(Curve.NIST_P256)
     certificate = hierarchy.ea.issue_credential(public_key=signer.public_key, validity=years(hierarchy.start, 3))
-    return EnrolledSigner(TicketCredential(certificate=certificate, signer=signer))
+    credential = TicketCredential(certificate=certificate, signer=signer)
+    return EnrolledSigner(credential, authority=hierarchy.ea.certificate)
 
 
 class Bench:
@@ -65,6 +67,7 @@ class Bench:
         fixed_position: where a vehicle stands that never moves.
         connect: opens the spool's database.
         policy: the ledger policy, by default one that knows the bench's own log.
+        tickets: what the car can speak under, by default one.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Bench:
         fixed_position: GeoPoint | None = None,
         connect: Connect = connect_sqlite,
         policy: Policy | None = None,
+        tickets: tuple[TicketCredential, ...] = (),
     ) -> None:
         self.sample = sample
         self.clock = ManualClock(utc, WOKEN)
@@ -92,7 +96,7 @@ class Bench:
             station_type=StationType.PASSENGER_CAR,
             length_m=4.6,
             width_m=1.8,
-            ticket=HIERARCHY.ticket(),
+            tickets=TicketPool(tickets or (HIERARCHY.ticket(),), policy=TicketPolicy(), uses=FleetingUse()),
             trust_store=HIERARCHY.trust_store,
             enrolled=enrolled(),
             signal_map=SIGNAL_MAP,

@@ -1,19 +1,24 @@
 """Odometer evidence from the bus to the ledger: when a reading becomes a record, and that none is lost on the way."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from shared.cli.passport import verify_with_trust
 from shared.core.clock import NS_PER_S
 from shared.core.errors import ProofError
-from shared.records.odometer import read_record
+from shared.records.odometer import OdometerSource, read_record
 from shared.records.passport import verify_passport
+from shared.records.recorder import OdometerRecorder
 from shared.records.sd_jwt import Es256PublicKey, parse_sd_jwt
+from shared.service.record_key import signing_next
 from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.ledger import policy_of
-from tests.unit.vehicle_agent.agent_bench import ODOMETER_M, Bench
-from vehicle_agent.composition import make_passport
+from tests.unit.vehicle_agent.agent_bench import HIERARCHY, ODOMETER_M, Bench, enrolled
+from vehicle_agent.composition import make_agent, make_passport
 from vehicle_agent.vehicle_state import SignalUpdate
 
 
@@ -174,6 +179,29 @@ def test_what_the_car_recorded_makes_a_passport_that_verifies(tmp_path: Path) ->
         bench.run(10.0)
         passport = make_passport(bench.parts)
         key = Es256PublicKey(bench.parts.enrolled.enrolment_credential.public_key().sec1)
-        verified = verify_passport(passport, policy=bench.parts.policy, issuer_key=key)
+        verified = verify_passport(passport, policy=bench.parts.policy, issuer_keys={bench.parts.enrolled.credential.id: key})
         assert verified.is_clean
         assert [r.odometer_m for r in verified.readings] == [n["odometer_m"] for n in bench.notices("odometer_recorded")]
+
+
+def test_a_car_enrolled_anew_has_one_passport_under_both_credentials(tmp_path: Path) -> None:
+    """The spool keeps the first credential; nothing else of it is left when the passport is made."""
+    with Bench(tmp_path, every_m=50) as bench:
+        bench.set(speed_mps=20.0)
+        bench.run(5.0)
+        before, renewed = bench.parts.enrolled, enrolled()
+        recorder = OdometerRecorder(signer=before, store=bench.spool, entropy=Random(2).randbytes, boot_id=bytes(16))
+        head = bench.spool.head()
+        assert head is not None
+        source = OdometerSource(name="cluster", odometer_m=head.odometer_m, age_ms=0)
+        recorder.change_signer(renewed, odometer_m=head.odometer_m, sources=(source,), flags=(), at=bench.clock.now())
+        assert signing_next((before, renewed), bench.spool.credentials()) is renewed
+        bench.parts = replace(bench.parts, enrolled=renewed)
+        bench.agent = make_agent(bench.parts, entropy=Random(3).randbytes, started=bench.clock.now())
+        bench.run(10.0)
+        passport = make_passport(bench.parts)
+        assert passport.credentials == (before.credential, renewed.credential)
+        verified = verify_with_trust(passport, store=HIERARCHY.trust_store, policy=bench.parts.policy, at=None)
+        assert verified.is_clean
+        assert [r.hands_over for r in verified.readings].count(True) == 1
+        assert {r.credential for r in verified.readings} == {1, 2}

@@ -1,7 +1,6 @@
 """From a configuration to a running vehicle: what is read, in what order, and what a mistake in it leaves behind."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from shared.core.clock import ManualClock
 from shared.core.errors import ConfigError, StorageError
 from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
-from shared.security.trust_store import TrustStore
+from shared.records.passport import Passport
 from shared.service.config import load
 from shared.service.identity import ENROLMENT_KEY, TICKET_KEY
 from tests.helpers.hierarchy import NOON, Hierarchy
@@ -145,12 +144,10 @@ def test_a_file_cut_short_is_refused_and_left_alone(config_file: Path, name: str
     assert file.read_bytes() == before
 
 
-def test_a_passport_needs_the_authority_that_enrolled_the_vehicle(config_file: Path) -> None:
+def test_a_vehicle_without_records_has_an_empty_passport(config_file: Path) -> None:
     with open_vehicle(config(config_file), environment={}) as parts:
-        assert make_passport(parts).records == ()
-        alone = replace(parts, trust_store=TrustStore.of_operator(tuple(parts.trust_store.roots.values()), ()))
-        with pytest.raises(ConfigError, match="not among the authorities"):
-            make_passport(alone)
+        assert parts.enrolled.authority == HIERARCHY.ea.certificate.encoded
+        assert make_passport(parts) == Passport(credentials=(), records=())
 
 
 def test_a_vehicle_whose_records_nobody_could_verify_does_not_start(config_file: Path, tmp_path: Path) -> None:
