@@ -75,6 +75,13 @@ class LogStore:
         """Number of entries."""
         return self._load().size
 
+    def refresh(self) -> None:
+        """Look at the file anew if another program has appended to it; without this the next `append` would fail."""
+        with storage_errors(self._path):
+            row = self._connection.execute("SELECT size FROM head").fetchone()
+        if self._tree is not None and (row is None or row[0] != self._tree.size):
+            self._tree = None
+
     def submit(self, entry: bytes) -> int:
         """Append one entry (or find it) and return its index once it is on disk.
 
