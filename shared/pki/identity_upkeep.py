@@ -61,9 +61,10 @@ class Subject(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialGranted:
-    """A new enrolment credential is in use."""
+    """A new enrolment credential is in use, and who issued it."""
 
     credential: TicketCredential
+    authority: Certificate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +134,8 @@ class Account(Protocol):
         """Return the key for the next credential."""
         ...
 
-    def keep(self, certificate: Certificate) -> TicketCredential:
-        """Keep a credential for `next_key` and use it from now on."""
+    def keep(self, certificate: Certificate, *, authority: Certificate) -> TicketCredential:
+        """Keep a credential for `next_key`, and who issued it, and use it from now on."""
         ...
 
 
@@ -263,7 +264,10 @@ class IdentityUpkeep:
             return self.failed(failure, now)
         happening: Happening
         if subject is Subject.ENROLMENT:
-            happening = CredentialGranted(credential=self._account.keep(certificate))
+            happening = CredentialGranted(
+                credential=self._account.keep(certificate, authority=outstanding.pending.authority),
+                authority=outstanding.pending.authority,
+            )
         else:
             ticket = self._ticket_keys.grant(certificate)
             self._pool.add((ticket,))

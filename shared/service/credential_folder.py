@@ -3,12 +3,14 @@
     KEYS  canonical                    known to the enrolment authority before there is any certificate
     KEYS  enrolment-0001 ...           one for each credential; made before it is asked for
     DIR/credential-0001.oer ...        the credentials; the highest number is in use, the others stay for the records under them
+    DIR/authority-0001.oer ...         who issued each: lists forget authorities, records do not
 
 Keys are made and used where they live (`shared.service.key_store`). A key whose credential never came is used for the next request:
 a token does not fill up with keys that nobody vouches for.
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.core.errors import ConfigError, StorageError
@@ -29,6 +31,14 @@ _FILE = re.compile(r"credential-(\d{4})\.oer")
 _MODE = 0o644
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCredential:
+    """An enrolment credential with its key, and the certificate of the authority that issued it."""
+
+    credential: TicketCredential
+    authority: Certificate
+
+
 class CredentialFolder:
     """The credentials in one folder and their keys in one store.
 
@@ -38,30 +48,28 @@ class CredentialFolder:
 
     Raises:
         ConfigError: a file is damaged, or the key of the credential in use is not in the store.
+        TransportError: the token does not answer.
     """
 
     def __init__(self, directory: Path, keys: KeyStore) -> None:
         self._directory = directory
         self._keys = keys
-        self._certificates = self._read()
-        self._current: TicketCredential | None = None
-        if self._certificates:
-            number = max(self._certificates)
-            signer = keys.find(_key_name(number))
-            if signer is None:
-                path = str(self._path(number))
-                raise ConfigError(path, f"its key {_key_name(number)!r} is not in the key store; enrol again")
-            self._current = _credential(self._certificates[number], signer, self._path(number))
+        self._numbers = self._read_numbers()
+        self._held = {number: held for number in sorted(self._numbers) if (held := self._load(number)) is not None}
+        newest = max(self._numbers, default=0)
+        if newest and newest not in self._held:
+            path = str(self._path("credential", newest))
+            raise ConfigError(path, f"its key {_key_name(newest)!r} is not in the key store; enrol again in a new folder")
 
     @property
     def current(self) -> TicketCredential | None:
         """The credential in use; None before the first enrolment."""
-        return self._current
+        return None if not self._held else self._held[max(self._held)].credential
 
     @property
-    def certificates(self) -> tuple[Certificate, ...]:
-        """All credentials, the first one first."""
-        return tuple(certificate for _, certificate in sorted(self._certificates.items()))
+    def held(self) -> tuple[HeldCredential, ...]:
+        """All credentials whose keys are at hand, from the oldest to the newest."""
+        return tuple(self._held.values())
 
     def canonical(self) -> Signer:
         """Return the canonical key, made now if there is none."""
@@ -69,10 +77,10 @@ class CredentialFolder:
 
     def next_key(self) -> Signer:
         """Return the key for the next credential, made now unless an earlier request for it came to nothing."""
-        number = self._next_number()
-        return self._keys.find(_key_name(number)) or self._keys.generate(_key_name(number), Curve.NIST_P256)
+        name = _key_name(self._next_number())
+        return self._keys.find(name) or self._keys.generate(name, Curve.NIST_P256)
 
-    def keep(self, certificate: Certificate) -> TicketCredential:
+    def keep(self, certificate: Certificate, *, authority: Certificate) -> TicketCredential:
         """Keep a new credential and use it from now on.
 
         Raises:
@@ -80,32 +88,43 @@ class CredentialFolder:
             StorageError: it cannot be written.
         """
         number = self._next_number()
-        signer = self.next_key()
-        credential = _credential(certificate, signer, self._path(number))
+        path = self._path("credential", number)
+        held = HeldCredential(credential=_credential(certificate, self.next_key(), path), authority=authority)
         make_directory(self._directory, private=True)
-        write_new_file(self._path(number), certificate.encoded, mode=_MODE)
-        self._certificates[number] = certificate
-        self._current = credential
-        return credential
+        beside = self._path("authority", number)
+        beside.unlink(missing_ok=True)
+        write_new_file(beside, authority.encoded, mode=_MODE)
+        write_new_file(path, certificate.encoded, mode=_MODE)
+        self._numbers.add(number)
+        self._held[number] = held
+        return held.credential
 
     def _next_number(self) -> int:
-        number = max(self._certificates, default=0) + 1
+        number = max(self._numbers, default=0) + 1
         if number > MAX_CREDENTIALS:
             raise StorageError(str(self._directory), f"holds {MAX_CREDENTIALS} credentials already")
         return number
 
-    def _path(self, number: int) -> Path:
-        return self._directory / f"credential-{number:04d}.oer"
+    def _path(self, what: str, number: int) -> Path:
+        return self._directory / f"{what}-{number:04d}.oer"
 
-    def _read(self) -> dict[int, Certificate]:
+    def _read_numbers(self) -> set[int]:
         if not self._directory.exists():
-            return {}
+            return set()
         try:
             names = [path.name for path in self._directory.iterdir()]
         except OSError as error:
             raise ConfigError(str(self._directory), f"cannot be read: {error.strerror or error}") from error
-        found = (_FILE.fullmatch(name) for name in names)
-        return {int(match[1]): read_certificate_file(self._directory / match[0]) for match in found if match}
+        return {int(match[1]) for name in names if (match := _FILE.fullmatch(name))}
+
+    def _load(self, number: int) -> HeldCredential | None:
+        """Return a credential, or None where its key is gone: what it signed stays, it signs no more."""
+        path = self._path("credential", number)
+        certificate, authority = read_certificate_file(path), read_certificate_file(self._path("authority", number))
+        signer = self._keys.find(_key_name(number))
+        if signer is None:
+            return None
+        return HeldCredential(credential=_credential(certificate, signer, path), authority=authority)
 
 
 def _key_name(number: int) -> str:
