@@ -53,8 +53,9 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         radio = UdpRadio.open(clock=clock, group=config.radio.group, port=config.radio.port, interface=config.radio.interface)
         stack.callback(radio.close)
         notices = stack.enter_context(open_notices(config.state.notices))
-        mac = agent.identity.address.mac
-        perform = Performer(clock=clock, radio=radio, pcap=pcap, source_mac=mac, notices=notices, log=log)
+        perform = Performer(
+            clock=clock, radio=radio, pcap=pcap, source_mac=lambda: agent.identity.address.mac, notices=notices, log=log
+        )
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)

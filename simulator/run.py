@@ -27,6 +27,7 @@ from shared.network.packet import decode_gn_payload
 from shared.pki.permission_sets import StationRole
 from shared.records.passport import VerifiedPassport, parse_passport
 from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
+from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.service.log_store import LogStore, open_log_store
 from shared.service.spool import AnchorState, Spool, open_spool
 from shared.service.trust_directory import write_trust_directory
@@ -233,7 +234,7 @@ class _Run:
                 station_type=StationType.PASSENGER_CAR,
                 length_m=CAR_LENGTH_M,
                 width_m=CAR_WIDTH_M,
-                ticket=self._authorities.ticket(StationRole.VEHICLE),
+                tickets=TicketPool((self._authorities.ticket(StationRole.VEHICLE),), policy=TicketPolicy(), uses=FleetingUse()),
                 trust_store=self._authorities.trust_store,
                 enrolled=self._authorities.enrolled(),
                 signal_map=signal_map,

@@ -2,13 +2,14 @@
 
 The same object runs in the car, in the replay of a log, and in the simulator; only the shell around it differs. It ties the parts
 together and decides nothing that a part decides: `CanInput` and `fold` make the state, `CamService` the messages, `Station`
-signs and verifies, `Hazards` and `SignalsAhead` find what matters to the driver, `OdometerWatch` says when to record,
-`OdometerRecorder` records, `Anchoring` brings the record into the ledger.
+signs and verifies, `Pseudonym` says under which name, `Hazards` and `SignalsAhead` find what matters to the driver, `OdometerWatch`
+says when to record, `OdometerRecorder` records, `Anchoring` brings the record into the ledger.
 
 Nothing hostile gets past `Inbound`; nothing of ours is lost silently: what could not be sent or recorded is counted by its reason.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import StorageError, V2xError
@@ -18,6 +19,8 @@ from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.recorder import OdometerRecorder
+from shared.security.sign import TicketCredential
+from shared.security.ticket_pool import TicketPool
 from shared.stack.batch import Outcome
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.inbound import Inbound
@@ -31,6 +34,7 @@ from vehicle_agent.driver_notices import hazard_notice, signal_notice
 from vehicle_agent.ego import ego_position
 from vehicle_agent.hazards import Hazards
 from vehicle_agent.odometer import OdometerWatch, RecordDue
+from vehicle_agent.pseudonym import Pseudonym
 from vehicle_agent.signals_ahead import SignalsAhead
 from vehicle_agent.vehicle_state import SignalUpdate, VehicleState, fold, fresh
 
@@ -53,6 +57,7 @@ class VehicleAgent:
     Args:
         station: signs and verifies.
         cam_service: builds CAMs.
+        pseudonym: changes the name of both.
         can_input: decodes frames.
         odometer: says when a reading becomes a record.
         recorder: makes and keeps records.
@@ -66,6 +71,7 @@ class VehicleAgent:
         *,
         station: Station,
         cam_service: CamService,
+        pseudonym: Pseudonym,
         can_input: CanInput,
         odometer: OdometerWatch,
         recorder: OdometerRecorder,
@@ -76,6 +82,7 @@ class VehicleAgent:
         self._station = station
         self._inbound = Inbound(station)
         self._cam_service = cam_service
+        self._pseudonym = pseudonym
         self._can_input = can_input
         self._odometer = odometer
         self._recorder = recorder
@@ -105,6 +112,31 @@ class VehicleAgent:
     def identity(self) -> StationIdentity:
         """What the station calls itself just now."""
         return self._station.identity
+
+    @property
+    def tickets(self) -> TicketPool:
+        """The tickets it can speak under; `add_tickets` adds to them."""
+        return self._pseudonym.tickets
+
+    def add_tickets(self, tickets: Iterable[TicketCredential]) -> int:
+        """Take new tickets in, valid now or later; return how many were new."""
+        return self._pseudonym.add_tickets(tickets)
+
+    def hold_pseudonym(self, name: str, *, until: MonotonicNs, now: MonotonicNs) -> None:
+        """Keep the pseudonym while something we reported is live; arguments as for `PseudonymRules.hold`."""
+        self._pseudonym.rules.hold(name, until=until, now=now)
+
+    def release_pseudonym(self, name: str) -> None:
+        """What held the pseudonym is over: a change that waited is made at the next turn of the timer."""
+        self._pseudonym.rules.release(name)
+
+    def lock_pseudonym(self, duration_s: float, *, now: MonotonicNs) -> MonotonicNs:
+        """Keep the pseudonym for a service, for a bounded time; return the end (`PseudonymRules.lock`)."""
+        return self._pseudonym.rules.lock(duration_s, now=now)
+
+    def unlock_pseudonym(self) -> None:
+        """End the lock before its time."""
+        self._pseudonym.rules.unlock()
 
     @property
     def inbound(self) -> Inbound:
@@ -152,9 +184,10 @@ class VehicleAgent:
         return ()
 
     def on_timer(self, now: Instant) -> tuple[Effect, ...]:
-        """Do what is due: speak, tell the driver, anchor."""
+        """Do what is due: change the pseudonym, speak, tell the driver, anchor."""
         effects: list[Effect] = []
         self._stay_put(now)
+        effects += self._pseudonym.poll(self._state, now)
         if now.monotonic >= self._cam_service.next_due():
             effects += self._speak(now)
         if now.monotonic >= self._next_driver:
@@ -175,6 +208,7 @@ class VehicleAgent:
         contradiction = self._anchoring.contradiction
         return {
             "station_id": self._station.identity.station_id,
+            "pseudonym": self._pseudonym.status(),
             "can": {"frames": self._frames, "faults": dict(self._can_input.fault_counts())},
             "sent": dict(self._sent),
             "unsent": dict(self._unsent),

@@ -57,10 +57,10 @@ class CamDue:
 
 
 class CamService:
-    """Builds the CAMs of one pseudonym.
+    """Builds the CAMs of one pseudonym at a time.
 
     Args:
-        station_id: the pseudonym's.
+        station_id: the pseudonym's to begin with.
         station_type: of the vehicle.
         length_m: outline of the vehicle.
         width_m: likewise.
@@ -68,16 +68,25 @@ class CamService:
     """
 
     def __init__(self, *, station_id: StationId, station_type: StationType, length_m: float, width_m: float, phase_ns: int) -> None:
-        self._station_id = station_id
         self._station_type = station_type
         self._length_m = length_m
         self._width_m = width_m
+        self.assume(station_id=station_id, first_check=MonotonicNs(phase_ns % T_CHECK_CAM_GEN_NS))
+
+    def assume(self, *, station_id: StationId, first_check: MonotonicNs) -> None:
+        """Speak as another from now on: nothing is kept of the path, pace and interval of the one before.
+
+        Args:
+            station_id: of the new pseudonym.
+            first_check: when to check first; the later checks follow at `T_CHECK_CAM_GEN_NS`, so it should be drawn.
+        """
+        self._station_id = station_id
         self._trigger = CamTrigger()
         self._path = PathHistory()
         self._trace: tuple[TracePoint, ...] = ()
         self._behind_first: Sequence[PathPoint] = ()
         self._low_frequency_sent_at: MonotonicNs | None = None
-        self._next_check = MonotonicNs(phase_ns % T_CHECK_CAM_GEN_NS)
+        self._next_check = first_check
 
     def next_due(self) -> MonotonicNs:
         """When the conditions should be checked next."""

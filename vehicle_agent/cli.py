@@ -137,7 +137,7 @@ def replay(
 
         def make(started: Instant) -> VehicleAgent:
             agent = make_agent(parts, entropy=os.urandom, started=started)
-            sink.source_mac = agent.identity.address.mac
+            sink.speaker = agent
             return agent
 
         replayed = replay_log(
@@ -174,7 +174,7 @@ class _ReplaySink:
 
     pcap: PcapWriter | None
     notices: NoticeWriter
-    source_mac: bytes = UNKNOWN_MAC
+    speaker: VehicleAgent | None = None
     packets: int = 0
 
     def perform(self, effect: Effect, now: Instant) -> None:
@@ -182,7 +182,8 @@ class _ReplaySink:
             case Transmit(packet):
                 self.packets += 1
                 if self.pcap is not None:
-                    self.pcap.write(packet, utc=now.require_utc(), source_mac=self.source_mac)
+                    source_mac = UNKNOWN_MAC if self.speaker is None else self.speaker.identity.address.mac
+                    self.pcap.write(packet, utc=now.require_utc(), source_mac=source_mac)
             case Notice():
                 self.notices.write(effect, now)
 

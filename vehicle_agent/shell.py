@@ -60,8 +60,9 @@ async def serve(config: VehicleConfig, service: Service, log: FilteringBoundLogg
         bus = CanBus(_bus_config(config), clock=clock, filters=parts.signal_map.filters())
         parts = replace(parts, channels={FIRST_BUS: config.can.channel})
         agent = make_agent(parts, entropy=os.urandom, started=clock.now())
-        mac = agent.identity.address.mac
-        perform = Performer(clock=clock, radio=radio, pcap=pcap, source_mac=mac, notices=notices, log=log)
+        perform = Performer(
+            clock=clock, radio=radio, pcap=pcap, source_mac=lambda: agent.identity.address.mac, notices=notices, log=log
+        )
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)

@@ -158,6 +158,10 @@ class TicketPool:
         """Return the tickets valid at a moment that were never used."""
         return tuple(ticket for ticket in self.valid(at) if ticket.certificate.hashed_id8 not in self._used)
 
+    def last_to_end(self) -> TicketCredential | None:
+        """Return the ticket whose validity ends last, valid now or not; None when there is none."""
+        return max(self._tickets.values(), key=lambda each: each.certificate.validity.end_time64, default=None)
+
     def next_ticket(self, at: Time64, entropy: Entropy, *, instead_of: TicketCredential | None = None) -> NextTicket | None:
         """Choose the ticket to go on with, and mark it used.
 

@@ -3,6 +3,8 @@
 A medium that fails is told once, and once more when it is back; the agent never hears of it.
 """
 
+from collections.abc import Callable
+
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Clock, Instant
@@ -21,7 +23,7 @@ class Performer:
         clock: stamps notices and captured packets.
         radio: where packets go.
         pcap: a capture of what was sent, or None.
-        source_mac: the station's link-layer address, for the capture.
+        source_mac: says what the station's link-layer address is at the moment; asked for every packet captured.
         notices: where notices go.
         log: told of changes only.
     """
@@ -32,7 +34,7 @@ class Performer:
         clock: Clock,
         radio: Radio,
         pcap: PcapWriter | None,
-        source_mac: bytes,
+        source_mac: Callable[[], bytes],
         notices: NoticeWriter,
         log: FilteringBoundLogger,
     ) -> None:
@@ -62,7 +64,7 @@ class Performer:
         if self._pcap is None or now.utc is None:
             return
         try:
-            self._pcap.write(packet, utc=now.utc, source_mac=self._source_mac)
+            self._pcap.write(packet, utc=now.utc, source_mac=self._source_mac())
             self._pcap_state.works()
         except StorageError as failure:
             self._pcap_state.lost(str(failure))
