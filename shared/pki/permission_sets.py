@@ -23,6 +23,9 @@ ROOT_APP_PERMISSIONS = (
 )
 """A root signs its revocation list, and trust list entries for EA, AA and distribution centre."""
 
+TLM_APP_PERMISSIONS = (PsidSsp(psid=ItsAid.CTL, ssp=b"\x01\xc8"),)
+"""A trust list manager signs trust list entries for managers, roots and distribution centres."""
+
 EA_APP_PERMISSIONS = (PsidSsp(psid=ItsAid.CERTIFICATE_REQUEST, ssp=b"\x01\x0e"),)
 """Authorization validation response, enrolment response, CA certificate request."""
 

@@ -4,8 +4,8 @@
       EtsiTs102941Data: version 1 | 84 CRL | 85 CTL of a trust list manager | 86 CTL of a root
 
 `verify_ctl` and `verify_crl` take the certificate that must have signed: the pinned trust list manager's for an ECTL, a trusted
-root's for its CTL and CRL (TS 102 941 clauses 6.3.4-6.3.5). Left out: fetching, delta lists applied to full ones, and protection
-against an older list of the same issuer; they need a memory.
+root's for its CTL and CRL (TS 102 941 clauses 6.3.4-6.3.5). Left out: fetching; and what needs a memory (`trust_lists_held`): delta
+lists applied to full ones, and protection against an older list of the same issuer.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from shared.codec.coer import CoerReader, encode_choice
 from shared.core.clock import Instant
 from shared.core.errors import DecodeError, UntrustedTimeError, VerificationError
-from shared.core.ids import ItsAid
+from shared.core.ids import HashedId8, ItsAid
 from shared.core.itstime import Time64
 from shared.core.report import VerificationReport
 from shared.security.certificate import Certificate
@@ -123,12 +123,32 @@ def verify_ctl(secured: bytes, *, issuer: Certificate, now: Instant) -> Verified
         DecodeError: malformed, or no CTL.
         VerificationError: it must not be believed; `INVALID_TIMESTAMP` also when its `next_update` has passed.
     """
-    return _verify(secured, issuer, now, ItsAid.CTL, _check_ctl)
+    return _verify(secured, issuer, now, ItsAid.CTL, _check_ctl, must_be_current=True)
+
+
+def verify_kept_ctl(secured: bytes, *, issuer: Certificate, now: Instant) -> VerifiedTrustList[Ctl]:
+    """Verify a CTL that was taken before and kept: as `verify_ctl`, but whether it has run out is for the caller to judge."""
+    return _verify(secured, issuer, now, ItsAid.CTL, _check_ctl, must_be_current=False)
+
+
+def verify_kept_crl(secured: bytes, *, issuer: Certificate, now: Instant) -> VerifiedTrustList[Crl]:
+    """Verify a CRL that was taken before and kept; as `verify_kept_ctl`."""
+    return _verify(secured, issuer, now, ItsAid.CRL, _check_crl, must_be_current=False)
 
 
 def verify_crl(secured: bytes, *, issuer: Certificate, now: Instant) -> VerifiedTrustList[Crl]:
     """Verify a signed CRL of a trusted root; arguments and errors as for `verify_ctl`."""
-    return _verify(secured, issuer, now, ItsAid.CRL, _check_crl)
+    return _verify(secured, issuer, now, ItsAid.CRL, _check_crl, must_be_current=True)
+
+
+def claimed_issuer(secured: bytes) -> HashedId8:
+    """Return whom a signed list names as its signer, unverified; raises `DecodeError` or `VerificationError`."""
+    signer = _signed(secured).signer
+    if signer.digest is not None:
+        return signer.digest
+    if not signer.certificates:
+        raise _no_single_signer()
+    return signer.certificates[0].hashed_id8
 
 
 def _read_content(reader: CoerReader) -> ManagementContent:
@@ -142,12 +162,23 @@ def _read_content(reader: CoerReader) -> ManagementContent:
         raise reader.refuse("management.content", f"content alternative {index} is unknown") from None
 
 
-def _verify(
-    secured: bytes, issuer: Certificate, now: Instant, its_aid: ItsAid, check: Callable[[Ctl | Crl, int, Time64], L]
-) -> VerifiedTrustList[L]:
+def _signed(secured: bytes) -> SignedData:
     signed = decode_secured_data(secured).content
     if not isinstance(signed, SignedData):
         raise VerificationError(VerificationReport.UNSIGNED_MESSAGE, "the list is not signed")
+    return signed
+
+
+def _verify(
+    secured: bytes,
+    issuer: Certificate,
+    now: Instant,
+    its_aid: ItsAid,
+    check: Callable[[Ctl | Crl, int, Time64], L],
+    *,
+    must_be_current: bool,
+) -> VerifiedTrustList[L]:
+    signed = _signed(secured)
     payload, generation_time = _open(signed, its_aid)
     trust_list = decode_trust_list(payload)
     _check_signer_is(signed, issuer)
@@ -155,6 +186,8 @@ def _verify(
     if generation_time > at + CLOCK_TOLERANCE_US:
         raise _invalid_timestamp("the list is signed in the future")
     content = check(trust_list, _rights(issuer, its_aid), at)
+    if must_be_current and at >= content.next_update * _US_PER_S:
+        raise _invalid_timestamp("the list has run out: its nextUpdate has passed")
     if not (issuer.validity.contains(generation_time) and issuer.validity.contains(at)):
         detail = f"the issuer's certificate {issuer.hashed_id8.hex()} is outside its validity period"
         raise VerificationError(VerificationReport.EXPIRED_CERTIFICATE, detail)
@@ -179,9 +212,7 @@ def _open(signed: SignedData, its_aid: ItsAid) -> tuple[bytes, Time64]:
 def _check_signer_is(signed: SignedData, issuer: Certificate) -> None:
     signer = signed.signer
     if signer.kind is SignerKind.SELF or len(signer.certificates) > 1:
-        raise VerificationError(
-            VerificationReport.UNSUPPORTED_SIGNER_IDENTIFIER_TYPE, "a list names its one signer by certificate or digest"
-        )
+        raise _no_single_signer()
     named = signer.digest if signer.digest is not None else signer.certificates[0].hashed_id8
     if named != issuer.hashed_id8 or any(shown.digest != issuer.digest for shown in signer.certificates):
         detail = f"the list is signed by {named.hex()}, not by {issuer.hashed_id8.hex()}"
@@ -198,7 +229,7 @@ def _rights(issuer: Certificate, its_aid: ItsAid) -> int:
     return ssp[-1]
 
 
-def _check_ctl(trust_list: Ctl | Crl, rights: int, at: Time64) -> Ctl:
+def _check_ctl(trust_list: Ctl | Crl, rights: int, _at: Time64) -> Ctl:
     if not isinstance(trust_list, Ctl):
         raise VerificationError(VerificationReport.CONTENT_MISMATCH, "a CRL signed as a CTL")
     if not rights & (_ECTL_RIGHTS if trust_list.kind is CtlKind.ECTL else _ROOT_CTL_RIGHTS):
@@ -207,7 +238,6 @@ def _check_ctl(trust_list: Ctl | Crl, rights: int, at: Time64) -> Ctl:
         right, what = _ENTRY_RIGHTS.get(type(command), (0xFF, ""))
         if not rights & right:
             raise _denied(f"the issuer may not list {what}")
-    _check_current(trust_list.next_update, at)
     return trust_list
 
 
@@ -216,13 +246,7 @@ def _check_crl(trust_list: Ctl | Crl, _rights: int, at: Time64) -> Crl:
         raise VerificationError(VerificationReport.CONTENT_MISMATCH, "a CTL signed as a CRL")
     if trust_list.this_update * _US_PER_S > at + CLOCK_TOLERANCE_US:
         raise _invalid_timestamp("the list begins in the future")
-    _check_current(trust_list.next_update, at)
     return trust_list
-
-
-def _check_current(next_update: int, at: Time64) -> None:
-    if at >= next_update * _US_PER_S:
-        raise _invalid_timestamp("the list has run out: its nextUpdate has passed")
 
 
 def _check_signatures(signed: SignedData, issuer: Certificate) -> None:
@@ -245,6 +269,11 @@ def _judging_time(now: Instant) -> Time64:
         return trusted_time64(now)
     except UntrustedTimeError as error:
         raise VerificationError(VerificationReport.UNTRUSTED_TIME, str(error)) from error
+
+
+def _no_single_signer() -> VerificationError:
+    detail = "a list names its one signer by certificate or digest"
+    return VerificationError(VerificationReport.UNSUPPORTED_SIGNER_IDENTIFIER_TYPE, detail)
 
 
 def _breaks_profile(detail: str) -> VerificationError:

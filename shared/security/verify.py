@@ -323,15 +323,15 @@ class VerifyService:
 
     def remember(self, proven: ProvenClaim) -> None:
         """Do of `accept` all but say what was accepted, which the claim says too."""
-        entry = self._certificates.tickets.get(proven.ticket.facts.hashed_id8)
-        is_known = entry is not None and entry.ticket is proven.ticket
-        if not is_known:
-            self._chain.check_holds(proven.ticket)
-        proven.service.memory.remember(proven.replay_key, proven.generation_time, proven.at)
-        if is_known and entry is not None:
+        memory, ticket = proven.service.memory, proven.ticket
+        entry = self._certificates.tickets.get(ticket.facts.hashed_id8)
+        if entry is not None and entry.ticket is ticket:
+            memory.remember(proven.replay_key, proven.generation_time, proven.at)
             entry.heard = proven.now.monotonic
         else:
-            self._certificates.remember(proven.ticket, proven.now)
+            self._chain.check_holds(ticket)
+            memory.remember(proven.replay_key, proven.generation_time, proven.at)
+            self._certificates.remember(ticket, proven.now)
         if proven.passed_on_authority is not None:
             self._learn(proven.passed_on_authority, proven.at)
 
