@@ -12,7 +12,6 @@ long while: its reason is in the status, and the station goes on with what it ha
 
 from collections import Counter
 from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
@@ -23,6 +22,7 @@ from shared.pki.authorization import PendingAuthorization, make_authorization_re
 from shared.pki.back_off import BackOff
 from shared.pki.enrolment import PendingEnrolment, credential_attributes, make_enrolment_request, make_renewal_request
 from shared.pki.exchange import Randomness
+from shared.pki.happenings import CredentialGranted, Happening, Recovered, Subject, TicketGranted, Trouble
 from shared.pki.key_source import KeySource
 from shared.pki.response_codes import AuthorityRefusal
 from shared.security.certificate import Certificate
@@ -49,53 +49,6 @@ REFUSED_MOST_NS = 24 * 3_600 * NS_PER_S
 """However often it said no."""
 
 _RENEWAL_NUMERATOR, _RENEWAL_DENOMINATOR = 3, 4
-
-
-class Subject(Enum):
-    """What an errand is about; the value is the word in the status."""
-
-    LISTS = "lists"
-    ENROLMENT = "enrolment"
-    TICKETS = "tickets"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialGranted:
-    """A new enrolment credential is in use, and who issued it."""
-
-    credential: TicketCredential
-    authority: Certificate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TicketGranted:
-    """A new ticket is in the pool."""
-
-    ticket: TicketCredential
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """Something did not work, told when it begins and when its reason changes.
-
-    Attributes:
-        code: a stable word.
-        sentence: for a person.
-    """
-
-    subject: Subject
-    code: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovered:
-    """What was in trouble works again."""
-
-    subject: Subject
-
-
-Happening = CredentialGranted | TicketGranted | Trouble | Recovered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,199 @@
+"""How a station keeps its trust lists fresh: which document to fetch next, and what to make of it.
+
+    wanted list -> its delta, where one can follow -> else the whole list -> its proof, where the log must hold it -> TrustLists
+
+Sans-IO: `next_fetch` names a URL, `fetched` and `failed` take what came of it. Each issuer's list has its own waits after failures,
+and tries the next of its places each time; a list that was refused is asked for again as one that did not come. Contradictions
+(a list no log holds, two lists for one place in the sequence) become evidence. Trust also changes as lists run out: `elapsed` says.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from shared.core.clock import Instant
+from shared.core.entropy import Entropy
+from shared.core.errors import V2xError, VerificationError
+from shared.core.ids import HashedId8
+from shared.core.report import VerificationReport
+from shared.pki.back_off import BackOff
+from shared.pki.happenings import EvidenceFound, Happening, Recovered, Subject, Trouble, TrustChanged
+from shared.security.list_places import WantedList, proof_url
+from shared.security.list_sequence import DeltaGapError, ListForkError, ListKind
+from shared.security.trust_lists_held import TrustChange, TrustLists
+from shared.security.trust_store import TrustStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """Fetch `url` and hand in what comes back; `is_proof` where that is a text of a few kilobytes."""
+
+    url: str
+    is_proof: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Errand:
+    """One list on its way.
+
+    Attributes:
+        wanted: which.
+        place: where it is fetched.
+        is_delta: whether what changed is fetched, not the whole.
+        document: the list, once it is here and its proof is on the way.
+    """
+
+    wanted: WantedList
+    place: str
+    is_delta: bool
+    document: bytes | None = None
+
+
+@dataclass(slots=True)
+class _Issuer:
+    """What is remembered of one issuer's list of one kind."""
+
+    back_off: BackOff
+    place: int = 0
+    needs_whole: bool = field(default=False)
+
+
+class ListUpkeep:
+    """Keeps trust lists fresh, one document at a time.
+
+    Args:
+        lists: takes them in.
+        needs_proof: whether the log must hold them, so that each is followed by its proof.
+        entropy: source of waits.
+        now: the present.
+
+    Attributes:
+        counts: lists taken, no news and failures, by word.
+        troubles: what does not work just now, by kind and issuer of the list.
+    """
+
+    def __init__(self, *, lists: TrustLists, needs_proof: bool, entropy: Entropy, now: Instant) -> None:
+        self._lists = lists
+        self._needs_proof = needs_proof
+        self._entropy = entropy
+        self._issuers: dict[tuple[ListKind, HashedId8], _Issuer] = {}
+        self._errand: _Errand | None = None
+        self._store = lists.trust(now)
+        self.counts: Counter[str] = Counter()
+        self.troubles: dict[tuple[ListKind, HashedId8], Trouble] = {}
+
+    @property
+    def lists(self) -> TrustLists:
+        """The lists."""
+        return self._lists
+
+    @property
+    def store(self) -> TrustStore:
+        """Whom to trust, as told last."""
+        return self._store
+
+    def lacks(self, now: Instant) -> bool:
+        """Say whether some list is missing or near its end."""
+        return bool(self._lists.wanted(now))
+
+    def next_fetch(self, now: Instant) -> Fetch | None:
+        """Return what to fetch now, or None."""
+        if self._errand is None:
+            self._errand = next((self._errand_for(each) for each in self._lists.wanted(now) if self._may_fetch(each, now)), None)
+        errand = self._errand
+        if errand is None:
+            return None
+        if errand.document is not None:
+            return Fetch(url=proof_url(errand.place, errand.document), is_proof=True)
+        delta_url = errand.wanted.delta_url(errand.place) if errand.is_delta else None
+        return Fetch(url=delta_url or errand.wanted.url(errand.place), is_proof=False)
+
+    def fetched(self, octets: bytes, now: Instant) -> tuple[Happening, ...]:
+        """Take a document: a list, or the proof for the list that came before."""
+        errand = self._errand
+        if errand is None:
+            return ()
+        if errand.document is None and self._needs_proof:
+            self._errand = replace(errand, document=octets)
+            return ()
+        document, proof = (octets, None) if errand.document is None else (errand.document, octets)
+        return self._take(errand, document, proof, now)
+
+    def failed(self, failure: V2xError, now: Instant) -> tuple[Happening, ...]:
+        """Take note that a document did not come."""
+        errand = self._errand
+        if errand is None:
+            return ()
+        if errand.document is not None:  # the list is here: without a proof it is refused, and that says why
+            return self._take(errand, errand.document, None, now)
+        return self._not_taken(errand, failure, now)
+
+    def elapsed(self, now: Instant) -> tuple[Happening, ...]:
+        """Say whether time alone changed whom to trust."""
+        return self._changed(None, now)
+
+    def _take(self, errand: _Errand, document: bytes, proof: bytes | None, now: Instant) -> tuple[Happening, ...]:
+        take = {
+            ListKind.ECTL: self._lists.take_ectl,
+            ListKind.ROOT_CTL: self._lists.take_ctl,
+            ListKind.CRL: self._lists.take_crl,
+        }[errand.wanted.kind]
+        try:
+            change = take(document, proof, now)
+        except V2xError as failure:
+            return (*self._not_taken(errand, failure, now), *_evidence(errand, document, failure))
+        self._errand = None
+        key = (errand.wanted.kind, errand.wanted.issuer)
+        issuer = self._issuer(errand.wanted)
+        issuer.needs_whole = errand.is_delta and not change.is_news
+        if change.is_news:
+            issuer.back_off.succeeded()
+        else:
+            issuer.back_off.failed(now)  # the list held is all there is: ask again later
+        self.counts[f"{errand.wanted.kind.value}_{'taken' if change.is_news else 'no_news'}"] += 1
+        recovered: tuple[Happening, ...] = () if self.troubles.pop(key, None) is None else (Recovered(subject=Subject.LISTS),)
+        return (*recovered, *self._changed(change, now))
+
+    def _not_taken(self, errand: _Errand, failure: V2xError, now: Instant) -> tuple[Happening, ...]:
+        self._errand = None
+        issuer = self._issuer(errand.wanted)
+        if errand.is_delta:  # nobody is to blame for a delta that is not there, or does not fit: the whole list says it all
+            issuer.needs_whole = True
+            self.counts["delta_gap" if isinstance(failure, DeltaGapError) else "delta_not_taken"] += 1
+            return ()
+        issuer.back_off.failed(now)
+        issuer.place += 1
+        self.counts[f"{errand.wanted.kind.value}_{failure.code}"] += 1
+        key = (errand.wanted.kind, errand.wanted.issuer)
+        sentence = f"{errand.wanted.kind.value} of {errand.wanted.issuer.hex()}: {failure}"
+        known, trouble = self.troubles.get(key), Trouble(subject=Subject.LISTS, code=failure.code, sentence=sentence)
+        self.troubles[key] = trouble
+        return () if known is not None and known.code == trouble.code else (trouble,)
+
+    def _changed(self, change: TrustChange | None, now: Instant) -> tuple[Happening, ...]:
+        store = self._lists.trust(now)
+        if store == self._store:
+            return ()
+        self._store = store
+        return (TrustChanged(store=store, change=change),)
+
+    def _may_fetch(self, wanted: WantedList, now: Instant) -> bool:
+        return bool(wanted.places) and self._issuer(wanted).back_off.allows(now)
+
+    def _errand_for(self, wanted: WantedList) -> _Errand:
+        issuer = self._issuer(wanted)
+        place = wanted.places[issuer.place % len(wanted.places)]
+        return _Errand(wanted=wanted, place=place, is_delta=wanted.delta_url(place) is not None and not issuer.needs_whole)
+
+    def _issuer(self, wanted: WantedList) -> _Issuer:
+        return self._issuers.setdefault((wanted.kind, wanted.issuer), _Issuer(BackOff(entropy=self._entropy)))
+
+
+def _evidence(errand: _Errand, document: bytes, failure: V2xError) -> tuple[Happening, ...]:
+    """Return what is to be kept of a refused list: that it exists is the evidence."""
+    if isinstance(failure, ListForkError):
+        documents = {"held": failure.held, "other": failure.other}
+    elif isinstance(failure, VerificationError) and failure.report is VerificationReport.NOT_LOGGED:
+        documents = {errand.wanted.kind.value: document}
+    else:
+        return ()
+    return (EvidenceFound(kind=failure.code, subject=errand.wanted.issuer.hex(), sentence=str(failure), documents=documents),)

@@ -1,0 +1,61 @@
+"""Which authorities serve a station: those its trust lists name, whose chain holds at this moment."""
+
+from shared.core.clock import Instant
+from shared.core.errors import V2xError
+from shared.core.ids import HashedId8
+from shared.pki.identity_upkeep import AccessPoint
+from shared.security.certificate import Certificate
+from shared.security.chain import ChainVerifier
+from shared.security.ctl import AaEntry, EaEntry
+from shared.security.freshness import trusted_time64
+from shared.security.region import IdentifiedAreas
+from shared.security.trust_lists_held import TrustLists
+
+
+class ListedAuthorities:
+    """Finds authorities in the lists.
+
+    Args:
+        lists: the trust lists in force.
+        areas: shapes of identified regions.
+        enrolment_authority: the one to ask where lists name several; None for the first that holds.
+        authorization_authority: likewise.
+    """
+
+    def __init__(
+        self,
+        lists: TrustLists,
+        *,
+        areas: IdentifiedAreas,
+        enrolment_authority: HashedId8 | None = None,
+        authorization_authority: HashedId8 | None = None,
+    ) -> None:
+        self._lists = lists
+        self._areas = areas
+        self._enrolment_authority = enrolment_authority
+        self._authorization_authority = authorization_authority
+
+    def enrolment_authority(self, now: Instant, *, issued: Certificate | None) -> AccessPoint | None:
+        """Return the EA that issued a credential (None: the one to ask for the first), or None while no list names it."""
+        wanted = self._enrolment_authority if issued is None else issued.issuer.hashed_id8
+        return self._find(EaEntry, wanted, now)
+
+    def authorization_authority(self, now: Instant) -> AccessPoint | None:
+        """Return the AA to ask, or None while no list names one."""
+        return self._find(AaEntry, self._authorization_authority, now)
+
+    def _find(self, kind: type[EaEntry | AaEntry], wanted: HashedId8 | None, now: Instant) -> AccessPoint | None:
+        certificates = [entry.certificate for entry in self._lists.entries if isinstance(entry, kind)]
+        for certificate in certificates:
+            url = self._lists.access_point(certificate.hashed_id8)
+            if url is not None and wanted in (None, certificate.hashed_id8) and self._holds(certificate, now):
+                return AccessPoint(certificate=certificate, url=url)
+        return None
+
+    def _holds(self, certificate: Certificate, now: Instant) -> bool:
+        try:
+            verifier = ChainVerifier(trust_store=self._lists.trust(now), areas=self._areas)
+            verifier.check_authority(certificate, trusted_time64(now))
+        except V2xError:
+            return False
+        return True
