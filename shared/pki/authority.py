@@ -2,8 +2,8 @@
 
 Sans-IO: keys are handed in or drawn from a `KeySource`, times are parameters, certificates are returned. An authority refuses to
 issue what a receiver would refuse: permissions it does not have, validity or region beyond its own; an authority below a root with
-a region carries that region, so it knows its bounds without the root. Left out: the requests and
-responses of TS 102 941, trust lists and revocation lists.
+a region carries that region, so it knows its bounds without the root. Left out: the requests and responses of TS 102 941, which the
+desks answer, trust lists and revocation lists.
 """
 
 from dataclasses import dataclass
@@ -120,36 +120,42 @@ class RootCa(_Authority):
         return cls(AuthorityCredential(certificate=issue_certificate(tbs, issuer=None, signer=signer), signer=signer))
 
     def create_enrolment_authority(
-        self, *, name: str, validity: Validity, keys: KeySource, curve: Curve = Curve.NIST_P256
-    ) -> "EnrolmentAuthority":
-        """Make an EA with fresh keys; raises `EncodeError` beyond the root's bounds."""
-        return EnrolmentAuthority(self._create(name, validity, keys, curve, EA_APP_PERMISSIONS, is_enrolment=True))
-
-    def create_authorization_authority(
-        self, *, name: str, validity: Validity, keys: KeySource, curve: Curve = Curve.NIST_P256
-    ) -> "AuthorizationAuthority":
-        """Make an AA with fresh keys; raises `EncodeError` beyond the root's bounds."""
-        return AuthorizationAuthority(self._create(name, validity, keys, curve, AA_APP_PERMISSIONS, is_enrolment=False))
-
-    def _create(
         self,
+        *,
         name: str,
         validity: Validity,
         keys: KeySource,
-        curve: Curve,
-        permissions: tuple[PsidSsp, ...],
+        curve: Curve = Curve.NIST_P256,
+        encryption_curve: Curve = Curve.NIST_P256,
+    ) -> "EnrolmentAuthority":
+        """Make an EA with fresh keys; raises `EncodeError` beyond the root's bounds."""
+        return EnrolmentAuthority(self._create(name, validity, keys, (curve, encryption_curve), is_enrolment=True))
+
+    def create_authorization_authority(
+        self,
         *,
-        is_enrolment: bool,
+        name: str,
+        validity: Validity,
+        keys: KeySource,
+        curve: Curve = Curve.NIST_P256,
+        encryption_curve: Curve = Curve.NIST_P256,
+    ) -> "AuthorizationAuthority":
+        """Make an AA with fresh keys; raises `EncodeError` beyond the root's bounds."""
+        return AuthorizationAuthority(self._create(name, validity, keys, (curve, encryption_curve), is_enrolment=False))
+
+    def _create(
+        self, name: str, validity: Validity, keys: KeySource, curves: tuple[Curve, Curve], *, is_enrolment: bool
     ) -> AuthorityCredential:
+        curve, encryption_curve = curves
         signer = keys.generate(curve)
-        encryption_key = keys.generate(Curve.NIST_P256)
+        encryption_key = keys.generate(encryption_curve)
         tbs = ToBeSignedCertificate(
             id=CertificateId(kind=IdKind.NAME, name=name),
             validity=validity,
             region=self.certificate.tbs.region,
-            app_permissions=permissions,
+            app_permissions=EA_APP_PERMISSIONS if is_enrolment else AA_APP_PERMISSIONS,
             cert_issue_permissions=EA_ISSUE_PERMISSIONS if is_enrolment else AA_ISSUE_PERMISSIONS,
-            encryption_key=EncryptionKey(curve=Curve.NIST_P256, point=encryption_key.public_key.point),
+            encryption_key=EncryptionKey(curve=encryption_curve, point=encryption_key.public_key.point),
             curve=curve,
             verification_key=signer.public_key.point,
         )
@@ -160,12 +166,32 @@ class RootCa(_Authority):
 class EnrolmentAuthority(_Authority):
     """The authority that knows vehicles: issues their long-term identity."""
 
-    def issue_credential(self, *, public_key: PublicKey, validity: Validity, name: str | None = None) -> Certificate:
-        """Issue an enrolment credential; raises `EncodeError` beyond the authority's bounds."""
+    def issue_credential(
+        self,
+        *,
+        public_key: PublicKey,
+        validity: Validity,
+        name: str | None = None,
+        permissions: tuple[PsidSsp, ...] = EC_APP_PERMISSIONS,
+        region: GeographicRegion | None = None,
+        encryption_key: EncryptionKey | None = None,
+    ) -> Certificate:
+        """Issue an enrolment credential; raises `EncodeError` beyond the authority's bounds.
+
+        Args:
+            public_key: the station's key.
+            validity: at most three years under European policy; not enforced here.
+            name: of the station, or None.
+            permissions: `EC_APP_PERMISSIONS`, or fewer.
+            region: None = as the authority.
+            encryption_key: for answers to the station, or None.
+        """
         tbs = ToBeSignedCertificate(
             id=CertificateId() if name is None else CertificateId(kind=IdKind.NAME, name=name),
             validity=validity,
-            app_permissions=EC_APP_PERMISSIONS,
+            region=region,
+            app_permissions=permissions,
+            encryption_key=encryption_key,
             curve=public_key.curve,
             verification_key=public_key.point,
         )
@@ -182,6 +208,7 @@ class AuthorizationAuthority(_Authority):
         validity: Validity,
         permissions: tuple[PsidSsp, ...],
         region: GeographicRegion | None = None,
+        encryption_key: EncryptionKey | None = None,
     ) -> Certificate:
         """Issue an authorization ticket; raises `EncodeError` beyond the authority's bounds.
 
@@ -190,12 +217,14 @@ class AuthorizationAuthority(_Authority):
             validity: at most a week under European policy; not enforced here.
             permissions: `TICKET_PERMISSIONS` of a role, or fewer.
             region: None = as the authority.
+            encryption_key: for content only this station can read, or None.
         """
         tbs = ToBeSignedCertificate(
             id=CertificateId(),
             validity=validity,
             region=region,
             app_permissions=permissions,
+            encryption_key=encryption_key,
             curve=public_key.curve,
             verification_key=public_key.point,
         )
