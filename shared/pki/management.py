@@ -13,7 +13,7 @@ Unknown alternatives, extension bits, octets behind the value and a certificate 
 verified or decrypted. Left out: trust lists (`trust_list`), link certificates, butterfly keys.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeVar
 
@@ -131,7 +131,7 @@ class InnerAtRequest:
     """Content 82: what a station asks an authorization authority for."""
 
     keys: PublicKeys
-    hmac_key: bytes
+    hmac_key: bytes = field(repr=False)
     shared: SharedAtRequest
     ec_signature: EcSignature
 

@@ -28,17 +28,23 @@ class Hierarchy:
     """Root, EA and AA of one seed, and what hangs below them."""
 
     def __init__(
-        self, seed: int, *, begin: UtcNs = BEGIN, region: GeographicRegion | None = None, curve: Curve = Curve.NIST_P256
+        self,
+        seed: int,
+        *,
+        begin: UtcNs = BEGIN,
+        region: GeographicRegion | None = None,
+        curve: Curve = Curve.NIST_P256,
+        encryption_curve: Curve = Curve.NIST_P256,
     ) -> None:
         self.keys = SeededKeySource(Random(seed))
         self.start: Time32 = time32_of(time64_of(begin))
         lifetime = years(self.start, 5)
         self.root = RootCa.create(name=f"root {seed}", validity=lifetime, keys=self.keys, region=region, curve=curve)
         self.ea: EnrolmentAuthority = self.root.create_enrolment_authority(
-            name=f"EA {seed}", validity=lifetime, keys=self.keys, curve=curve
+            name=f"EA {seed}", validity=lifetime, keys=self.keys, curve=curve, encryption_curve=encryption_curve
         )
         self.aa: AuthorizationAuthority = self.root.create_authorization_authority(
-            name=f"AA {seed}", validity=lifetime, keys=self.keys, curve=curve
+            name=f"AA {seed}", validity=lifetime, keys=self.keys, curve=curve, encryption_curve=encryption_curve
         )
         self.trust_store = TrustStore.of_operator((self.root.certificate,), (self.ea.certificate, self.aa.certificate))
 
