@@ -144,10 +144,6 @@ class Station:
         if identity != self._identity:
             self._take_on(identity)
 
-    def fall_silent(self) -> None:
-        """Give the ticket back: until `assume`, `send` raises `NoTicketError`; hearing goes on."""
-        self._signing.change_ticket(None)
-
     def change_trust(self, trust_store: TrustStore) -> None:
         """Believe whom a new store names from the next packet on; tickets whose chain no longer holds are forgotten at once."""
         self._verifying.change_trust(trust_store)
