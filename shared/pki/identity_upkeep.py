@@ -33,9 +33,6 @@ from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import TicketPool
 from shared.security.validity import DurationUnit, Validity
 
-MAX_TARGET_TICKETS = 100
-"""Tickets a station may hold for one time (European certificate policy)."""
-
 CREDENTIAL_YEARS = 3
 """Asked for (European certificate policy)."""
 
@@ -95,8 +92,8 @@ class Account(Protocol):
 class TicketKeys(Protocol):
     """Keys of tickets: kept before they are asked about, with the ticket once it came."""
 
-    def prepare(self, keys: KeySource, validity: Validity) -> Signer:
-        """Return a key for a ticket of this validity: one whose ticket never came, or a fresh one, kept when this returns."""
+    def prepare(self, keys: KeySource, at: Time64) -> Signer:
+        """Return a key for a ticket: one whose ticket never came, or a fresh one, which is kept when this returns."""
         ...
 
     def grant(self, certificate: Certificate) -> TicketCredential:
@@ -128,7 +125,7 @@ class IdentityUpkeep:
         permissions: what its tickets are to allow.
         account: its long-term identity.
         ticket_keys: where keys of tickets are kept.
-        pool: its tickets; filled here.
+        pool: its tickets; whoever hears of a `TicketGranted` adds it there before the next call.
         authorities: whom to ask.
         keys: makes keys of tickets and of single requests.
         entropy: source of nonces and waits.
@@ -223,7 +220,6 @@ class IdentityUpkeep:
             )
         else:
             ticket = self._ticket_keys.grant(certificate)
-            self._pool.add((ticket,))
             happening = TicketGranted(ticket=ticket)
         self._outstanding = None
         self._unreachable.succeeded()
@@ -291,7 +287,7 @@ class IdentityUpkeep:
         validity = wanted[0].validity
         pending = make_authorization_request(
             credential=credential,
-            key=self._ticket_keys.prepare(self._keys, validity),
+            key=self._ticket_keys.prepare(self._keys, at),
             authority=authority.certificate,
             enrolment_authority=vouching.certificate,
             attributes=ticket_attributes(permissions=self._permissions, validity=validity),

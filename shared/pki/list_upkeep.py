@@ -18,7 +18,7 @@ from shared.core.report import VerificationReport
 from shared.pki.back_off import BackOff
 from shared.pki.happenings import EvidenceFound, Happening, Recovered, Subject, Trouble, TrustChanged
 from shared.security.list_places import WantedList, proof_url
-from shared.security.list_sequence import DeltaGapError, ListForkError, ListKind
+from shared.security.list_sequence import DeltaGapError, ListForkError, ListKind, StoredList
 from shared.security.trust_lists_held import TrustChange, TrustLists
 from shared.security.trust_store import TrustStore
 
@@ -63,23 +63,30 @@ class ListUpkeep:
     Args:
         lists: takes them in.
         needs_proof: whether the log must hold them, so that each is followed by its proof.
+        stored: lists kept from before a restart, which are taken back as soon as the time is known.
         entropy: source of waits.
         now: the present.
 
     Attributes:
         counts: lists taken, no news and failures, by word.
         troubles: what does not work just now, by kind and issuer of the list.
+        is_unkept: whether a list was taken since whoever keeps them set this to False.
     """
 
-    def __init__(self, *, lists: TrustLists, needs_proof: bool, entropy: Entropy, now: Instant) -> None:
+    def __init__(
+        self, *, lists: TrustLists, needs_proof: bool, stored: tuple[StoredList, ...], entropy: Entropy, now: Instant
+    ) -> None:
         self._lists = lists
+        self._stored = stored
         self._needs_proof = needs_proof
         self._entropy = entropy
         self._issuers: dict[tuple[ListKind, HashedId8], _Issuer] = {}
         self._errand: _Errand | None = None
-        self._store = lists.trust(now)
         self.counts: Counter[str] = Counter()
+        self._restore(now)
+        self._store = lists.trust(now)
         self.troubles: dict[tuple[ListKind, HashedId8], Trouble] = {}
+        self.is_unkept = False
 
     @property
     def lists(self) -> TrustLists:
@@ -128,8 +135,20 @@ class ListUpkeep:
         return self._not_taken(errand, failure, now)
 
     def elapsed(self, now: Instant) -> tuple[Happening, ...]:
-        """Say whether time alone changed whom to trust."""
+        """Say whether time alone changed whom to trust: a list ran out, or kept ones count because the time is known now."""
+        self._restore(now)
         return self._changed(None, now)
+
+    def _restore(self, now: Instant) -> None:
+        """What does not count any more is fetched anew; that newer lists must follow it stays so."""
+        if not self._stored:
+            return
+        refused = self._lists.restore(self._stored, now)
+        if now.utc is None:
+            return
+        self._stored = ()
+        for each in refused:
+            self.counts[f"{each.kind.value}_not_restored"] += 1
 
     def _take(self, errand: _Errand, document: bytes, proof: bytes | None, now: Instant) -> tuple[Happening, ...]:
         take = {
@@ -146,6 +165,7 @@ class ListUpkeep:
         issuer = self._issuer(errand.wanted)
         issuer.needs_whole = errand.is_delta and not change.is_news
         if change.is_news:
+            self.is_unkept = True
             issuer.back_off.succeeded()
         else:
             issuer.back_off.failed(now)  # the list held is all there is: ask again later

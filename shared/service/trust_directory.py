@@ -45,10 +45,10 @@ def read_trust_directory(directory: Path) -> TrustStore:
     Raises:
         ConfigError: it has no root, or a file in it is not what it should be.
     """
-    roots = _read_all(directory / ROOTS)
+    roots = tuple(read_certificates(directory / ROOTS).values())
     if not roots:
         raise ConfigError(str(directory / ROOTS), "holds no root certificate (*.oer): nobody could be trusted")
-    authorities = _read_all(directory / AUTHORITIES) if (directory / AUTHORITIES).is_dir() else ()
+    authorities = tuple(read_certificates(directory / AUTHORITIES).values())
     try:
         return TrustStore.of_operator(roots, authorities)
     except ConfigError as error:
@@ -120,11 +120,14 @@ def make_directory(directory: Path, *, private: bool) -> None:
         raise StorageError(str(directory), f"cannot be made: {error.strerror or error}") from error
 
 
-def _read_all(directory: Path) -> tuple[Certificate, ...]:
+def read_certificates(directory: Path) -> dict[Path, Certificate]:
+    """Read every certificate file of a directory, by path in order; none where there is no such directory; raises `ConfigError`."""
+    if not directory.exists():
+        return {}
     try:
         paths = sorted(path for path in directory.iterdir() if path.suffix == ".oer")
     except OSError as error:
         raise ConfigError(str(directory), f"cannot be read: {error.strerror or error}") from error
     if len(paths) > MAX_TRUST_STORE_CERTIFICATES:
         raise ConfigError(str(directory), f"holds {len(paths)} certificates, at most {MAX_TRUST_STORE_CERTIFICATES} are allowed")
-    return tuple(read_certificate_file(path) for path in paths)
+    return {path: read_certificate_file(path) for path in paths}
