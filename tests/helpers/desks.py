@@ -4,7 +4,8 @@ from dataclasses import replace
 from random import Random
 
 from shared.core.clock import NS_PER_S, Instant, ManualClock, UtcNs
-from shared.core.itstime import Time32, time32_of, time64_of
+from shared.core.errors import DecodeError
+from shared.core.itstime import Time32, Time64, time32_of, time64_of
 from shared.pki.authority import hours, years
 from shared.pki.authorization import PendingAuthorization, make_authorization_request, ticket_attributes
 from shared.pki.authorization_desk import AuthorizationCase, AuthorizationDesk
@@ -19,7 +20,7 @@ from shared.pki.registry import RegisteredStation, StationStatus
 from shared.pki.subject import CertificateSubjectAttributes
 from shared.security.certificate import Certificate
 from shared.security.chain import ChainVerifier
-from shared.security.ecdsa import Curve, Signer, SoftwareSigner
+from shared.security.ecdsa import Curve, EccPoint, PointForm, PublicKey, Signer, SoftwareSigner
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
@@ -76,6 +77,11 @@ class Desks:
     def now_s(self) -> Time32:
         """The present as certificates count it."""
         return time32_of(time64_of(self.now.require_utc()))
+
+    @property
+    def now_time64(self) -> Time64:
+        """The present as messages count it."""
+        return time64_of(self.now.require_utc())
 
     def pass_time(self, elapsed_s: int) -> None:
         """Let time pass."""
@@ -208,3 +214,17 @@ def seeded(seed: int) -> Randomness:
 def later(now: Instant, elapsed_s: int) -> Instant:
     """Return a moment some seconds after another, before where negative."""
     return Instant(now.monotonic, UtcNs(now.require_utc() + elapsed_s * NS_PER_S))
+
+
+def off_curve(curve: Curve) -> EccPoint:
+    """Return a compressed point whose x no point of the curve has."""
+    candidates = (EccPoint(form=PointForm.COMPRESSED_Y0, x=x.to_bytes(curve.octets, "big")) for x in range(1, 100))
+    return next(point for point in candidates if not _is_on(curve, point))
+
+
+def _is_on(curve: Curve, point: EccPoint) -> bool:
+    try:
+        PublicKey.from_point(curve, point)
+    except DecodeError:
+        return False
+    return True
