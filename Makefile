@@ -29,6 +29,7 @@ demo: $(VENV)/.runtime
 # and its closing line is pytest's.
 test: $(VENV)/.test
 	@.ci/debian-packages tests/debian-packages.txt
+	@.ci/tpm-binding $(bin)/python requirements-tpm.lock $(VENV)/.tpm
 	@$(bin)/python -m pytest $(PYTEST_ARGS)
 
 setup: $(VENV)/.test
@@ -43,6 +44,8 @@ lock:
 	  --no-emit-index-url --no-config --custom-compile-command 'make lock' --quiet --output-file requirements.lock
 	@$(UV) pip compile pyproject.toml --group build --group test --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-config --custom-compile-command 'make lock' --quiet --output-file requirements-test.lock
+	@$(UV) pip compile --group tpm --no-deps --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-config --custom-compile-command 'make lock' --quiet --output-file requirements-tpm.lock
 
 clean:
 	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache v2x_trust.egg-info

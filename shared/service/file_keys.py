@@ -22,78 +22,128 @@ _DIRECTORY_MODE = 0o700
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-class FileKeyStore:
-    """Keys in the files of one directory, which the first key makes.
+class KeyDirectory:
+    """A directory with one file for each key, which the first key makes.
 
     Args:
         directory: of mode 0700, or at least writable by nobody else.
+        suffix: of the files: `.pem`.
+        store: whose it is, for errors.
+
+    Raises:
+        ConfigError: the directory is none, or others may write into it.
+    """
+
+    def __init__(self, directory: Path, *, suffix: str, store: str) -> None:
+        self._directory = directory
+        self._suffix = suffix
+        self._store = store
+        self._check()
+
+    def path(self, name: str) -> Path:
+        """Return where a key is or would be; raises `ConfigError` where the name cannot be one."""
+        check_key_name(name, self._store)
+        return self._directory / f"{name}{self._suffix}"
+
+    def path_of(self, name: str) -> Path | None:
+        """Return where a key is, or None; raises `ConfigError` where the name cannot be one."""
+        path = self.path(name)
+        return path if os.path.lexists(path) else None
+
+    def path_of_new(self, name: str) -> Path:
+        """Return where a new key is to be written; the directory is there then.
+
+        Raises:
+            ConfigError: the name cannot be one.
+            StorageError: the name is taken, there are `MAX_KEYS` keys, or the directory cannot be made.
+        """
+        if self.path_of(name) is not None:
+            raise key_exists(self._store, name)
+        if len(self.names()) >= MAX_KEYS:
+            raise store_full(self._store)
+        try:
+            self._directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+        except OSError as error:
+            raise KeyStoreError(self._store, f"cannot be made: {error.strerror or error}") from error
+        return self.path(name)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all keys, in order; raises `StorageError`."""
+        try:
+            found = [entry.name.removesuffix(self._suffix) for entry in self._directory.iterdir() if entry.suffix == self._suffix]
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise KeyStoreError(self._store, f"cannot be read: {error.strerror or error}") from error
+        return tuple(sorted(filter(is_key_name, found)))
+
+    def remove(self, name: str) -> None:
+        """Remove a key's file.
+
+        Raises:
+            ConfigError: the name cannot be one.
+            StorageError: no key has the name, or its file cannot be removed.
+        """
+        path = self.path(name)
+        try:
+            path.unlink()
+            sync_directory(self._directory)
+        except FileNotFoundError:
+            raise key_absent(self._store, name) from None
+        except OSError as error:
+            raise KeyStoreError(self._store, f"the key {name!r} cannot be removed: {error.strerror or error}") from error
+
+    def _check(self) -> None:
+        try:
+            mode = self._directory.stat().st_mode
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ConfigError(self._store, f"cannot be read: {error.strerror or error}") from error
+        if not stat.S_ISDIR(mode):
+            raise ConfigError(self._store, "is no directory")
+        if mode & _OTHERS_MAY_WRITE:
+            raise ConfigError(
+                self._store, f"others may put keys there (mode {stat.S_IMODE(mode):04o}); make it yours alone: chmod 700"
+            )
+
+
+class FileKeyStore:
+    """Keys in the files of one directory.
+
+    Args:
+        directory: see `KeyDirectory`.
 
     Raises:
         ConfigError: the directory is none, or others may write into it.
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
         self._name = f"file:{directory}"
-        self._check_directory()
+        self._files = KeyDirectory(directory, suffix=KEY_SUFFIX, store=self._name)
 
     def __repr__(self) -> str:
         return f"FileKeyStore({self._name})"
 
     def generate(self, name: str, curve: Curve) -> SoftwareSigner:
-        """Make a key from the operating system's random source and write it.
-
-        Raises:
-            ConfigError: the name cannot be one.
-            StorageError: the name is taken, or the file cannot be written.
-        """
-        path = self._path(name)
-        if path.exists():
-            raise key_exists(self._name, name)
-        if len(self.names()) >= MAX_KEYS:
-            raise store_full(self._name)
+        """Make a key from the operating system's random source and write it; raises as `KeyStore.generate`."""
+        path = self._files.path_of_new(name)
         signer = SoftwareSigner.generate(curve)
-        try:
-            self._directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-        except OSError as error:
-            raise KeyStoreError(self._name, f"cannot be made: {error.strerror or error}") from error
         write_key(path, signer)
         return signer
 
     def find(self, name: str) -> SoftwareSigner | None:
-        """Return the key of that name, or None.
-
-        Raises:
-            ConfigError: the name cannot be one, or the file is damaged or open to others.
-        """
-        path = self._path(name)
-        return read_key(path) if _is_there(path) else None
+        """Return the key of that name, or None; raises `ConfigError` where the file is damaged or open to others too."""
+        path = self._files.path_of(name)
+        return None if path is None else read_key(path)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all keys, in order; raises `StorageError`."""
-        try:
-            found = [entry.name.removesuffix(KEY_SUFFIX) for entry in self._directory.iterdir() if entry.suffix == KEY_SUFFIX]
-        except FileNotFoundError:
-            return ()
-        except OSError as error:
-            raise KeyStoreError(self._name, f"cannot be read: {error.strerror or error}") from error
-        return tuple(sorted(filter(is_key_name, found)))
+        return self._files.names()
 
     def remove(self, name: str) -> None:
-        """Remove a key for good.
-
-        Raises:
-            ConfigError: the name cannot be one.
-            StorageError: no key has the name, or its file cannot be removed.
-        """
-        path = self._path(name)
-        try:
-            path.unlink()
-            sync_directory(self._directory)
-        except FileNotFoundError:
-            raise key_absent(self._name, name) from None
-        except OSError as error:
-            raise KeyStoreError(self._name, f"the key {name!r} cannot be removed: {error.strerror or error}") from error
+        """Remove a key for good; raises as `KeyStore.remove`."""
+        self._files.remove(name)
 
     def close(self) -> None:
         """Do nothing; signers go on signing."""
@@ -103,24 +153,6 @@ class FileKeyStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _path(self, name: str) -> Path:
-        check_key_name(name, self._name)
-        return self._directory / f"{name}{KEY_SUFFIX}"
-
-    def _check_directory(self) -> None:
-        try:
-            mode = self._directory.stat().st_mode
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise ConfigError(self._name, f"cannot be read: {error.strerror or error}") from error
-        if not stat.S_ISDIR(mode):
-            raise ConfigError(self._name, "is no directory")
-        if mode & _OTHERS_MAY_WRITE:
-            raise ConfigError(
-                self._name, f"others may put keys there (mode {stat.S_IMODE(mode):04o}); make it yours alone: chmod 700"
-            )
 
 
 class CredentialKeyStore:
@@ -147,7 +179,7 @@ class CredentialKeyStore:
             ConfigError: the name cannot be one, or the credential is no key.
         """
         check_key_name(name, "credential:")
-        return read_credential_key(self._directory, name) if _is_there(self._directory / name) else None
+        return read_credential_key(self._directory, name) if os.path.lexists(self._directory / name) else None
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all credentials that a key could have, in order; raises `StorageError`."""
@@ -168,8 +200,3 @@ class CredentialKeyStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _is_there(path: Path) -> bool:
-    """Whether a name is taken, be it by a link that leads nowhere."""
-    return os.path.lexists(path)

@@ -51,6 +51,13 @@ class KeyUri:
         attributes = ";".join(f"{name}={value}" for name, value in self.path.items())
         return f"{self.scheme}:{self.location}{attributes}"
 
+    def needed(self, name: str) -> str:
+        """Return an attribute from either side; raises `ConfigError` where it is missing."""
+        value = self.query.get(name, self.path.get(name))
+        if value is None:
+            raise ConfigError(f"{self.scheme}:", f"the attribute {name!r} is missing")
+        return value
+
     def check_attributes(self, *, path: Iterable[str], query: Iterable[str]) -> None:
         """Check that no attribute is there that means nothing here; raises `ConfigError`."""
         for found, known in ((self.path, tuple(path)), (self.query, tuple(query))):
