@@ -7,6 +7,7 @@ import pytest
 from shared.core.errors import DecodeError, EncodeError
 from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId8
+from shared.core.itstime import Time32
 from shared.pki.authority import hours
 from shared.pki.exchange import seal_request, sign_external, sign_payload
 from shared.pki.management import (
@@ -39,6 +40,7 @@ from shared.pki.response_codes import (
 )
 from shared.pki.subject import CertificateSubjectAttributes, PublicKeys
 from shared.security.certificate import CertificateId, IdKind
+from shared.security.crl import Crl
 from shared.security.ecdsa import Curve, EccPoint, PointForm
 from shared.security.encryption_key import EncryptionKey
 from shared.security.permissions import PsidSsp
@@ -46,7 +48,6 @@ from shared.security.region import CircularRegion, Location
 from shared.security.secured_data import MAX_SECURED_OCTETS, decode_secured_data, encode_unsecured
 from shared.security.trust_list import encode_trust_list
 from tests.helpers.desks import Desks
-from tests.unit.security.test_crl import CRL
 
 DESKS = Desks(31)
 KEY, OTHER_KEY = DESKS.key(), DESKS.key()
@@ -154,9 +155,15 @@ def test_the_inner_request_is_read_strictly_too() -> None:
 def test_the_octets_are_those_of_the_standard() -> None:
     x = KEY.public_key.point.x.hex()
     point = f"{KEY.public_key.point.form.value | 0x80:02x}{x}"
-    wanted = "7c" + "81056361722037" + ALL_ATTRIBUTES_TAIL
-    asked = InnerEcRequest(its_id=b"\xaa\xbb", keys=KEYS, attributes=replace(ALL_ATTRIBUTES, **REST))
-    assert encode_inner_ec_request(asked).hex() == "00" + "02aabb" + "01" + "00" + "80" + point + wanted
+    wanted = CertificateSubjectAttributes(
+        id=CertificateId(kind=IdKind.NAME, name="car 7"),
+        validity=hours(Time32(1), 168),
+        assurance_level=0,
+        app_permissions=EC_APP_PERMISSIONS,
+    )
+    attributes = "6c" + "8105" + b"car 7".hex() + "00000001" + "8400a8" + "00" + "0101" + "80" + "02026f" + "81030201c0"
+    asked = InnerEcRequest(its_id=b"\xaa\xbb", keys=KEYS, attributes=wanted)
+    assert encode_inner_ec_request(asked).hex() == "00" + "02aabb" + "01" + "00" + "80" + point + attributes
     assert encode_management(MESSAGES["enrolment refused"]).hex() == "0181" + "00" + HASH.hex() + "09"
     assert encode_management(MESSAGES["authorization refused"]).hex() == "0183" + "00" + HASH.hex() + "1a"
     assert encode_management(MESSAGES["validation refused"]).hex() == "0188" + "00" + HASH.hex() + "0e"
@@ -170,16 +177,6 @@ def test_the_octets_are_those_of_the_standard() -> None:
     in_the_open = encode_management(MESSAGES["authorization request in the open"])
     assert in_the_open.endswith(bytes(32) + shared + b"\x81" + PLAIN.data.encoded)
     assert in_the_open[:4] == b"\x01\x82\x00\x80"
-
-
-REST = {
-    "validity": None,
-    "region": None,
-    "cert_issue_permissions": None,
-    "assurance_level": 1,
-    "app_permissions": EC_APP_PERMISSIONS,
-}
-ALL_ATTRIBUTES_TAIL = "01" + "010180" + "02026f" + "81030201c0"
 
 
 def test_extension_bits_are_refused() -> None:
@@ -217,7 +214,7 @@ def test_another_version_and_a_trust_list_are_refused() -> None:
     with pytest.raises(DecodeError, match="version 2 is not 1"):
         decode_management(b"\x02" + encode_management(MESSAGES["enrolment refused"])[1:])
     with pytest.raises(DecodeError, match="crl is no request and no answer"):
-        decode_management(encode_trust_list(CRL))
+        decode_management(encode_trust_list(Crl(this_update=Time32(1), next_update=Time32(2), revoked=())))
 
 
 def test_another_certificate_format_is_refused() -> None:
