@@ -8,7 +8,7 @@ simulated one with those of RFC 6979, which repeat and cost a quarter more. Left
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, Self
+from typing import NoReturn, Protocol, Self, SupportsIndex
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -413,6 +413,10 @@ class SoftwareSigner:
         s_at = 6 + der[3]  # all lengths have one octet
         r, s = der[4 : s_at - 2], der[s_at:]
         return Signature(self.curve, r[-octets:].rjust(octets, b"\x00"), s[-octets:].rjust(octets, b"\x00"))
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Refuse to be copied or pickled."""
+        raise TypeError("a private key is neither copied nor pickled")
 
     def __repr__(self) -> str:
         return f"SoftwareSigner({self.public_key!r})"
