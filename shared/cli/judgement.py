@@ -21,7 +21,7 @@ from shared.security.certificate import Certificate
 from shared.security.certificate_cache import DEFAULT_CAPACITY
 from shared.security.chain import MAX_CHAIN_CERTIFICATES
 from shared.security.permissions import PsidSsp
-from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.region import IdentifiedAreas
 from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
 from shared.security.trust_list import verify_crl, verify_ctl
 from shared.security.trust_store import TrustStore
@@ -115,11 +115,12 @@ class Judge:
 
     Args:
         trust_store: trusted roots and known authorities.
+        areas: shapes of identified regions; `NO_IDENTIFIED_AREAS` where the operator has none.
     """
 
-    def __init__(self, trust_store: TrustStore) -> None:
+    def __init__(self, trust_store: TrustStore, areas: IdentifiedAreas) -> None:
         self._trust_store = trust_store
-        self._receiver = make_receiver(trust_store=trust_store, areas=NO_IDENTIFIED_AREAS)
+        self._receiver = make_receiver(trust_store=trust_store, areas=areas)
         self._authorities: dict[HashedId8, Certificate] = {**trust_store.roots, **trust_store.authorities}
         self._seen: OrderedDict[HashedId8, Certificate] = OrderedDict()
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from shared.cli.judgement import Judge, Link, SignatureState, Verdict
+from shared.cli.report_words import meaning_of
 from shared.cli.rows import Rows, line_console
 from shared.cli.source import Capture, Kind, Structure, open_source
 from shared.cli.tree_view import visible
@@ -27,6 +28,8 @@ from shared.core.ids import HashedId8
 from shared.core.itstime import time64_of, utc_from_text, utc_of, utc_text
 from shared.security.describe import its_aid_name
 from shared.security.permissions import PsidSsp
+from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.service.identified_areas import read_identified_areas
 from shared.service.trust_directory import read_trust_directory
 from shared.transport.pcap import ETHERNET_OCTETS
 
@@ -58,11 +61,19 @@ def verify(
         str | None,
         typer.Option(help="Judge at this moment, ISO 8601 with offset; default: when each packet was captured.", metavar="UTC"),
     ] = None,
+    areas: Annotated[
+        Path | None,
+        typer.Option(
+            help="Table of what ground the numbers of countries in certificates mean; without it, none.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a message, for machines.")] = False,  # noqa: FBT002 - a command-line flag
 ) -> None:
     """Give one verdict for each message, as a station would that trusts DIR."""
     moment = None if at is None else _moment(at)
-    judge = Judge(read_trust_directory(trust))
+    judge = Judge(read_trust_directory(trust), NO_IDENTIFIED_AREAS if areas is None else read_identified_areas(areas))
     opened = open_source(source)
     found = _judged_capture(opened, judge, moment) if isinstance(opened, Capture) else [_judged_structure(opened, judge, moment)]
     console = line_console()
@@ -159,7 +170,7 @@ class _Account:
         signer.refused += not verdict.is_verified
 
     def show(self, console: Console, name: str) -> None:
-        """Print the signers, then one line for all messages."""
+        """Print the signers, then one line for all messages, and one for each reason met."""
         if self.messages == 0:
             console.print(Text(f"{name} holds no GeoNetworking packet: nothing was verified.", style=_BAD))
             return
@@ -172,6 +183,8 @@ class _Account:
             reasons = ", ".join(f"{code.replace('_', ' ')} {number}" for code, number in self.refusals.most_common())
             line.append(", ").append(f"{refused} refused", style=_BAD).append(f": {reasons}")
         console.print(line)
+        for code, _ in self.refusals.most_common():
+            console.print(Text(f"  {code.replace('_', ' ')}: {meaning_of(code)}", style="dim"))
 
     def _show_signers(self, console: Console) -> None:
         console.print()
@@ -217,6 +230,7 @@ def _as_json(judged: _Judged) -> dict[str, object]:
         "verified": verdict.is_verified,
         "verdict": verdict.code,
         "reason": verdict.reason,
+        "meaning": "" if verdict.is_verified else meaning_of(verdict.code),
         "message": verdict.message,
         "generation_time": None if verdict.generation_time is None else utc_text(utc_of(verdict.generation_time)),
         "signature": verdict.signature.value,

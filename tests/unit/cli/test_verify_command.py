@@ -6,12 +6,15 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from shared.cli.judgement import Judge
 from shared.cli.main import app
+from shared.cli.report_words import MEANINGS, meaning_of
 from shared.cli.rows import Rows
-from shared.core.clock import UtcNs
+from shared.core.clock import Instant, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError, DecodeError, V2xError
 from shared.core.ids import ItsAid
-from shared.core.itstime import utc_text
+from shared.core.itstime import utc_from_text, utc_text
+from shared.core.report import VerificationReport
 from shared.messages.cdd import CauseCode
 from shared.network.headers import BASIC_HEADER_OCTETS
 from shared.pki.permission_sets import StationRole
@@ -19,8 +22,12 @@ from shared.security.crl import Crl
 from shared.security.header_info import GenerationLocation, HeaderInfo
 from shared.security.region import Location
 from shared.security.trust_store import TrustStore
-from shared.service.trust_directory import write_trust_directory
+from shared.service.identified_areas import read_identified_areas
+from shared.service.trust_directory import read_trust_directory, write_trust_directory
 from shared.transport.pcap import PcapWriter
+from tests.conformance.secured_messages.judge import BELIEVED, expected, kind_of, sentences
+from tests.conformance.secured_messages.judge import DIRECTORY as CONFORMANCE
+from tests.conformance.secured_messages.workshop import Kind
 from tests.helpers.data import data_file
 from tests.helpers.hierarchy import NOON, Hierarchy, seconds
 from tests.helpers.stations import TURIN, Speaker, after_ms, payload_of, sealed
@@ -28,7 +35,6 @@ from tests.helpers.trust_lists import ListIssuer, its, its_s
 
 HIERARCHY, FOREIGN = Hierarchy(31), Hierarchy(32)
 AT = ("--at", utc_text(NOON))
-CONFORMANCE = Path(__file__).parents[2] / "conformance" / "secured_messages"
 
 
 @pytest.fixture(scope="module")
@@ -163,16 +169,70 @@ def test_what_was_not_judged_is_said() -> None:
     assert "verified; its payload is no GeoNetworking packet and was not judged" in " ".join(text.split())
 
 
-@pytest.mark.parametrize("sentence", sorted(path.parent.name for path in CONFORMANCE.glob("*/expected.json")))
+PLAIN_CASES = [
+    sentence
+    for sentence in sentences()
+    if kind_of(sentence) in (Kind.MESSAGE, Kind.PACKET) and expected(sentence).keys() <= {"at", "verdict", "says"}
+]
+"""Those that need nothing but themselves, the trust directory and the table of areas."""
+
+LISTS_ON_THE_RADIO = {"a_trust_list_on_the_radio_is_refused", "a_revocation_list_on_the_radio_is_refused"}
+"""By itself such a list may well be one: here it is judged as one, and by its signer refused."""
+
+
+@pytest.mark.parametrize("sentence", PLAIN_CASES)
+def test_what_judges_for_the_command_gives_the_verdicts_of_the_conformance_cases(sentence: str) -> None:
+    wanted, kind = expected(sentence), kind_of(sentence)
+    judge = Judge(read_trust_directory(CONFORMANCE / "trust"), read_identified_areas(CONFORMANCE / "areas.toml"))
+    octets, now = (CONFORMANCE / sentence / kind.value).read_bytes(), Instant(MonotonicNs(0), utc_from_text(wanted["at"]))
+    verdict = judge.judge_packet(octets, now) if kind is Kind.PACKET else judge.judge_secured(octets, now)
+    if sentence in LISTS_ON_THE_RADIO:
+        assert verdict.code == "untrusted_root"
+        return
+    assert verdict.code == ("verified" if wanted["verdict"] == BELIEVED else wanted["verdict"])
+    assert wanted.get("says", "") in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "a_cam_with_its_certificate_is_believed",
+        "a_denm_inside_the_country_of_its_ticket_is_believed",
+        "a_denm_outside_the_country_of_its_ticket_is_refused",
+        "a_packet_with_a_cam_is_believed",
+        "a_car_in_turin_by_its_packet_and_in_milan_by_its_cam_is_refused",
+    ],
+)
 def test_the_command_gives_the_verdicts_of_the_conformance_cases(sentence: str) -> None:
-    expected = json.loads((CONFORMANCE / sentence / "expected.json").read_text())
-    message = CONFORMANCE / sentence / "message.oer"
-    is_believed = expected["verdict"] == "believed"
-    (verdict,) = verdicts(message, "--trust", CONFORMANCE / "trust", "--at", expected["at"], status=0 if is_believed else 1)
-    if sentence == "a_trust_list_on_the_radio_is_refused":
-        assert verdict["verdict"] == "untrusted_root"
-    else:
-        assert verdict["verdict"] == ("verified" if is_believed else expected["verdict"])
+    wanted = expected(sentence)
+    is_believed = wanted["verdict"] == BELIEVED
+    told = ("--trust", CONFORMANCE / "trust", "--areas", CONFORMANCE / "areas.toml", "--at", wanted["at"])
+    (verdict,) = verdicts(CONFORMANCE / sentence / kind_of(sentence).value, *told, status=0 if is_believed else 1)
+    assert verdict["verdict"] == ("verified" if is_believed else wanted["verdict"])
+    assert wanted.get("says", "") in str(verdict["reason"])
+
+
+def test_without_a_table_of_areas_a_country_is_nowhere() -> None:
+    case = CONFORMANCE / "a_denm_inside_the_country_of_its_ticket_is_believed"
+    told = ("--trust", CONFORMANCE / "trust", "--at", expected(case.name)["at"])
+    (verdict,) = verdicts(case / "message.oer", *told, status=1)
+    assert verdict["verdict"] == "outside_region"
+    assert isinstance(refused(case / "message.oer", *told, "--areas", case / "absent.toml"), ConfigError)
+
+
+def test_every_report_has_a_meaning_that_the_command_tells(trust: Path) -> None:
+    assert set(MEANINGS) == set(VerificationReport)
+    assert len(set(MEANINGS.values())) == len(MEANINGS)
+    for report in VerificationReport:
+        assert meaning_of(report.value) == MEANINGS[report]
+    packet = Speaker(HIERARCHY).cam(NOON)
+    stale = ("--trust", trust, "--at", utc_text(UtcNs(NOON + seconds(9))))
+    assert f"invalid timestamp: {MEANINGS[VerificationReport.INVALID_TIMESTAMP]}" in said(packet.hex(), *stale, status=1)
+    assert verdicts(packet.hex(), *stale, status=1)[0]["meaning"] == MEANINGS[VerificationReport.INVALID_TIMESTAMP]
+    assert verdicts(packet.hex(), "--trust", trust, *AT)[0]["meaning"] == ""
+    cut = said(packet[:-1].hex(), "--trust", trust, *AT, status=1)
+    assert "malformed: its octets are not what the standards say they must be" in cut
+    assert meaning_of("some_new_code") == "some new code"
 
 
 def test_a_denm_beyond_the_tickets_permissions_is_refused_although_its_signature_holds(tmp_path: Path, trust: Path) -> None:
