@@ -1,11 +1,12 @@
 """What authorities, distribution centre, point of contact and log answer over HTTP, as an ASGI application (TS 102 941 annex D).
 
     POST /ea, /aa                           application/x-its-request -> application/x-its-response
-    GET  /dc/getctl/{root}[/{sequence}]     a root's CTL, or the delta list with that sequence number
+    GET  /dc/getctl/{root}[/{held}]         a root's CTL, or the delta list that follows the one with that number
     GET  /dc/getcrl/{root}
     GET  /dc/getproof/{sha256}              tlog-proof@v1 of a certificate or list, by the hash of its octets
     GET  /cpoc/gettlmcertificate/[{tlm}]    the trust list manager's certificate
     GET  /cpoc/getectl/{tlm}                its list
+    GET  /cpoc/getproof/{sha256}            as under /dc
     GET  /log/{path}                        tlog-tiles
     GET  /status                            JSON
 
@@ -62,8 +63,8 @@ class Library(Protocol):
         """Return a root's full CTL."""
         ...
 
-    def delta_ctl(self, root: HashedId8, sequence: int) -> bytes | None:
-        """Return a root's delta list by its sequence number."""
+    def delta_ctl(self, root: HashedId8, held: int) -> bytes | None:
+        """Return the delta list of a root that follows the list with number `held`."""
         ...
 
     def crl(self, root: HashedId8) -> bytes | None:
@@ -117,7 +118,7 @@ def make_app(
     if "dc" in serves:
         routes += [
             Route("/dc/getctl/{root}", pages.ctl),
-            Route("/dc/getctl/{root}/{sequence}", pages.delta_ctl),
+            Route("/dc/getctl/{root}/{held}", pages.delta_ctl),
             Route("/dc/getcrl/{root}", pages.crl),
             Route("/dc/getproof/{digest}", pages.proof),
         ]
@@ -127,6 +128,7 @@ def make_app(
             Route("/cpoc/gettlmcertificate/", pages.tlm_certificate),
             Route("/cpoc/gettlmcertificate/{tlm}", pages.tlm_certificate),
             Route("/cpoc/getectl/{tlm}", pages.ectl),
+            Route("/cpoc/getproof/{digest}", pages.proof),
         ]
     if "log" in serves:
         routes.append(Route("/log/{path:path}", pages.log))
@@ -229,7 +231,7 @@ class _Pages:
         return _document(self._library.ctl(_identifier(request, "root")), CTL_TYPE)
 
     async def delta_ctl(self, request: Request) -> Response:
-        text = request.path_params["sequence"]
+        text = request.path_params["held"]
         if not (text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= MAX_SEQUENCE):
             raise HTTPException(400, f"a sequence number is a number from 0 to {MAX_SEQUENCE}")
         return _document(self._library.delta_ctl(_identifier(request, "root"), int(text)), CTL_TYPE)

@@ -11,7 +11,6 @@ lie elsewhere.
 
 import sqlite3
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -89,7 +88,7 @@ ANSWER_FORMAT = DatabaseFormat(
 )
 
 
-class AnswerStore(AbstractContextManager["AnswerStore"]):
+class AnswerStore:
     """Answers already given, in a file; make one with `open_answer_store`.
 
     Args:

@@ -7,7 +7,7 @@ two is logged at the next start, so no number of a sequence is ever signed twice
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
@@ -96,7 +96,7 @@ class PublishedDocument:
         return sha256(self.octets).digest()
 
 
-class PublishedLists(AbstractContextManager["PublishedLists"]):
+class PublishedLists:
     """The documents in a file; make one with `open_published_lists`.
 
     Args:

@@ -30,8 +30,8 @@ class Shelf:
     def ctl(self, root: HashedId8) -> bytes | None:
         return b"ctl" if root == ROOT else None
 
-    def delta_ctl(self, root: HashedId8, sequence: int) -> bytes | None:
-        return b"delta %d" % sequence if root == ROOT and sequence < 10 else None
+    def delta_ctl(self, root: HashedId8, held: int) -> bytes | None:
+        return b"delta after %d" % held if root == ROOT and held < 10 else None
 
     def crl(self, root: HashedId8) -> bytes | None:
         return b"crl" if root == ROOT else None
@@ -139,9 +139,10 @@ def test_what_is_published_is_served() -> None:
     published = {
         f"/dc/getctl/{ROOT.hex().upper()}": b"ctl",
         f"/dc/getctl/{ROOT.hex()}": b"ctl",
-        f"/dc/getctl/{ROOT.hex().upper()}/3": b"delta 3",
+        f"/dc/getctl/{ROOT.hex().upper()}/3": b"delta after 3",
         f"/dc/getcrl/{ROOT.hex().upper()}": b"crl",
         f"/dc/getproof/{bytes(32).hex()}": b"proof",
+        f"/cpoc/getproof/{bytes(32).hex()}": b"proof",
         "/cpoc/gettlmcertificate": b"tlm",
         "/cpoc/gettlmcertificate/": b"tlm",
         f"/cpoc/gettlmcertificate/{TLM.hex().upper()}": b"tlm",

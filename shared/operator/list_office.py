@@ -1,0 +1,315 @@
+"""Publishing trust lists: when one is due or says something new it is signed, kept, logged, and only then served.
+
+    settings and certificates -> entries -> the next list of its sequence -> `PublishedLists` -> log -> published
+
+A root lists its enrolment authority, its authorization authorities and the distribution centre in its CTL, and what it revoked in
+its CRL; a trust list manager lists the root, the distribution centre and itself in its ECTL. A list is renewed when three quarters
+of its life are over. Whoever holds the keys may do this, the running node or a command beside it: `PublishedLists.publishing` lets
+one at a time look and sign.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from shared.core.clock import NS_PER_S, Instant, UtcNs
+from shared.core.errors import ConfigError, DecodeError, EncodeError, StorageError, UntrustedTimeError
+from shared.core.ids import HashedId8
+from shared.core.itstime import Time32, time32_of
+from shared.operator.pki_directory import AUTHORIZATION, ENROLMENT, MANAGER, ROOT, PkiDirectory, check_authority_name
+from shared.pki.list_publisher import ListPublisher, PublishedCtl, TrustListManager
+from shared.security.certificate import Certificate
+from shared.security.crl import Crl
+from shared.security.ctl import AaEntry, Ctl, CtlEntry, DcEntry, EaEntry, RootCaEntry, TlmEntry
+from shared.security.freshness import trusted_time64
+from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
+from shared.security.trust_list import decode_trust_list
+from shared.service.log_store import LogStore
+from shared.service.published_lists import DocumentKind, PublishedDocument, PublishedLists
+
+DEFAULT_PERIOD_S = 86_400
+"""Life of a list, seconds."""
+
+PERIOD_S = range(4, 366 * 86_400)
+"""What a list's life may be."""
+
+MAX_DATED_AHEAD_S = 3
+"""Seconds a CRL may be dated ahead where several are signed within one; stations allow five."""
+
+MAX_FURTHER_AUTHORITIES = 64
+
+MAX_URL_CHARACTERS = 200
+"""Characters of the public address; paths are put behind it."""
+
+_ALL = frozenset((ROOT, MANAGER))
+_APPEND_ATTEMPTS = 8
+_URL, _PERIOD, _FURTHER = "url", "list_period_s", "further_authorities"
+
+LIST_KINDS = (DocumentKind.CTL, DocumentKind.CRL, DocumentKind.ECTL)
+
+
+def stated_list(octets: bytes) -> Ctl | Crl:
+    """Return what a signed list of our own says; raises `DecodeError` when it is none."""
+    content = decode_secured_data(octets).content
+    payload = content.payload if isinstance(content, SignedData) else None
+    if payload is None or not isinstance(payload.content, UnsecuredData):
+        raise DecodeError("list", "is no signed list")
+    return decode_trust_list(payload.content.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class ListSettings:
+    """What the operator chose, kept in `PublishedLists`, so that commands and node agree.
+
+    Attributes:
+        lists: where it is kept.
+    """
+
+    lists: PublishedLists
+
+    @property
+    def url(self) -> str:
+        """The public address of what is served; raises `ConfigError` while nobody has said."""
+        url = self.lists.setting(_URL)
+        if url is None:
+            raise ConfigError("--url", "nobody has said yet under which address the authorities are reached: give --url")
+        return url
+
+    def change_url(self, url: str) -> None:
+        """Serve under another address from now on; raises `ConfigError` when it is none."""
+        _check_url("--url", url)
+        self.lists.set(_URL, url.rstrip("/"))
+
+    def access_point(self, part: str) -> str:
+        """Return where an authority (`ea`, `aa`, `aa/NAME`) is reached; raises `ConfigError` as `url` does."""
+        return self.lists.setting(_elsewhere(part)) or f"{self.url}/{part}"
+
+    def change_access_point(self, part: str, url: str | None) -> None:
+        """Let an authority be reached elsewhere, or (None) under the common address; raises `ConfigError`."""
+        if url is not None:
+            _check_url(f"--{part}-url", url)
+        self.lists.set(_elsewhere(part), url or "")
+
+    @property
+    def period_s(self) -> int:
+        """Life of a list, seconds."""
+        text = self.lists.setting(_PERIOD)
+        return DEFAULT_PERIOD_S if text is None else int(text)
+
+    def change_period(self, period_s: int) -> None:
+        """Let lists live for another time from now on; raises `ConfigError`."""
+        if period_s not in PERIOD_S:
+            raise ConfigError("--list-period-s", f"a list lives for {PERIOD_S.start} to {PERIOD_S.stop - 1} seconds")
+        self.lists.set(_PERIOD, str(period_s))
+
+    @property
+    def further_authorities(self) -> tuple[str, ...]:
+        """Names of the authorization authorities that are listed besides the first."""
+        return tuple((self.lists.setting(_FURTHER) or "").split())
+
+    def add_authority(self, name: str) -> None:
+        """List an authorization authority; raises `ConfigError`."""
+        check_authority_name(name)
+        names = dict.fromkeys((*self.further_authorities, name))
+        if len(names) > MAX_FURTHER_AUTHORITIES:
+            raise ConfigError("--add-aa", f"at most {MAX_FURTHER_AUTHORITIES} authorities are listed besides the first")
+        self.lists.set(_FURTHER, " ".join(names))
+
+    def remove_authority(self, name: str) -> None:
+        """List an authorization authority no longer; raises `ConfigError` when it is not listed."""
+        names = self.further_authorities
+        if name not in names:
+            raise ConfigError("--remove-aa", f"{name!r} is not listed")
+        self.lists.set(_FURTHER, " ".join(each for each in names if each != name))
+
+
+class ListOffice:
+    """Publishes for whom the keys are in a directory.
+
+    Args:
+        directory: keys and certificates.
+        lists: what was published and is to be.
+        log: where every document goes.
+        publishers: for whom, `root` or `tlm` or both; those of them whose keys are here.
+    """
+
+    def __init__(self, directory: PkiDirectory, lists: PublishedLists, log: LogStore, *, publishers: frozenset[str] = _ALL) -> None:
+        self._directory = directory
+        self._lists = lists
+        self._log = log
+        self.settings = ListSettings(lists)
+        here = {part for part in publishers if directory.has(part)}
+        self._root = ListPublisher(directory.credential(ROOT)) if ROOT in here else None
+        self._manager = TrustListManager(directory.credential(MANAGER)) if MANAGER in here else None
+
+    @property
+    def kinds(self) -> tuple[DocumentKind, ...]:
+        """The lists there are keys for."""
+        of_root = () if self._root is None else (DocumentKind.CTL, DocumentKind.CRL)
+        return of_root if self._manager is None else (*of_root, DocumentKind.ECTL)
+
+    def log_certificates(self, certificates: Iterable[Certificate]) -> None:
+        """Enter certificates in the log, octet for octet."""
+        documents = [
+            PublishedDocument(
+                kind=DocumentKind.CERTIFICATE,
+                issuer=HashedId8(certificate.hashed_id8),
+                sequence=0,
+                octets=certificate.encoded,
+                begins=certificate.validity.start,
+                ends=Time32(min(certificate.validity.end_time64 // 1_000_000, 0xFFFFFFFF)),
+            )
+            for certificate in certificates
+        ]
+        with self._lists.publishing():
+            self._lists.keep(documents)
+        self.log_what_waits()
+
+    def publish(self, kind: DocumentKind, now: Instant) -> PublishedDocument:
+        """Publish the next list of a kind, whether it is due or not, and return it.
+
+        Raises:
+            ConfigError: no key for it is here, or something it must say is not known.
+            EncodeError: it would be too long.
+            UntrustedTimeError: UTC is not known, or shows less than when the last list was made.
+            StorageError: not published, or not known whether published; publishing again is harmless.
+        """
+        with self._lists.publishing():
+            document = self._sign(kind, now)
+        self.log_what_waits()
+        return document
+
+    def renew(self, now: Instant) -> tuple[PublishedDocument, ...]:
+        """Publish every list that is missing, due, or no longer says what it should; raises as `publish` does."""
+        self.log_what_waits()
+        renewed = []
+        for kind in self.kinds:
+            with self._lists.publishing():
+                if self._is_wanted(kind, now):
+                    renewed.append(self._sign(kind, now))
+        if renewed:
+            self.log_what_waits()
+        return tuple(renewed)
+
+    def seconds_until_due(self, now: Instant) -> int:
+        """Return when the first list should be renewed, 0 when one is due; the life of a list where there is none to renew."""
+        at = time32_of(trusted_time64(now))
+        newest = [self._lists.newest(kind, self._publisher(kind).certificate.hashed_id8) for kind in self.kinds]
+        return min([0 if each is None else max(0, _due(each) - at) for each in newest], default=self.settings.period_s)
+
+    def log_what_waits(self) -> None:
+        """Enter in the log what was signed and is not there yet; raises `StorageError`."""
+        waiting = self._lists.unlogged()
+        if not waiting:
+            return
+        indexes = self._appended([document.octets for document in waiting])
+        for document, index in zip(waiting, indexes, strict=True):
+            self._lists.note_logged(document.digest, index)
+
+    def _appended(self, entries: list[bytes]) -> tuple[int, ...]:
+        attempt = 0
+        while True:
+            self._log.refresh()
+            try:
+                return self._log.append(entries)
+            except StorageError:  # a command and the node may append at one moment; what is in the log twice is one entry
+                attempt += 1
+                if attempt == _APPEND_ATTEMPTS:
+                    raise
+
+    def _is_wanted(self, kind: DocumentKind, now: Instant) -> bool:
+        publisher = self._publisher(kind)
+        newest = self._lists.newest_signed(kind, publisher.certificate.hashed_id8)
+        if newest is None or _due(newest) <= time32_of(trusted_time64(now)):
+            return True
+        stated = stated_list(newest.octets)
+        if isinstance(stated, Crl):
+            return stated.revoked != self._lists.revoked()
+        return stated.commands != self._entries(kind)
+
+    def _sign(self, kind: DocumentKind, now: Instant) -> PublishedDocument:
+        publisher = self._publisher(kind)
+        issuer = HashedId8(publisher.certificate.hashed_id8)
+        before = self._lists.newest_signed(kind, issuer)
+        at = time32_of(trusted_time64(now))
+        if before is not None and at + MAX_DATED_AHEAD_S < before.begins:
+            raise UntrustedTimeError("the clock shows less than when the last list was signed")
+        if kind is DocumentKind.CRL:
+            return self._sign_crl(publisher, before, at, now)
+        previous = None if before is None else stated_list(before.octets)
+        if isinstance(previous, Crl):
+            raise StorageError("lists", "a revocation list stands where a trust list should")
+        ends = Time32(at + self.settings.period_s)
+        published = _sign_ctl(publisher, self._entries(kind), previous, ends, now)
+        documents = [
+            PublishedDocument(kind=of_kind, issuer=issuer, sequence=published.ctl.sequence, octets=octets, begins=at, ends=ends)
+            for of_kind, octets in ((kind, published.full), (DocumentKind.DELTA_CTL, published.delta))
+            if octets is not None and (of_kind is kind or kind is DocumentKind.CTL)
+        ]
+        self._lists.keep(documents)
+        return documents[0]
+
+    def _sign_crl(self, root: ListPublisher, before: PublishedDocument | None, at: Time32, now: Instant) -> PublishedDocument:
+        begins = at if before is None else Time32(max(at, before.begins + 1))
+        if begins - at > MAX_DATED_AHEAD_S:
+            raise ConfigError("revocation list", "several were published within this second; publish the next a few seconds later")
+        ends = Time32(begins + self.settings.period_s)
+        dated = Instant(now.monotonic, UtcNs(now.require_utc() + (begins - at) * NS_PER_S))
+        document = PublishedDocument(
+            kind=DocumentKind.CRL,
+            issuer=HashedId8(root.certificate.hashed_id8),
+            sequence=0 if before is None else before.sequence + 1,
+            octets=root.publish_crl(self._lists.revoked(), next_update=ends, now=dated),
+            begins=begins,
+            ends=ends,
+        )
+        self._lists.keep([document])
+        return document
+
+    def _publisher(self, kind: DocumentKind) -> ListPublisher:
+        publisher = self._manager if kind is DocumentKind.ECTL else self._root
+        if publisher is None:
+            part = MANAGER if kind is DocumentKind.ECTL else ROOT
+            raise ConfigError(str(self._directory.path / part), f"the key that signs a list of kind {kind.value} is not here")
+        return publisher
+
+    def _entries(self, kind: DocumentKind) -> tuple[CtlEntry, ...]:
+        url, root = self.settings.url, self._directory.root_certificate()
+        centre = DcEntry(url=f"{url}/dc", roots=(HashedId8(root.hashed_id8),))
+        if kind is DocumentKind.ECTL:
+            manager = TlmEntry(certificate=self._directory.certificate(MANAGER), access_point=f"{url}/cpoc")
+            return (RootCaEntry(certificate=root), centre, manager)
+        at, certificate = self.settings.access_point, self._directory.certificate
+        further = self.settings.further_authorities
+        return (
+            EaEntry(certificate=certificate(ENROLMENT), aa_access_point=at("ea")),
+            AaEntry(certificate=certificate(AUTHORIZATION), access_point=at("aa")),
+            *(AaEntry(certificate=certificate(name), access_point=at(f"aa/{name}")) for name in further),
+            centre,
+        )
+
+
+def _sign_ctl(
+    publisher: ListPublisher, entries: tuple[CtlEntry, ...], previous: Ctl | None, ends: Time32, now: Instant
+) -> PublishedCtl:
+    sign: Callable[..., PublishedCtl]
+    sign = publisher.publish_ectl if isinstance(publisher, TrustListManager) else publisher.publish_ctl
+    try:
+        return sign(entries, previous=previous, next_update=ends, now=now)
+    except EncodeError as error:
+        raise ConfigError(f"trust list: {error.field}", error.reason) from error
+
+
+def _check_url(option: str, url: str) -> None:
+    plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= MAX_URL_CHARACTERS
+    if not plain or not url.startswith(("http://", "https://")) or url.partition("://")[2] in ("", "/"):
+        words = f"is no http or https address of at most {MAX_URL_CHARACTERS} characters"
+        raise ConfigError(option, f"{url[:MAX_URL_CHARACTERS]!r} {words}")
+
+
+def _elsewhere(part: str) -> str:
+    return f"{part}_url"
+
+
+def _due(document: PublishedDocument) -> int:
+    """Return when three quarters of a list's life are over."""
+    return document.begins + (document.ends - document.begins) * 3 // 4

@@ -1,0 +1,319 @@
+"""`v2x pki serve`: the authorities of one hierarchy in one process, or some of them in several.
+
+    root   signs its CTL and CRL, nothing else        tlm   signs its ECTL
+    ea     enrolment authority                        aa    authorization authorities
+    dc     distribution centre                        cpoc  point of contact
+    log    transparency log of lists and of authorities' certificates
+
+Lists are renewed before they run out. An authorization authority asks the enrolment authority of this process at its desk, another
+one over HTTP where the newest CTL (or the operator) says it is. What this process cannot do for want of a key is refused at the
+start. Left out: making the hierarchy, and what commands do to it while it runs (`shared.cli.pki`).
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from shared.core.clock import NS_PER_S, Clock
+from shared.core.errors import ConfigError, TransportError, V2xError
+from shared.core.ids import HashedId8
+from shared.core.itstime import time32_of
+from shared.operator.http_server import listen, serve, url_of
+from shared.operator.list_office import ListOffice, ListSettings, stated_list
+from shared.operator.pki_directory import AUTHORIZATION, ENROLMENT, MANAGER, MANAGERS, ROOT, PkiDirectory
+from shared.operator.pki_http_app import Answer, make_app
+from shared.operator.pki_library import PublishedLibrary, PublishedTrust
+from shared.operator.pki_offices import AuthorizationOffice, EnrolmentOffice
+from shared.operator.rate_limits import Rate, RateLimiter
+from shared.pki.authority import AuthorizationAuthority, EnrolmentAuthority
+from shared.pki.authorization_desk import AuthorizationDesk
+from shared.pki.desk import DeskRecord
+from shared.pki.enrolment_desk import EnrolmentDesk
+from shared.pki.exchange import Randomness, UnanswerableRequest
+from shared.pki.key_source import SystemKeySource
+from shared.pki.policy import GrantPolicy
+from shared.security.certificate import Certificate
+from shared.security.ctl import Ctl, EaEntry
+from shared.security.freshness import trusted_time64
+from shared.security.region import IdentifiedAreas
+from shared.service.counters import Counters
+from shared.service.log_store import LogStore
+from shared.service.pki_store import AnswerStore
+from shared.service.published_lists import DocumentKind, PublishedLists
+from shared.service.run import Service
+from shared.service.trust_directory import read_certificate_file, read_trust_directory
+from shared.transport.pki_http import PkiHttp
+
+SERVICES = ("root", "tlm", "ea", "aa", "dc", "cpoc", "log")
+"""What a process may serve."""
+
+_NEED_LOG = frozenset(("root", "tlm", "dc", "cpoc", "log"))
+
+BURST_S = 5
+"""Seconds' worth of requests that a client may send at once."""
+
+OVERALL_FACTOR = 5
+"""All clients together get this many times what one gets."""
+
+READING_FACTOR = 10
+"""Documents are read this many times as often as authorities are asked."""
+
+RETRY_S = 30
+"""Seconds after which lists that could not be renewed are tried again."""
+
+LONGEST_WAIT_S = 3_600
+"""Seconds between two looks at the lists, and at answers that may be forgotten."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOptions:
+    """What the operator chose.
+
+    Attributes:
+        host: address to listen on.
+        port: 0 lets the system choose.
+        url: public address that lists name; None for the address listened on.
+        list_period_s: life of a list; None to leave it as it was.
+        services: what is served, of `SERVICES`.
+        requests_per_s: requests to authorities from one client address.
+        ea_url: where the enrolment authority is reached if not here.
+        aa_url: where the authorization authority is reached if not here.
+    """
+
+    host: str
+    port: int
+    url: str | None
+    list_period_s: int | None
+    services: frozenset[str]
+    requests_per_s: float
+    ea_url: str | None
+    aa_url: str | None
+
+
+class PkiNode:
+    """One process.
+
+    Args:
+        directory: keys, certificates and files.
+        options: what the operator chose.
+        areas: shapes of identified regions.
+        clock: dates everything.
+        log: told of events.
+        on_ready: told the address listened on.
+
+    Raises:
+        ConfigError: a key that a service needs is not in the directory.
+    """
+
+    def __init__(
+        self,
+        directory: PkiDirectory,
+        options: NodeOptions,
+        *,
+        areas: IdentifiedAreas,
+        clock: Clock,
+        log: FilteringBoundLogger,
+        on_ready: Callable[[str], None],
+    ) -> None:
+        for service, part in (("root", ROOT), ("tlm", MANAGER), ("ea", ENROLMENT), ("aa", AUTHORIZATION)):
+            if service in options.services and not directory.has(part):
+                raise ConfigError(str(directory.path / part), f"no key is here, so {service} cannot be served")
+        self._directory = directory
+        self._options = options
+        self._areas = areas
+        self._clock = clock
+        self._log = log
+        self._on_ready = on_ready
+        self._counters = Counters()
+        self._randomness = Randomness(keys=SystemKeySource(), entropy=os.urandom)
+        self._records: dict[str, DeskRecord] = {}
+        self._stores: dict[str, AnswerStore] = {}
+
+    async def run(self, service: Service) -> None:
+        """Serve until cancelled: the body for `run_service`."""
+        async with AsyncExitStack() as stack:
+            lists = stack.enter_context(self._directory.lists())
+            ledger = self._directory.log() if self._options.services & _NEED_LOG else None
+            if ledger is not None:
+                stack.callback(ledger.close)
+            http = await stack.enter_async_context(PkiHttp())
+            sock = listen(self._options.host, self._options.port)
+            stack.callback(sock.close)
+            url = url_of(sock)
+            office = self._office(lists, ledger)
+            if office is not None:
+                self._settle(office.settings, url)
+                self._renew(office)
+            offices = self._offices(stack, lists, http)
+            app = make_app(
+                offices=offices,
+                library=PublishedLibrary(lists, ledger, self._manager()),
+                serves=self._options.services,
+                status=lambda: self._status(lists, ledger),
+                requests=self._limiter(1),
+                readings=self._limiter(READING_FACTOR),
+                counters=self._counters,
+                clock=self._clock,
+                log=self._log,
+            )
+            service.tasks.create_task(self._keep_house(office))
+            service.tasks.create_task(self._feed(service))
+            self._log.info("serving", address=url, services=sorted(self._options.services))
+            service.notifier.ready(f"serving {url}")
+            self._on_ready(url)
+            await serve(app, sock, counters=self._counters)
+
+    def _office(self, lists: PublishedLists, ledger: LogStore | None) -> ListOffice | None:
+        publishers = frozenset(part for service, part in (("root", ROOT), ("tlm", MANAGER)) if service in self._options.services)
+        if ledger is None or not publishers:
+            return None
+        return ListOffice(self._directory, lists, ledger, publishers=publishers)
+
+    def _settle(self, settings: ListSettings, own_url: str) -> None:
+        """Keep what the lists are to say."""
+        options = self._options
+        if options.url is None and options.host in ("", "0.0.0.0", "::"):  # noqa: S104 - refused, not bound
+            raise ConfigError("--url", "which address shall the lists name? This one is every address of the machine")
+        settings.change_url(options.url or own_url)
+        for part, url in (("ea", options.ea_url), ("aa", options.aa_url)):
+            if url is not None or part in options.services:
+                settings.change_access_point(part, url)
+        if options.list_period_s is not None:
+            settings.change_period(options.list_period_s)
+
+    def _offices(self, stack: AsyncExitStack, lists: PublishedLists, http: PkiHttp) -> Mapping[str, Answer]:
+        trust = PublishedTrust(
+            root=self._directory.root_certificate(),
+            known=tuple(read_trust_directory(self._directory.trust).authorities.values()),
+            lists=lists,
+            areas=self._areas,
+        )
+        offices: dict[str, Answer] = {}
+        enrolment: EnrolmentOffice | None = None
+        if "ea" in self._options.services:
+            registry = stack.enter_context(self._directory.registry())
+            authority = EnrolmentAuthority(self._directory.credential(ENROLMENT))
+            desk = EnrolmentDesk(
+                authority=authority,
+                registry=registry,
+                authorization_authorities=trust,
+                randomness=self._randomness,
+                policy=GrantPolicy(),
+            )
+            enrolment = EnrolmentOffice(desk, clock=self._clock, log=self._log)
+            self._records["ea"], self._stores["ea"] = desk.record, registry
+            offices["/ea"] = enrolment.answer
+        if "aa" in self._options.services:
+            ask = _Questions(self._directory, lists, http, own=enrolment, ea_url=self._options.ea_url)
+            further = ListSettings(lists).further_authorities
+            for part, name in ((AUTHORIZATION, "aa"), *((each, f"aa/{each}") for each in further if self._directory.has(each))):
+                answers = stack.enter_context(self._directory.answers(part))
+                authorization = AuthorizationDesk(
+                    authority=AuthorizationAuthority(self._directory.credential(part)),
+                    answers=answers,
+                    enrolment_authorities=trust,
+                    randomness=self._randomness,
+                    policy=GrantPolicy(),
+                )
+                self._records[name], self._stores[name] = authorization.record, answers
+                offices[f"/{name}"] = AuthorizationOffice(
+                    authorization, name=name, ask=ask, clock=self._clock, counters=self._counters, log=self._log
+                ).answer
+        return offices
+
+    def _manager(self) -> Certificate | None:
+        if self._directory.has(MANAGER):
+            return self._directory.certificate(MANAGER)
+        pinned = sorted((self._directory.trust / MANAGERS).glob("*.oer"))
+        return read_certificate_file(pinned[0]) if len(pinned) == 1 else None
+
+    def _limiter(self, factor: int) -> RateLimiter:
+        per_s = self._options.requests_per_s * factor
+        burst = max(1, round(per_s * BURST_S))
+        overall = Rate(per_s=per_s * OVERALL_FACTOR, burst=burst * OVERALL_FACTOR)
+        return RateLimiter(per_client=Rate(per_s=per_s, burst=burst), overall=overall)
+
+    def _renew(self, office: ListOffice) -> None:
+        for document in office.renew(self._clock.now()):
+            self._log.info("list_published", list=document.kind.value, sequence=document.sequence)
+            self._counters.add(f"published.{document.kind.value}")
+
+    async def _keep_house(self, office: ListOffice | None) -> None:
+        """Renew lists when they are due, and forget answers whose time is over."""
+        while True:
+            wait_s = LONGEST_WAIT_S
+            try:
+                now = self._clock.now()
+                if office is not None:
+                    self._renew(office)
+                    wait_s = min(wait_s, office.seconds_until_due(now))
+                for store in self._stores.values():
+                    store.forget_answers(time32_of(trusted_time64(now)))
+            except V2xError as error:
+                self._log.error("housekeeping_failed", reason=str(error))
+                self._counters.add("housekeeping_failed")
+                wait_s = RETRY_S
+            await asyncio.sleep(max(1, wait_s))
+
+    async def _feed(self, service: Service) -> None:
+        every_ns = service.watchdog.feed_every_ns
+        while every_ns is not None:
+            service.watchdog.feed(self._clock.now().monotonic)
+            await asyncio.sleep(every_ns / 2 / NS_PER_S)
+
+    def _status(self, lists: PublishedLists, ledger: LogStore | None) -> Mapping[str, object]:
+        if ledger is not None:
+            ledger.refresh()
+        root, manager = HashedId8(self._directory.root_certificate().hashed_id8), self._manager()
+        issuers = {DocumentKind.CTL: root, DocumentKind.CRL: root}
+        if manager is not None:
+            issuers[DocumentKind.ECTL] = HashedId8(manager.hashed_id8)
+        newest = {kind.value: lists.newest(kind, issuer) for kind, issuer in issuers.items()}
+        return {
+            "services": sorted(self._options.services),
+            "requests": self._counters.snapshot(),
+            "authorities": {
+                name: {"answered": dict(record.answers), "repeated": record.repeated, "unanswerable": record.unanswerable}
+                for name, record in self._records.items()
+            },
+            "kept": {name: dict(store.counts()) for name, store in self._stores.items()},
+            "lists": {
+                kind: None if each is None else {"sequence": each.sequence, "next_update": each.ends}
+                for kind, each in newest.items()
+            },
+            "log": None if ledger is None else {"origin": ledger.origin, "size": ledger.size},
+        }
+
+
+class _Questions:
+    """Takes questions to enrolment authorities: to the one in this process at its desk, to others over HTTP."""
+
+    def __init__(
+        self, directory: PkiDirectory, lists: PublishedLists, http: PkiHttp, *, own: EnrolmentOffice | None, ea_url: str | None
+    ) -> None:
+        self._root = HashedId8(directory.root_certificate().hashed_id8)
+        self._own_id = directory.certificate(ENROLMENT).hashed_id8 if own is not None else None
+        self._lists = lists
+        self._http = http
+        self._own = own
+        self._ea_url = ea_url
+
+    async def __call__(self, authority: HashedId8, question: bytes) -> bytes:
+        if self._own is not None and authority == self._own_id:
+            try:
+                return await self._own.answer(question)
+            except UnanswerableRequest as error:
+                raise TransportError("ea", str(error)) from error
+        return await self._http.post(self._ea_url or self._listed_url(authority), question)
+
+    def _listed_url(self, authority: HashedId8) -> str:
+        newest = self._lists.newest(DocumentKind.CTL, self._root)
+        ctl = None if newest is None else stated_list(newest.octets)
+        for entry in ctl.commands if isinstance(ctl, Ctl) else ():
+            if isinstance(entry, EaEntry) and entry.certificate.hashed_id8 == authority:
+                return entry.aa_access_point
+        raise TransportError(authority.hex(), "no list says where this enrolment authority is reached")
