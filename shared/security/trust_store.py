@@ -87,7 +87,7 @@ class TrustStore:
         self._authorities = _by_identifier(authorities, "authorities")
         self._revoked = {root: revoked[root] for root in self._roots if revoked.get(root)}
         self.openness: Openness = openness
-        self.outdated = outdated & self._roots.keys()
+        self.outdated = outdated.intersection(self._roots)
 
     @classmethod
     def of_operator(cls, roots: tuple[Certificate, ...], authorities: tuple[Certificate, ...]) -> Self:
