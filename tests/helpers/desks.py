@@ -20,8 +20,11 @@ from shared.pki.registry import RegisteredStation, StationStatus
 from shared.pki.subject import CertificateSubjectAttributes
 from shared.security.certificate import Certificate
 from shared.security.chain import ChainVerifier
-from shared.security.ecdsa import Curve, EccPoint, PointForm, PublicKey, Signer, SoftwareSigner
+from shared.security.ecdsa import Curve, EccPoint, PointForm, PublicKey, Signature, Signer, SoftwareSigner
+from shared.security.hashing import signed_digest
+from shared.security.header_info import HeaderInfo
 from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.secured_data import SignerIdentifier, SignerKind, encode_signed_data, encode_tbs_data
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
 from tests.helpers.hierarchy import NOON, Hierarchy
@@ -214,6 +217,57 @@ def seeded(seed: int) -> Randomness:
 def later(now: Instant, elapsed_s: int) -> Instant:
     """Return a moment some seconds after another, before where negative."""
     return Instant(now.monotonic, UtcNs(now.require_utc() + elapsed_s * NS_PER_S))
+
+
+class TokenSigner:
+    """A key that can do what the protocol of a key says and nothing else, as in a token."""
+
+    def __init__(self, inner: SoftwareSigner) -> None:
+        self._inner = inner
+
+    @property
+    def curve(self) -> Curve:
+        """The key's curve."""
+        return self._inner.curve
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The public half."""
+        return self._inner.public_key
+
+    def sign_digest(self, digest: bytes) -> Signature:
+        """Sign a digest."""
+        return self._inner.sign_digest(digest)
+
+
+def signed_as(
+    payload: bytes,
+    signer: Signer,
+    *,
+    header: HeaderInfo,
+    certificate: Certificate | None = None,
+    named: SignerIdentifier | None = None,
+) -> bytes:
+    """Sign whatever a sender of no manners might say.
+
+    Args:
+        payload: of the signed data.
+        signer: whose key signs.
+        header: instead of the profile's.
+        certificate: what the signature is bound to, None for the key inside.
+        named: how the signer is named; by digest, or as the key inside.
+    """
+    algorithm = signer.curve.hash_algorithm
+    tbs = encode_tbs_data(payload, header)
+    if named is None and certificate is not None:
+        named = SignerIdentifier(kind=SignerKind.DIGEST, digest=certificate.hashed_id8)
+    canonical = b"" if certificate is None else certificate.canonical
+    return encode_signed_data(
+        hash_algorithm=algorithm,
+        tbs_encoded=tbs,
+        signer=named or SignerIdentifier(kind=SignerKind.SELF),
+        signature=signer.sign_digest(signed_digest(algorithm, algorithm.digest(tbs), canonical)),
+    )
 
 
 def off_curve(curve: Curve) -> EccPoint:
