@@ -1,10 +1,10 @@
 """How a program runs: one event loop, one task group, one working loop, and three exit codes.
 
 `run_service` owns the process: it forbids core dumps, installs the signals, opens the task group, and turns every error into one
-line and a code. The program's body starts its tasks in the group and returns when it is done, or is cancelled on SIGTERM or SIGINT;
-its `async with` and `finally` clean up. `WorkingLoop` drives a sans-IO agent: tasks that wait for input post steps, the loop carries
-them out one after another, takes a batch from the radio's intake, keeps the agent's timer, performs the effects, and feeds the
-watchdog; nothing else feeds it.
+line and a code. The program's body starts its tasks in the group and returns when it is done, or is cancelled on SIGTERM or
+SIGINT; its `async with` and `finally` clean up. `WorkingLoop` drives a sans-IO agent: tasks that wait for input post steps, the
+loop carries them out one after another, takes a batch from the radio's intake, keeps the agent's timer, performs the effects, and
+feeds the watchdog; nothing else feeds it.
 
     exit 0 ok | 1 failed | 2 usage or configuration
 """
