@@ -1,34 +1,38 @@
-"""`v2x pki`: a small certificate hierarchy in directories, for laboratories, pilots and tests.
+"""`v2x pki`: a certificate hierarchy in directories, for laboratories, pilots and tests; made here, run by `v2x pki serve`.
 
-    DIR/root  DIR/ea  DIR/aa      authorities: certificate.oer, key.pem (0600), encryption-key.pem
-    DIR/trust                     what stations get as --trust: roots/, authorities/
+    DIR/root  DIR/tlm  DIR/ea  DIR/aa   authorities: certificate.oer, key.pem (0600), encryption-key.pem
+    DIR/trust                           what stations get: roots/, authorities/ with proofs, tlm/, log.policy
+    DIR/log.db  DIR/log.key             transparency log of authorities and lists
 
-The authorities' keys lie on this machine's disk: a production authority keeps them in a token, and its root offline.
+The authorities' keys lie on this machine's disk: a production authority keeps them in a token, and its root offline. The other
+commands are in `pki_serve`, `pki_lists`, `pki_stations` and `pki_inspect`.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.tree import Tree
 
+from shared.cli.pki_inspect import inspect
+from shared.cli.pki_lists import crl, ctl, ectl
+from shared.cli.pki_serve import serve
+from shared.cli.pki_stations import block, register, unblock
 from shared.core.clock import NS_PER_S, TimeSource, UtcNs
-from shared.core.errors import ConfigError, DecodeError, EncodeError
+from shared.core.errors import ConfigError, EncodeError
 from shared.core.geo import GeoPoint
 from shared.core.itstime import Time32, time32_of, time64_of, utc_from_text
+from shared.operator.list_office import open_to_the_public
+from shared.operator.pki_directory import AUTHORIZATION, ENROLMENT, MANAGER, ROOT, PkiDirectory
 from shared.pki.authority import AuthorizationAuthority, EnrolmentAuthority, RootCa, hours, years
 from shared.pki.key_source import SystemKeySource
+from shared.pki.list_publisher import TrustListManager
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
-from shared.security.certificate import MAX_CERTIFICATE_OCTETS, Certificate, decode_certificate
-from shared.security.describe import describe_certificate
+from shared.security.certificate import Certificate
 from shared.security.ecdsa import Curve, SoftwareSigner
 from shared.security.region import CircularRegion, GeographicRegion, IdentifiedRegion, IdentifiedRegions, Location, encode_region
 from shared.security.trust_store import TrustStore
-from shared.service.keystore import read_bounded
 from shared.service.system_clock import SystemClock
 from shared.service.trust_directory import read_authority, write_authority, write_ticket, write_trust_directory
 
@@ -43,7 +47,15 @@ MAX_HOURS = 65_535
 
 _T = TypeVar("_T")
 
-app = typer.Typer(help="Make, issue and read certificates.", no_args_is_help=True)
+app = typer.Typer(help="Make, run and read certificate authorities.", no_args_is_help=True)
+app.command()(inspect)
+app.command()(serve)
+app.command()(register)
+app.command()(block)
+app.command()(unblock)
+app.command()(ctl)
+app.command()(ectl)
+app.command()(crl)
 
 
 class Kind(Enum):
@@ -51,6 +63,7 @@ class Kind(Enum):
 
     TICKET = "ticket"
     ENROLMENT = "enrolment"
+    AA = "aa"
 
 
 ValidFrom = Annotated[str | None, typer.Option(help="Begin of validity, ISO 8601 with offset; default: now.", metavar="UTC")]
@@ -75,12 +88,15 @@ def init(
     validity = years(_start(valid_from), valid_years)
     shape = None if region is None else _region(region)
     root = _made(lambda: RootCa.create(name=f"{name} root", validity=validity, keys=keys, region=shape, curve=curve))
+    manager = _made(lambda: TrustListManager.create(name=f"{name} TLM", validity=validity, keys=keys, curve=curve))
     ea = _made(lambda: root.create_enrolment_authority(name=f"{name} EA", validity=validity, keys=keys, curve=curve))
     aa = _made(lambda: root.create_authorization_authority(name=f"{name} AA", validity=validity, keys=keys, curve=curve))
-    for part, authority in (("root", root), ("ea", ea), ("aa", aa)):
+    for part, authority in ((ROOT, root), (MANAGER, manager), (ENROLMENT, ea), (AUTHORIZATION, aa)):
         write_authority(directory / part, authority.credential)
         typer.echo(f"{part}: {authority.certificate.hashed_id8.hex()} {authority.certificate.name}")
-    write_trust_directory(directory / "trust", TrustStore.of_operator((root.certificate,), (ea.certificate, aa.certificate)))
+    place = PkiDirectory(directory)
+    write_trust_directory(place.trust, TrustStore.of_operator((root.certificate,), (ea.certificate, aa.certificate)))
+    open_to_the_public(place)
     typer.echo(f"give stations {directory / 'trust'}; keep {directory / 'root'} offline")
 
 
@@ -91,45 +107,38 @@ def issue(
     out: Annotated[Path, typer.Option(help="New directory for certificate.oer and key.pem.", metavar="DIR")],
     role: Annotated[StationRole | None, typer.Option(help="Whose permissions a ticket gets; default: vehicle.")] = None,
     count: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="More than one: DIR/001, DIR/002 ...")] = 1,
+    name: Annotated[str | None, typer.Option(help="Name in the certificate of an aa.")] = None,
     valid_from: ValidFrom = None,
     valid_hours: Annotated[
-        int | None, typer.Option(min=1, max=MAX_HOURS, help="Default: a week for a ticket, three years for an enrolment.")
+        int | None, typer.Option(min=1, max=MAX_HOURS, help="Default: a week for a ticket, three years for the others.")
     ] = None,
     region: RegionText = None,
 ) -> None:
-    """Issue tickets or an enrolment credential with fresh keys."""
-    if kind is Kind.ENROLMENT and not (role is None and region is None):
-        raise ConfigError("--kind", "an enrolment credential has neither role nor region of its own; both belong to tickets")
+    """Issue tickets, an enrolment credential, or a further authorization authority, with fresh keys.
+
+    An authority made so is neither listed nor logged until `v2x pki ctl --add-aa` does both.
+    """
+    if kind is not Kind.TICKET and not (role is None and region is None):
+        words = "an enrolment credential and an authority have neither role nor region of their own; both belong to tickets"
+        raise ConfigError("--kind", words)
+    if (kind is Kind.AA) is (name is None) or (kind is Kind.AA and count != 1):
+        raise ConfigError("--name", "belongs to an authority, which is made one at a time and needs it")
     start = _start(valid_from)
+    if name is not None:
+        authority = _issue_authority(directory, name, start, valid_hours or 3 * 8_766)
+        write_authority(out, authority.credential)
+        typer.echo(f"{out}: {authority.certificate.hashed_id8.hex()}")
+        return
     shape = None if region is None else _region(region)
     for place in (out,) if count == 1 else tuple(out / f"{number:03d}" for number in range(1, count + 1)):
         signer = SystemKeySource().generate(Curve.NIST_P256)
         match kind:
             case Kind.TICKET:
                 certificate = _issue_ticket(directory, signer, start, valid_hours or 7 * 24, role or StationRole.VEHICLE, shape)
-            case Kind.ENROLMENT:
+            case _:
                 certificate = _issue_enrolment(directory, signer, start, valid_hours or 3 * 8_766)
         write_ticket(place, certificate, signer)
         typer.echo(f"{place}: {certificate.hashed_id8.hex()}")
-
-
-@app.command()
-def inspect(
-    file: Annotated[Path, typer.Argument(help="A certificate in COER (.oer, .coer).", metavar="FILE")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for machines.")] = False,  # noqa: FBT002 - a command-line flag
-) -> None:
-    """Print what a certificate states; nothing is verified."""
-    encoded = read_bounded(file, MAX_CERTIFICATE_OCTETS)
-    try:
-        described = describe_certificate(decode_certificate(encoded))
-    except DecodeError as error:
-        raise DecodeError(error.field, f"{file} is no certificate: {error.reason}", error.bit_offset) from error
-    if as_json:
-        typer.echo(json.dumps(described, ensure_ascii=False))
-        return
-    tree = Tree(f"{described['kind']} {described['hashed_id8']}")
-    _grow(tree, described)
-    Console().print(tree)
 
 
 def _issue_ticket(
@@ -149,6 +158,16 @@ def _issue_ticket(
 def _issue_enrolment(directory: Path, signer: SoftwareSigner, start: Time32, valid_hours: int) -> Certificate:
     authority = EnrolmentAuthority(read_authority(directory / "ea"))
     return _made(lambda: authority.issue_credential(public_key=signer.public_key, validity=hours(start, valid_hours)))
+
+
+def _issue_authority(directory: Path, name: str, start: Time32, valid_hours: int) -> AuthorizationAuthority:
+    root = RootCa(read_authority(directory / ROOT))
+    curve = root.credential.signer.curve
+    return _made(
+        lambda: root.create_authorization_authority(
+            name=name, validity=hours(start, valid_hours), keys=SystemKeySource(), curve=curve
+        )
+    )
 
 
 def _made(make: Callable[[], _T]) -> _T:
@@ -181,24 +200,3 @@ def _region(text: str) -> GeographicRegion:
     except (ValueError, EncodeError) as error:
         raise ConfigError("--region", f"{text!r} is neither LAT,LON,RADIUS_M nor country:NUMBER ({error})") from None
     return region
-
-
-def _grow(tree: Tree, value: object) -> None:
-    match value:
-        case Mapping():
-            entries = [(str(key), entry) for key, entry in value.items()]
-        case list():
-            entries = [(_title(entry, number), entry) for number, entry in enumerate(value, start=1)]
-        case _:
-            return
-    for title, entry in entries:
-        if isinstance(entry, Mapping) or (isinstance(entry, list) and any(isinstance(item, Mapping) for item in entry)):
-            _grow(tree.add(title), entry)
-        elif isinstance(entry, list):
-            tree.add(f"{title}: {', '.join(str(item) for item in entry)}")
-        else:
-            tree.add(f"{title}: {entry}")
-
-
-def _title(entry: object, number: int) -> str:
-    return str(entry["service"]) if isinstance(entry, Mapping) and "service" in entry else str(number)

@@ -10,12 +10,22 @@ one at a time look and sign.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from shared.core.clock import NS_PER_S, Instant, UtcNs
 from shared.core.errors import ConfigError, DecodeError, EncodeError, StorageError, UntrustedTimeError
 from shared.core.ids import HashedId8
 from shared.core.itstime import Time32, time32_of
-from shared.operator.pki_directory import AUTHORIZATION, ENROLMENT, MANAGER, ROOT, PkiDirectory, check_authority_name
+from shared.operator.pki_directory import (
+    AUTHORIZATION,
+    ENROLMENT,
+    MANAGER,
+    MANAGERS,
+    POLICY_FILE,
+    ROOT,
+    PkiDirectory,
+    check_authority_name,
+)
 from shared.pki.list_publisher import ListPublisher, PublishedCtl, TrustListManager
 from shared.security.certificate import Certificate
 from shared.security.crl import Crl
@@ -23,8 +33,11 @@ from shared.security.ctl import AaEntry, Ctl, CtlEntry, DcEntry, EaEntry, RootCa
 from shared.security.freshness import trusted_time64
 from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
 from shared.security.trust_list import decode_trust_list
+from shared.service.keystore import write_new_file
+from shared.service.log_proofs import prove_logged
 from shared.service.log_store import LogStore
 from shared.service.published_lists import DocumentKind, PublishedDocument, PublishedLists
+from shared.service.trust_directory import make_directory
 
 DEFAULT_PERIOD_S = 86_400
 """Life of a list, seconds."""
@@ -40,11 +53,11 @@ MAX_FURTHER_AUTHORITIES = 64
 MAX_URL_CHARACTERS = 200
 """Characters of the public address; paths are put behind it."""
 
+PUBLIC_MODE = 0o644
+
 _ALL = frozenset((ROOT, MANAGER))
 _APPEND_ATTEMPTS = 8
 _URL, _PERIOD, _FURTHER = "url", "list_period_s", "further_authorities"
-
-LIST_KINDS = (DocumentKind.CTL, DocumentKind.CRL, DocumentKind.ECTL)
 
 
 def stated_list(octets: bytes) -> Ctl | Crl:
@@ -286,6 +299,29 @@ class ListOffice:
             *(AaEntry(certificate=certificate(name), access_point=at(f"aa/{name}")) for name in further),
             centre,
         )
+
+
+def open_to_the_public(directory: PkiDirectory) -> None:
+    """Make the log of a new hierarchy, enter its authorities, and put beside them what stations need to check that.
+
+    Raises:
+        StorageError: a file cannot be written, or exists.
+    """
+    certificates = [directory.certificate(part) for part in (ROOT, MANAGER, ENROLMENT, AUTHORIZATION)]
+    log = directory.create_log()
+    try:
+        with directory.lists() as lists:
+            ListOffice(directory, lists, log).log_certificates(certificates)
+            for certificate in certificates[2:]:
+                index = lists.log_index(sha256(certificate.encoded).digest())
+                assert index is not None
+                write_new_file(directory.proof_path(certificate), prove_logged(log, index), mode=PUBLIC_MODE)
+        write_new_file(directory.trust / POLICY_FILE, f"log {log.vkey}\nquorum none\n".encode(), mode=PUBLIC_MODE)
+    finally:
+        log.close()
+    make_directory(directory.trust / MANAGERS, private=False)
+    manager = certificates[1]
+    write_new_file(directory.trust / MANAGERS / f"{manager.hashed_id8.hex().upper()}.oer", manager.encoded, mode=PUBLIC_MODE)
 
 
 def _sign_ctl(

@@ -37,6 +37,9 @@ ENROLMENT = "ea"
 AUTHORIZATION = "aa"
 TRUST = "trust"
 
+SERVICES = ("root", "tlm", "ea", "aa", "dc", "cpoc", "log")
+"""What `v2x pki serve` serves, all of it or some."""
+
 MANAGERS = "tlm"
 """Under `trust`: certificates of the trust list managers to pin."""
 

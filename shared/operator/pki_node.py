@@ -48,9 +48,6 @@ from shared.service.run import Service
 from shared.service.trust_directory import read_certificate_file, read_trust_directory
 from shared.transport.pki_http import PkiHttp
 
-SERVICES = ("root", "tlm", "ea", "aa", "dc", "cpoc", "log")
-"""What a process may serve."""
-
 _NEED_LOG = frozenset(("root", "tlm", "dc", "cpoc", "log"))
 
 BURST_S = 5
@@ -78,7 +75,7 @@ class NodeOptions:
         port: 0 lets the system choose.
         url: public address that lists name; None for the address listened on.
         list_period_s: life of a list; None to leave it as it was.
-        services: what is served, of `SERVICES`.
+        services: what is served, of `pki_directory.SERVICES`.
         requests_per_s: requests to authorities from one client address.
         ea_url: where the enrolment authority is reached if not here.
         aa_url: where the authorization authority is reached if not here.

@@ -71,6 +71,11 @@ class LogStore:
         return self._signer.key.name
 
     @property
+    def vkey(self) -> str:
+        """The log's verifier key, as policies write it."""
+        return self._signer.key.text
+
+    @property
     def size(self) -> int:
         """Number of entries."""
         return self._load().size

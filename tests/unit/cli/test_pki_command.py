@@ -53,7 +53,7 @@ def test_a_ticket_made_on_the_command_line_speaks_to_a_station_that_trusts_the_d
 def test_private_keys_are_their_owners_alone(authorities: Path, tmp_path: Path) -> None:
     made("issue", authorities, "--kind", "ticket", "--out", tmp_path / "t")
     keys = [*authorities.rglob("*.pem"), *tmp_path.rglob("*.pem")]
-    assert len(keys) == 6
+    assert len(keys) == 7
     assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
     assert list((authorities / "trust").rglob("*.pem")) == []
 
