@@ -44,6 +44,9 @@ from shared.security.trust_list import (
 from shared.security.trust_pins import ListAdmission, PinnedAuthority, TrustPins
 from shared.security.trust_store import MAX_TRUST_STORE_CERTIFICATES, TrustStore
 
+MAX_ISSUERS_LISTS = 4_096
+"""Lists whose place is remembered: one for each manager, two for each root there ever was."""
+
 _NS_PER_US = 1_000
 _US_PER_S = 1_000_000
 
@@ -227,6 +230,8 @@ class TrustLists:
         if after is None:
             return TrustChange(is_news=False)
         self._check_entries(kind, named, after)
+        if (kind, named) not in self._slots and len(self._slots) >= MAX_ISSUERS_LISTS:
+            raise _untrusted(f"there have been {MAX_ISSUERS_LISTS} lists of different issuers; {named.hex()} is one too many")
         self._admission.check(came.secured, came.proof)
         return self._put(kind, named, slot, after)
 

@@ -379,7 +379,7 @@ class VerifyService:
         replay_key = signer + tbs_digest
         service.memory.check_new(replay_key, generated)
 
-        ticket = known if isinstance(known, TrustedCertificate) else self._check_shown(known, envelope, at)
+        ticket = known if isinstance(known, TrustedCertificate) else self._chain.check_ticket(known, generated)
         ticket.check_valid_at(generated)
         ssp = ticket.ssp_for(service.its_aid)
         if envelope.generation_location is not None:
@@ -404,22 +404,11 @@ class VerifyService:
             ticket is not known,
         )
 
-    def _check_shown(self, shown: Certificate, envelope: Envelope, at: Time64) -> TrustedCertificate:
-        try:
-            return self._chain.check_ticket(shown, envelope.generation_time)
-        except UnknownSignerError:
-            if not self._learn_wanted(envelope, at):
-                raise
-        return self._chain.check_ticket(shown, envelope.generation_time)
-
-    def _learn_wanted(self, envelope: Envelope, at: Time64) -> bool:
-        """Take in an authority that a message we cannot verify yet passes on, if we lack it; say whether one was passed on."""
-        authority = envelope.passed_on_authority
-        if authority is None:
-            return False
-        with suppress(VerificationError):  # what is wrong with it is said where a ticket needs it
-            self._chain.learn_wanted_authority(authority, at)
-        return True
+    def _learn_wanted(self, envelope: Envelope, at: Time64) -> None:
+        """Take in an authority that a message we cannot verify yet passes on, if a ticket has named it as its unknown issuer."""
+        if envelope.passed_on_authority is not None:
+            with suppress(VerificationError):  # what is wrong with it is said where a ticket needs it
+                self._chain.learn_wanted_authority(envelope.passed_on_authority, at)
 
     def _learn(self, authority: Certificate, at: Time64) -> None:
         with suppress(VerificationError):

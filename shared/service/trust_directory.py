@@ -7,7 +7,7 @@
     DIR/encryption-key.pem                 beside those of an authority
 
 Every file is one COER certificate and nothing else; one bad file spoils the directory, because a root silently skipped is a
-surprise nobody needs. Left out: trust lists.
+surprise nobody needs. Left out: trust lists (`trust_list_store`).
 """
 
 from pathlib import Path

@@ -13,6 +13,7 @@ from shared.core.errors import StorageError
 from shared.core.ids import HashedId8
 from shared.core.itstime import Time32, Time64
 from shared.security.list_sequence import MAX_DELTAS, ListDocument, ListKind, ListMark, StoredList
+from shared.security.trust_lists_held import MAX_ISSUERS_LISTS
 from shared.service.database import (
     Connect,
     DatabaseFormat,
@@ -22,9 +23,6 @@ from shared.service.database import (
     storage_errors,
     transaction,
 )
-
-MAX_STORED_LISTS = 4_096
-"""Lists in one file; one for each trust list manager, two for each root."""
 
 TRUST_LIST_FORMAT = DatabaseFormat(
     name="v2x-trust store of trust lists",
@@ -89,10 +87,10 @@ class TrustListStore:
         with storage_errors(self._path):
             marks = self._connection.execute(
                 "SELECT kind, issuer, generation_time, sequence, this_update, digest FROM list ORDER BY kind, issuer LIMIT ?",
-                (MAX_STORED_LISTS + 1,),
+                (MAX_ISSUERS_LISTS + 1,),
             ).fetchall()
-            if len(marks) > MAX_STORED_LISTS:
-                raise self._damaged(f"there are more than {MAX_STORED_LISTS} lists")
+            if len(marks) > MAX_ISSUERS_LISTS:
+                raise self._damaged(f"there are more than {MAX_ISSUERS_LISTS} lists")
             return tuple(self._stored(row) for row in marks)
 
     def save(self, lists: Iterable[StoredList]) -> None:

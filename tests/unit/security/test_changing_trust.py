@@ -290,6 +290,22 @@ def test_from_a_stranger_only_authorities_that_a_ticket_named_are_looked_at_and_
     assert chain.learned_authorities == (hierarchy.aa.certificate,)
 
 
+def test_a_message_that_cannot_be_verified_yet_teaches_the_authority_it_waits_for_and_no_other() -> None:
+    hierarchy, clock = Hierarchy(28), clock_at()
+    second = second_authority(hierarchy)
+    both = store_of(hierarchy, authorities=(hierarchy.aa.certificate, second.certificate))
+    service = verifying(store_of(hierarchy, authorities=()))
+    bob = Speaker(SigningService(ticket=hierarchy.ticket(), trust_store=both), service, clock)
+    assert bob.is_refused() is Report.SIGNER_CERTIFICATE_NOT_FOUND
+    bob.signing.note_requests((second.certificate.hashed_id3, hierarchy.aa.certificate.hashed_id3))
+    assert bob.is_refused() is Report.SIGNER_CERTIFICATE_NOT_FOUND
+    assert not service._chain.learned_authorities, "nobody named the second authority"
+    assert bob.is_refused() is Report.SIGNER_CERTIFICATE_NOT_FOUND
+    assert service._chain.learned_authorities == (hierarchy.aa.certificate,)
+    clock.advance(seconds(1))
+    assert bob.is_heard()
+
+
 def test_strangers_cannot_make_us_remember_names_or_authorities_without_bound() -> None:
     hierarchy = Hierarchy(21)
     chain = chain_of(store_of(hierarchy, authorities=()))

@@ -105,3 +105,9 @@ def test_a_list_of_one_kind_is_not_taken_for_the_other() -> None:
     with pytest.raises(VerificationError) as caught:
         verify_ctl(secured, issuer=ROOT.certificate, now=AT_NOON)
     assert caught.value.report is Report.CONTENT_MISMATCH
+
+
+@pytest.mark.parametrize(("front", "reason"), [("80", "extensions are not supported"), ("000102", "version 2"), ("40", "padding")])
+def test_what_this_edition_of_a_list_does_not_know_is_refused_by_name(front: str, reason: str) -> None:
+    with pytest.raises(DecodeError, match=reason):
+        decode_trust_list(bytes.fromhex("0184" + front) + encode_trust_list(CRL)[6:])

@@ -312,3 +312,20 @@ def test_what_is_signed_as_a_list_must_be_one() -> None:
         verify_ctl(root.signed(ROOT_CTL, payload=b"\x01\x80"), issuer=root.certificate, now=AT_NOON)
     with pytest.raises(DecodeError, match="alternative 18 is unknown"):
         verify_ctl(root.signed(ROOT_CTL, payload=b"\x01\x92"), issuer=root.certificate, now=AT_NOON)
+
+
+@pytest.mark.parametrize(
+    ("octets", "reason"),
+    [
+        ("0186" + "80", "extensions are not supported"),
+        ("0186" + "00" + "0102", "version 2 is not 1"),
+        ("0186" + "00" + "0101" + "00000001" + "00" + "00" + "0101" + "82", "command 2 is unknown"),
+        ("0186" + "00" + "0101" + "00000001" + "00" + "00" + "0101" + "8085", "entry 5 is unknown"),
+        ("0186" + "00" + "0101" + "00000001" + "00" + "00" + "0101" + "8182", "deletion 2 is unknown"),
+        ("0186" + "00" + "0101" + "00000001" + "00" + "00" + "0101" + "8081" + "40", "padding bits"),
+        ("0286", "version 2 is not 1"),
+    ],
+)
+def test_what_this_edition_of_a_list_does_not_know_is_refused_by_name(octets: str, reason: str) -> None:
+    with pytest.raises(DecodeError, match=reason):
+        decode_trust_list(bytes.fromhex(octets))

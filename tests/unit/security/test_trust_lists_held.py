@@ -7,6 +7,7 @@ from shared.core.errors import V2xError, VerificationError
 from shared.core.ids import HashedId8
 from shared.core.itstime import time64_of, utc_from_text
 from shared.core.report import VerificationReport as Report
+from shared.security import trust_lists_held
 from shared.security.certificate import Certificate, decode_certificate
 from shared.security.chain import ChainVerifier
 from shared.security.ctl import AaEntry, Ctl, CtlEntry, DcEntry, RootCaEntry
@@ -530,6 +531,36 @@ def test_a_malformed_list_changes_nothing() -> None:
         with pytest.raises(V2xError):
             lists.take_ctl(published[:length], None, after(1))
     assert lists.trust(after(0)) == before
+
+
+@pytest.mark.parametrize("kind", ["ctl", "crl"])
+def test_no_bit_of_a_list_can_be_changed_without_its_being_refused_or_saying_the_same(kind: str) -> None:
+    root = RootLists(Hierarchy(54))
+    secured = root.ctl().full if kind == "ctl" else root.crl(0, NOBODY)
+    sound = lists_of(roots=(root,))
+    expected = sound.take_ctl(secured, None, after(0)) if kind == "ctl" else sound.take_crl(secured, None, after(0))
+    refused = 0
+    for bit in range(0, 8 * len(secured), 13):
+        flipped = bytearray(secured)
+        flipped[bit // 8] ^= 0x80 >> bit % 8
+        lists = lists_of(roots=(root,))
+        take = lists.take_ctl if kind == "ctl" else lists.take_crl
+        try:
+            assert take(bytes(flipped), None, after(0)) == expected
+        except V2xError:
+            refused += 1
+            assert not lists.held()
+    assert refused > 8 * len(secured) // 13 * 0.9
+
+
+def test_lists_of_more_issuers_than_the_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = RootLists(Hierarchy(55)), RootLists(Hierarchy(56))
+    monkeypatch.setattr(trust_lists_held, "MAX_ISSUERS_LISTS", 1)
+    lists = lists_of(roots=(ours, theirs))
+    lists.take_ctl(ours.ctl().full, None, after(0))
+    with pytest.raises(VerificationError, match="one too many"):
+        lists.take_ctl(theirs.ctl().full, None, after(0))
+    assert lists.take_ctl(ours.ctl(1).full, None, after(1)).is_news
 
 
 def test_a_list_cannot_be_taken_before_the_time_is_known() -> None:
