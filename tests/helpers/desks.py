@@ -21,6 +21,7 @@ from shared.pki.subject import CertificateSubjectAttributes
 from shared.security.certificate import Certificate
 from shared.security.chain import ChainVerifier
 from shared.security.ecdsa import Curve, EccPoint, PointForm, PublicKey, Signature, Signer, SoftwareSigner
+from shared.security.encryption_key import EncryptionKey
 from shared.security.hashing import signed_digest
 from shared.security.header_info import HeaderInfo
 from shared.security.region import NO_IDENTIFIED_AREAS
@@ -169,6 +170,7 @@ class Desks:
         *,
         attributes: CertificateSubjectAttributes | None = None,
         ea: Certificate | None = None,
+        encryption_key: EncryptionKey | None = None,
         hides_credential: bool = True,
         proves_possession: bool = True,
     ) -> PendingAuthorization:
@@ -181,6 +183,7 @@ class Desks:
             attributes=attributes or self.wanted(),
             now=self.now,
             randomness=self.randomness,
+            encryption_key=encryption_key,
             hides_credential=hides_credential,
             proves_possession=proves_possession,
         )
