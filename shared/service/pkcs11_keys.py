@@ -71,6 +71,10 @@ class _Private(Protocol):
     def sign(self, data: bytes, *, mechanism: Mechanism) -> bytes: ...
 
 
+class PinRefusedError(ConfigError):
+    """The token does not take the PIN it was given."""
+
+
 class Pkcs11Signer:
     """A private key inside a token; for one thread at a time.
 
@@ -140,6 +144,7 @@ class Pkcs11KeyStore:
         self._pin_source = pin_source
         self._answer_s = answer_s
         self._session: pkcs11.Session | None = None
+        self._has_logged_in = False
         self._keys: dict[str, _Private] = {}
         self._is_closed = False
         self._module = Pkcs11Module.acquire(module_path)
@@ -218,7 +223,7 @@ class Pkcs11KeyStore:
         try:
             self._open_session()
         except ConfigError as error:
-            kind = "token_refused" if isinstance(error.__cause__, pkcs11.PKCS11Error) else "token_gone"
+            kind = "token_refused" if isinstance(error, PinRefusedError) else "token_gone"
             raise TokenError(self._name, f"was there and is no longer: {error.reason}", kind) from error
 
     def _open_session(self) -> None:
@@ -226,24 +231,26 @@ class Pkcs11KeyStore:
         try:
             try:
                 self._session = token.open(rw=True, user_pin=self._pin)
+                self._has_logged_in = True
             except pkcs11.UserAlreadyLoggedIn:  # another store of this program has this token too
                 self._session = token.open(rw=True)
+                self._has_logged_in = False
         except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange) as error:
-            raise ConfigError(
-                self._name,
-                f"refuses the PIN; correct {self._pin_source} before the next try: after a few wrong ones the token locks",
+            raise PinRefusedError(
+                self._name, f"refuses the PIN; correct {self._pin_source} before the next try: a few wrong ones lock the token"
             ) from error
         except pkcs11.UserPinNotInitialized as error:
-            raise ConfigError(self._name, "has no PIN for users yet; set one with the tool of its maker") from error
+            raise PinRefusedError(self._name, "has no PIN for users yet; set one with the tool of its maker") from error
         except pkcs11.PinExpired as error:
-            raise ConfigError(self._name, f"wants a new PIN; set one and write it to {self._pin_source}") from error
+            raise PinRefusedError(self._name, f"wants a new PIN; set one and write it to {self._pin_source}") from error
         except pkcs11.PKCS11Error as error:
             raise self._error_of(error) from error
 
     def _close_session(self) -> None:
         session, self._session = self._session, None
         self._keys.clear()
-        if session is not None:
+        # Closing the session that logged in would log out all others of this program; it goes when the module is given back.
+        if session is not None and not self._has_logged_in:
             with suppress(pkcs11.PKCS11Error):  # lost already
                 session.close()
 
@@ -252,8 +259,11 @@ class Pkcs11KeyStore:
         return list(islice(self._opened().get_objects(wanted), MAX_KEYS))
 
     def _opened(self) -> pkcs11.Session:
+        """Return the session, known to be alive: the library would complain on standard error of a search in a dead one."""
         if self._session is None:
             raise pkcs11.SessionClosed
+        with suppress(pkcs11.RandomNoRNG, pkcs11.FunctionNotSupported):
+            self._session.generate_random(8)
         return self._session
 
     def _generate(self, name: str, curve: Curve) -> Pkcs11Signer:

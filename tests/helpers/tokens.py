@@ -26,6 +26,8 @@ _SOFTHSM_CONF = "SOFTHSM2_CONF"
 _TRIES = 20
 _WHAT_CAN_YOU_DO = bytes((0, 0, 0, 1))
 """CMD_GET_CAPABILITY of swtpm's control channel."""
+_START_ANEW = bytes((0, 0, 0, 2, 0, 0, 0, 0))
+"""CMD_INIT of the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +57,14 @@ class SoftTpm:
 
     Attributes:
         tcti: the way to it.
+        port: of its commands; the next one controls it.
         process: the program that is it.
         state: the folder of its seeds.
         environment: what a program needs to find it: nothing.
     """
 
     tcti: str
+    port: int
     process: subprocess.Popen[bytes]
     state: Path
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +73,12 @@ class SoftTpm:
         """Return the URI of a key store of this TPM whose wrapped keys are in `keys`."""
         pin = "" if pin_file is None else f"&pin-source={quote(str(pin_file))}"
         return f"tpm2:{quote(str(keys))}?tcti={quote(self.tcti, safe=':=,')}{pin}"
+
+    def reset(self) -> None:
+        """Take its power away and give it back, as a restart of a machine does."""
+        with socket.create_connection(("127.0.0.1", self.port + 1), timeout=_DEADLINE_S) as control:
+            control.sendall(_START_ANEW)
+            assert control.recv(4) == bytes(4)
 
 
 def write_pin(path: Path, pin: str = PIN) -> Path:
@@ -124,7 +134,7 @@ def soft_tpm(state: Path) -> Iterator[SoftTpm]:
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     process, port = _started(swtpm, state)
     try:
-        yield SoftTpm(tcti=f"swtpm:host=127.0.0.1,port={port}", process=process, state=state)
+        yield SoftTpm(tcti=f"swtpm:host=127.0.0.1,port={port}", port=port, process=process, state=state)
     finally:
         process.kill()  # a TPM keeps what counts at once; a stopped one would not hear a gentler word
         process.wait(_DEADLINE_S)
