@@ -56,7 +56,8 @@ _OBJECT_MEMORY = 0x902
 _LOCKOUT = 0x921
 _AUTH_MISSING = 0x125
 _NO_ANSWER_LAYER = 0xA
-_OWN_LAYERS = (0x7, 0x8, 0x9)
+_MARSHALLING_LAYER = 0x9
+_OWN_LAYERS = (0x7, 0x8)
 """Layers of libtss2 (TSS2_RC bits 16-23): 0 is the TPM itself, 10 the way to it, the others the library."""
 
 
@@ -66,11 +67,13 @@ class TpmRefusal(Exception):  # noqa: N818 - what a TPM said, before anybody kno
     Args:
         code: of TSS2_RC, without the number of the handle, parameter or session it is about.
         detail: what the library says.
+        is_about_input: whether something it was given was no good.
     """
 
-    def __init__(self, code: int, detail: str) -> None:
+    def __init__(self, code: int, detail: str, *, is_about_input: bool) -> None:
         super().__init__(detail)
         self.code = code
+        self.is_about_input = is_about_input or code >> 16 == _MARSHALLING_LAYER
 
     @property
     def is_pin(self) -> bool:
@@ -115,7 +118,7 @@ def refusals() -> Iterator[None]:
         yield
     except TSS2_Exception as error:
         code = int(error.error) if error.fmt1 else int(error.rc)
-        raise TpmRefusal(code, str(error)) from error
+        raise TpmRefusal(code, str(error), is_about_input=error.fmt1 and error.parameter != 0) from error
 
 
 class TpmConnection:
@@ -157,13 +160,13 @@ class TpmConnection:
         self.close()
 
     def create(self, pin: SecretOctets | None) -> tuple[Any, Any]:
-        """Make a key that signs ECDSA on P-256 over SHA-256; a PIN protects it against guessing too.
+        """Make a key that signs ECDSA on P-256 over SHA-256, and only for who knows its PIN, where it gets one.
 
         Returns:
             TPM2B_PRIVATE, wrapped for this TPM alone, and TPM2B_PUBLIC.
         """
         with self._primary() as primary, refusals():
-            private, public, *_ = self._esys.create(primary, _sensitive(pin), _key_template(has_pin=pin is not None))
+            private, public, *_ = self._esys.create(primary, _sensitive(pin), key_template())
         return private, public
 
     def load(self, private: Any, public: Any) -> Any:  # noqa: ANN401 - the library has no types
@@ -187,7 +190,7 @@ class TpmConnection:
         """Derive the storage key of the owner hierarchy: the same one each time, so that none need be kept."""
         try:
             with refusals():
-                handle, *_ = self._esys.create_primary(TPM2B_SENSITIVE_CREATE(), _PRIMARY_TEMPLATE)
+                handle, *_ = self._esys.create_primary(TPM2B_SENSITIVE_CREATE(), PRIMARY_TEMPLATE)
         except TpmRefusal as refusal:
             if refusal.is_pin:
                 raise ConfigError(
@@ -243,7 +246,7 @@ def _sensitive(pin: SecretOctets | None) -> Any:  # noqa: ANN401 - the library h
 
 _MADE_HERE = TPMA_OBJECT.FIXEDTPM | TPMA_OBJECT.FIXEDPARENT | TPMA_OBJECT.SENSITIVEDATAORIGIN | TPMA_OBJECT.USERWITHAUTH
 
-_PRIMARY_TEMPLATE = TPM2B_PUBLIC(
+PRIMARY_TEMPLATE = TPM2B_PUBLIC(
     publicArea=TPMT_PUBLIC(
         type=TPM2_ALG.ECC,
         nameAlg=TPM2_ALG.SHA256,
@@ -268,13 +271,17 @@ _SHA256 = TPMS_SCHEME_HASH(hashAlg=TPM2_ALG.SHA256)
 _ECDSA_SHA256 = TPMT_SIG_SCHEME(scheme=TPM2_ALG.ECDSA, details=TPMU_SIG_SCHEME(ecdsa=_SHA256))
 
 
-def _key_template(*, has_pin: bool) -> Any:  # noqa: ANN401 - the library has no types
-    unguarded = TPMA_OBJECT(0) if has_pin else TPMA_OBJECT.NODA  # nothing to guess: let no other program's lockout stop us
+def key_template() -> Any:  # noqa: ANN401 - the library has no types
+    """Return what a key of ours is.
+
+    Wrong PINs do not lock the TPM (NODA): it would count every loss of power after a signature as a wrong PIN too, and a vehicle
+    whose power is cut at each halt would lock itself out. So the PIN must be long enough not to be guessed.
+    """
     return TPM2B_PUBLIC(
         publicArea=TPMT_PUBLIC(
             type=TPM2_ALG.ECC,
             nameAlg=TPM2_ALG.SHA256,
-            objectAttributes=_MADE_HERE | TPMA_OBJECT.SIGN_ENCRYPT | unguarded,
+            objectAttributes=_MADE_HERE | TPMA_OBJECT.SIGN_ENCRYPT | TPMA_OBJECT.NODA,
             parameters=TPMU_PUBLIC_PARMS(
                 eccDetail=TPMS_ECC_PARMS(
                     symmetric=TPMT_SYM_DEF_OBJECT(algorithm=TPM2_ALG.NULL),

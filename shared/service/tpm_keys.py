@@ -3,10 +3,10 @@
     DIR/NAME.tss2     "TSS2 PRIVATE KEY" (TCG, ASN.1 specification for TPM 2.0 key files), mode 0600: the key wrapped for this TPM
                       under the owner hierarchy's storage key, which is derived anew whenever it is needed
 
-ECDSA on P-256 only, which every TPM can. With a PIN, a stolen machine signs nothing, and the TPM locks after a few wrong ones;
-without one, whoever may use TPM and files may sign. When the TPM was reset or the connection broke, all is asked once more from the
-beginning. Whoever imports this file needs the extra `tpm`. Left out: keys at persistent handles, policies, an owner hierarchy with
-a password.
+ECDSA on P-256 only, which every TPM can. With a PIN, files and machine alone sign nothing; it should be long, for a TPM does not
+count wrong ones for keys made here (see `key_template`). When the TPM was reset or the connection broke, all is asked once more
+from the beginning. Whoever imports this file needs the extra `tpm`. Left out: keys at persistent handles, policies, an owner
+hierarchy with a password.
 """
 
 from collections.abc import Callable
@@ -193,8 +193,7 @@ class TpmKeyStore:
                 if refusal.is_pin:
                     raise ConfigError(
                         self._name,
-                        f"the TPM refuses the PIN of the key {name!r}; correct {self._pin_source} before the next try: "
-                        "after a few wrong ones the TPM locks",
+                        f"the TPM refuses the PIN of the key {name!r}; correct {self._pin_source}",
                     ) from refusal
                 raise
 
@@ -243,7 +242,7 @@ class TpmKeyStore:
         try:
             self._contexts[name] = (tpm.load(wrapped.private, wrapped.public), None if wrapped.empty_auth else self._pin)
         except TpmRefusal as refusal:
-            if refusal.is_foreign:
+            if refusal.is_foreign or refusal.is_about_input:
                 raise ConfigError(
                     self._name, f"the key {name!r} was wrapped by another TPM, or is damaged; enrol anew here"
                 ) from refusal
