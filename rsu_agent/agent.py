@@ -8,6 +8,7 @@ said once per kind of message; the unit lives and tries again. The shell (`cli`)
 """
 
 from collections import Counter
+from collections.abc import Iterable
 
 from rsu_agent.hazard_service import HazardService
 from rsu_agent.peers import Peer, PeerTable
@@ -23,6 +24,7 @@ from shared.messages.denm import Denm
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
 from shared.network.area import Area
+from shared.security.certificate import Certificate
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
 from shared.stack.batch import Outcome
@@ -30,6 +32,7 @@ from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.inbound import Inbound
 from shared.stack.indication import Indication
 from shared.stack.station import EgoPosition, Station, StationIdentity
+from shared.stack.unlogged import UnloggedAuthorities
 
 _MESSAGE_IDS: dict[type[Cam | Denm | Spatem | Mapem], MessageId] = {
     Cam: MessageId.CAM,
@@ -68,6 +71,7 @@ class RsuAgent:
         self._hazards = hazards
         self._peers = peers
         self._renewal = renewal
+        self._unlogged = UnloggedAuthorities()
         self._sent: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
         self._silent: dict[str, str] = {}
@@ -102,15 +106,16 @@ class RsuAgent:
         """The account of what came in."""
         return self._inbound
 
-    def add_tickets(self, tickets: tuple[TicketCredential, ...]) -> tuple[Effect, ...]:
-        """Take new tickets in."""
-        self._renewal.add(tickets)
-        return ()
+    def add_tickets(self, tickets: Iterable[TicketCredential]) -> int:
+        """Take new tickets in, valid now or later; return how many were new."""
+        return self._renewal.add(tickets)
 
-    def change_trust(self, trust_store: TrustStore) -> tuple[Effect, ...]:
-        """Believe whom these lists name from now on."""
+    def change_trust(self, trust_store: TrustStore) -> None:
+        """Believe whom a new store names from now on."""
         self._station.change_trust(trust_store)
-        return ()
+
+    def renew_credential(self, credential: TicketCredential, authority: Certificate) -> None:
+        """Take note of a new enrolment credential: a unit signs nothing under it but requests, which its upkeep makes."""
 
     def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
         """Take in one GeoNetworking packet; never raises for what is in it."""
@@ -121,7 +126,8 @@ class RsuAgent:
         """Take what became of one packet that was judged elsewhere, in a batch (`shared.stack.intake`)."""
         if isinstance(outcome, V2xError):
             self._peers.refuse(outcome.code)
-        elif outcome is not None:
+            return self._unlogged.look(outcome)
+        if outcome is not None:
             self._note_peer(outcome, now)
         return ()
 

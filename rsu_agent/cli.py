@@ -1,4 +1,4 @@
-"""The `rsu-agent` command: run | check-config | status."""
+"""The `rsu-agent` command: run | check-config | enrol | status."""
 
 import json
 import os
@@ -16,7 +16,9 @@ from rsu_agent.config import RsuConfig
 from rsu_agent.shell import serve
 from rsu_agent.status_view import status_tables
 from shared.cli import entry
+from shared.cli.enrol import PublicKeyOption, enrol
 from shared.core.clock import TimeSource
+from shared.pki.permission_sets import StationRole
 from shared.service.config import load
 from shared.service.identity import describe_ticket
 from shared.service.log import make_logger
@@ -58,6 +60,21 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     raise typer.Exit(run_service(body, notifier=notifier, watchdog=Watchdog.from_environment(notifier, os.environ)))
 
 
+@app.command("enrol")
+def enrol_command(config: ConfigOption = DEFAULT_CONFIG, public_key: PublicKeyOption = None) -> None:
+    """Get a credential and tickets from the authorities that `[pki]` and the trust lists name."""
+    settings = load(config, RsuConfig)
+    enrol(
+        config_file=config,
+        trust_folder=settings.identity.trust,
+        trust=settings.trust,
+        pki=settings.pki,
+        role=StationRole.RSU,
+        clock=SystemClock(TimeSource(settings.time.source)),
+        public_key=public_key,
+    )
+
+
 @app.command("check-config")
 def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check the configuration and every file it names: plan and map against each other, hazards, ticket and trust."""
@@ -71,8 +88,7 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     console.print(f"{len(parts.hazards)} hazard(s)")
     ticket = "no ticket yet" if parts.ticket is None else describe_ticket(parts.ticket)
     console.print(
-        f"{ticket}; {len(parts.trust_store.roots)} trusted root(s), "
-        f"{len(parts.trust_store.authorities)} known authorities"
+        f"{ticket}; {len(parts.trust_store.roots)} trusted root(s), {len(parts.trust_store.authorities)} known authorities"
     )
     console.print(f"{config}: ok")
 

@@ -1,10 +1,13 @@
 """The roadside unit's composition root: reads the files a configuration names and builds the agent by hand, in order.
 
 `make_agent` puts the parts together; the simulator calls it with parts of its own making, so that the unit at a simulated crossing
-is the same object. `read_parts` is what a real unit does before that.
+is the same object. `read_parts` and `open_unit` are what a real unit does before that: first everything the operator wrote is read
+and judged, and only then are the unit's own files made or opened.
 """
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,21 +20,23 @@ from rsu_agent.signal_controllers import ConflictingPairs, SignalController
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
 from rsu_agent.signal_service import DEFAULT_SPATEM_INTERVAL_NS, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
-from shared.core.clock import NS_PER_MS
+from shared.core.clock import NS_PER_MS, Instant
+from shared.core.entropy import Entropy
 from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid, StationId, StationType
+from shared.pki.permission_sets import StationRole
 from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
 from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.security.trust_store import TrustStore
 from shared.service.identity import TICKET_KEY, check_ticket, read_identity
+from shared.service.station_identity import StationIdentityParts, open_station_identity
+from shared.service.station_trust import StationTrust, open_station_trust, pinned_store, read_admission, read_areas, read_pins
 from shared.service.trust_directory import read_trust_directory
 from shared.stack.station import StationIdentity, make_station
 
 _JUNCTION_SERVICES = (ItsAid.TLM, ItsAid.RLT)
 _HAZARD_SERVICES = (ItsAid.DENM,)
-
-Entropy = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +112,7 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
 
 
 def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str]) -> RsuParts:
-    """Read every file a configuration names.
+    """Read every file the operator wrote; nothing is made or changed, and lists are not looked at.
 
     Args:
         config: the configuration.
@@ -117,19 +122,81 @@ def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str])
     Raises:
         ConfigError: a file is absent, readable by others, or not what it should be.
     """
-    trust_store = read_trust_directory(config.identity.trust)
-    ticket = read_identity(config.identity.ticket, credential=TICKET_KEY, environment=environment)
-    services = (*(_JUNCTION_SERVICES if config.junction else ()), *(_HAZARD_SERVICES if config.hazard else ()))
-    check_ticket(ticket, directory=config.identity.ticket, trust_store=trust_store, services=services)
+    identity = config.identity
+    if config.trust is None:
+        trust_store = read_trust_directory(identity.trust)
+    else:
+        trust_store = pinned_store(read_pins(identity.trust, config.trust))
+        read_admission(config.trust)
+    ticket = None
+    if identity.ticket is not None:
+        ticket = read_identity(identity.ticket, credential=TICKET_KEY, environment=environment)
+        services = (*(_JUNCTION_SERVICES if config.junction else ()), *(_HAZARD_SERVICES if config.hazard else ()))
+        check_ticket(ticket, directory=identity.ticket, trust_store=trust_store, services=services)
     return RsuParts(
         station_id=StationId(config.station.station_id),
         position=config.station.position,
         ticket=ticket,
         trust_store=trust_store,
-        tickets=TicketPool((ticket,), policy=TicketPolicy(), uses=FleetingUse()),
+        areas=read_areas(config.trust),
+        tickets=TicketPool(() if ticket is None else (ticket,), policy=TicketPolicy(), uses=FleetingUse()),
         junction=None if config.junction is None else _junction(config.junction),
         hazards=hazards_of(config, path),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenUnit:
+    """A unit whose files are open.
+
+    Attributes:
+        parts: what it is made of.
+        trust: its lists; None where the operator's folder is all there is.
+        identity: its own keys and tickets; None where the operator brought its ticket.
+    """
+
+    parts: RsuParts
+    trust: StationTrust | None
+    identity: StationIdentityParts | None
+
+
+@contextmanager
+def open_unit(config: RsuConfig, path: Path, *, environment: Mapping[str, str], now: Instant) -> Iterator[OpenUnit]:
+    """Open everything a configuration names; closed again on leaving.
+
+    Args:
+        config: the configuration.
+        path: its file.
+        environment: of the process, where systemd names the folder of its credentials.
+        now: the present.
+
+    Raises:
+        ConfigError: as `read_parts`, or a key store is not what it should be.
+        StorageError: kept lists or tickets are damaged.
+        TransportError: the token with its keys does not answer.
+    """
+    parts = read_parts(config, path, environment=environment)
+    with ExitStack() as stack:
+        trust = identity = None
+        if config.trust is not None:
+            opening = open_station_trust(config.identity.trust, config.trust, entropy=os.urandom, now=now)
+            trust = stack.enter_context(opening)
+            parts = replace(parts, trust_store=trust.store)
+        if config.pki is not None and trust is not None:
+            identity = stack.enter_context(
+                open_station_identity(
+                    config.pki,
+                    base=path.parent,
+                    role=StationRole.RSU,
+                    trust=trust,
+                    tickets=() if parts.ticket is None else (parts.ticket,),
+                    entropy=os.urandom,
+                    environment=environment,
+                    now=now,
+                )
+            )
+            parts = replace(parts, tickets=identity.pool)
+        yield OpenUnit(parts=parts, trust=trust, identity=identity)
 
 
 def _junction(config: JunctionConfig) -> JunctionParts:

@@ -15,6 +15,7 @@ from shared.core.geo import GeoPoint
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import RelevanceTrafficDirection
 from shared.service.config import ConfigStruct
+from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.verification_pool import VerificationConfig
 from shared.transport.udp_radio import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK_INTERFACE, check_addresses
 
@@ -38,11 +39,11 @@ class StationConfig(ConfigStruct, frozen=True):
         return GeoPoint(self.lat_deg, self.lon_deg)
 
 
-class IdentityConfig(ConfigStruct, frozen=True):
-    """Folders with the authorization ticket and with the trusted roots and authorities."""
+class IdentityConfig(ConfigStruct, frozen=True, kw_only=True):
+    """Folders with the authorization ticket an operator brought (with `[pki]` the unit gets its own), and with whom to trust."""
 
-    ticket: Path
     trust: Path
+    ticket: Path | None = None
 
 
 class TimeConfig(ConfigStruct, frozen=True):
@@ -111,6 +112,15 @@ class RsuConfig(ConfigStruct, frozen=True):
     junction: JunctionConfig | None = None
     hazard: tuple[HazardConfig, ...] = ()
     verification: VerificationConfig = VerificationConfig()
+    trust: TrustConfig | None = None
+    pki: PkiConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a unit that could not get a ticket."""
+        if self.pki is None and self.identity.ticket is None:
+            raise ValueError("without [pki], identity.ticket is needed")
+        if self.pki is not None and self.trust is None:
+            raise ValueError("[pki] needs [trust]: its lists say who the authorities are and where")
 
 
 _DIRECTIONS = {

@@ -41,10 +41,10 @@ class TicketRenewal:
         self._pool = pool
         self.due = MonotonicNs(0)
 
-    def add(self, tickets: Iterable[TicketCredential]) -> None:
-        """Take new tickets in; they are looked at with the next poll."""
-        self._pool.add(tickets)
+    def add(self, tickets: Iterable[TicketCredential]) -> int:
+        """Take new tickets in, which are looked at with the next poll; return how many were new."""
         self.due = MonotonicNs(0)
+        return self._pool.add(tickets)
 
     def poll(self, now: Instant) -> tuple[Notice, ...]:
         """Take the ticket that lasts longest once the present one does not last any more."""

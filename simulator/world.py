@@ -102,7 +102,7 @@ class World:
                 self.sent_by[antenna] += 1
                 frame = self._medium.send(antenna, effect.packet, now.monotonic)
                 self._overheard(frame)
-            else:
+            elif isinstance(effect, Notice):  # evidence comes with a notice of its own
                 self.notice_counts[effect.kind] += 1
                 if self._keep_notice(effect):
                     self.notices.append(TimedNotice(station=antenna, elapsed_s=now.monotonic / NS_PER_S, notice=effect))

@@ -19,13 +19,17 @@ from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.recorder import OdometerRecorder
+from shared.security.certificate import Certificate
 from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import TicketPool
+from shared.security.trust_store import TrustStore
+from shared.service.record_key import EnrolledSigner
 from shared.stack.batch import Outcome
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.inbound import Inbound
 from shared.stack.indication import Indication
 from shared.stack.station import Station, StationIdentity
+from shared.stack.unlogged import UnloggedAuthorities
 from shared.transport.can_bus import CanFrame
 from vehicle_agent.anchoring import Anchoring
 from vehicle_agent.cam_service import CamService
@@ -98,6 +102,8 @@ class VehicleAgent:
         self._unrecorded: Counter[str] = Counter()
         self._is_store_failing = False
         self._owed: RecordDue | None = None
+        self._successor: EnrolledSigner | None = None
+        self._unlogged = UnloggedAuthorities()
         self._recorded = 0
         self._flags_recorded: Counter[str] = Counter()
         self._frames = 0
@@ -121,6 +127,18 @@ class VehicleAgent:
     def add_tickets(self, tickets: Iterable[TicketCredential]) -> int:
         """Take new tickets in, valid now or later; return how many were new."""
         return self._pseudonym.add_tickets(tickets)
+
+    def change_trust(self, trust_store: TrustStore) -> None:
+        """Believe whom a new store names from now on."""
+        self._station.change_trust(trust_store)
+
+    def renew_credential(self, credential: TicketCredential, authority: Certificate) -> None:
+        """Sign records under another credential from the next reading on; the present one says so in its last record.
+
+        Raises:
+            ConfigError: the key is on another curve than P-256.
+        """
+        self._successor = EnrolledSigner(credential, authority=authority)
 
     def hold_pseudonym(self, name: str, *, until: MonotonicNs, now: MonotonicNs) -> None:
         """Keep the pseudonym while something we reported is live; arguments as for `PseudonymRules.hold`."""
@@ -171,12 +189,14 @@ class VehicleAgent:
 
     def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
         """Take one packet from the radio."""
-        return self.on_outcome(self._inbound.receive(packet, now), now)
+        return self.on_outcome(self._inbound.receive(packet, now) or self._inbound.last_refusal, now)
 
     def on_outcome(self, outcome: Outcome, now: Instant) -> tuple[Effect, ...]:
         """Take what became of one packet that was judged elsewhere, in a batch (`shared.stack.intake`)."""
-        if outcome is None or isinstance(outcome, V2xError):
+        if outcome is None:
             return ()
+        if isinstance(outcome, V2xError):
+            return self._unlogged.look(outcome)
         try:
             self._hear(outcome, now)
         except V2xError as refusal:
@@ -273,6 +293,7 @@ class VehicleAgent:
         read = Instant(due.read_at, None if now.utc is None else UtcNs(now.utc - age_ns))
         source = OdometerSource(name=CLUSTER, odometer_m=due.odometer_m, age_ms=max(0, age_ns) // NS_PER_MS)
         try:
+            notices = self._hand_over(due, source, read)
             signed = self._recorder.record(
                 odometer_m=due.odometer_m, reason=due.reason, sources=(source,), flags=due.flags, at=read
             )
@@ -285,6 +306,7 @@ class VehicleAgent:
         self._recorded += 1
         self._flags_recorded.update(flag.value for flag in signed.record.flags)
         return (
+            *notices,
             Notice(
                 "odometer_recorded",
                 {
@@ -295,6 +317,19 @@ class VehicleAgent:
                 },
             ),
         )
+
+    def _hand_over(self, due: RecordDue, source: OdometerSource, read: Instant) -> tuple[Notice, ...]:
+        """Let a credential that was renewed take over the signing of records."""
+        successor = self._successor
+        if successor is None:
+            return ()
+        signed = self._recorder.change_signer(successor, odometer_m=due.odometer_m, sources=(source,), flags=due.flags, at=read)
+        self._successor = None
+        if signed is None:
+            return ()
+        self._recorded += 1
+        self._flags_recorded.update(flag.value for flag in signed.record.flags)
+        return (Notice("records_signed_anew", {"seq": signed.record.seq}),)
 
     def _anchor(self, now: Instant) -> tuple[Notice, ...]:
         try:

@@ -1,4 +1,4 @@
-"""The `vehicle-agent` command: run | check-config | status | replay."""
+"""The `vehicle-agent` command: run | check-config | enrol | status | replay."""
 
 import json
 import os
@@ -14,9 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.cli import entry
-from shared.core.clock import Instant, TimeSource, UtcNs
+from shared.cli.enrol import PublicKeyOption, enrol
+from shared.core.clock import Instant, MonotonicNs, TimeSource, UtcNs
 from shared.core.errors import ConfigError
 from shared.core.itstime import time64_of, utc_from_text, utc_text
+from shared.pki.permission_sets import StationRole
 from shared.service.config import load
 from shared.service.identity import describe_ticket
 from shared.service.keystore import write_new_file
@@ -26,7 +28,7 @@ from shared.service.notify import Notifier, Watchdog
 from shared.service.run import Service, run_service
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
-from shared.stack.effects import Effect, Notice, Transmit
+from shared.stack.effects import Effect, Evidence, Notice, Transmit
 from shared.transport.can_log import CanLog
 from shared.transport.pcap import UNKNOWN_MAC, PcapWriter
 from vehicle_agent.agent import VehicleAgent
@@ -60,9 +62,24 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     notifier = Notifier.from_environment(os.environ)
 
     async def body(service: Service) -> None:
-        await serve(settings, service, log)
+        await serve(settings, config, service, log)
 
     raise typer.Exit(run_service(body, notifier=notifier, watchdog=Watchdog.from_environment(notifier, os.environ)))
+
+
+@app.command("enrol")
+def enrol_command(config: ConfigOption = DEFAULT_CONFIG, public_key: PublicKeyOption = None) -> None:
+    """Get a credential and tickets from the authorities that `[pki]` and the trust lists name."""
+    settings = load(config, VehicleConfig)
+    enrol(
+        config_file=config,
+        trust_folder=settings.identity.trust,
+        trust=settings.trust,
+        pki=settings.pki,
+        role=StationRole.VEHICLE,
+        clock=SystemClock(TimeSource(settings.time.source)),
+        public_key=public_key,
+    )
 
 
 @app.command("check-config")
@@ -82,9 +99,9 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         console.print(f"not on this bus: {', '.join(report.missing)}")
     if settings.position.source == "can" and "position" in report.missing:
         console.print("no signal gives the position: nothing will be sent, odometer readings are recorded all the same")
+    ticket = "tickets from the authorities" if files.ticket is None else describe_ticket(files.ticket)
     console.print(
-        f"{describe_ticket(files.ticket)}; {len(files.trust_store.roots)} trusted root(s), "
-        f"{len(files.trust_store.authorities)} known authorities"
+        f"{ticket}; {len(files.trust_store.roots)} trusted root(s), {len(files.trust_store.authorities)} known authorities"
     )
     console.print(f"{config}: ok")
 
@@ -131,7 +148,9 @@ def replay(
     if passport is not None and passport.exists():
         raise ConfigError("--passport", f"{passport} exists already and is not overwritten")
     with ExitStack() as stack:
-        parts = stack.enter_context(open_vehicle(settings, environment=os.environ))
+        begin = Instant(MonotonicNs(0), utc)
+        opening = open_vehicle(settings, base=config.parent, environment=os.environ, now=begin)
+        parts = stack.enter_context(opening).parts
         capture = None if pcap is None else stack.enter_context(PcapWriter(pcap))
         sink = _ReplaySink(capture, NoticeWriter(sys.stderr if as_json else sys.stdout))
 
@@ -186,6 +205,8 @@ class _ReplaySink:
                     self.pcap.write(packet, utc=now.require_utc(), source_mac=source_mac)
             case Notice():
                 self.notices.write(effect, now)
+            case Evidence():  # a recorded bus hears nobody
+                pass
 
 
 def _start_utc(text: str | None) -> UtcNs:

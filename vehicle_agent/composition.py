@@ -5,6 +5,7 @@ the same object. `read_files` and `open_vehicle` are what a real car does before
 and judged, and only then are the agent's own files made or opened.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,19 +18,23 @@ from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid, StationType
 from shared.ledger.note import Ed25519NoteSigner
 from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.pki.permission_sets import StationRole
 from shared.records.odometer import BOOT_ID_BYTES
 from shared.records.passport import Passport, build_passport, build_record
 from shared.records.recorder import OdometerRecorder
 from shared.security.pseudonyms import PseudonymRules
-from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
 from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.security.trust_store import TrustStore
+from shared.service.credential_folder import HeldCredential
 from shared.service.identity import ENROLMENT_KEY, TICKET_KEY, check_enrolment, check_ticket, read_identity
 from shared.service.keystore import read_bounded, write_new_file
 from shared.service.log_store import load_or_create_log_key, open_log_store
-from shared.service.record_key import EnrolledSigner, enrolled_signer
+from shared.service.record_key import EnrolledSigner, enrolled_signer, signing_next
 from shared.service.spool import Spool, open_spool
+from shared.service.station_identity import StationIdentityParts, open_station_identity
+from shared.service.station_trust import StationTrust, open_station_trust, pinned_store, read_admission, read_areas, read_pins
 from shared.service.trust_directory import read_trust_directory
 from shared.stack.station import StationIdentity, make_station
 from vehicle_agent.agent import VehicleAgent
@@ -51,14 +56,14 @@ class VehicleFiles:
     """What the operator gave the vehicle.
 
     Attributes:
-        ticket: signs its messages.
-        enrolled: signs its records.
-        trust_store: whom it believes.
+        ticket: signs its messages; None where its authorities issue its tickets.
+        enrolled: signs its records; None where its authorities issue its credentials.
+        trust_store: whom it believes, whatever lists say.
         signal_map: what its bus says.
     """
 
-    ticket: TicketCredential
-    enrolled: EnrolledSigner
+    ticket: TicketCredential | None
+    enrolled: EnrolledSigner | None
     trust_store: TrustStore
     signal_map: SignalMap
 
@@ -80,6 +85,7 @@ class VehicleParts:
         ledger: the log within reach.
         origin: the log's name.
         policy: the log's key, and the witnesses it needs.
+        areas: the shapes of identified regions.
         fixed_position: where a vehicle stands that never moves.
         channels: what the map calls a bus -> what its frames call it; empty where they agree (a log replayed).
     """
@@ -96,6 +102,7 @@ class VehicleParts:
     ledger: LedgerTransport
     origin: str
     policy: Policy
+    areas: IdentifiedAreas = NO_IDENTIFIED_AREAS
     fixed_position: GeoPoint | None = None
     channels: Mapping[str, str] = field(default_factory=dict)
 
@@ -114,7 +121,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
     """
     identity = StationIdentity.drawn(parts.station_type, entropy)
     ticket = first_ticket(parts.tickets, entropy=entropy, started=started)
-    station = make_station(identity=identity, ticket=ticket, trust_store=parts.trust_store, areas=NO_IDENTIFIED_AREAS)
+    station = make_station(identity=identity, ticket=ticket, trust_store=parts.trust_store, areas=parts.areas)
     cam_service = CamService(
         station_id=identity.station_id,
         station_type=parts.station_type,
@@ -154,54 +161,111 @@ def read_files(config: VehicleConfig, *, environment: Mapping[str, str]) -> Vehi
         ConfigError: a file is absent, readable by others, or not what it should be.
     """
     identity = config.identity
-    trust_store = read_trust_directory(identity.trust)
-    ticket = read_identity(identity.ticket, credential=TICKET_KEY, environment=environment)
-    check_ticket(ticket, directory=identity.ticket, trust_store=trust_store, services=(ItsAid.CAM,))
-    enrolment = read_identity(identity.enrolment, credential=ENROLMENT_KEY, environment=environment)
-    check_enrolment(enrolment, directory=identity.enrolment, trust_store=trust_store)
-    return VehicleFiles(
-        ticket=ticket,
-        enrolled=enrolled_signer(enrolment, trust_store=trust_store),
-        trust_store=trust_store,
-        signal_map=load_signal_map(config.can.map),
-    )
+    if config.trust is None:
+        trust_store = read_trust_directory(identity.trust)
+    else:
+        trust_store = pinned_store(read_pins(identity.trust, config.trust))
+        read_admission(config.trust)
+        read_areas(config.trust)
+    ticket = enrolled = None
+    if identity.ticket is not None:
+        ticket = read_identity(identity.ticket, credential=TICKET_KEY, environment=environment)
+        check_ticket(ticket, directory=identity.ticket, trust_store=trust_store, services=(ItsAid.CAM,))
+    if identity.enrolment is not None:
+        enrolment = read_identity(identity.enrolment, credential=ENROLMENT_KEY, environment=environment)
+        check_enrolment(enrolment, directory=identity.enrolment, trust_store=trust_store)
+        enrolled = enrolled_signer(enrolment, trust_store=trust_store)
+    return VehicleFiles(ticket=ticket, enrolled=enrolled, trust_store=trust_store, signal_map=load_signal_map(config.can.map))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenVehicle:
+    """A vehicle whose files are open.
+
+    Attributes:
+        parts: what it is made of.
+        trust: its lists; None where the operator's folder is all there is.
+        identity: its own keys and tickets; None where the operator brought them.
+        successor: the credential that is to take over the signing of records with the next reading; None where there is none.
+    """
+
+    parts: VehicleParts
+    trust: StationTrust | None
+    identity: StationIdentityParts | None
+    successor: HeldCredential | None
 
 
 @contextmanager
-def open_vehicle(config: VehicleConfig, *, environment: Mapping[str, str]) -> Iterator[VehicleParts]:
+def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str, str], now: Instant) -> Iterator[OpenVehicle]:
     """Open everything a configuration names; closed again on leaving.
 
     Args:
         config: names the files.
+        base: folder of the configuration file.
         environment: of the process, where systemd names the folder of its credentials.
+        now: the present.
 
     Raises:
-        ConfigError: a file is absent, readable by others, or not what it should be.
+        ConfigError: a file is absent, readable by others, or not what it should be, or the vehicle is not enrolled yet.
         StorageError: the spool or the ledger is damaged.
+        TransportError: the token with its keys does not answer.
     """
     files = read_files(config, environment=environment)
+    brought = () if files.ticket is None else (files.ticket,)
     with ExitStack() as stack:
+        trust = identity = None
+        if config.trust is not None:
+            opening = open_station_trust(config.identity.trust, config.trust, entropy=os.urandom, now=now)
+            trust = stack.enter_context(opening)
+        if config.pki is not None and trust is not None:
+            identity = stack.enter_context(
+                open_station_identity(
+                    config.pki,
+                    base=base,
+                    role=StationRole.VEHICLE,
+                    trust=trust,
+                    tickets=brought,
+                    entropy=os.urandom,
+                    environment=environment,
+                    now=now,
+                )
+            )
         signer = Ed25519NoteSigner(config.ledger.origin, load_or_create_log_key(config.ledger.key))
         policy = _policy(config.ledger.policy, signer)
         log = open_log_store(config.ledger.log, signer)
         stack.callback(log.close)
         spool = open_spool(config.state.spool)
         stack.callback(spool.close)
-        yield VehicleParts(
+        candidates = _candidates(files, identity)
+        enrolled = signing_next(candidates, spool.credentials())
+        parts = VehicleParts(
             station_type=config.station.station_type,
             length_m=config.station.length_m,
             width_m=config.station.width_m,
-            tickets=TicketPool((files.ticket,), policy=TicketPolicy(), uses=FleetingUse()),
-            trust_store=files.trust_store,
-            enrolled=files.enrolled,
+            tickets=TicketPool(brought, policy=TicketPolicy(), uses=FleetingUse()) if identity is None else identity.pool,
+            trust_store=files.trust_store if trust is None else trust.store,
+            enrolled=enrolled,
             signal_map=files.signal_map,
             odometer_policy=OdometerPolicy(every_m=config.odometer.every_m, every_s=config.odometer.every_s),
             spool=spool,
             ledger=log,
             origin=config.ledger.origin,
             policy=policy,
+            areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
             fixed_position=config.position.fixed_point,
         )
+        successor = None if identity is None or enrolled is candidates[-1] else identity.account.held[-1]
+        yield OpenVehicle(parts=parts, trust=trust, identity=identity, successor=successor)
+
+
+def _candidates(files: VehicleFiles, identity: StationIdentityParts | None) -> tuple[EnrolledSigner, ...]:
+    """Return the long-term identities whose keys are at hand, the newest last; raises `ConfigError` when there is none."""
+    brought = () if files.enrolled is None else (files.enrolled,)
+    held = () if identity is None else identity.account.held
+    candidates = (*brought, *(EnrolledSigner(each.credential, authority=each.authority) for each in held))
+    if not candidates:
+        raise ConfigError("pki", "this vehicle is not enrolled yet: `vehicle-agent enrol` asks its enrolment authority")
+    return candidates
 
 
 def make_passport(parts: VehicleParts) -> Passport:

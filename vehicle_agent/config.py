@@ -14,6 +14,7 @@ from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
 from shared.ledger.note import check_name
 from shared.service.config import ConfigStruct
+from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.verification_pool import VerificationConfig
 from shared.transport.udp_radio import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK_INTERFACE, check_addresses
 
@@ -48,11 +49,14 @@ class StationConfig(ConfigStruct, frozen=True, kw_only=True):
 
 
 class IdentityConfig(ConfigStruct, frozen=True, kw_only=True):
-    """Folders with the authorization ticket, the enrolment credential and the trusted roots and authorities."""
+    """Folders with the authorization ticket, the enrolment credential and the trusted roots and authorities.
 
-    ticket: Path
-    enrolment: Path
+    Ticket and credential are what an operator brought; with `[pki]` the vehicle gets its own and needs neither.
+    """
+
     trust: Path
+    ticket: Path | None = None
+    enrolment: Path | None = None
 
 
 class TimeConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -158,3 +162,15 @@ class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
     radio: RadioConfig = RadioConfig()
     odometer: OdometerConfig = OdometerConfig()
     verification: VerificationConfig = VerificationConfig()
+    trust: TrustConfig | None = None
+    pki: PkiConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a vehicle that would have no identity, or two."""
+        brought = (self.identity.ticket, self.identity.enrolment)
+        if self.pki is None and None in brought:
+            raise ValueError("without [pki], identity.ticket and identity.enrolment are needed")
+        if self.pki is not None and self.trust is None:
+            raise ValueError("[pki] needs [trust]: its lists say who the authorities are and where")
+        if self.pki is not None and self.identity.enrolment is not None:
+            raise ValueError("identity.enrolment and [pki] are two long-term identities; one is enough")

@@ -1,27 +1,32 @@
 """The asyncio shell of the vehicle agent: bus, radio, time and status around the sans-IO object.
 
-One task reads the bus and posts steps to the working loop, one lets the radio's packets wait in its intake; the loop alone touches
-the agent, carries out its effects and feeds the watchdog. Further threads check signatures for it and know nothing else. A radio
-that fails is told once and tried again with the next packet; a bus that fails is opened again by `CanBus`. Nothing is decided here.
+One task reads the bus and posts steps to the working loop, one lets the radio's packets wait in its intake; the loop alone gives
+the agent its inputs, carries out its effects and feeds the watchdog. One keeps lists and tickets fresh and hands the agent the
+news between two steps. Further threads check signatures and know nothing else. A radio that fails is told once and tried again
+with the next packet; a bus that fails is opened again by `CanBus`. Nothing is decided here.
 """
 
 import os
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from random import SystemRandom
 
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Clock, TimeSource
 from shared.core.itstime import utc_text
+from shared.service.evidence import EvidenceFolder
 from shared.service.log import Availability
 from shared.service.notices import NoticeWriter, open_notices
+from shared.service.open_upkeep import open_upkeep
 from shared.service.performer import Performer
 from shared.service.radio_intake import feed_intake
 from shared.service.run import Service, WorkingLoop
 from shared.service.status_socket import StatusSocket
 from shared.service.system_clock import SystemClock
+from shared.service.upkeep import Upkeep
 from shared.service.verification_pool import VerificationPool
 from shared.stack.intake import Intake
 from shared.transport.can_bus import CanBus, CanBusConfig
@@ -38,8 +43,14 @@ MAX_PCAP_OCTETS = 1 << 30
 """A capture stops growing here; that is some three days of driving."""
 
 
-async def serve(config: VehicleConfig, service: Service, log: FilteringBoundLogger) -> None:
+async def serve(config: VehicleConfig, path: Path, service: Service, log: FilteringBoundLogger) -> None:
     """Run the agent of one vehicle until cancelled.
+
+    Args:
+        config: the configuration.
+        path: its file.
+        service: tasks, notifier and watchdog of the process.
+        log: for changes of state.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -50,24 +61,40 @@ async def serve(config: VehicleConfig, service: Service, log: FilteringBoundLogg
     if config.time.source == TimeSource.ASSUME_TRUSTED.value:
         log.warning("the system clock is trusted unseen: for labs and simulation only")
     async with AsyncExitStack() as stack:
-        parts = stack.enter_context(open_vehicle(config, environment=os.environ))
+        opened = stack.enter_context(open_vehicle(config, base=path.parent, environment=os.environ, now=clock.now()))
         notices = stack.enter_context(open_notices(config.state.notices))
         pcap = None
         if config.radio.pcap is not None:
             pcap = stack.enter_context(PcapWriter(config.radio.pcap, max_octets=MAX_PCAP_OCTETS))
         radio = UdpRadio.open(clock=clock, group=config.radio.group, port=config.radio.port, interface=config.radio.interface)
         stack.callback(radio.close)
-        bus = CanBus(_bus_config(config), clock=clock, filters=parts.signal_map.filters())
-        parts = replace(parts, channels={FIRST_BUS: config.can.channel})
+        bus = CanBus(_bus_config(config), clock=clock, filters=opened.parts.signal_map.filters())
+        parts = replace(opened.parts, channels={FIRST_BUS: config.can.channel})
         agent = make_agent(parts, entropy=os.urandom, started=clock.now())
+        if opened.successor is not None:
+            agent.renew_credential(opened.successor.credential, opened.successor.authority)
+        evidence = None if config.trust is None else EvidenceFolder(config.trust.evidence)
         perform = Performer(
-            clock=clock, radio=radio, pcap=pcap, source_mac=lambda: agent.identity.address.mac, notices=notices, log=log
+            clock=clock,
+            radio=radio,
+            pcap=pcap,
+            source_mac=lambda: agent.identity.address.mac,
+            notices=notices,
+            evidence=evidence,
+            log=log,
         )
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
         stack.push_async_callback(_say_goodbye, agent, clock, perform)
-        snapshot = partial(_status, agent, bus, intake, notices, config, clock)
+        upkeep = None
+        if opened.trust is not None and evidence is not None:
+            putting_up = open_upkeep(
+                opened.trust, opened.identity, agent=agent, notices=notices, evidence=evidence, log=log, clock=clock
+            )
+            upkeep = await stack.enter_async_context(putting_up)
+            service.tasks.create_task(upkeep.run())
+        snapshot = partial(_status, agent, bus, intake, notices, upkeep, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         service.tasks.create_task(_read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
         service.tasks.create_task(feed_intake(radio, intake, loop))
@@ -81,7 +108,13 @@ def _bus_config(config: VehicleConfig) -> CanBusConfig:
 
 
 def _status(
-    agent: VehicleAgent, bus: CanBus, intake: Intake, notices: NoticeWriter, config: VehicleConfig, clock: Clock
+    agent: VehicleAgent,
+    bus: CanBus,
+    intake: Intake,
+    notices: NoticeWriter,
+    upkeep: Upkeep | None,
+    config: VehicleConfig,
+    clock: Clock,
 ) -> dict[str, object]:
     statistics = bus.statistics()
     now = clock.now()
@@ -90,6 +123,7 @@ def _status(
         "time": {"source": config.time.source, "utc": None if now.utc is None else utc_text(now.utc)},
         "shed": dict(intake.shed),
         "notices_unwritten": notices.unwritten,
+        "upkeep": None if upkeep is None else upkeep.status(),
         "bus": {
             "endpoint": bus.endpoint,
             "is_up": statistics.is_up,

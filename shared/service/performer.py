@@ -9,9 +9,10 @@ from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Clock, Instant
 from shared.core.errors import StorageError, TransportError
+from shared.service.evidence import EvidenceFolder
 from shared.service.log import Availability
 from shared.service.notices import NoticeWriter
-from shared.stack.effects import Effect, Notice, Transmit
+from shared.stack.effects import Effect, Evidence, Notice, Transmit
 from shared.transport.pcap import PcapWriter
 from shared.transport.radio import Radio
 
@@ -25,6 +26,7 @@ class Performer:
         pcap: a capture of what was sent, or None.
         source_mac: says what the station's link-layer address is at the moment; asked for every packet captured.
         notices: where notices go.
+        evidence: where evidence is kept; None for an agent that can find none, because it asks for no transparency log.
         log: told of changes only.
     """
 
@@ -36,6 +38,7 @@ class Performer:
         pcap: PcapWriter | None,
         source_mac: Callable[[], bytes],
         notices: NoticeWriter,
+        evidence: EvidenceFolder | None,
         log: FilteringBoundLogger,
     ) -> None:
         self._clock = clock
@@ -43,6 +46,7 @@ class Performer:
         self._pcap = pcap
         self._source_mac = source_mac
         self._notices = notices
+        self._evidence = evidence
         self._radio_state = Availability(log, "radio")
         self._pcap_state = Availability(log, "pcap")
 
@@ -59,6 +63,8 @@ class Performer:
                 self._capture(packet, now)
             case Notice():
                 self._notices.write(effect, now)
+            case Evidence() if self._evidence is not None:
+                self._evidence.keep(effect, now)
 
     def _capture(self, packet: bytes, now: Instant) -> None:
         if self._pcap is None or now.utc is None:

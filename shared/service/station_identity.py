@@ -9,6 +9,7 @@ from shared.core.clock import Instant
 from shared.core.entropy import Entropy
 from shared.core.ids import HashedId8
 from shared.core.itstime import Time64, time32_of
+from shared.pki.happenings import Happening, TicketGranted
 from shared.pki.identity_upkeep import IdentityUpkeep
 from shared.pki.key_source import KeySource, SystemKeySource
 from shared.pki.listed_authorities import ListedAuthorities
@@ -63,6 +64,11 @@ class StationIdentityParts:
     account: CredentialFolder
     pool: TicketPool
     upkeep: IdentityUpkeep
+
+    def take(self, happening: Happening) -> None:
+        """Put a granted ticket into the pool, where no agent does that."""
+        if isinstance(happening, TicketGranted):
+            self.pool.add((happening.ticket,))
 
 
 @contextmanager

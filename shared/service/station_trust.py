@@ -76,6 +76,11 @@ def read_pins(directory: Path, config: TrustConfig) -> TrustPins:
     )
 
 
+def pinned_store(pins: TrustPins) -> TrustStore:
+    """Return whom the operator trusts whatever lists say."""
+    return TrustStore.of_operator(pins.roots, tuple(each.certificate for each in pins.authorities))
+
+
 def read_admission(config: TrustConfig) -> ListAdmission:
     """Return whether lists must be in a log; raises `ConfigError` for a policy that is none."""
     if not config.require_logged or config.log_policy is None:

@@ -1,0 +1,148 @@
+"""`enrol` of both agents: make a station's keys, ask its authorities for a credential and for the first tickets.
+
+    AGENT enrol --public-key FILE    writes the public half of the canonical key, for `v2x pki register`
+    AGENT enrol                      fetches the lists, enrols, and fills the pool of tickets
+
+Both may be repeated: what is there already is kept, and what is complete asks for nothing. A running agent renews all of it itself.
+"""
+
+import asyncio
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from shared.core.clock import Clock
+from shared.core.errors import ConfigError, V2xError
+from shared.core.itstime import utc_of, utc_text
+from shared.pki.happenings import Happening, Trouble, TrustChanged
+from shared.pki.permission_sets import StationRole
+from shared.security.freshness import trusted_time64
+from shared.service.keystore import write_new_file
+from shared.service.pki_config import PkiConfig, TrustConfig
+from shared.service.station_identity import StationIdentityParts, open_station_identity
+from shared.service.station_trust import StationTrust, open_station_trust
+from shared.service.upkeep import Upkeep
+from shared.transport.pki_http import PkiHttp
+
+PublicKeyOption = Annotated[
+    Path | None, typer.Option(help="Write the public half of the canonical key to this new file, and stop.", metavar="FILE")
+]
+
+_PUBLIC_MODE = 0o644
+
+
+class EnrolmentError(V2xError):
+    """Enrolment stopped before it was complete: what is there is kept, and the command may be repeated.
+
+    Args:
+        code: the stable word of what stopped it.
+        sentence: for a person.
+    """
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self._code = code
+
+    @property
+    def code(self) -> str:
+        """What stopped it."""
+        return self._code
+
+
+def enrol(
+    *,
+    config_file: Path,
+    trust_folder: Path,
+    trust: TrustConfig | None,
+    pki: PkiConfig | None,
+    role: StationRole,
+    clock: Clock,
+    public_key: Path | None,
+) -> None:
+    """Enrol a station, or write the public half of its canonical key.
+
+    Args:
+        config_file: names the files; relative paths of the key store start beside it.
+        trust_folder: `identity.trust`.
+        trust: `[trust]`.
+        pki: `[pki]`.
+        role: what its tickets are to allow.
+        clock: must know the time.
+        public_key: new file for the public key; None to enrol.
+
+    Raises:
+        ConfigError: the configuration has no `[pki]`, or a file or token is not what it should be.
+        EnrolmentError: an authority said no, or none could be reached.
+    """
+    if trust is None or pki is None:
+        raise ConfigError(str(config_file), "has no [trust] and [pki]: there is nobody to enrol at")
+    with ExitStack() as stack:
+        now = clock.now()
+        held = stack.enter_context(open_station_trust(trust_folder, trust, entropy=os.urandom, now=now))
+        identity = stack.enter_context(
+            open_station_identity(
+                pki,
+                base=config_file.parent,
+                role=role,
+                trust=held,
+                tickets=(),
+                entropy=os.urandom,
+                environment=os.environ,
+                now=now,
+            )
+        )
+        if public_key is not None:
+            key = identity.account.canonical().public_key.native
+            write_new_file(public_key, key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), mode=_PUBLIC_MODE)
+            typer.echo(f"register {pki.its_id} with this key: {public_key}")
+            return
+        asyncio.run(_complete(held, identity, clock))
+        _report(identity, clock)
+
+
+async def _complete(trust: StationTrust, identity: StationIdentityParts, clock: Clock) -> None:
+    troubles: list[Trouble] = []
+
+    def tell(happening: Happening) -> None:
+        match happening:
+            case Trouble():
+                troubles.append(happening)
+            case TrustChanged(store=store):
+                typer.echo(f"lists: {len(store.roots)} root(s), {len(store.authorities)} authorities")
+            case _:
+                identity.take(happening)
+
+    async with PkiHttp() as http:
+        upkeep = Upkeep(
+            lists=trust.upkeep, list_store=trust.list_store, identity=identity.upkeep, http=http, clock=clock, tell=tell
+        )
+        while not upkeep.is_complete:
+            worked = await upkeep.step()
+            if troubles:
+                raise EnrolmentError(troubles[0].code, f"{troubles[0].subject.value}: {troubles[0].sentence}")
+            if not worked and not upkeep.is_complete:
+                raise EnrolmentError("no_authority", _who_is_missing(trust, clock))
+
+
+def _who_is_missing(trust: StationTrust, clock: Clock) -> str:
+    now = clock.now()
+    if now.utc is None:
+        return "the clock is not set: nothing can be signed or judged before the time is known"
+    wanted = trust.upkeep.lists.wanted(now)
+    placeless = [f"{each.kind.value} of {each.issuer.hex()}" for each in wanted if not each.places]
+    if placeless:
+        return f"nobody says where the {placeless[0]} is fetched: name trust.distribution_centre or trust.trust_list_manager"
+    return "the trust lists name no enrolment or authorization authority whose chain holds"
+
+
+def _report(identity: StationIdentityParts, clock: Clock) -> None:
+    credential = identity.account.current
+    if credential is None:
+        return
+    until = utc_text(utc_of(credential.certificate.validity.end_time64))[:16]
+    tickets = len(identity.pool.valid(trusted_time64(clock.now())))
+    typer.echo(f"enrolled: credential {credential.certificate.hashed_id8.hex()}, valid until {until}Z; {tickets} valid tickets")
