@@ -7,6 +7,7 @@ desks answer, trust lists and revocation lists.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Self
 
 from shared.core.errors import ConfigError, EncodeError, VerificationError
@@ -27,6 +28,7 @@ from shared.security.encryption_key import EncryptionKey
 from shared.security.permissions import (
     APP_END_ENTITY,
     ENROL_END_ENTITY,
+    PsidGroupPermissions,
     PsidSsp,
     check_delegated_permissions,
     check_issued_permissions,
@@ -44,6 +46,23 @@ def years(start: Time32, count: int) -> Validity:
 def hours(start: Time32, count: int) -> Validity:
     """Return a validity of `count` hours from `start`."""
     return Validity(start=start, unit=DurationUnit.HOURS, count=count)
+
+
+class AuthorityKind(Enum):
+    """What an authority below a root is for."""
+
+    ENROLMENT = "enrolment"
+    AUTHORIZATION = "authorization"
+
+    @property
+    def app_permissions(self) -> tuple[PsidSsp, ...]:
+        """What it signs."""
+        return EA_APP_PERMISSIONS if self is AuthorityKind.ENROLMENT else AA_APP_PERMISSIONS
+
+    @property
+    def issue_permissions(self) -> tuple[PsidGroupPermissions, ...]:
+        """What it issues."""
+        return EA_ISSUE_PERMISSIONS if self is AuthorityKind.ENROLMENT else AA_ISSUE_PERMISSIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +148,7 @@ class RootCa(_Authority):
         encryption_curve: Curve = Curve.NIST_P256,
     ) -> "EnrolmentAuthority":
         """Make an EA with fresh keys; raises `EncodeError` beyond the root's bounds."""
-        return EnrolmentAuthority(self._create(name, validity, keys, (curve, encryption_curve), is_enrolment=True))
+        return EnrolmentAuthority(self._create(AuthorityKind.ENROLMENT, name, validity, keys, (curve, encryption_curve)))
 
     def create_authorization_authority(
         self,
@@ -141,25 +160,37 @@ class RootCa(_Authority):
         encryption_curve: Curve = Curve.NIST_P256,
     ) -> "AuthorizationAuthority":
         """Make an AA with fresh keys; raises `EncodeError` beyond the root's bounds."""
-        return AuthorizationAuthority(self._create(name, validity, keys, (curve, encryption_curve), is_enrolment=False))
+        return AuthorizationAuthority(self._create(AuthorityKind.AUTHORIZATION, name, validity, keys, (curve, encryption_curve)))
 
-    def _create(
-        self, name: str, validity: Validity, keys: KeySource, curves: tuple[Curve, Curve], *, is_enrolment: bool
-    ) -> AuthorityCredential:
-        curve, encryption_curve = curves
-        signer = keys.generate(curve)
-        encryption_key = keys.generate(encryption_curve)
+    def certify(
+        self, *, kind: AuthorityKind, name: str, validity: Validity, public_key: PublicKey, encryption_key: EncryptionKey
+    ) -> Certificate:
+        """Issue the certificate of an authority that has its own keys; raises `EncodeError` beyond the root's bounds."""
         tbs = ToBeSignedCertificate(
             id=CertificateId(kind=IdKind.NAME, name=name),
             validity=validity,
             region=self.certificate.tbs.region,
-            app_permissions=EA_APP_PERMISSIONS if is_enrolment else AA_APP_PERMISSIONS,
-            cert_issue_permissions=EA_ISSUE_PERMISSIONS if is_enrolment else AA_ISSUE_PERMISSIONS,
-            encryption_key=EncryptionKey(curve=encryption_curve, point=encryption_key.public_key.point),
-            curve=curve,
-            verification_key=signer.public_key.point,
+            app_permissions=kind.app_permissions,
+            cert_issue_permissions=kind.issue_permissions,
+            encryption_key=encryption_key,
+            curve=public_key.curve,
+            verification_key=public_key.point,
         )
-        certificate = self._issue(tbs, end_entities=APP_END_ENTITY | ENROL_END_ENTITY)
+        return self._issue(tbs, end_entities=APP_END_ENTITY | ENROL_END_ENTITY)
+
+    def _create(
+        self, kind: AuthorityKind, name: str, validity: Validity, keys: KeySource, curves: tuple[Curve, Curve]
+    ) -> AuthorityCredential:
+        curve, encryption_curve = curves
+        signer = keys.generate(curve)
+        encryption_key = keys.generate(encryption_curve)
+        certificate = self.certify(
+            kind=kind,
+            name=name,
+            validity=validity,
+            public_key=signer.public_key,
+            encryption_key=EncryptionKey(curve=encryption_curve, point=encryption_key.public_key.point),
+        )
         return AuthorityCredential(certificate=certificate, signer=signer, encryption_key=encryption_key)
 
 
