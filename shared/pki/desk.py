@@ -53,7 +53,7 @@ class DeskRecord:
     """What a desk did.
 
     Attributes:
-        answers: how often each code was answered, as `EnrolmentResponseCode.badits...`: table, dot, word.
+        answers: how often each code was answered, by table and word: `EnrolmentResponseCode.unknownits`.
         repeated: requests that were answered with the octets kept from before.
         unanswerable: requests that could not be answered at all.
         refusals: the last ones, the newest last.

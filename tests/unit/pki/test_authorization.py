@@ -285,6 +285,16 @@ def test_a_key_that_is_not_proven_is_served_only_where_the_operator_said_so(*, i
             assert at_once(desks, pending) is Code.INCOMPLETE_REQUEST
 
 
+def test_a_request_without_proof_cannot_be_replayed_once_its_answer_is_forgotten() -> None:
+    desks = Desks(91, accepts_unproven_keys=True)
+    pending = desks.authorization(desks.enrol(), desks.key(), proves_possession=False)
+    pending.open(desks.authorize(pending.request), desks.now)
+    desks.pass_time(ANSWER_KEPT_S)
+    desks.answers.forget(desks.now_s)
+    desks.registry.forget(desks.now_s)
+    assert after_asking(desks, pending) is Code.EA_DENIED_PERMISSIONS
+
+
 # What the authorization authority refuses by itself.
 
 
