@@ -67,7 +67,7 @@ class Bench:
         fixed_position: where a vehicle stands that never moves.
         connect: opens the spool's database.
         policy: the ledger policy, by default one that knows the bench's own log.
-        tickets: what the car can speak under, by default one.
+        tickets: what the car can speak under, by default one; None for no ticket at all.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Bench:
         fixed_position: GeoPoint | None = None,
         connect: Connect = connect_sqlite,
         policy: Policy | None = None,
-        tickets: tuple[TicketCredential, ...] = (),
+        tickets: tuple[TicketCredential, ...] | None = (),
     ) -> None:
         self.sample = sample
         self.clock = ManualClock(utc, WOKEN)
@@ -96,7 +96,9 @@ class Bench:
             station_type=StationType.PASSENGER_CAR,
             length_m=4.6,
             width_m=1.8,
-            tickets=TicketPool(tickets or (HIERARCHY.ticket(),), policy=TicketPolicy(), uses=FleetingUse()),
+            tickets=TicketPool(
+                (HIERARCHY.ticket(),) if tickets == () else tickets or (), policy=TicketPolicy(), uses=FleetingUse()
+            ),
             trust_store=HIERARCHY.trust_store,
             enrolled=enrolled(),
             signal_map=SIGNAL_MAP,
