@@ -12,7 +12,7 @@ from shared.core.report import VerificationReport as Report
 from shared.pki.authority import AuthorityCredential, hours
 from shared.pki.authorization import PendingAuthorization
 from shared.pki.enrolment import PendingEnrolment
-from shared.pki.exchange import Randomness, seal_answer
+from shared.pki.exchange import Randomness, seal_answer, sign_external
 from shared.pki.management import InnerAtResponse, InnerEcResponse, ManagementMessage, encode_management
 from shared.pki.permission_sets import AA_ISSUE_PERMISSIONS, TICKET_PERMISSIONS, StationRole
 from shared.pki.response_codes import AuthorizationResponseCode, EnrolmentResponseCode
@@ -21,7 +21,8 @@ from shared.security.ecdsa import Curve
 from shared.security.ecies import DecryptionError, decrypt_under, encrypt_under
 from shared.security.encrypted_data import EncryptedData
 from shared.security.encryption_key import EncryptionKey
-from shared.security.header_info import HeaderInfo
+from shared.security.hashing import HashAlgorithm, signed_digest
+from shared.security.header_info import HeaderInfo, encode_header
 from shared.security.permissions import PsidSsp
 from shared.security.region import CircularRegion, Location
 from shared.security.secured_data import (
@@ -29,6 +30,7 @@ from shared.security.secured_data import (
     SignerKind,
     decode_secured_data,
     encode_encrypted_data,
+    encode_signed_data,
     encode_unsecured,
 )
 from tests.helpers.desks import Desks, seeded, signed_as
@@ -162,6 +164,17 @@ def test_an_answer_signed_with_another_key_is_not_believed() -> None:
     assert refused(under_the_key(other_hash))[0] is Report.FALSE_SIGNATURE
 
 
+def signed_with_a_hash_too(message: bytes) -> bytes:
+    """Sign a message, and the hash of some other data beside it."""
+    data = encode_unsecured(message)
+    tbs = b"\x60" + data + b"\x80" + bytes(32) + encode_header(HEADER)
+    digest = signed_digest(HashAlgorithm.SHA256, HashAlgorithm.SHA256.digest(tbs), AA.certificate.canonical)
+    named = SignerIdentifier(kind=SignerKind.DIGEST, digest=AA.certificate.hashed_id8)
+    return encode_signed_data(
+        hash_algorithm=HashAlgorithm.SHA256, tbs_encoded=tbs, signer=named, signature=AA.signer.sign_digest(digest)
+    )
+
+
 def test_an_answer_that_breaks_the_profile_is_not_believed() -> None:
     message = encode_management(GRANTED)
 
@@ -171,6 +184,8 @@ def test_an_answer_that_breaks_the_profile_is_not_believed() -> None:
     by_two = SignerIdentifier(kind=SignerKind.CERTIFICATE, certificates=(AA.certificate, AA.certificate))
     for plaintext, report in (
         (encode_unsecured(message), Report.UNSIGNED_MESSAGE),
+        (sign_external(bytes(32), signer=AA.signer, certificate=AA.certificate, at=DESKS.now_time64), Report.HEADER_PROFILE),
+        (signed_with_a_hash_too(message), Report.HEADER_PROFILE),
         (by_aa(replace(HEADER, psid=ItsAid.CTL)), Report.INCOMPATIBLE_PROTOCOL),
         (by_aa(HeaderInfo(psid=ItsAid.CERTIFICATE_REQUEST)), Report.HEADER_PROFILE),
         (by_aa(replace(HEADER, expiry_time=DESKS.now_time64)), Report.HEADER_PROFILE),
