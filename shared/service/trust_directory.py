@@ -45,6 +45,8 @@ def read_trust_directory(directory: Path) -> TrustStore:
     Raises:
         ConfigError: it has no root, or a file in it is not what it should be.
     """
+    if not directory.is_dir():
+        raise ConfigError(str(directory), "cannot be read: there is no such folder")
     roots = tuple(read_certificates(directory / ROOTS).values())
     if not roots:
         raise ConfigError(str(directory / ROOTS), "holds no root certificate (*.oer): nobody could be trusted")

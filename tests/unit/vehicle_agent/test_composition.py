@@ -1,6 +1,8 @@
 """From a configuration to a running vehicle: what is read, in what order, and what a mistake in it leaves behind."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from vehicle_agent.composition import VehicleParts, make_agent, make_passport, o
 from vehicle_agent.config import VehicleConfig
 
 HIERARCHY = Hierarchy(11)
+START = ManualClock(NOON).now()
 
 
 @pytest.fixture
@@ -42,25 +45,35 @@ def made(path: Path) -> list[str]:
 
 def test_a_vehicle_is_opened_used_and_closed_again(config_file: Path) -> None:
     for _ in range(2):
-        with open_vehicle(config(config_file), environment={}) as parts:
+        with opening(config(config_file)) as parts:
             agent = make_agent(parts, entropy=bytes, started=ManualClock(NOON).now())
             assert agent.status()["sent"] == {}
     assert {"log.db", "log.key", "log.policy", "spool.db"} <= set(made(config_file))
 
 
+@contextmanager
+def opening(configuration: VehicleConfig) -> Iterator[VehicleParts]:
+    """Open a vehicle and look at what it is made of."""
+    with open_vehicle(configuration, base=Path("/nowhere"), environment={}, now=START) as vehicle:
+        assert vehicle.trust is None
+        assert vehicle.identity is None
+        assert vehicle.successor is None
+        yield vehicle.parts
+
+
 def test_the_first_start_makes_a_policy_that_trusts_the_embedded_log_and_the_second_keeps_it(config_file: Path) -> None:
     policy = config_file.parent / "state/log.policy"
-    with open_vehicle(config(config_file), environment={}) as parts:
+    with opening(config(config_file)) as parts:
         assert [log.key.name for log in parts.policy.logs] == ["vehicle.example/log"]
         assert parts.policy.quorum is None
     before = policy.read_bytes()
     assert policy.stat().st_mode & 0o777 == 0o644
-    with open_vehicle(config(config_file), environment={}):
+    with opening(config(config_file)):
         assert policy.read_bytes() == before
 
 
 def test_what_the_operator_wrote_is_what_the_vehicle_is_made_of(config_file: Path) -> None:
-    with open_vehicle(config(config_file), environment={}) as parts:
+    with opening(config(config_file)) as parts:
         assert (parts.length_m, parts.width_m, parts.station_type) == (4.6, 1.8, StationType.PASSENGER_CAR)
         assert (parts.odometer_policy.every_m, parts.odometer_policy.every_s) == (50, 86_400)
         assert parts.fixed_position is None
@@ -69,7 +82,7 @@ def test_what_the_operator_wrote_is_what_the_vehicle_is_made_of(config_file: Pat
 
 def test_a_bench_has_its_place_from_the_configuration(config_file: Path) -> None:
     place = 'map = "sim_car.toml"\n[position]\nsource = "fixed"\nlat_deg = 48.1\nlon_deg = 11.5'
-    with open_vehicle(changed(config_file, 'map = "sim_car.toml"', place), environment={}) as parts:
+    with opening(changed(config_file, 'map = "sim_car.toml"', place)) as parts:
         assert parts.fixed_position == GeoPoint(48.1, 11.5)
 
 
@@ -81,6 +94,8 @@ def test_keys_come_from_systemd_where_it_passes_them(config_file: Path, tmp_path
     with pytest.raises(ConfigError, match=r"key\.pem"):
         read_files(config(config_file), environment={})
     files = read_files(config(config_file), environment={"CREDENTIALS_DIRECTORY": str(credentials)})
+    assert files.ticket is not None
+    assert files.enrolled is not None
     assert files.ticket.certificate.encoded == (tmp_path / "ticket/certificate.oer").read_bytes()
     assert files.enrolled.certificate == (tmp_path / "enrolment/certificate.oer").read_bytes()
 
@@ -95,57 +110,57 @@ def test_keys_come_from_systemd_where_it_passes_them(config_file: Path, tmp_path
     ],
 )
 def test_a_mistake_of_the_operator_is_named_before_any_file_is_made(config_file: Path, old: str, new: str, named: str) -> None:
-    with pytest.raises(ConfigError, match=named), open_vehicle(changed(config_file, old, new), environment={}):
+    with pytest.raises(ConfigError, match=named), opening(changed(config_file, old, new)):
         pass
     assert made(config_file) == []
 
 
 def test_a_key_that_others_may_read_is_refused(config_file: Path) -> None:
     (config_file.parent / "ticket/key.pem").chmod(0o640)
-    with pytest.raises(ConfigError, match="chmod 600"), open_vehicle(config(config_file), environment={}):
+    with pytest.raises(ConfigError, match="chmod 600"), opening(config(config_file)):
         pass
 
 
 def test_a_key_of_another_ticket_is_refused(config_file: Path) -> None:
     shutil.copy(config_file.parent / "enrolment/key.pem", config_file.parent / "ticket/key.pem")
-    with pytest.raises(ConfigError, match="does not belong"), open_vehicle(config(config_file), environment={}):
+    with pytest.raises(ConfigError, match="does not belong"), opening(config(config_file)):
         pass
 
 
 @pytest.mark.parametrize("text", ["rubbish\n", "", "\x00", "log nobody+00000000+AA== x\nquorum none\n"])
 def test_a_policy_that_is_none_is_the_operator_s_mistake(config_file: Path, text: str) -> None:
     (config_file.parent / "state/log.policy").write_text(text)
-    with pytest.raises(ConfigError, match=r"log\.policy"), open_vehicle(config(config_file), environment={}):
+    with pytest.raises(ConfigError, match=r"log\.policy"), opening(config(config_file)):
         pass
 
 
 def test_a_policy_that_does_not_name_the_log_is_the_operator_s_mistake(config_file: Path) -> None:
-    with open_vehicle(config(config_file), environment={}):
+    with opening(config(config_file)):
         pass
     state = config_file.parent / "state"
     for name in ("log.db", "log.key"):
         (state / name).unlink()
     with (
         pytest.raises(ConfigError, match="does not name the embedded log's key"),
-        open_vehicle(config(config_file), environment={}),
+        opening(config(config_file)),
     ):
         pass
 
 
 @pytest.mark.parametrize("name", ["log.db", "spool.db"])
 def test_a_file_cut_short_is_refused_and_left_alone(config_file: Path, name: str) -> None:
-    with open_vehicle(config(config_file), environment={}):
+    with opening(config(config_file)):
         pass
     file = config_file.parent / "state" / name
     file.write_bytes(file.read_bytes()[:-100])
     before = file.read_bytes()
-    with pytest.raises(StorageError, match="is cut short"), open_vehicle(config(config_file), environment={}):
+    with pytest.raises(StorageError, match="is cut short"), opening(config(config_file)):
         pass
     assert file.read_bytes() == before
 
 
 def test_a_vehicle_without_records_has_an_empty_passport(config_file: Path) -> None:
-    with open_vehicle(config(config_file), environment={}) as parts:
+    with opening(config(config_file)) as parts:
         assert parts.enrolled.authority == HIERARCHY.ea.certificate.encoded
         assert make_passport(parts) == Passport(credentials=(), records=())
 
@@ -174,7 +189,7 @@ def test_two_starts_of_one_vehicle_are_two_pseudonyms(config_file: Path) -> None
         started = ManualClock(NOON).now()
         return make_agent(parts, entropy=lambda count: bytes([octet]) * count, started=started).status()["station_id"]
 
-    with open_vehicle(config(config_file), environment={}) as parts:
+    with opening(config(config_file)) as parts:
         assert identity(parts, 1) != identity(parts, 2)
 
 
