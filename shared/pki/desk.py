@@ -3,6 +3,11 @@
 A desk takes octets and returns octets. A request that could be decrypted is answered, if only with a refusal; what cannot be
 answered raises `UnanswerableRequest`. Nothing about a refusal goes to the requester but its code; the operator finds the last
 reasons here.
+
+Some codes of the standard's tables no desk here gives. Not the recipient, unknown encryption, decryption failed (3 to 5): without
+the request's key there is nothing to answer under. Of the enrolment authority's: bad content type, for a request it does not take
+for a question gets an answer of the other table; unknown encryption, for the authorization authority finds that unreadable before
+it asks; invalid encryption key, for the enrolment authority sees no key.
 """
 
 from collections import Counter, deque

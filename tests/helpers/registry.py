@@ -1,5 +1,6 @@
 """The registry of an enrolment authority in memory: the protocol's simplest keeper, for tests that need no file."""
 
+from shared.core.errors import StorageError
 from shared.core.ids import HashedId8
 from shared.core.itstime import Time32
 from shared.pki.registry import IssuedCredential, RegisteredStation
@@ -28,10 +29,15 @@ class MemoryAnswers:
 
 
 class MemoryRegistry(MemoryAnswers):
-    """Stations, credentials and grants as well."""
+    """Stations, credentials and grants as well.
+
+    Attributes:
+        failing: names of methods that raise `StorageError` once what they were told is kept, as where a disk fails too late.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.failing: set[str] = set()
         self.stations: dict[bytes, RegisteredStation] = {}
         self.credentials: dict[HashedId8, IssuedCredential] = {}
         self.grants: list[tuple[bytes, Validity]] = []
@@ -48,6 +54,7 @@ class MemoryRegistry(MemoryAnswers):
         """Keep a credential that is not revoked."""
         kept = IssuedCredential(its_id=its_id, certificate=certificate, is_revoked=False)
         self.credentials[certificate.hashed_id8] = kept
+        self._fail_if_told("keep_credential")
 
     def tickets_granted(self, its_id: bytes, since: Time32, until: Time32) -> int:
         """Count the grants that overlap a time."""
@@ -59,3 +66,13 @@ class MemoryRegistry(MemoryAnswers):
     def keep_grant(self, its_id: bytes, validity: Validity) -> None:
         """Count a ticket."""
         self.grants.append((its_id, validity))
+        self._fail_if_told("keep_grant")
+
+    def keep_answer(self, request_hash: bytes, answer: bytes, *, kept_until: Time32) -> None:
+        """Keep an answer."""
+        super().keep_answer(request_hash, answer, kept_until=kept_until)
+        self._fail_if_told("keep_answer")
+
+    def _fail_if_told(self, method: str) -> None:
+        if method in self.failing:
+            raise StorageError("registry", f"{method} failed")

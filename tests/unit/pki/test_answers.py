@@ -160,6 +160,13 @@ def test_an_authority_that_has_expired_cannot_answer() -> None:
 def test_an_answer_signed_with_another_key_is_not_believed() -> None:
     forged = signed_as(encode_management(GRANTED), DESKS.key(), header=HEADER, certificate=AA.certificate)
     assert refused(under_the_key(forged))[0] is Report.FALSE_SIGNATURE
+    genuine = signed_as(encode_management(GRANTED), AA.signer, header=HEADER, certificate=AA.certificate)
+    assert PENDING.open(under_the_key(genuine), DESKS.now) == TICKET
+    named_wrongly = genuine[:2] + b"\x01" + genuine[3:]
+    assert refused(under_the_key(named_wrongly)) == (
+        Report.FALSE_SIGNATURE,
+        "the message names a hash that does not belong to the key",
+    )
     other_hash = signed_as(encode_management(GRANTED), DESKS.key(Curve.NIST_P384), header=HEADER, certificate=AA.certificate)
     assert refused(under_the_key(other_hash))[0] is Report.FALSE_SIGNATURE
 

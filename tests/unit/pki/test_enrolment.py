@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from shared.core.clock import Instant
-from shared.core.errors import ConfigError, DecodeError, EncodeError, UntrustedTimeError
+from shared.core.errors import ConfigError, DecodeError, EncodeError, StorageError, UntrustedTimeError
 from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid
 from shared.core.itstime import Time32, Time64
@@ -515,6 +515,32 @@ def test_a_desk_needs_the_key_requests_are_encrypted_to() -> None:
                 randomness=desks.randomness,
                 policy=GrantPolicy(),
             )
+
+
+def test_a_registry_that_fails_lets_nothing_be_answered_and_the_station_asks_again() -> None:
+    desks = Desks(77)
+    pending = desks.enrolment(desks.key())
+    for method in ("keep_credential", "keep_answer"):
+        desks.registry.failing = {method}
+        with pytest.raises(StorageError, match=method):
+            desks.ea.answer(pending.request, desks.now)
+        desks.registry.failing.clear()
+        pending.open(desks.ea.answer(pending.request, desks.now), desks.now)
+        desks.registry.answers.clear()
+    answer = desks.ea.answer(pending.request, desks.now)
+    assert desks.ea.answer(pending.request, desks.now) == answer
+
+
+def test_what_was_kept_though_the_registry_said_it_failed_is_the_answer_from_then_on() -> None:
+    desks = Desks(78)
+    pending = desks.enrolment(desks.key())
+    desks.registry.failing = {"keep_answer"}
+    with pytest.raises(StorageError):
+        desks.ea.answer(pending.request, desks.now)
+    desks.registry.failing.clear()
+    certificate = pending.open(desks.ea.answer(pending.request, desks.now), desks.now)
+    assert desks.ea.record.repeated == 1
+    assert list(desks.registry.credentials) == [certificate.hashed_id8]
 
 
 def test_a_flood_of_refusals_is_remembered_in_bounds() -> None:
