@@ -1,1 +1,1 @@
-"""Authority logic of TS 102 941, without input or output."""
+"""The protocol of TS 102 941 between stations and authorities, both sides, and what keeps identities and lists fresh; sans-IO."""
