@@ -19,6 +19,7 @@ from shared.codec.coer import CoerReader
 from shared.core.errors import ConfigError, DecodeError, StorageError
 from shared.core.ids import HashedId8
 from shared.core.itstime import Time32
+from shared.pki.management import MAX_ITS_ID_OCTETS
 from shared.pki.permission_sets import StationRole
 from shared.pki.registry import IssuedCredential, RegisteredStation, StationStatus
 from shared.security.certificate import Certificate, decode_certificate
@@ -43,9 +44,6 @@ MAX_CREDENTIALS = 4 * MAX_STATIONS
 
 MAX_KEPT_ANSWERS = 100_000
 """Answers kept for stations that ask again."""
-
-MAX_ITS_ID_OCTETS = 255
-"""Octets of a canonical identifier."""
 
 GRANT_MEMORY_S = 60 * 86_400
 """Seconds a grant is remembered after its ticket has run out; nothing counts it then."""
@@ -254,7 +252,7 @@ class EnrolmentStore(AnswerStore):
 
     def keep_grant(self, its_id: bytes, validity: Validity) -> None:
         """Count one ticket granted to a station, and forget its grants that are long past; raises `StorageError`."""
-        start_s, end_s = validity.start, validity.end_time64 // 1_000_000
+        start_s, end_s = validity.start, -(-validity.end_time64 // 1_000_000)
         with storage_errors(self._path), transaction(self._connection):
             self._connection.execute("INSERT INTO granted (its_id, start_s, end_s) VALUES (?, ?, ?)", (its_id, start_s, end_s))
             self._connection.execute("DELETE FROM granted WHERE its_id = ? AND end_s < ?", (its_id, start_s - GRANT_MEMORY_S))

@@ -1,0 +1,104 @@
+"""An authorization authority whose enrolment authority is there, gone, or lying; a car that asks again."""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from shared.core.errors import TransportError
+from shared.core.ids import HashedId8
+from shared.operator.pki_offices import AuthorizationOffice, EnrolmentOffice
+from shared.pki.exchange import UnanswerableRequest
+from shared.pki.response_codes import AuthorityRefusal, AuthorizationResponseCode
+from shared.service.counters import Counters
+from shared.service.log import make_logger
+from tests.helpers.desks import Desks
+
+
+class Offices:
+    """Both authorities of one hierarchy, and the way between them as a test wants it."""
+
+    def __init__(self) -> None:
+        self.desks = Desks()
+        self.counters = Counters()
+        self.words = io.StringIO()
+        log = make_logger(self.words, as_json=True)
+        self.ea = EnrolmentOffice(self.desks.ea, clock=self.desks.clock, log=log)
+        self.way: Callable[[bytes], Awaitable[bytes]] = self.ea.answer
+        self.asked: list[tuple[HashedId8, bytes]] = []
+        self.aa = AuthorizationOffice(
+            self.desks.aa, name="aa", ask=self._ask, clock=self.desks.clock, counters=self.counters, log=log
+        )
+
+    async def _ask(self, authority: HashedId8, question: bytes) -> bytes:
+        self.asked.append((authority, question))
+        return await self.way(question)
+
+
+async def gone(_question: bytes) -> bytes:
+    raise TransportError("http://ea.example/ea", "cannot be reached: connection refused")
+
+
+async def lying(question: bytes) -> bytes:
+    return question
+
+
+def test_the_enrolment_authority_the_car_names_is_asked_and_a_ticket_comes_back() -> None:
+    offices = Offices()
+    key = offices.desks.key()
+    pending = offices.desks.authorization(offices.desks.enrol(), key)
+    ticket = pending.open(asyncio.run(offices.aa.answer(pending.request)), offices.desks.now)
+    assert ticket.public_key() == key.public_key
+    assert [authority for authority, _ in offices.asked] == [offices.desks.hierarchy.ea.certificate.hashed_id8]
+    assert offices.words.getvalue() == ""
+
+
+@pytest.mark.parametrize(("way", "counter"), [(gone, "aa.ea_unreachable"), (lying, "aa.ea_not_believed")])
+def test_a_car_whose_authority_gives_no_usable_answer_is_told_so_and_may_ask_again(
+    way: Callable[[bytes], Awaitable[bytes]], counter: str
+) -> None:
+    offices = Offices()
+    pending = offices.desks.authorization(offices.desks.enrol(), offices.desks.key())
+    offices.way = way
+    with pytest.raises(AuthorityRefusal) as caught:
+        pending.open(asyncio.run(offices.aa.answer(pending.request)), offices.desks.now)
+    assert caught.value.answer is AuthorizationResponseCode.CANT_REACH_EA
+    assert offices.counters[counter] == 1
+    assert counter.removeprefix("aa.") in offices.words.getvalue()
+    offices.way = offices.ea.answer
+    answer = asyncio.run(offices.aa.answer(pending.request))
+    assert pending.open(answer, offices.desks.now).validity.count > 0
+
+
+def test_a_request_repeated_while_the_question_is_out_gets_the_same_answer_and_counts_once() -> None:
+    offices = Offices()
+    pending = offices.desks.authorization(offices.desks.enrol(), offices.desks.key())
+
+    async def both() -> tuple[bytes, bytes]:
+        arrived = asyncio.Barrier(2)
+
+        async def slow(question: bytes) -> bytes:
+            await arrived.wait()
+            return await offices.ea.answer(question)
+
+        offices.way = slow
+        first, second = await asyncio.gather(offices.aa.answer(pending.request), offices.aa.answer(pending.request))
+        return first, second
+
+    first, second = asyncio.run(both())
+    assert first == second
+    assert len({question for _, question in offices.asked}) == 1
+    assert len(offices.desks.registry.grants) == 1
+
+
+def test_a_refusal_is_logged_with_its_reason_and_what_cannot_be_answered_is_not() -> None:
+    offices = Offices()
+    stranger = offices.desks.enrolment(offices.desks.key(), its_id=b"stranger")
+    with pytest.raises(AuthorityRefusal):
+        stranger.open(asyncio.run(offices.ea.answer(stranger.request)), offices.desks.now)
+    logged = offices.words.getvalue()
+    assert "no station" in logged
+    with pytest.raises(UnanswerableRequest):
+        asyncio.run(offices.ea.answer(b"garbage"))
+    assert offices.words.getvalue() == logged
