@@ -14,8 +14,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 from rich.tree import Tree
 
+from shared.cli.tree_view import visible
 from shared.core.errors import DecodeError
 from shared.security.certificate import decode_certificate
 from shared.security.describe import Description, describe_certificate
@@ -43,7 +45,7 @@ def inspect(
         return
     tree = Tree(" ".join(str(described[key]) for key in ("kind", "hashed_id8") if key in described))
     _grow(tree, described)
-    Console().print(tree)
+    Console(highlight=False).print(tree)
 
 
 def describe(encoded: bytes) -> Description:
@@ -79,11 +81,16 @@ def _grow(tree: Tree, value: object) -> None:
             return
     for title, entry in entries:
         if isinstance(entry, Mapping) or (isinstance(entry, list) and any(isinstance(item, Mapping) for item in entry)):
-            _grow(tree.add(title), entry)
+            _grow(tree.add(_plain(title)), entry)
         elif isinstance(entry, list):
-            tree.add(f"{title}: {', '.join(str(item) for item in entry)}")
+            tree.add(_plain(f"{title}: {', '.join(str(item) for item in entry)}"))
         else:
-            tree.add(f"{title}: {entry}")
+            tree.add(_plain(f"{title}: {entry}"))
+
+
+def _plain(text: str) -> Text:
+    """Return text that means nothing to the terminal, whoever wrote it."""
+    return Text(visible(text))
 
 
 def _title(entry: object, number: int) -> str:

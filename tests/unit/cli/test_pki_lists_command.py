@@ -175,6 +175,13 @@ def test_the_european_list_names_its_roots() -> None:
         assert root in tree
 
 
+def test_a_name_that_speaks_to_the_terminal_is_shown_as_characters(tmp_path: Path) -> None:
+    made("init", tmp_path / "a", "--name", "[bold]\x1b[31mred\u202e")
+    tree = made("inspect", tmp_path / "a/root/certificate.oer")
+    assert "[bold]\\x1b[31mred\\u202e root" in tree
+    assert "\x1b" not in tree
+
+
 def test_an_encrypted_request_is_shown_as_far_as_strangers_can_see() -> None:
     shown = json.loads(made("inspect", "--json", data_file("security/bc_encrypted.coer")))
     assert (shown["kind"], len(shown["recipients"])) == ("encrypted data", 1)
