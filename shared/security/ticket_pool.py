@@ -195,7 +195,10 @@ class TicketPool:
         return len(expired)
 
     def refill(self, at: Time64) -> tuple[TicketsWanted, ...]:
-        """Return what to ask for: what the present period lacks, and ahead of its end what the next one does."""
+        """Return what to ask for: what the present period lacks, and ahead of its end what the next one does.
+
+        Where an authority grants shorter tickets than were asked for, asking ends with `MAX_PARALLEL_TICKETS` valid at one time.
+        """
         present = self._policy.period_at(at)
         lead_us = self._policy.lead_hours * DurationUnit.HOURS.microseconds
         soon = Time64(at + lead_us)
@@ -207,9 +210,9 @@ class TicketPool:
         return tuple(each for each in wanted if each.count > 0)
 
     def _lacking(self, period: Validity, begin: Time64, until: Time64) -> TicketsWanted:
-        validities = (ticket.certificate.validity for ticket in self._tickets.values())
-        held = sum(each.contains(begin) and until <= each.end_time64 for each in validities)
-        return TicketsWanted(validity=period, count=self._policy.target - held)
+        ends = [ticket.certificate.validity.end_time64 for ticket in self.valid(begin)]
+        lasting = sum(until <= end for end in ends)
+        return TicketsWanted(validity=period, count=min(self._policy.target - lasting, MAX_PARALLEL_TICKETS - len(ends)))
 
     def _hand_out(self, ticket: TicketCredential, *, is_reused: bool) -> NextTicket:
         """A disk that fails does not hold up the change: a use that is forgotten costs less than a pseudonym kept."""

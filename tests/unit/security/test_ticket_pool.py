@@ -205,6 +205,16 @@ def test_use_does_not_make_a_ticket_lack_but_its_end_does() -> None:
     assert held.refill(Time64(a_day_left + 1)) == (TicketsWanted(validity=present, count=1),)
 
 
+def test_an_authority_that_grants_ever_shorter_tickets_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticket_pool, "MAX_PARALLEL_TICKETS", 5)
+    held = pool()
+    for _ in range(10):
+        for wanted in held.refill(AT_NOON):
+            held.add(HIERARCHY.ticket(valid_hours=4) for _ in range(wanted.count))
+    assert len(held.valid(AT_NOON)) == 5
+    assert held.refill(AT_NOON) == ()
+
+
 @pytest.mark.parametrize("wrong", [{"target": 0}, {"target": 101}, {"period_hours": 169}, {"lead_hours": 0}, {"lead_hours": 169}])
 def test_a_policy_beyond_what_authorities_grant_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"tickets.{next(iter(wrong))}"):
