@@ -192,6 +192,8 @@ def test_a_bad_verdict_is_reconsidered_when_trust_changes() -> None:
         chain.learn_authority(stranger.aa.certificate, AT_NOON)
     ticket = stranger.ticket().certificate
     assert refusal(chain, ticket).report is Report.UNTRUSTED_ROOT
+    chain.change_trust(store_of(hierarchy, stranger, authorities=()))
+    assert isinstance(refusal(chain, ticket), UnknownSignerError), "its root is trusted now: worth asking for again"
     chain.change_trust(store_of(hierarchy, stranger))
     chain.check_ticket(ticket, AT_NOON)
 

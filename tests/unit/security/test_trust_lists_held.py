@@ -3,15 +3,17 @@ from dataclasses import replace
 import pytest
 
 from shared.core.clock import Instant, MonotonicNs
-from shared.core.errors import V2xError, VerificationError
-from shared.core.ids import HashedId8
+from shared.core.errors import DecodeError, V2xError, VerificationError
+from shared.core.ids import HashedId8, ItsAid
 from shared.core.itstime import time64_of, utc_from_text
 from shared.core.report import VerificationReport as Report
-from shared.security import trust_lists_held
+from shared.security import list_sequence, trust_lists_held
 from shared.security.certificate import Certificate, decode_certificate
 from shared.security.chain import ChainVerifier
+from shared.security.crl import Crl
 from shared.security.ctl import AaEntry, Ctl, CtlEntry, DcEntry, RootCaEntry
 from shared.security.ecdsa import Curve
+from shared.security.header_info import HeaderInfo
 from shared.security.list_places import proof_url
 from shared.security.list_sequence import (
     MAX_DELTAS,
@@ -306,6 +308,47 @@ def test_a_revocation_list_never_goes_back_and_the_same_one_again_is_no_news() -
     assert lists.take_crl(root.crl(4), None, after(4)) == TrustChange(is_news=True, reinstated=(aa,))
 
 
+def test_neither_the_moment_a_revocation_list_is_signed_at_nor_the_one_it_is_for_goes_back() -> None:
+    root = ListIssuer.made(57)
+    lists = TrustLists(pins=TrustPins(roots=(root.certificate,)), admission=UnloggedAdmission(), grace_s=0)
+
+    def crl(this_update_s: int, signed_s: int) -> bytes:
+        content = Crl(this_update=its_s(NOON, after_s=this_update_s), next_update=its_s(NOON, after_s=DAY_S), revoked=())
+        signed_at = time64_of(after(signed_s).require_utc())
+        return root.signed(content, header=HeaderInfo(psid=ItsAid.CRL, generation_time=signed_at))
+
+    lists.take_crl(crl(10, 10), None, after(20))
+    for this_update_s, signed_s in ((9, 11), (11, 9)):
+        with pytest.raises(ListRollbackError):
+            lists.take_crl(crl(this_update_s, signed_s), None, after(20))
+    assert lists.take_crl(crl(11, 11), None, after(20)).is_news
+
+
+def test_a_list_that_was_dropped_still_allows_no_other_of_the_same_moment() -> None:
+    root, other = RootLists(Hierarchy(58)), RootLists(Hierarchy(59))
+    manager = ManagerLists(60, root)
+    lists = lists_of(manager)
+    lists.take_ectl(manager.ectl(), None, after(0))
+    ours = root.ctl().full
+    lists.take_ctl(ours, None, after(0))
+    lists.take_ectl(manager.ectl(1, other), None, after(1))
+    lists.take_ectl(manager.ectl(2, root), None, after(2))
+    theirs = root.ctl(entries=()).full
+    with pytest.raises(ListForkError) as caught:
+        lists.take_ctl(theirs, None, after(2))
+    assert (caught.value.held, caught.value.other) == (b"", theirs)
+    assert lists.take_ctl(ours, None, after(2)).is_news
+
+
+def test_deltas_cannot_make_a_list_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = RootLists(Hierarchy(61))
+    lists = trusting(root)
+    monkeypatch.setattr(list_sequence, "MAX_HELD_ENTRIES", len(root.entries))
+    grown = root.ctl(1, entries=(*root.entries, DcEntry(url="http://another.example", roots=())))
+    with pytest.raises(DecodeError, match="4 entries after this list, at most 3 are kept"):
+        lists.take_ctl(grown.delta or b"", None, after(1))
+
+
 def test_a_ticket_below_a_revoked_authority_is_refused_and_so_is_everything_below_a_root_that_revokes_itself() -> None:
     root = RootLists(Hierarchy(24))
     lists = trusting(root)
@@ -370,6 +413,7 @@ def test_a_root_that_its_manager_no_longer_lists_is_trusted_no_more_but_a_pinned
     assert roots_of(lists, 1) == {both.identifier, other.identifier}
     assert refusal(lists, listed.hierarchy.ticket().certificate, 1) is Report.SIGNER_CERTIFICATE_NOT_FOUND
     lists.take_ectl(manager.ectl(2, listed), None, after(2))
+    assert not authorities_of(lists, 2), "its lists must come again"
     assert lists.take_ctl(listed.ctl(2).full, None, after(2)).is_news
 
 
