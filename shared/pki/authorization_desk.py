@@ -48,7 +48,7 @@ from shared.pki.management import (
     decode_management,
     encode_management,
 )
-from shared.pki.policy import US_PER_S, GrantPolicy, cut, earliest_begin, period, stay_within
+from shared.pki.policy import US_PER_S, GrantPolicy, cut, stay_within, usual_ticket_period
 from shared.pki.registry import KeptAnswers
 from shared.pki.response_codes import AuthorizationResponseCode, passed_on
 from shared.pki.subject import CertificateSubjectAttributes
@@ -295,8 +295,8 @@ class AuthorizationDesk:
 
     def _validity(self, confirmed: CertificateSubjectAttributes, wanted: CertificateSubjectAttributes, at: Time64) -> Validity:
         now, policy, own = Time32(at // US_PER_S), self._policy, self._authority.certificate.validity
-        allowed = confirmed.validity or wanted.validity or period(now, Time32(now + policy.ticket_lifetime_s))
-        begin = max(earliest_begin(at), own.start, allowed.start)
+        allowed = confirmed.validity or wanted.validity or usual_ticket_period(at, policy)
+        begin = max(own.start, allowed.start)
         end = min(begin + policy.ticket_lifetime_s, own.end_time64 // US_PER_S)
         validity = cut(allowed, begin=Time32(begin), end=Time32(end))
         if validity is None or validity.end_time64 <= at or validity.start > now + policy.preload_s:

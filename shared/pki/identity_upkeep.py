@@ -17,7 +17,7 @@ from typing import Protocol
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.entropy import Entropy
 from shared.core.errors import UntrustedTimeError, V2xError
-from shared.core.itstime import Time64, time32_of
+from shared.core.itstime import Time32, Time64, time32_of
 from shared.pki.authorization import PendingAuthorization, make_authorization_request, ticket_attributes
 from shared.pki.back_off import BackOff
 from shared.pki.enrolment import PendingEnrolment, credential_attributes, make_enrolment_request, make_renewal_request
@@ -30,7 +30,7 @@ from shared.security.ecdsa import Signer
 from shared.security.freshness import trusted_time64
 from shared.security.permissions import PsidSsp
 from shared.security.sign import TicketCredential
-from shared.security.ticket_pool import TicketPool
+from shared.security.ticket_pool import TicketPool, TicketsWanted
 from shared.security.validity import DurationUnit, Validity
 
 CREDENTIAL_YEARS = 3
@@ -160,6 +160,7 @@ class IdentityUpkeep:
             subject: BackOff(entropy=entropy, first_ns=REFUSED_FIRST_NS, most_ns=REFUSED_MOST_NS)
             for subject in (Subject.ENROLMENT, Subject.TICKETS)
         }
+        self._granted: Counter[Time32] = Counter()
         self.troubles: dict[Subject, Trouble] = {}
         self.counts: Counter[str] = Counter()
 
@@ -176,7 +177,7 @@ class IdentityUpkeep:
             return None
         if self._needs_credential(at):
             return Subject.ENROLMENT
-        return Subject.TICKETS if self._pool.refill(at) else None
+        return Subject.TICKETS if self._wanted(at) else None
 
     def next_request(self, now: Instant) -> Request | None:
         """Return what to post now, or None."""
@@ -220,6 +221,9 @@ class IdentityUpkeep:
             )
         else:
             ticket = self._ticket_keys.grant(certificate)
+            asked = outstanding.pending.attributes.validity
+            if asked is not None:
+                self._granted[asked.start] += 1
             happening = TicketGranted(ticket=ticket)
         self._outstanding = None
         self._unreachable.succeeded()
@@ -276,8 +280,8 @@ class IdentityUpkeep:
         return _outstanding(Subject.ENROLMENT, authority.url, pending, at)
 
     def _ask_for_ticket(self, now: Instant, at: Time64) -> _Outstanding | None:
-        credential, wanted = self._account.current, self._pool.refill(at)
-        if credential is None:
+        credential, wanted = self._account.current, self._wanted(at)
+        if credential is None or not wanted:
             return None
         authority = self._authorities.authorization_authority(now)
         vouching = self._authorities.enrolment_authority(now, issued=credential.certificate)
@@ -295,6 +299,15 @@ class IdentityUpkeep:
             randomness=self._randomness,
         )
         return _outstanding(Subject.TICKETS, authority.url, pending, at)
+
+    def _wanted(self, at: Time64) -> tuple[TicketsWanted, ...]:
+        """Return the tickets to ask for.
+
+        None for a period of which as many as wanted were granted already, even if an authority that ends soon cut them short: more
+        of the same would be no better.
+        """
+        target = self._pool.policy.target
+        return tuple(wanted for wanted in self._pool.refill(at) if self._granted[wanted.validity.start] < target)
 
     def _trouble(self, subject: Subject, failure: V2xError) -> tuple[Happening, ...]:
         self.counts[f"{subject.value}_{failure.code}"] += 1

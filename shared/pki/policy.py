@@ -29,7 +29,7 @@ MAX_PARALLEL_TICKETS = 100
 """Tickets of one station whose periods overlap."""
 
 BACKDATING_ALLOWANCE_S = 3_600
-"""How long before it is issued a certificate may begin; it covers clocks that differ."""
+"""How long before it is issued an enrolment credential may begin; it covers clocks that differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,22 @@ def cut(validity: Validity, *, begin: Time32, end: Time32) -> Validity | None:
     return period(Time32(start), Time32(stop)) if stop > start else None
 
 
+def usual_ticket_period(at: Time64, policy: GrantPolicy) -> Validity:
+    """Return the validity of a ticket for which none was asked.
+
+    From the begin of this hour: the moment of the request would name its owner on every ticket of a batch.
+    """
+    now = at // US_PER_S
+    start = now - now % 3_600
+    return period(Time32(start), Time32(start + policy.ticket_lifetime_s))
+
+
 def earliest_begin(at: Time64) -> Time32:
-    """Return the earliest moment a certificate issued now may begin."""
+    """Return the earliest moment an enrolment credential issued now may begin.
+
+    A ticket may begin at any time that leaves it valid: its period is one that many stations ask for, so that it says nothing of
+    its owner, and such a period has begun when a station asks in the middle of it.
+    """
     return Time32(max(0, at // US_PER_S - BACKDATING_ALLOWANCE_S))
 
 

@@ -21,7 +21,7 @@ from shared.pki.exchange import (
 )
 from shared.pki.management import AuthorizationValidationRequest, EcSignature, SharedAtRequest, decode_management
 from shared.pki.permission_sets import TICKET_PERMISSIONS
-from shared.pki.policy import US_PER_S, GrantPolicy, cut, earliest_begin, period, stay_within
+from shared.pki.policy import US_PER_S, GrantPolicy, stay_within, usual_ticket_period
 from shared.pki.registry import RegisteredStation, Registry, StationStatus
 from shared.pki.response_codes import ValidationResponseCode
 from shared.pki.subject import CertificateSubjectAttributes
@@ -146,13 +146,11 @@ class Validation:
 
     def _validity(self, wanted: CertificateSubjectAttributes, at: Time64) -> Validity:
         now, policy = Time32(at // US_PER_S), self._policy
-        asked = wanted.validity or period(now, Time32(now + policy.ticket_lifetime_s))
+        asked = wanted.validity or usual_ticket_period(at, policy)
         lifetime_us = asked.end_time64 - asked.start_time64
         is_short = lifetime_us <= policy.ticket_lifetime_s * US_PER_S
         refuse_unless(is_short, _Code.DENIED_PERMISSIONS, f"a ticket of {lifetime_us // US_PER_S} s is asked for")
         is_near = asked.start <= now + policy.preload_s
         refuse_unless(is_near, _Code.DENIED_PERMISSIONS, f"a ticket that begins in {asked.start - now} s is asked for")
-        granted = cut(asked, begin=earliest_begin(at), end=Time32(asked.start + policy.ticket_lifetime_s))
-        if granted is None or granted.end_time64 <= at:
-            raise Refused(_Code.DENIED_PERMISSIONS, "the time asked for is over")
-        return granted
+        refuse_unless(asked.count > 0 and asked.end_time64 > at, _Code.DENIED_PERMISSIONS, "the time asked for is over")
+        return asked

@@ -34,7 +34,7 @@ from shared.pki.management import (
     encode_management,
 )
 from shared.pki.permission_sets import AA_ISSUE_PERMISSIONS, TICKET_PERMISSIONS, StationRole
-from shared.pki.policy import BACKDATING_ALLOWANCE_S, MAX_PARALLEL_TICKETS, MAX_PRELOAD_S, MAX_TICKET_LIFETIME_S, GrantPolicy
+from shared.pki.policy import MAX_PARALLEL_TICKETS, MAX_PRELOAD_S, MAX_TICKET_LIFETIME_S, GrantPolicy
 from shared.pki.registry import StationStatus
 from shared.pki.response_codes import AuthorityRefusal, EnrolmentResponseCode, ValidationResponseCode
 from shared.pki.response_codes import AuthorizationResponseCode as Code
@@ -241,23 +241,23 @@ def test_octets_whose_answer_is_forgotten_are_too_old() -> None:
     assert at_once(desks, pending) is Code.OUT_OF_SYNC
 
 
-def test_without_a_wish_a_ticket_begins_now_and_lives_a_week() -> None:
+def test_without_a_wish_a_ticket_begins_with_the_hour_and_lives_a_week() -> None:
     desks = Desks(88)
-    pending = desks.authorization(desks.enrol(), desks.key(), attributes=ticket_attributes(permissions=VEHICLE))
+    credential = desks.enrol()
+    desks.pass_time(7_200)
+    pending = desks.authorization(credential, desks.key(), attributes=ticket_attributes(permissions=VEHICLE))
     validity = pending.open(desks.authorize(pending.request), desks.now).validity
-    assert validity.start_time64 // 1_000_000 == desks.now_s
-    assert validity.end_time64 // 1_000_000 == desks.now_s + MAX_TICKET_LIFETIME_S
+    assert validity.start == desks.now_s - desks.now_s % 3_600
+    assert validity.end_time64 // 1_000_000 == validity.start + MAX_TICKET_LIFETIME_S
 
 
-def test_a_ticket_is_not_backdated() -> None:
+def test_a_period_that_has_begun_is_granted_as_it_is_for_all_alike() -> None:
     desks = Desks(89)
     credential = desks.enrol()
     desks.pass_time(86_400)
-    wanted = ticket_attributes(permissions=VEHICLE, validity=hours(Time32(desks.now_s - 5 * 3_600), 24))
-    pending = desks.authorization(credential, desks.key(), attributes=wanted)
-    validity = pending.open(desks.authorize(pending.request), desks.now).validity
-    assert validity.start == desks.now_s - BACKDATING_ALLOWANCE_S
-    assert validity.end_time64 // 1_000_000 == desks.now_s + 19 * 3_600
+    validity = hours(Time32(desks.now_s - 5 * 3_600), 24)
+    pending = desks.authorization(credential, desks.key(), attributes=ticket_attributes(permissions=VEHICLE, validity=validity))
+    assert pending.open(desks.authorize(pending.request), desks.now).validity == validity
 
 
 def test_a_ticket_may_be_fetched_three_months_ahead_and_not_earlier() -> None:

@@ -1,0 +1,273 @@
+"""A station that keeps its own identity fresh, against both authorities at their desks."""
+
+from shared.core.clock import Instant, MonotonicNs
+from shared.core.errors import StorageError, TransportError
+from shared.core.itstime import Time64, time64_of
+from shared.pki.happenings import CredentialGranted, Happening, Recovered, Subject, TicketGranted, Trouble
+from shared.pki.identity_upkeep import RESEND_US, AccessPoint, IdentityUpkeep, Request
+from shared.pki.key_source import KeySource
+from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
+from shared.pki.registry import StationStatus
+from shared.security.certificate import Certificate
+from shared.security.ecdsa import Curve, Signer, SoftwareSigner
+from shared.security.sign import TicketCredential
+from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
+from tests.helpers.desks import ITS_ID, Desks, seeded
+
+EA_URL, AA_URL = "http://ea.example/its", "http://aa.example/aa"
+UNKNOWN_TIME = Instant(MonotonicNs(0), None)
+
+
+class Account:
+    """A station's long-term identity in memory."""
+
+    def __init__(self, canonical: SoftwareSigner, keys: KeySource) -> None:
+        self._canonical = canonical
+        self._keys = keys
+        self._next: SoftwareSigner | None = None
+        self.current: TicketCredential | None = None
+        self.authority: Certificate | None = None
+        self.is_full = False
+
+    def canonical(self) -> Signer:
+        return self._canonical
+
+    def next_key(self) -> SoftwareSigner:
+        self._next = self._next or self._keys.generate(Curve.NIST_P256)
+        return self._next
+
+    def keep(self, certificate: Certificate, *, authority: Certificate) -> TicketCredential:
+        if self.is_full:
+            raise StorageError("credentials", "the disk is full")
+        self.current = TicketCredential(certificate=certificate, signer=self.next_key())
+        self.authority, self._next = authority, None
+        return self.current
+
+
+class TicketKeys:
+    """Keys of tickets in memory."""
+
+    def __init__(self) -> None:
+        self.requested: SoftwareSigner | None = None
+
+    def prepare(self, keys: KeySource, at: Time64) -> SoftwareSigner:
+        self.requested = self.requested or keys.generate(Curve.NIST_P256)
+        return self.requested
+
+    def grant(self, certificate: Certificate) -> TicketCredential:
+        assert self.requested is not None
+        signer, self.requested = self.requested, None
+        return TicketCredential(certificate=certificate, signer=signer)
+
+
+class Listed:
+    """The authorities of the lists; none while there are no lists."""
+
+    def __init__(self, desks: Desks) -> None:
+        self._desks = desks
+        self.is_empty = False
+
+    def enrolment_authority(self, now: Instant, *, issued: Certificate | None) -> AccessPoint | None:
+        ea = self._desks.hierarchy.ea.certificate
+        assert issued is None or issued.issuer.hashed_id8 == ea.hashed_id8
+        return None if self.is_empty else AccessPoint(certificate=ea, url=EA_URL)
+
+    def authorization_authority(self, now: Instant) -> AccessPoint | None:
+        return None if self.is_empty else AccessPoint(certificate=self._desks.hierarchy.aa.certificate, url=AA_URL)
+
+
+class Station:
+    """A station and the two desks; `serve` carries one request there and back."""
+
+    def __init__(self, target: int = 3) -> None:
+        self.desks = Desks()
+        self.account = Account(self.desks.canonical, self.desks.randomness.keys)
+        self.ticket_keys = TicketKeys()
+        self.pool = TicketPool((), policy=TicketPolicy(target=target), uses=FleetingUse())
+        self.listed = Listed(self.desks)
+        randomness = seeded(77)
+        self.upkeep = IdentityUpkeep(
+            its_id=ITS_ID,
+            permissions=TICKET_PERMISSIONS[StationRole.VEHICLE],
+            account=self.account,
+            ticket_keys=self.ticket_keys,
+            pool=self.pool,
+            authorities=self.listed,
+            keys=randomness.keys,
+            entropy=randomness.entropy,
+        )
+
+    @property
+    def now(self) -> Instant:
+        return self.desks.now
+
+    def pass_time(self, elapsed_s: int) -> None:
+        self.desks.pass_time(elapsed_s)
+
+    def answer(self, request: Request) -> bytes:
+        if request.url == EA_URL:
+            return self.desks.ea.answer(request.body, self.now)
+        assert request.url == AA_URL
+        return self.desks.authorize(request.body)
+
+    def take(self, happened: tuple[Happening, ...]) -> tuple[Happening, ...]:
+        for each in happened:
+            if isinstance(each, TicketGranted):
+                self.pool.add((each.ticket,))
+        return happened
+
+    def serve(self) -> tuple[Happening, ...]:
+        request = self.upkeep.next_request(self.now)
+        assert request is not None
+        return self.take(self.upkeep.answered(self.answer(request), self.now))
+
+    def complete(self) -> None:
+        while self.upkeep.lacks(self.now) is not None:
+            self.serve()
+
+
+def refusal(happened: tuple[Happening, ...]) -> str:
+    (trouble,) = happened
+    assert isinstance(trouble, Trouble)
+    return trouble.code
+
+
+def test_a_new_station_enrols_and_then_fills_its_pool() -> None:
+    station = Station(target=4)
+    (enrolled,) = station.serve()
+    assert isinstance(enrolled, CredentialGranted)
+    assert enrolled.authority == station.desks.hierarchy.ea.certificate
+    assert station.account.current == enrolled.credential
+    for _ in range(4):
+        assert [type(each) for each in station.serve()] == [TicketGranted]
+    assert len(station.pool.valid(station.desks.now_time64)) == 4
+    assert station.upkeep.lacks(station.now) is None
+    assert station.upkeep.next_request(station.now) is None
+    assert station.upkeep.counts == {"enrolment_asked": 1, "enrolment_granted": 1, "tickets_asked": 4, "tickets_granted": 4}
+
+
+def test_nothing_is_asked_while_the_time_is_not_known_or_no_list_names_an_authority() -> None:
+    station = Station()
+    assert station.upkeep.lacks(UNKNOWN_TIME) is None
+    assert station.upkeep.next_request(UNKNOWN_TIME) is None
+    station.listed.is_empty = True
+    assert station.upkeep.next_request(station.now) is None
+    assert station.upkeep.counts["enrolment_without_authority"] == 1
+    station.listed.is_empty = False
+    station.serve()
+    station.listed.is_empty = True
+    assert station.upkeep.next_request(station.now) is None
+    assert station.upkeep.counts["tickets_without_authority"] == 1
+
+
+def test_an_unanswered_request_goes_out_again_octet_for_octet_and_is_made_anew_when_it_is_too_old() -> None:
+    station = Station()
+    first = station.upkeep.next_request(station.now)
+    assert first is not None
+    failure = TransportError(EA_URL, "nobody is there")
+    assert refusal(station.upkeep.failed(failure, station.now)) == "transport"
+    assert station.upkeep.next_request(station.now) is None
+    assert station.upkeep.failed(failure, station.now) == ()
+    station.pass_time(30)
+    assert station.upkeep.next_request(station.now) == first
+    station.pass_time(RESEND_US // 1_000_000)
+    second = station.upkeep.next_request(station.now)
+    assert second is not None
+    assert second.body != first.body
+    happened = station.take(station.upkeep.answered(station.answer(second), station.now))
+    assert happened[0] == Recovered(subject=Subject.ENROLMENT)
+
+
+def test_an_answer_that_is_rubbish_leaves_the_request_standing() -> None:
+    station = Station()
+    first = station.upkeep.next_request(station.now)
+    assert refusal(station.upkeep.answered(b"rubbish", station.now)) == "malformed"
+    station.pass_time(5)
+    assert station.upkeep.next_request(station.now) == first
+
+
+def test_an_authority_that_says_no_is_asked_again_after_a_long_while_only() -> None:
+    station = Station(target=1)
+    station.complete()
+    station.desks.set_station(status=StationStatus.BLOCKED)
+    station.pass_time(7 * 86_400)
+    code = refusal(station.serve())
+    assert station.upkeep.troubles[Subject.TICKETS].code == code
+    station.pass_time(25)
+    assert station.upkeep.next_request(station.now) is None
+    station.pass_time(60)
+    assert station.serve() == ()
+    station.desks.set_station()
+    station.pass_time(300)
+    happened = station.serve()
+    assert happened[0] == Recovered(subject=Subject.TICKETS)
+    assert isinstance(happened[1], TicketGranted)
+    assert station.upkeep.troubles == {}
+
+
+def test_a_revoked_credential_gets_no_more_tickets() -> None:
+    station = Station(target=2)
+    station.serve()
+    assert station.account.current is not None
+    station.desks.revoke(station.account.current)
+    assert refusal(station.serve()) not in ("malformed", "transport")
+    assert len(station.pool) == 0
+
+
+def test_tickets_are_asked_for_ahead_of_the_end_of_those_held() -> None:
+    station = Station(target=2)
+    station.complete()
+    held = {ticket.certificate.hashed_id8 for ticket in station.pool.valid(station.desks.now_time64)}
+    end = max(ticket.certificate.validity.end_time64 for ticket in station.pool.valid(station.desks.now_time64))
+    station.pass_time((end - station.desks.now_time64) // 1_000_000 - 3_600)
+    station.complete()
+    still_valid = {ticket.certificate.hashed_id8 for ticket in station.pool.valid(station.desks.now_time64)}
+    assert held <= still_valid
+    assert len(station.pool) <= 6
+    station.pass_time(3_700)
+    assert len(station.pool.valid(station.desks.now_time64)) == 2
+
+
+def test_the_tickets_of_two_stations_cannot_be_told_apart_by_their_validity() -> None:
+    one, other = Station(target=2), Station(target=2)
+    one.complete()
+    other.pass_time(3_601)
+    other.complete()
+    periods = {ticket.certificate.validity for station in (one, other) for ticket in station.pool.valid(station.desks.now_time64)}
+    assert len(periods) == 1
+
+
+def test_a_credential_is_renewed_under_itself_before_it_ends_and_by_the_canonical_key_after() -> None:
+    station = Station(target=1)
+    station.complete()
+    first = station.account.current
+    assert first is not None
+    life_s = (first.certificate.validity.end_time64 - first.certificate.validity.start_time64) // 1_000_000
+    station.pass_time(life_s * 3 // 4)
+    (renewed,) = station.serve()
+    assert isinstance(renewed, CredentialGranted)
+    assert renewed.credential != first
+    station.pass_time(2 * life_s)
+    late = station.serve()
+    assert isinstance(late[0], CredentialGranted | Trouble)
+
+
+def test_what_cannot_be_kept_is_asked_for_again_and_is_the_very_same() -> None:
+    station = Station()
+    request = station.upkeep.next_request(station.now)
+    assert request is not None
+    answer = station.answer(request)
+    station.account.is_full = True
+    try:
+        station.upkeep.answered(answer, station.now)
+        raise AssertionError("a full disk must be told")
+    except StorageError as failure:
+        station.upkeep.failed(failure, station.now)
+    station.account.is_full = False
+    station.pass_time(5)
+    again = station.upkeep.next_request(station.now)
+    assert again == request
+    (kept,) = [
+        each for each in station.upkeep.answered(station.answer(request), station.now) if isinstance(each, CredentialGranted)
+    ]
+    assert time64_of(station.now.require_utc()) >= kept.credential.certificate.validity.start_time64
