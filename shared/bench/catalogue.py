@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 
 from shared.bench.codec_bench import codec
 from shared.bench.figure import Bench
+from shared.bench.key_store_bench import keys
 from shared.bench.overload_bench import overload
 from shared.bench.security_bench import sign, verify
 from shared.bench.station_bench import inbound, outbound, rubbish
@@ -15,6 +16,7 @@ ENTRY_POINT_GROUP = "v2x.bench"
 SHARED_BENCHES: Mapping[str, Bench] = {
     "codec": codec,
     "sign": sign,
+    "keys": keys,
     "verify": verify,
     "inbound": inbound,
     "outbound": outbound,

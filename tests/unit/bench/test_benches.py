@@ -1,7 +1,9 @@
 """Each bench runs, measures what it says, and compares with what the issue names; how fast is for the machine to say."""
 
+import shutil
 import tomllib
 from importlib import import_module
+from importlib.util import find_spec
 
 import pytest
 
@@ -23,10 +25,17 @@ from vehicle_agent.bench import vehicle
 
 TINY = Effort(rounds=1, calls=3, kept_messages=5, overload_s=0.02, overload_cars=40, threads=2)
 
+TOKENS_HERE = [
+    name
+    for name, program, binding in (("keys.pkcs11", "softhsm2-util", "pkcs11"), ("keys.tpm2", "swtpm", "tpm2_pytss"))
+    if shutil.which(program) and find_spec(binding)
+]
+
 FIGURES: dict[str, dict[str, int]] = {
     "codec": {f"codec.{kind}.{way}": kind in ("cam", "denm") or way == "decode" for kind in ("cam", "denm", "spatem", "mapem")
               for way in ("encode", "decode")},
     "sign": {"sign": 0},
+    "keys": {"keys.file": 0} | dict.fromkeys(TOKENS_HERE, 0),
     "verify": {"verify.digest": 0, "verify.certificate": 0, "verify.new": 0},
     "inbound": {"inbound.typed": 1, "inbound.kept": 1, "inbound.lazy": 1, "inbound.single": 0},
     "outbound": {"outbound": 1},

@@ -1,4 +1,6 @@
+import copy
 import json
+import pickle
 from collections.abc import Callable
 from hashlib import sha256, sha384
 from typing import Any
@@ -171,6 +173,12 @@ def from_der(octets: bytes) -> Signature:
 
 def from_p1363(octets: bytes) -> Signature:
     return Signature.from_p1363(Curve.NIST_P256, octets)
+
+
+@pytest.mark.parametrize("write", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_private_key_is_neither_copied_nor_pickled(write: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match="neither copied nor pickled"):
+        write(SoftwareSigner.generate(Curve.NIST_P256))
 
 
 @pytest.mark.parametrize("name", WYCHEPROOF)
