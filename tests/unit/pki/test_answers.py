@@ -268,7 +268,9 @@ def test_a_ticket_with_less_than_was_asked_for_is_taken() -> None:
 
 def test_a_ticket_issued_by_somebody_else_is_not_taken() -> None:
     by_root = issue_certificate(TICKET.tbs, issuer=DESKS.hierarchy.root.certificate, signer=DESKS.hierarchy.root.credential.signer)
-    assert refused(with_ticket(by_root))[0] is Report.INVALID_CERTIFICATE
+    report, sentence = refused(with_ticket(by_root))
+    assert report is Report.INVALID_CERTIFICATE
+    assert sentence == "the certificate is issued by another authority than the one that answered"
     forger = DESKS.key()
     fake = replace(AA.certificate, tbs=replace(AA.certificate.tbs, verification_key=forger.public_key.point))
     forged = issue_certificate(TICKET.tbs, issuer=fake, signer=forger)

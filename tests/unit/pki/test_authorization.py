@@ -618,7 +618,9 @@ def test_less_than_the_role_allows_is_granted() -> None:
     assert pending.open(desks.authorize(pending.request), desks.now).tbs.app_permissions == cam_only
 
 
-@pytest.mark.parametrize(("start", "count"), [(0, 169), (-7_200, 1), (0, 0)], ids=["too long", "over", "empty"])
+@pytest.mark.parametrize(
+    ("start", "count"), [(0, 169), (-7_200, 1), (-5_400, 1), (0, 0)], ids=["too long", "long over", "just over", "empty"]
+)
 def test_a_time_no_ticket_may_have_is_answered_deniedpermissions(start: int, count: int) -> None:
     desks = Desks(123)
     wanted = ticket_attributes(permissions=VEHICLE, validity=hours(Time32(desks.now_s + start), count))
@@ -685,13 +687,14 @@ def test_an_enrolment_authority_cannot_confirm_more_than_was_asked() -> None:
     assert not desks.answers.answers
 
 
-def test_a_confirmed_time_that_is_over_yields_no_ticket() -> None:
+def test_a_confirmed_time_that_is_over_or_far_ahead_yields_no_ticket() -> None:
     desks = Desks(128)
     pending = desks.authorization(desks.enrol(), desks.key(), attributes=ticket_attributes(permissions=VEHICLE))
     case = desks.begin(pending.request)
-    past = ticket_attributes(permissions=VEHICLE, validity=hours(Time32(desks.now_s - 7_200), 1))
-    answer = desks.aa.finish(case, confirmation(desks, case, past), desks.now)
-    assert code_of(pending, answer, desks.now) is Code.DENIED_PERMISSIONS
+    for start_s in (-7_200, -5_400, MAX_PRELOAD_S + 1):
+        other = ticket_attributes(permissions=VEHICLE, validity=hours(Time32(desks.now_s + start_s), 1))
+        answer = desks.aa.finish(case, confirmation(desks, case, other), desks.now)
+        assert code_of(pending, answer, desks.now) is Code.DENIED_PERMISSIONS
 
 
 def test_answers_not_from_the_enrolment_authority_to_this_question_are_not_believed() -> None:
