@@ -1,0 +1,48 @@
+import json
+from base64 import b64decode
+from pathlib import Path
+
+from shared.core.clock import Instant, MonotonicNs
+from shared.service.evidence import MAX_EVIDENCE_FILES, EvidenceFolder
+from shared.stack.effects import Evidence
+from tests.helpers.hierarchy import NOON
+
+NOW = Instant(MonotonicNs(0), NOON)
+
+
+def evidence(subject: str = "00ff00ff00ff00ff", octets: bytes = b"chain") -> Evidence:
+    return Evidence(kind="not_logged", subject=subject, sentence="no log holds it", documents={"chain-0": octets})
+
+
+def test_evidence_is_written_whole_with_its_date_and_its_octets(tmp_path: Path) -> None:
+    folder = EvidenceFolder(tmp_path / "evidence")
+    folder.keep(evidence(), NOW)
+    document = json.loads((tmp_path / "evidence/not_logged-00FF00FF00FF00FF.json").read_text())
+    assert document["seen"] == "2026-11-22T12:00:00.000Z"
+    assert document["sentence"] == "no log holds it"
+    assert b64decode(document["documents"]["chain-0"]) == b"chain"
+    assert (folder.written, folder.unwritten) == (1, 0)
+
+
+def test_the_first_evidence_about_somebody_is_the_one_that_stays(tmp_path: Path) -> None:
+    folder = EvidenceFolder(tmp_path)
+    folder.keep(evidence(octets=b"first"), NOW)
+    folder.keep(evidence(octets=b"second"), NOW)
+    (path,) = tmp_path.iterdir()
+    assert b64decode(json.loads(path.read_text())["documents"]["chain-0"]) == b"first"
+    assert folder.written == 1
+
+
+def test_a_full_folder_keeps_what_it_has(tmp_path: Path) -> None:
+    folder = EvidenceFolder(tmp_path)
+    for number in range(MAX_EVIDENCE_FILES + 3):
+        folder.keep(evidence(f"{number:016x}"), NOW)
+    assert len(list(tmp_path.iterdir())) == MAX_EVIDENCE_FILES
+    assert folder.unwritten == 3
+
+
+def test_a_disk_that_fails_is_counted_and_hinders_nobody(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    folder = EvidenceFolder(tmp_path / "file")
+    folder.keep(evidence(), Instant(MonotonicNs(0), None))
+    assert (folder.written, folder.unwritten) == (0, 1)
