@@ -544,17 +544,43 @@ def test_a_credential_nobody_issued_is_answered_unknownits() -> None:
 def test_signatures_that_do_not_hold_are_answered_invalidsignature() -> None:
     desks = Desks(116)
     credential, key = desks.enrol(), desks.key()
-    shared = opened(desks, desks.authorization(credential, key)).shared
-    at = desks.now_time64
-    other = replace(shared, key_tag=bytes(16))
+    request = opened(desks, desks.authorization(credential, key))
+    at, certificate = desks.now_time64, credential.certificate
+    shared, other = request.shared, replace(request.shared, key_tag=bytes(16))
     header = HeaderInfo(psid=ItsAid.CERTIFICATE_REQUEST, generation_time=at)
+
+    def pending(signature: bytes) -> PendingAuthorization:
+        return altered(desks, key, replace(request, ec_signature=EcSignature(data=decode_secured_data(signature))))
+
     for signature in (
-        sign_external(shared.digest(), signer=desks.key(), certificate=credential.certificate, at=at),
-        sign_external(other.digest(), signer=credential.signer, certificate=credential.certificate, at=at),
-        signed_as(b"no hash", credential.signer, header=header, certificate=credential.certificate),
+        sign_external(shared.digest(), signer=desks.key(), certificate=certificate, at=at),
+        sign_external(other.digest(), signer=credential.signer, certificate=certificate, at=at),
+        signed_as(b"no hash", credential.signer, header=header, certificate=certificate),
     ):
         for octets in (signature, to_ea(desks, signature)):
-            assert after_asking(desks, signature_over(desks, key, credential, octets)) is Code.INVALID_SIGNATURE
+            assert after_asking(desks, pending(octets)) is Code.INVALID_SIGNATURE
+    honest = pending(sign_external(shared.digest(), signer=credential.signer, certificate=certificate, at=at))
+    honest.open(desks.authorize(honest.request), desks.now)
+
+
+def test_a_question_for_more_than_a_ticket_is_refused_though_the_authorization_authority_asked_it() -> None:
+    desks = Desks(133)
+    credential = desks.enrol()
+    aa, at, wanted = desks.hierarchy.aa.credential, desks.now_time64, desks.wanted()
+    case = desks.begin(desks.authorization(credential, desks.key()).request)
+    for attributes, code in (
+        (replace(wanted, app_permissions=None), ValidationResponseCode.DENIED_REQUEST),
+        (replace(wanted, id=CertificateId(kind=IdKind.NAME, name="car 7")), ValidationResponseCode.DENIED_PERMISSIONS),
+        (replace(wanted, cert_issue_permissions=AA_ISSUE_PERMISSIONS), ValidationResponseCode.DENIED_PERMISSIONS),
+    ):
+        shared = replace(case.request.shared, attributes=attributes)
+        signature = sign_external(shared.digest(), signer=credential.signer, certificate=credential.certificate, at=at)
+        question = AuthorizationValidationRequest(
+            shared=shared, ec_signature=EcSignature(data=decode_secured_data(to_ea(desks, signature)))
+        )
+        plaintext = sign_payload(encode_management(question), signer=aa.signer, certificate=aa.certificate, at=at)
+        assert validation_refused(desks, case, plaintext) is code
+    assert not desks.registry.grants
 
 
 def test_a_signature_is_good_for_one_request_only() -> None:
