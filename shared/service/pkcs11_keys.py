@@ -3,7 +3,7 @@
     CKA_LABEL = the key's name, on the private and the public half alike
 
 A session that is lost (a token pulled and put back, a log-out by another part of this program) is opened again once, with the PIN
-that was read at the start; then the operation is done once more. A wrong PIN is tried once, for tokens lock after a few. Whoever
+that was read at the start; then the operation is done once more. A wrong PIN is tried once: tokens lock after a few. Whoever
 imports this file needs the extra `pkcs11`. Left out: keys that want their PIN for every signature, read-only tokens, ECDH.
 """
 
@@ -145,6 +145,7 @@ class Pkcs11KeyStore:
         self._answer_s = answer_s
         self._session: pkcs11.Session | None = None
         self._has_logged_in = False
+        self._refusal: str | None = None
         self._keys: dict[str, _Private] = {}
         self._is_closed = False
         self._module = Pkcs11Module.acquire(module_path)
@@ -222,11 +223,21 @@ class Pkcs11KeyStore:
         """Open a session in the middle of things, where a missing token is no fault of the configuration."""
         try:
             self._open_session()
+        except PinRefusedError as error:
+            raise TokenError(self._name, error.reason, "token_refused") from error
         except ConfigError as error:
-            kind = "token_refused" if isinstance(error, PinRefusedError) else "token_gone"
-            raise TokenError(self._name, f"was there and is no longer: {error.reason}", kind) from error
+            raise TokenError(self._name, f"was there and is no longer: {error.reason}", "token_gone") from error
 
     def _open_session(self) -> None:
+        if self._refusal is not None:
+            raise PinRefusedError(self._name, self._refusal)  # the same PIN again would bring the token nearer to its lock
+        try:
+            self._log_in()
+        except PinRefusedError as refusal:
+            self._refusal = refusal.reason
+            raise
+
+    def _log_in(self) -> None:
         token = self._module.find_token(self._label, self._serial, store=self._name)
         try:
             try:
@@ -237,7 +248,7 @@ class Pkcs11KeyStore:
                 self._has_logged_in = False
         except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange) as error:
             raise PinRefusedError(
-                self._name, f"refuses the PIN; correct {self._pin_source} before the next try: a few wrong ones lock the token"
+                self._name, f"refuses the PIN; correct {self._pin_source} and start again: a few wrong ones lock the token"
             ) from error
         except pkcs11.UserPinNotInitialized as error:
             raise PinRefusedError(self._name, "has no PIN for users yet; set one with the tool of its maker") from error

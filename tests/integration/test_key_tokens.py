@@ -233,6 +233,23 @@ def test_a_pin_changed_while_a_program_runs_is_asked_for_when_the_session_is_los
     assert str(token.pin_file) in str(caught.value)
 
 
+def test_a_pin_that_was_refused_is_not_tried_again(store: Pkcs11KeyStore, token: SoftToken, tmp_path: Path) -> None:
+    signer = store.generate("ticket", Curve.NIST_P256)
+    session_of(token).set_pin(PIN, "161803")
+    module = pkcs11.lib(str(token.module))
+    module.reinitialize()
+    with pytest.raises(TransportError, match="refuses the PIN"):
+        signer.sign_digest(DIGEST)
+    changing = module.get_token(token_label=token.label).open(rw=True, user_pin="161803")
+    changing.set_pin("161803", PIN)
+    module.reinitialize()
+    with pytest.raises(TransportError, match="refuses the PIN") as caught:  # it would be taken now, if it were tried
+        signer.sign_digest(DIGEST)
+    assert caught.value.code == "token_refused"
+    with open_key_store(token.uri, tmp_path, environment={}) as anew:
+        assert anew.find("ticket") is not None
+
+
 def test_the_operator_learns_what_a_token_means(store: Pkcs11KeyStore) -> None:
     sentences = {
         pkcs11.PinLocked: ("token_locked", "is locked after too many wrong PINs; its security officer can set a new one"),
