@@ -37,13 +37,11 @@ from shared.transport.pcap import read_pcap
 from shared.transport.udp_radio import LOOPBACK_INTERFACE, UdpRadio
 from simulator.ecu import KinematicSample, SimulatedEcu, load_sim_car
 from tests.helpers.identities import HERE, denm_of, ego
+from tests.helpers.multicast import ANY_INTERFACE, free_udp_port, require_multicast
 from tests.helpers.vehicle import Identities, issue_identities, write_vehicle_config
 
 RADIO_GROUP = "239.255.89.48"
 CAN_GROUP = "239.74.163.43"
-ANY_INTERFACE = "0.0.0.0"
-"""As python-can joins."""
-
 PATIENCE_S = 90.0
 """How long any one event may take on a machine that has much else to do."""
 
@@ -52,28 +50,6 @@ SPEED_MPS = 13.9
 ODOMETER_M = 25_088_000.0
 PROGRAM = Path(sys.executable).parent / "vehicle-agent"
 CLOCK = SystemClock(TimeSource.ASSUME_TRUSTED)
-
-
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def require_multicast(group: str, interface: str) -> None:
-    """Skip where this machine does not deliver IP multicast to itself."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.settimeout(2.0)
-        try:
-            probe.bind(("", 0))
-            probe.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton(interface))
-            if interface != ANY_INTERFACE:
-                probe.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
-            probe.sendto(b"?", (group, probe.getsockname()[1]))
-            probe.recv(1)
-        except OSError as error:
-            pytest.skip(f"this machine delivers no IP multicast to itself: {error}")
 
 
 class Car:
