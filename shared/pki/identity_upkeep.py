@@ -3,15 +3,17 @@
     no credential, or three quarters of its life gone  ->  enrolment request to the EA that the lists name
     the pool lacks tickets (`ticket_pool.refill`)      ->  one authorization request after another to the AA
 
-Sans-IO: `next_request` says what to post where, `answered` and `failed` take what came of it. While the time is not known nothing
-is asked. A request that got no answer goes out again octet for octet, so that an authority which did hear it issues nothing twice,
-until it is too old to be believed; then a new one is made with the same key. An authority that says no is asked again only after a
-long while: its reason is in the status, and the station goes on with what it has. Keys are made where they live (`Account`,
-`TicketKeys`) before they are asked about.
+Sans-IO: `draft` says what to ask for, `written` what to post where, `answered` and `failed` take what came of it. While the time is
+not known nothing is asked. A request that got no answer goes out again octet for octet, so that an authority which did hear it
+issues nothing twice, until it is too old to be believed; then a new one is made with the same key. An authority that says no is
+asked again only after a long while: its reason is in the status, and the station goes on with what it has. Keys are made where they
+live (`Account`, `TicketKeys`) before they are asked about.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
@@ -25,6 +27,7 @@ from shared.pki.exchange import Randomness
 from shared.pki.happenings import CredentialGranted, Happening, Recovered, Subject, TicketGranted, Trouble
 from shared.pki.key_source import KeySource
 from shared.pki.response_codes import AuthorityRefusal
+from shared.pki.subject import CertificateSubjectAttributes
 from shared.security.certificate import Certificate
 from shared.security.ecdsa import Signer
 from shared.security.freshness import trusted_time64
@@ -111,10 +114,19 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Outstanding:
+class Outstanding:
+    """A request that was written, and what opens its answer."""
+
     request: Request
     pending: PendingEnrolment | PendingAuthorization
     made_at: Time64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A request to be written: `write` makes keys and signs with them, and touches nothing but the keys of `Account`."""
+
+    write: Callable[[], Outstanding]
 
 
 class IdentityUpkeep:
@@ -154,7 +166,7 @@ class IdentityUpkeep:
         self._authorities = authorities
         self._keys = keys
         self._randomness = Randomness(keys=keys, entropy=entropy)
-        self._outstanding: _Outstanding | None = None
+        self._outstanding: Outstanding | None = None
         self._unreachable = BackOff(entropy=entropy)
         self._refused = {
             subject: BackOff(entropy=entropy, first_ns=REFUSED_FIRST_NS, most_ns=REFUSED_MOST_NS)
@@ -179,19 +191,21 @@ class IdentityUpkeep:
             return Subject.ENROLMENT
         return Subject.TICKETS if self._wanted(at) else None
 
-    def next_request(self, now: Instant) -> Request | None:
-        """Return what to post now, or None."""
+    def draft(self, now: Instant) -> Draft | None:
+        """Return what to ask for now, or None; writing it is for the caller, because a token may take its time to sign."""
         subject = self.lacks(now)
         if subject is None or not self._unreachable.allows(now) or not self._refused[subject].allows(now):
             return None
         at = trusted_time64(now)
         outstanding = self._outstanding
-        if outstanding is None or outstanding.request.subject is not subject or at - outstanding.made_at >= RESEND_US:
-            outstanding = self._enrol(now, at) if subject is Subject.ENROLMENT else self._ask_for_ticket(now, at)
-            self._outstanding = outstanding
-        if outstanding is None:
-            return None
-        self.counts[f"{subject.value}_asked"] += 1
+        if outstanding is not None and outstanding.request.subject is subject and at - outstanding.made_at < RESEND_US:
+            return Draft(write=partial(_the_same, outstanding))
+        return self._enrol(now, at) if subject is Subject.ENROLMENT else self._ask_for_ticket(now, at)
+
+    def written(self, outstanding: Outstanding) -> Request:
+        """Take what was written, and return what to post."""
+        self._outstanding = outstanding
+        self.counts[f"{outstanding.request.subject.value}_asked"] += 1
         return outstanding.request
 
     def answered(self, answer: bytes, now: Instant) -> tuple[Happening, ...]:
@@ -232,12 +246,13 @@ class IdentityUpkeep:
         return (*self._recovered(subject), happening)
 
     def failed(self, failure: V2xError, now: Instant) -> tuple[Happening, ...]:
-        """Take note that no usable answer came."""
+        """Take note that a request could not be written, or that no usable answer came."""
         self._unreachable.failed(now)
-        return () if self._outstanding is None else self._trouble(self._outstanding.request.subject, failure)
+        subject = self.lacks(now) if self._outstanding is None else self._outstanding.request.subject
+        return () if subject is None else self._trouble(subject, failure)
 
     def next_due(self, now: Instant) -> MonotonicNs:
-        """Return before when `next_request` has nothing to say, failures considered."""
+        """Return before when `draft` has nothing to say, failures considered."""
         subject = self.lacks(now)
         return self._unreachable.due if subject is None else max(self._unreachable.due, self._refused[subject].due)
 
@@ -249,7 +264,7 @@ class IdentityUpkeep:
         life_us = validity.end_time64 - validity.start_time64
         return at >= validity.start_time64 + life_us * _RENEWAL_NUMERATOR // _RENEWAL_DENOMINATOR
 
-    def _enrol(self, now: Instant, at: Time64) -> _Outstanding | None:
+    def _enrol(self, now: Instant, at: Time64) -> Draft | None:
         """Ask for the first credential under the canonical key, or for the next one under the present one while it is valid."""
         current = self._account.current
         authority = self._authorities.enrolment_authority(now, issued=None if current is None else current.certificate)
@@ -257,17 +272,18 @@ class IdentityUpkeep:
             self.counts["enrolment_without_authority"] += 1
             return None
         validity = Validity(start=time32_of(at), unit=DurationUnit.YEARS, count=CREDENTIAL_YEARS)
-        attributes = credential_attributes(validity=validity)
-        if current is not None and current.certificate.validity.contains(at):
-            pending = make_renewal_request(
-                credential=current,
-                key=self._account.next_key(),
-                authority=authority.certificate,
-                attributes=attributes,
-                now=now,
-                randomness=self._randomness,
-            )
-        else:
+        present = current if current is not None and current.certificate.validity.contains(at) else None
+        return Draft(write=partial(self._write_enrolment, present, authority, credential_attributes(validity=validity), now, at))
+
+    def _write_enrolment(
+        self,
+        present: TicketCredential | None,
+        authority: AccessPoint,
+        attributes: CertificateSubjectAttributes,
+        now: Instant,
+        at: Time64,
+    ) -> Outstanding:
+        if present is None:
             pending = make_enrolment_request(
                 its_id=self._its_id,
                 canonical_key=self._account.canonical(),
@@ -277,9 +293,18 @@ class IdentityUpkeep:
                 now=now,
                 randomness=self._randomness,
             )
+        else:
+            pending = make_renewal_request(
+                credential=present,
+                key=self._account.next_key(),
+                authority=authority.certificate,
+                attributes=attributes,
+                now=now,
+                randomness=self._randomness,
+            )
         return _outstanding(Subject.ENROLMENT, authority.url, pending, at)
 
-    def _ask_for_ticket(self, now: Instant, at: Time64) -> _Outstanding | None:
+    def _ask_for_ticket(self, now: Instant, at: Time64) -> Draft | None:
         credential, wanted = self._account.current, self._wanted(at)
         if credential is None or not wanted:
             return None
@@ -288,17 +313,22 @@ class IdentityUpkeep:
         if authority is None or vouching is None:
             self.counts["tickets_without_authority"] += 1
             return None
-        validity = wanted[0].validity
-        pending = make_authorization_request(
-            credential=credential,
-            key=self._ticket_keys.prepare(self._keys, at),
-            authority=authority.certificate,
-            enrolment_authority=vouching.certificate,
-            attributes=ticket_attributes(permissions=self._permissions, validity=validity),
-            now=now,
-            randomness=self._randomness,
-        )
-        return _outstanding(Subject.TICKETS, authority.url, pending, at)
+        attributes = ticket_attributes(permissions=self._permissions, validity=wanted[0].validity)
+        key = self._ticket_keys.prepare(self._keys, at)
+
+        def write() -> Outstanding:
+            pending = make_authorization_request(
+                credential=credential,
+                key=key,
+                authority=authority.certificate,
+                enrolment_authority=vouching.certificate,
+                attributes=attributes,
+                now=now,
+                randomness=self._randomness,
+            )
+            return _outstanding(Subject.TICKETS, authority.url, pending, at)
+
+        return Draft(write=write)
 
     def _wanted(self, at: Time64) -> tuple[TicketsWanted, ...]:
         """Return the tickets to ask for.
@@ -320,5 +350,9 @@ class IdentityUpkeep:
         return () if self.troubles.pop(subject, None) is None else (Recovered(subject=subject),)
 
 
-def _outstanding(subject: Subject, url: str, pending: PendingEnrolment | PendingAuthorization, at: Time64) -> _Outstanding:
-    return _Outstanding(request=Request(subject=subject, url=url, body=pending.request), pending=pending, made_at=at)
+def _the_same(outstanding: Outstanding) -> Outstanding:
+    return outstanding
+
+
+def _outstanding(subject: Subject, url: str, pending: PendingEnrolment | PendingAuthorization, at: Time64) -> Outstanding:
+    return Outstanding(request=Request(subject=subject, url=url, body=pending.request), pending=pending, made_at=at)

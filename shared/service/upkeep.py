@@ -109,12 +109,14 @@ class Upkeep:
             return False
         now = self._clock.now()
         try:
-            request = self._identity.next_request(now)
+            draft = self._identity.draft(now)
+            if draft is None:
+                return False
+            outstanding = await asyncio.to_thread(draft.write)  # a token signs in its own time
         except V2xError as failure:  # the token is locked or away, the disk is full: an hour later it may not be
             self._all(self._identity.failed(failure, now))
             return False
-        if request is None:
-            return False
+        request = self._identity.written(outstanding)
         try:
             answer = await self._http.post(request.url, request.body)
             happened = self._identity.answered(answer, self._clock.now())

@@ -116,8 +116,12 @@ class Station:
                 self.pool.add((each.ticket,))
         return happened
 
+    def next_request(self) -> Request | None:
+        draft = self.upkeep.draft(self.now)
+        return None if draft is None else self.upkeep.written(draft.write())
+
     def serve(self) -> tuple[Happening, ...]:
-        request = self.upkeep.next_request(self.now)
+        request = self.next_request()
         assert request is not None
         return self.take(self.upkeep.answered(self.answer(request), self.now))
 
@@ -142,36 +146,36 @@ def test_a_new_station_enrols_and_then_fills_its_pool() -> None:
         assert [type(each) for each in station.serve()] == [TicketGranted]
     assert len(station.pool.valid(station.desks.now_time64)) == 4
     assert station.upkeep.lacks(station.now) is None
-    assert station.upkeep.next_request(station.now) is None
+    assert station.next_request() is None
     assert station.upkeep.counts == {"enrolment_asked": 1, "enrolment_granted": 1, "tickets_asked": 4, "tickets_granted": 4}
 
 
 def test_nothing_is_asked_while_the_time_is_not_known_or_no_list_names_an_authority() -> None:
     station = Station()
     assert station.upkeep.lacks(UNKNOWN_TIME) is None
-    assert station.upkeep.next_request(UNKNOWN_TIME) is None
+    assert station.upkeep.draft(UNKNOWN_TIME) is None
     station.listed.is_empty = True
-    assert station.upkeep.next_request(station.now) is None
+    assert station.next_request() is None
     assert station.upkeep.counts["enrolment_without_authority"] == 1
     station.listed.is_empty = False
     station.serve()
     station.listed.is_empty = True
-    assert station.upkeep.next_request(station.now) is None
+    assert station.next_request() is None
     assert station.upkeep.counts["tickets_without_authority"] == 1
 
 
 def test_an_unanswered_request_goes_out_again_octet_for_octet_and_is_made_anew_when_it_is_too_old() -> None:
     station = Station()
-    first = station.upkeep.next_request(station.now)
+    first = station.next_request()
     assert first is not None
     failure = TransportError(EA_URL, "nobody is there")
     assert refusal(station.upkeep.failed(failure, station.now)) == "transport"
-    assert station.upkeep.next_request(station.now) is None
+    assert station.next_request() is None
     assert station.upkeep.failed(failure, station.now) == ()
     station.pass_time(30)
-    assert station.upkeep.next_request(station.now) == first
+    assert station.next_request() == first
     station.pass_time(RESEND_US // 1_000_000)
-    second = station.upkeep.next_request(station.now)
+    second = station.next_request()
     assert second is not None
     assert second.body != first.body
     happened = station.take(station.upkeep.answered(station.answer(second), station.now))
@@ -180,10 +184,10 @@ def test_an_unanswered_request_goes_out_again_octet_for_octet_and_is_made_anew_w
 
 def test_an_answer_that_is_rubbish_leaves_the_request_standing() -> None:
     station = Station()
-    first = station.upkeep.next_request(station.now)
+    first = station.next_request()
     assert refusal(station.upkeep.answered(b"rubbish", station.now)) == "malformed"
     station.pass_time(5)
-    assert station.upkeep.next_request(station.now) == first
+    assert station.next_request() == first
 
 
 def test_an_authority_that_says_no_is_asked_again_after_a_long_while_only() -> None:
@@ -194,7 +198,7 @@ def test_an_authority_that_says_no_is_asked_again_after_a_long_while_only() -> N
     code = refusal(station.serve())
     assert station.upkeep.troubles[Subject.TICKETS].code == code
     station.pass_time(25)
-    assert station.upkeep.next_request(station.now) is None
+    assert station.next_request() is None
     station.pass_time(60)
     assert station.serve() == ()
     station.desks.set_station()
@@ -254,7 +258,7 @@ def test_a_credential_is_renewed_under_itself_before_it_ends_and_by_the_canonica
 
 def test_what_cannot_be_kept_is_asked_for_again_and_is_the_very_same() -> None:
     station = Station()
-    request = station.upkeep.next_request(station.now)
+    request = station.next_request()
     assert request is not None
     answer = station.answer(request)
     station.account.is_full = True
@@ -265,9 +269,18 @@ def test_what_cannot_be_kept_is_asked_for_again_and_is_the_very_same() -> None:
         station.upkeep.failed(failure, station.now)
     station.account.is_full = False
     station.pass_time(5)
-    again = station.upkeep.next_request(station.now)
+    again = station.next_request()
     assert again == request
     (kept,) = [
         each for each in station.upkeep.answered(station.answer(request), station.now) if isinstance(each, CredentialGranted)
     ]
     assert time64_of(station.now.require_utc()) >= kept.credential.certificate.validity.start_time64
+
+
+def test_a_token_that_cannot_sign_is_a_trouble_like_any_other() -> None:
+    station = Station()
+    happened = station.upkeep.failed(TransportError("pkcs11:", "the token is locked"), station.now)
+    assert refusal(happened) == "transport"
+    assert station.upkeep.troubles[Subject.ENROLMENT].sentence == "pkcs11:: the token is locked"
+    station.pass_time(5)
+    assert [type(each) for each in station.serve()] == [Recovered, CredentialGranted]
