@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 
 from shared.bench.codec_bench import codec
 from shared.bench.figure import Bench
+from shared.bench.identity_bench import identity
 from shared.bench.key_store_bench import keys
 from shared.bench.overload_bench import overload
 from shared.bench.security_bench import sign, verify
@@ -18,6 +19,7 @@ SHARED_BENCHES: Mapping[str, Bench] = {
     "sign": sign,
     "keys": keys,
     "verify": verify,
+    "identity": identity,
     "inbound": inbound,
     "outbound": outbound,
     "rubbish": rubbish,

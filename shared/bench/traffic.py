@@ -56,21 +56,24 @@ _BEHIND_FIRST = _behind_first()
 
 
 class Hierarchy:
-    """A root and an authorization authority, and tickets under them."""
+    """A root and its authorities, and tickets under them."""
 
     def __init__(self) -> None:
         self._keys = SystemKeySource()
         start = time32_of(time64_of(BEGIN))
         lifetime = years(start, 5)
         root = RootCa.create(name="bench root", validity=lifetime, keys=self._keys)
-        self._authority = root.create_authorization_authority(name="bench AA", validity=lifetime, keys=self._keys)
+        self.enrolment_authority = root.create_enrolment_authority(name="bench EA", validity=lifetime, keys=self._keys)
+        self.authorization_authority = root.create_authorization_authority(name="bench AA", validity=lifetime, keys=self._keys)
         self._validity = hours(start, TICKET_HOURS)
-        self.trust_store = TrustStore.of_operator((root.certificate,), (self._authority.certificate,))
+        self.trust_store = TrustStore.of_operator(
+            (root.certificate,), (self.enrolment_authority.certificate, self.authorization_authority.certificate)
+        )
 
     def ticket(self, role: StationRole = StationRole.VEHICLE) -> TicketCredential:
         """Issue a ticket under a fresh key."""
         signer = self._keys.generate(Curve.NIST_P256)
-        certificate = self._authority.issue_ticket(
+        certificate = self.authorization_authority.issue_ticket(
             public_key=signer.public_key, validity=self._validity, permissions=TICKET_PERMISSIONS[role]
         )
         return TicketCredential(certificate=certificate, signer=signer)

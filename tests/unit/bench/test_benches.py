@@ -37,6 +37,7 @@ FIGURES: dict[str, dict[str, int]] = {
     "sign": {"sign": 0},
     "keys": {"keys.file": 0} | dict.fromkeys(TOKENS_HERE, 0),
     "verify": {"verify.digest": 0, "verify.certificate": 0, "verify.new": 0},
+    "identity": {"identity.chain": 0, "identity.enrolment": 0, "identity.authorization": 0},
     "inbound": {"inbound.typed": 1, "inbound.kept": 1, "inbound.lazy": 1, "inbound.single": 0},
     "outbound": {"outbound": 1},
     "rubbish": {"refuse.unknown": 1, "refuse.replay": 1, "refuse.malformed": 0},
