@@ -97,7 +97,7 @@ def drive(agent: RsuAgent, clock: ManualClock, elapsed_s: float) -> list[tuple[I
     effects: list[tuple[Instant, Effect]] = []
     while True:
         due = agent.next_due()
-        if due is None or max(due, clock.now().monotonic) > end:
+        if max(due, clock.now().monotonic) > end:
             clock.advance_to(MonotonicNs(end))
             return effects
         now = clock.advance_to(MonotonicNs(max(due, clock.now().monotonic)))
