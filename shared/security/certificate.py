@@ -152,6 +152,15 @@ class Certificate:
         return hashed_id3(self.digest)
 
     @property
+    def mirror_digest(self) -> bytes:
+        """The hash this certificate has with the mirrored signature (`Signature.mirrored`).
+
+        Both are the same statement of the same issuer, and whoever holds one makes the other: a list that names one means both.
+        """
+        mirrored = _assemble(self.issuer, self.canonical_tbs, self.signature.mirrored)
+        return self.tbs.curve.hash_algorithm.digest(mirrored)
+
+    @property
     def is_self_signed(self) -> bool:
         """Whether it names itself as issuer, as roots do."""
         return self.issuer.hashed_id8 is None

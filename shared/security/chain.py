@@ -177,11 +177,10 @@ class ChainVerifier:
     def holds(self, trusted: TrustedCertificate) -> bool:
         """Say whether a chain that held once still does by the present store; no signature is checked."""
         store = self._store
-        revoked = store.revoked_by(trusted.root)
         link: TrustedCertificate = trusted
         while True:
             identifier = link.facts.hashed_id8
-            if identifier in revoked:
+            if store.revokes(trusted.root, link.certificate):
                 return False
             if link.above is None:
                 root = store.roots.get(identifier)
@@ -307,7 +306,7 @@ class ChainVerifier:
         )
 
     def _check_not_revoked(self, certificate: Certificate, root: HashedId8) -> None:
-        if certificate.hashed_id8 in self._store.revoked_by(root):
+        if self._store.revokes(root, certificate):
             detail = f"root {root.hex()} has revoked certificate {certificate.hashed_id8.hex()}"
             raise VerificationError(VerificationReport.REVOKED_CERTIFICATE, detail)
 
@@ -321,7 +320,7 @@ class ChainVerifier:
         if isinstance(error, UnloggedAuthorityError):
             return error.authority.digest == authority.digest
         is_revoked = error.report is VerificationReport.REVOKED_CERTIFICATE
-        return is_revoked and any(authority.hashed_id8 in self._store.revoked_by(root) for root in self._store.roots)
+        return is_revoked and any(self._store.revokes(root, authority) for root in self._store.roots)
 
     def _may_stay_learned(self, authority: Certificate) -> bool:
         try:

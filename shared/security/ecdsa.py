@@ -195,6 +195,13 @@ class Signature(msgspec.Struct, frozen=True, gc=False):
         """The concatenation r || s."""
         return self.r + self.s
 
+    @property
+    def mirrored(self) -> "Signature":
+        """The other signature that holds wherever this one does, and that anybody can make of it: r and the order less s."""
+        s = int.from_bytes(self.s, "big")
+        mirror = (self.curve.order - s) % self.curve.order
+        return Signature(curve=self.curve, r=self.r, s=mirror.to_bytes(self.curve.octets, "big"))
+
 
 def read_signature(reader: CoerReader, field: str) -> Signature:
     """Read IEEE 1609.2 `Signature`; r may be x-only, compressed or uncompressed, only its x counts."""

@@ -17,6 +17,7 @@ from typing import Self
 from shared.core.errors import ConfigError
 from shared.core.ids import HashedId8
 from shared.security.certificate import Certificate
+from shared.security.hashing import hashed_id8
 
 MAX_TRUST_STORE_CERTIFICATES = 1_024
 """Roots, and likewise authorities, in one store."""
@@ -44,8 +45,8 @@ class LoggedAuthorities:
     digests: frozenset[bytes]
 
     def is_open(self, authority: Certificate) -> bool:
-        """Say whether the authority is one of them."""
-        return authority.digest in self.digests
+        """Say whether the authority is one of them, under either of its two signatures."""
+        return authority.digest in self.digests or authority.mirror_digest in self.digests
 
 
 Openness = EveryAuthority | LoggedAuthorities
@@ -107,6 +108,11 @@ class TrustStore:
     def revoked_by(self, root: HashedId8) -> frozenset[HashedId8]:
         """Return what a root has revoked; meant for certificates whose chain ends there, and for no others."""
         return self._revoked.get(root, NONE_REVOKED)
+
+    def revokes(self, root: HashedId8, certificate: Certificate) -> bool:
+        """Say whether a root has revoked a certificate whose chain ends there, under either of its two signatures."""
+        revoked = self._revoked.get(root)
+        return revoked is not None and (certificate.hashed_id8 in revoked or hashed_id8(certificate.mirror_digest) in revoked)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TrustStore) and self._value == other._value
