@@ -6,8 +6,9 @@
 Sans-IO: `draft` says what to ask for, `written` what to post where, `answered` and `failed` take what came of it. While the time is
 not known nothing is asked. A request that got no answer goes out again octet for octet, so that an authority which did hear it
 issues nothing twice, until it is too old to be believed; then a new one is made with the same key. An authority that says no is
-asked again only after a long while: its reason is in the status, and the station goes on with what it has. Keys are made where they
-live (`Account`, `TicketKeys`) before they are asked about.
+asked again only after a long while: its reason is in the status, and the station goes on with what it has; a credential that is not
+renewed yet still gets tickets. Where the EA of the present credential is no longer listed and another is, that one is asked under
+the canonical key. Keys are made where they live (`Account`, `TicketKeys`) before they are asked about.
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from shared.core.clock import NS_PER_S, Instant, MonotonicNs
+from shared.core.clock import NS_PER_S, Instant
 from shared.core.entropy import Entropy
 from shared.core.errors import UntrustedTimeError, V2xError
 from shared.core.itstime import Time32, Time64, time32_of
@@ -48,6 +49,9 @@ REFUSED_FIRST_NS = 60 * NS_PER_S
 REFUSED_MOST_NS = 24 * 3_600 * NS_PER_S
 """However often it said no."""
 
+ASK_AGAIN_US = 3_600 * 1_000_000
+"""After so long at the earliest, more is asked of a period whose tickets an authority granted too short."""
+
 _RENEWAL_NUMERATOR, _RENEWAL_DENOMINATOR = 3, 4
 
 
@@ -64,6 +68,10 @@ class Authorities(Protocol):
 
     def enrolment_authority(self, now: Instant, *, issued: Certificate | None) -> AccessPoint | None:
         """Return the EA that issued a credential (None: the one to ask for the first), or None while no list names it."""
+        ...
+
+    def successor(self, now: Instant, *, issued: Certificate) -> AccessPoint | None:
+        """Return the EA to go over to where no list names the one that issued a credential any more; None while one does."""
         ...
 
     def authorization_authority(self, now: Instant) -> AccessPoint | None:
@@ -129,6 +137,23 @@ class Draft:
     write: Callable[[], Outstanding]
 
 
+class NoAuthorityError(V2xError):
+    """Nobody can be asked: the lists name no such authority, or its chain does not hold."""
+
+    @property
+    def code(self) -> str:
+        """A stable word."""
+        return "no_authority"
+
+
+@dataclass(slots=True)
+class _Granted:
+    """How many tickets were granted of one period, and until when that is enough."""
+
+    count: int = 0
+    enough_until: int = 0
+
+
 class IdentityUpkeep:
     """Decides what to ask the authorities for, one request at a time.
 
@@ -166,63 +191,76 @@ class IdentityUpkeep:
         self._authorities = authorities
         self._keys = keys
         self._randomness = Randomness(keys=keys, entropy=entropy)
-        self._outstanding: Outstanding | None = None
-        self._unreachable = BackOff(entropy=entropy)
+        self._outstanding: dict[Subject, Outstanding] = {}
+        self._about: Subject | None = None
+        self._without_authority: Subject | None = None
+        self._unreachable = {subject: BackOff(entropy=entropy) for subject in (Subject.ENROLMENT, Subject.TICKETS)}
         self._refused = {
             subject: BackOff(entropy=entropy, first_ns=REFUSED_FIRST_NS, most_ns=REFUSED_MOST_NS)
             for subject in (Subject.ENROLMENT, Subject.TICKETS)
         }
-        self._granted: Counter[Time32] = Counter()
+        self._granted: dict[Time32, _Granted] = {}
         self.troubles: dict[Subject, Trouble] = {}
         self.counts: Counter[str] = Counter()
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing was lacking when it was last looked."""
-        return self._outstanding is None and not self.troubles
-
     def lacks(self, now: Instant) -> Subject | None:
-        """Return what is to be asked for next; None where nothing is, or the time is not known."""
+        """Return what is lacking first; None where nothing is, or the time is not known."""
         try:
             at = trusted_time64(now)
         except UntrustedTimeError:
             return None
-        if self._needs_credential(at):
-            return Subject.ENROLMENT
-        return Subject.TICKETS if self._wanted(at) else None
+        return next(iter(self._lacking(now, at)), None)
 
     def draft(self, now: Instant) -> Draft | None:
         """Return what to ask for now, or None; writing it is for the caller, because a token may take its time to sign."""
-        subject = self.lacks(now)
-        if subject is None or not self._unreachable.allows(now) or not self._refused[subject].allows(now):
+        self._without_authority = None
+        try:
+            at = trusted_time64(now)
+        except UntrustedTimeError:
             return None
-        at = trusted_time64(now)
-        outstanding = self._outstanding
-        if outstanding is not None and outstanding.request.subject is subject and at - outstanding.made_at < RESEND_US:
-            return Draft(write=partial(_the_same, outstanding))
-        return self._enrol(now, at) if subject is Subject.ENROLMENT else self._ask_for_ticket(now, at)
+        for subject in self._lacking(now, at):
+            if not self._unreachable[subject].allows(now) or not self._refused[subject].allows(now):
+                continue
+            self._about = subject
+            outstanding = self._outstanding.get(subject)
+            if outstanding is not None and 0 <= at - outstanding.made_at < RESEND_US:
+                return Draft(write=partial(_the_same, outstanding))
+            draft = self._enrol(now, at) if subject is Subject.ENROLMENT else self._ask_for_ticket(now, at)
+            if draft is not None:
+                return draft
+            self._without_authority = self._without_authority or subject
+        return None
+
+    def unserved(self) -> tuple[Happening, ...]:
+        """Say, once, that the last `draft` found nobody to ask; for when there are no more lists to wait for."""
+        subject = self._without_authority
+        if subject is None:
+            return ()
+        whom = "enrolment authority" if subject is Subject.ENROLMENT else "authorization authority (or the credential's own EA)"
+        return self._trouble(subject, NoAuthorityError(f"the trust lists name no {whom} whose chain holds"))
 
     def written(self, outstanding: Outstanding) -> Request:
         """Take what was written, and return what to post."""
-        self._outstanding = outstanding
-        self.counts[f"{outstanding.request.subject.value}_asked"] += 1
+        self._about = outstanding.request.subject
+        self._outstanding[self._about] = outstanding
+        self.counts[f"{self._about.value}_asked"] += 1
         return outstanding.request
 
     def answered(self, answer: bytes, now: Instant) -> tuple[Happening, ...]:
-        """Take an authority's answer.
+        """Take an authority's answer to what was written last.
 
         Raises:
             StorageError: what was granted could not be kept; the same request is sent again.
         """
-        outstanding = self._outstanding
-        if outstanding is None:
+        subject = self._about
+        outstanding = None if subject is None else self._outstanding.get(subject)
+        if subject is None or outstanding is None:
             return ()
-        subject = outstanding.request.subject
         try:
             certificate = outstanding.pending.open(answer, now)
         except AuthorityRefusal as refusal:
-            self._outstanding = None
-            self._unreachable.succeeded()
+            del self._outstanding[subject]
+            self._unreachable[subject].succeeded()
             self._refused[subject].failed(now)
             return self._trouble(subject, refusal)
         except V2xError as failure:
@@ -234,45 +272,44 @@ class IdentityUpkeep:
                 authority=outstanding.pending.authority,
             )
         else:
-            ticket = self._ticket_keys.grant(certificate)
-            asked = outstanding.pending.attributes.validity
-            if asked is not None:
-                self._granted[asked.start] += 1
-            happening = TicketGranted(ticket=ticket)
-        self._outstanding = None
-        self._unreachable.succeeded()
+            happening = TicketGranted(ticket=self._ticket_keys.grant(certificate))
+            self._note_granted(certificate, outstanding)
+        del self._outstanding[subject]
+        self._unreachable[subject].succeeded()
         self._refused[subject].succeeded()
         self.counts[f"{subject.value}_granted"] += 1
         return (*self._recovered(subject), happening)
 
     def failed(self, failure: V2xError, now: Instant) -> tuple[Happening, ...]:
         """Take note that a request could not be written, or that no usable answer came."""
-        self._unreachable.failed(now)
-        subject = self.lacks(now) if self._outstanding is None else self._outstanding.request.subject
-        return () if subject is None else self._trouble(subject, failure)
+        subject = self._about or self.lacks(now)
+        if subject is None:
+            return ()
+        self._unreachable[subject].failed(now)
+        return self._trouble(subject, failure)
 
-    def next_due(self, now: Instant) -> MonotonicNs:
-        """Return before when `draft` has nothing to say, failures considered."""
-        subject = self.lacks(now)
-        return self._unreachable.due if subject is None else max(self._unreachable.due, self._refused[subject].due)
-
-    def _needs_credential(self, at: Time64) -> bool:
+    def _lacking(self, now: Instant, at: Time64) -> tuple[Subject, ...]:
+        """Return what to ask for, most urgent first."""
         current = self._account.current
         if current is None:
-            return True
-        validity = current.certificate.validity
-        life_us = validity.end_time64 - validity.start_time64
-        return at >= validity.start_time64 + life_us * _RENEWAL_NUMERATOR // _RENEWAL_DENOMINATOR
+            return (Subject.ENROLMENT,)
+        tickets = (Subject.TICKETS,) if self._wanted(at) else ()
+        if _is_due(current.certificate, at):
+            return (Subject.ENROLMENT, *(tickets if current.certificate.validity.contains(at) else ()))
+        is_orphaned = bool(tickets) and self._authorities.successor(now, issued=current.certificate) is not None
+        return (Subject.ENROLMENT,) if is_orphaned else tickets
 
     def _enrol(self, now: Instant, at: Time64) -> Draft | None:
-        """Ask for the first credential under the canonical key, or for the next one under the present one while it is valid."""
-        current = self._account.current
-        authority = self._authorities.enrolment_authority(now, issued=None if current is None else current.certificate)
+        """Ask for a credential: under the present one while it is valid and its EA is listed, else under the canonical key."""
+        current, find = self._account.current, self._authorities.enrolment_authority
+        present = current if current is not None and current.certificate.validity.contains(at) else None
+        authority = find(now, issued=None if present is None else present.certificate)
+        if authority is None and present is not None:
+            authority, present = self._authorities.successor(now, issued=present.certificate), None
         if authority is None:
             self.counts["enrolment_without_authority"] += 1
             return None
         validity = Validity(start=time32_of(at), unit=DurationUnit.YEARS, count=CREDENTIAL_YEARS)
-        present = current if current is not None and current.certificate.validity.contains(at) else None
         return Draft(write=partial(self._write_enrolment, present, authority, credential_attributes(validity=validity), now, at))
 
     def _write_enrolment(
@@ -334,10 +371,19 @@ class IdentityUpkeep:
         """Return the tickets to ask for.
 
         None for a period of which as many as wanted were granted already, even if an authority that ends soon cut them short: more
-        of the same would be no better.
+        of the same would be no better. Once those have run out it may be.
         """
         target = self._pool.policy.target
-        return tuple(wanted for wanted in self._pool.refill(at) if self._granted[wanted.validity.start] < target)
+        self._granted = {start: each for start, each in self._granted.items() if at < each.enough_until}
+        none = _Granted()
+        return tuple(each for each in self._pool.refill(at) if self._granted.get(each.validity.start, none).count < target)
+
+    def _note_granted(self, ticket: Certificate, asked: Outstanding) -> None:
+        period = asked.pending.attributes.validity
+        if period is not None:
+            granted = self._granted.setdefault(period.start, _Granted())
+            granted.count += 1
+            granted.enough_until = max(granted.enough_until, ticket.validity.end_time64, asked.made_at + ASK_AGAIN_US)
 
     def _trouble(self, subject: Subject, failure: V2xError) -> tuple[Happening, ...]:
         self.counts[f"{subject.value}_{failure.code}"] += 1
@@ -348,6 +394,12 @@ class IdentityUpkeep:
 
     def _recovered(self, subject: Subject) -> tuple[Happening, ...]:
         return () if self.troubles.pop(subject, None) is None else (Recovered(subject=subject),)
+
+
+def _is_due(credential: Certificate, at: Time64) -> bool:
+    """Say whether it is time for the next credential."""
+    begin, end = credential.validity.start_time64, credential.validity.end_time64
+    return at >= begin + (end - begin) * _RENEWAL_NUMERATOR // _RENEWAL_DENOMINATOR
 
 
 def _the_same(outstanding: Outstanding) -> Outstanding:

@@ -40,6 +40,19 @@ class ListedAuthorities:
         wanted = self._enrolment_authority if issued is None else issued.issuer.hashed_id8
         return self._find(EaEntry, wanted, now)
 
+    def successor(self, now: Instant, *, issued: Certificate) -> AccessPoint | None:
+        """Return the EA to go over to where no list names the one that issued a credential any more; None while one does.
+
+        While lists of some root are lacking, only the operator can name that EA: it may be listed there, and who this station is
+        concerns no other root's authorities.
+        """
+        entries = self._lists.entries
+        if any(isinstance(entry, EaEntry) and entry.certificate.hashed_id8 == issued.issuer.hashed_id8 for entry in entries):
+            return None
+        if self._enrolment_authority is None and self._lists.trust(now).outdated:
+            return None
+        return self._find(EaEntry, self._enrolment_authority, now)
+
     def authorization_authority(self, now: Instant) -> AccessPoint | None:
         """Return the AA to ask, or None while no list names one."""
         return self._find(AaEntry, self._authorization_authority, now)

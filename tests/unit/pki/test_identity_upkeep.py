@@ -3,6 +3,7 @@
 from shared.core.clock import Instant, MonotonicNs
 from shared.core.errors import StorageError, TransportError
 from shared.core.itstime import Time64, time64_of
+from shared.pki.authority import hours
 from shared.pki.happenings import CredentialGranted, Happening, Recovered, Subject, TicketGranted, Trouble
 from shared.pki.identity_upkeep import RESEND_US, AccessPoint, IdentityUpkeep, Request
 from shared.pki.key_source import KeySource
@@ -12,7 +13,8 @@ from shared.security.certificate import Certificate
 from shared.security.ecdsa import Curve, Signer, SoftwareSigner
 from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
-from tests.helpers.desks import ITS_ID, Desks, seeded
+from shared.security.trust_store import TrustStore
+from tests.helpers.desks import ITS_ID, Desks, later, seeded
 
 EA_URL, AA_URL = "http://ea.example/its", "http://aa.example/aa"
 UNKNOWN_TIME = Instant(MonotonicNs(0), None)
@@ -66,11 +68,19 @@ class Listed:
     def __init__(self, desks: Desks) -> None:
         self._desks = desks
         self.is_empty = False
+        self.after_ours: AccessPoint | None = None
 
     def enrolment_authority(self, now: Instant, *, issued: Certificate | None) -> AccessPoint | None:
         ea = self._desks.hierarchy.ea.certificate
+        if self.after_ours is not None:
+            is_ours = issued is None or issued.issuer.hashed_id8 == self.after_ours.certificate.hashed_id8
+            return self.after_ours if is_ours else None
         assert issued is None or issued.issuer.hashed_id8 == ea.hashed_id8
         return None if self.is_empty else AccessPoint(certificate=ea, url=EA_URL)
+
+    def successor(self, now: Instant, *, issued: Certificate) -> AccessPoint | None:
+        after = self.after_ours
+        return None if after is None or issued.issuer.hashed_id8 == after.certificate.hashed_id8 else after
 
     def authorization_authority(self, now: Instant) -> AccessPoint | None:
         return None if self.is_empty else AccessPoint(certificate=self._desks.hierarchy.aa.certificate, url=AA_URL)
@@ -103,6 +113,24 @@ class Station:
 
     def pass_time(self, elapsed_s: int) -> None:
         self.desks.pass_time(elapsed_s)
+
+    def replace_authority(self) -> None:
+        """Another EA of the same root takes over; the first is listed no more."""
+        hierarchy = self.desks.hierarchy
+        ea = hierarchy.root.create_enrolment_authority(
+            name="EA that follows", validity=hierarchy.root.certificate.validity, keys=hierarchy.keys
+        )
+        self.listed.after_ours = AccessPoint(certificate=ea.certificate, url=EA_URL)
+        hierarchy.ea = ea
+        self.open_desks()
+
+    def open_desks(self) -> None:
+        """Both authorities are at work who stand in the hierarchy now."""
+        hierarchy = self.desks.hierarchy
+        authorities = (hierarchy.ea.certificate, hierarchy.aa.certificate)
+        hierarchy.trust_store = TrustStore.of_operator((hierarchy.root.certificate,), authorities)
+        self.desks.ea = self.desks.ea_desk(hierarchy.trust_store)
+        self.desks.aa = self.desks.aa_desk(hierarchy.trust_store)
 
     def answer(self, request: Request) -> bytes:
         if request.url == EA_URL:
@@ -284,3 +312,109 @@ def test_a_token_that_cannot_sign_is_a_trouble_like_any_other() -> None:
     assert station.upkeep.troubles[Subject.ENROLMENT].sentence == "pkcs11:: the token is locked"
     station.pass_time(5)
     assert [type(each) for each in station.serve()] == [Recovered, CredentialGranted]
+
+
+def renewal_due(station: Station) -> int:
+    """Let time pass until the credential is to be renewed; return its life in seconds."""
+    assert station.account.current is not None
+    validity = station.account.current.certificate.validity
+    life_s = (validity.end_time64 - validity.start_time64) // 1_000_000
+    station.pass_time(life_s * 3 // 4)
+    return life_s
+
+
+def test_while_the_renewal_of_a_credential_fails_tickets_are_got_under_the_present_one() -> None:
+    station = Station(target=2)
+    station.complete()
+    renewal_due(station)
+    assert len(station.pool.valid(station.desks.now_time64)) == 0
+    renewal = station.next_request()
+    assert renewal is not None
+    assert renewal.subject is Subject.ENROLMENT
+    assert refusal(station.upkeep.failed(TransportError(EA_URL, "nobody is there"), station.now)) == "transport"
+    for _ in range(2):
+        assert [type(each) for each in station.serve()] == [TicketGranted]
+    station.pass_time(5)
+    assert station.next_request() == renewal
+
+
+def test_while_an_authority_refuses_the_renewal_of_a_credential_tickets_are_got_under_the_present_one() -> None:
+    station = Station(target=1)
+    station.complete()
+    renewal_due(station)
+    request = station.next_request()
+    assert request is not None
+    station.desks.set_station(status=StationStatus.BLOCKED)
+    assert refusal(station.upkeep.answered(station.answer(request), station.now)) == "baditsstatus"
+    station.desks.set_station()
+    assert [type(each) for each in station.serve()] == [TicketGranted]
+
+
+def test_a_station_goes_over_to_the_authority_that_follows_its_own() -> None:
+    station = Station(target=2)
+    station.complete()
+    station.replace_authority()
+    assert station.next_request() is None
+    station.pass_time(7 * 86_400)
+    (enrolled,) = station.serve()
+    assert isinstance(enrolled, CredentialGranted)
+    assert enrolled.authority == station.desks.hierarchy.ea.certificate
+    assert [type(each) for each in station.serve()] == [TicketGranted]
+
+
+def test_a_credential_that_has_run_out_binds_nobody_to_the_authority_that_issued_it() -> None:
+    station = Station(target=1)
+    station.complete()
+    station.replace_authority()
+    station.listed.after_ours = None
+    station.pass_time(renewal_due(station) // 3)
+    (enrolled,) = station.serve()
+    assert isinstance(enrolled, CredentialGranted)
+    assert enrolled.authority == station.desks.hierarchy.ea.certificate
+
+
+def test_a_request_from_the_future_is_made_anew_when_the_clock_is_set_back() -> None:
+    station = Station(target=1)
+    station.pass_time(86_400)
+    first = station.next_request()
+    assert first is not None
+    set_back = Instant(station.now.monotonic, later(station.now, -86_400).utc)
+    draft = station.upkeep.draft(set_back)
+    assert draft is not None
+    assert station.upkeep.written(draft.write()).body != first.body
+
+
+def test_tickets_that_an_authority_grants_shorter_than_asked_are_asked_for_again_when_they_have_run_out() -> None:
+    station = Station(target=2)
+    hierarchy = station.desks.hierarchy
+    lasting = hierarchy.aa
+    hierarchy.aa = hierarchy.root.create_authorization_authority(
+        name="AA about to end", validity=hours(hierarchy.start, 9), keys=hierarchy.keys
+    )
+    station.open_desks()
+    station.complete()
+    assert station.upkeep.counts["tickets_granted"] == 2
+    station.pass_time(5 * 3_600)
+    assert station.next_request() is None
+    station.pass_time(3_600)
+    assert len(station.pool.valid(station.desks.now_time64)) == 0
+    hierarchy.aa = lasting
+    station.open_desks()
+    station.complete()
+    assert len(station.pool.valid(station.desks.now_time64)) == 2
+
+
+def test_that_nobody_can_be_asked_is_told_once() -> None:
+    station = Station(target=1)
+    assert station.upkeep.unserved() == ()
+    station.listed.is_empty = True
+    assert station.next_request() is None
+    assert refusal(station.upkeep.unserved()) == "no_authority"
+    assert station.next_request() is None
+    assert station.upkeep.unserved() == ()
+    assert "no enrolment authority" in station.upkeep.troubles[Subject.ENROLMENT].sentence
+    station.listed.is_empty = False
+    assert [type(each) for each in station.serve()] == [Recovered, CredentialGranted]
+    station.listed.is_empty = True
+    assert station.next_request() is None
+    assert refusal(station.upkeep.unserved()) == "no_authority"
