@@ -6,12 +6,12 @@
     refuse  answers where there is no usable answer of the EA
 
 The station's credential stays encrypted to its EA, and nothing is kept here but answers by the hash of their request. The same
-octets get the same answer, and, while the EA is being asked, the same case: the EA then sees one question, and counts one ticket.
+request, also one that somebody on the way wrapped anew, gets the same answer, and, until the EA has answered, the same question is
+put to it, which counts one ticket for it.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass, field, replace
 from hmac import compare_digest
 
 from shared.core.clock import Instant
@@ -23,6 +23,7 @@ from shared.pki.authority import AuthorizationAuthority
 from shared.pki.authorization import key_tag
 from shared.pki.desk import DeskRecord, Refused, TrustedAuthorities, kept_until, refuse_unless, refusing
 from shared.pki.exchange import (
+    MAX_CLOCK_DIFFERENCE_US,
     ManagementRight,
     OpenedRequest,
     Randomness,
@@ -36,6 +37,7 @@ from shared.pki.exchange import (
     named_signer,
     open_answer,
     open_request,
+    repeat_answer,
     seal_answer,
     seal_request,
     sign_payload,
@@ -73,10 +75,12 @@ class AuthorizationCase:
 
     Attributes:
         ea: who is to be asked.
+        begun: when it was opened.
         validation_request: the octets to post there, the same every time.
     """
 
     ea: HashedId8
+    begun: Time64
     opened: OpenedRequest = field(repr=False)
     request: InnerAtRequest = field(repr=False)
     key: PublicKey = field(repr=False)
@@ -135,24 +139,23 @@ class AuthorizationDesk:
             UnanswerableRequest: it could not be decrypted.
         """
         at = trusted_time64(now)
-        request_hash = sha256(request).digest()
-        kept = self._answers.answer_to(request_hash)
-        if kept is not None:
-            self.record.repeated += 1
-            return kept
-        open_case = self._open_cases.get(request_hash)
-        if open_case is not None:
-            return open_case
         try:
             opened = open_request(request, certificate=self._authority.certificate, private_key=self._private_key)
         except UnanswerableRequest:
             self.record.unanswerable += 1
             raise
+        kept = self._kept_answer(opened, at)
+        if kept is not None:
+            return kept
+        open_case = self._open_cases.get(opened.identity)
+        if open_case is not None and at - open_case.begun <= MAX_CLOCK_DIFFERENCE_US:
+            return replace(open_case, opened=opened)
         try:
             case = self._open_case(opened, at)
         except Refused as refused:
+            self._open_cases.pop(opened.identity, None)
             return self._refusal(opened, refused, at)
-        self._open_cases[request_hash] = case
+        self._open_cases[opened.identity] = case
         if len(self._open_cases) > MAX_OPEN_CASES:
             self._open_cases.popitem(last=False)
         return case
@@ -167,10 +170,9 @@ class AuthorizationDesk:
                 be finished with another answer, or refused.
         """
         at = trusted_time64(now)
-        request_hash = sha256(case.opened.octets).digest()
-        kept = self._answers.answer_to(request_hash)
+        identity = case.opened.identity
+        kept = self._kept_answer(case.opened, at)
         if kept is not None:
-            self.record.repeated += 1
             return kept
         response = open_answer(
             validation_answer,
@@ -183,19 +185,29 @@ class AuthorizationDesk:
         try:
             ticket = self._issue(case, response, at)
         except Refused as refused:
-            self._open_cases.pop(request_hash, None)
+            self._open_cases.pop(identity, None)
             return self._refusal(case.opened, refused, at)
         answer = self._answer(case.opened, _Code.OK, ticket, at)
-        self._answers.keep_answer(request_hash, answer, kept_until=kept_until(at))
-        self._open_cases.pop(request_hash, None)
+        self._answers.keep_answer(identity, answer, kept_until=kept_until(at))
+        self._open_cases.pop(identity, None)
         self.record.answered(_Code.OK)
         return answer
 
     def refuse(self, case: AuthorizationCase, code: AuthorizationResponseCode, now: Instant) -> bytes:
-        """Answer a case with a refusal, usually `CANT_REACH_EA`; raises `UntrustedTimeError`, and `EncodeError` for OK."""
+        """Answer a case with a refusal, usually `CANT_REACH_EA`; raises `UntrustedTimeError`, and `EncodeError` for OK.
+
+        The case stays open: an answer that was lost on its way here was an answer, and when the station asks again, the very
+        question is put again, which the enrolment authority counts once.
+        """
         at = trusted_time64(now)
-        self._open_cases.pop(sha256(case.opened.octets).digest(), None)
         return self._refusal(case.opened, Refused(code, code.sentence), at)
+
+    def _kept_answer(self, opened: OpenedRequest, at: Time64) -> bytes | None:
+        kept = self._answers.answer_to(opened.identity)
+        if kept is None:
+            return None
+        self.record.repeated += 1
+        return repeat_answer(kept, request=opened, credential=self._authority.credential, at=at, randomness=self._randomness)
 
     def _refusal(self, opened: OpenedRequest, refused: Refused, at: Time64) -> bytes:
         answer = self._answer(opened, AuthorizationResponseCode(refused.code.value), None, at)
@@ -225,6 +237,7 @@ class AuthorizationDesk:
             sealed = seal_request(signed, recipient=enrolment_authority, randomness=self._randomness)
         return AuthorizationCase(
             ea=request.shared.ea_id,
+            begun=at,
             opened=opened,
             request=request,
             key=key,

@@ -1,15 +1,13 @@
 """An enrolment authority at work (TS 102 941 clauses 6.2.3.2 and 6.2.3.4): requests in, answers out.
 
 It answers stations that want a credential, and authorization authorities that ask about a station (`validation`); which of the two
-it is shows after decryption. A granted request is answered once: the same octets get the same answer, from the registry. A refused
-one is judged anew, so that nobody unknown fills the registry.
+it is shows after decryption. A request is granted once: the same octets get the same answer, from the registry, and what somebody
+on the way wrapped anew is the same request. A refused one is judged anew, so that nobody unknown fills the registry.
 
     initial   registered and not blocked; signed by the canonical key
     renewal   by a credential this authority issued, which is valid and not revoked; named as the identifier too
     both      proof of possession of the new key; permissions of a credential and no more; at most three years, cut where longer
 """
-
-from hashlib import sha256
 
 from shared.core.clock import Instant
 from shared.core.errors import EncodeError
@@ -30,6 +28,7 @@ from shared.pki.exchange import (
     follow_profile,
     named_signer,
     open_request,
+    repeat_answer,
     seal_answer,
 )
 from shared.pki.management import (
@@ -103,21 +102,20 @@ class EnrolmentDesk:
             UntrustedTimeError: UTC is not known.
             UnanswerableRequest: it could not be decrypted.
         """
-        at = trusted_time64(now)
-        request_hash = sha256(request).digest()
-        kept = self._registry.answer_to(request_hash)
-        if kept is not None:
-            self.record.repeated += 1
-            return kept
+        at, credential = trusted_time64(now), self._authority.credential
         try:
-            opened = open_request(request, certificate=self._authority.certificate, private_key=self._private_key)
+            opened = open_request(request, certificate=credential.certificate, private_key=self._private_key)
         except UnanswerableRequest:
             self.record.unanswerable += 1
             raise
+        kept = self._registry.answer_to(opened.identity)
+        if kept is not None:
+            self.record.repeated += 1
+            return repeat_answer(kept, request=opened, credential=credential, at=at, randomness=self._randomness)
         response = self._respond(opened, at)
-        answer = seal_answer(response, key=opened.key, credential=self._authority.credential, at=at, randomness=self._randomness)
+        answer = seal_answer(response, key=opened.key, credential=credential, at=at, randomness=self._randomness)
         if response.code.number == 0:
-            self._registry.keep_answer(request_hash, answer, kept_until=kept_until(at))
+            self._registry.keep_answer(opened.identity, answer, kept_until=kept_until(at))
         return answer
 
     def _respond(self, opened: OpenedRequest, at: Time64) -> InnerEcResponse | AuthorizationValidationResponse:
@@ -165,6 +163,9 @@ class EnrolmentDesk:
         with refusing(_Code.INVALID_SIGNATURE):
             check_signature(proof.signed, key, None)
         refuse_unless(station.status is StationStatus.ACTIVE, _Code.BAD_ITS_STATUS, f"station {station.its_id.hex()} is blocked")
+        issued = self._registry.credentials_issued(station.its_id)
+        has_room = issued < self._policy.credentials_of_a_station
+        refuse_unless(has_room, _Code.DENIED_REQUEST, f"station {station.its_id.hex()} was issued {issued} credentials already")
         certificate = self._issue(inner, key, at)
         self._registry.keep_credential(station.its_id, certificate)
         return certificate

@@ -7,7 +7,7 @@ The key of an exchange is drawn once, for one request; request and answer each h
 order of cost: form, profile, age, signature, content. Left out: what the messages mean.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from hashlib import sha256
 from typing import TypeVar
@@ -117,6 +117,14 @@ class OpenedRequest:
         """What the answer names."""
         return request_hash_of(self.octets)
 
+    @property
+    def identity(self) -> bytes:
+        """SHA-256 over what only the sender could encrypt: the same however often somebody on the way wraps it anew.
+
+        The octets around it are nobody's word: the y of the one-time key may be mirrored, further recipients may be named.
+        """
+        return sha256(self.key + self.plaintext).digest()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedMessage:
@@ -186,6 +194,29 @@ def seal_answer(
     payload = encode_management(message)
     signed = sign_payload(payload, signer=credential.signer, certificate=credential.certificate, at=at)
     return encode_encrypted_data(encrypt_under(signed, key=key, nonce=randomness.entropy(NONCE_OCTETS)))
+
+
+def repeat_answer(
+    answer: bytes, *, request: OpenedRequest, credential: AuthorityCredential, at: Time64, randomness: Randomness
+) -> bytes:
+    """Return what was answered before to the same request; where it came in other octets, sealed anew so that it names those.
+
+    Raises:
+        DecodeError: the answer is not one of ours under the request's key.
+    """
+    content = decode_secured_data(answer).content
+    if not isinstance(content, EncryptedData):
+        raise DecodeError("answer", "the answer is not encrypted")
+    payload = _signed(decode_secured_data(decrypt_under(content, key=request.key))).payload
+    if payload is None or not isinstance(payload.content, UnsecuredData):
+        raise DecodeError("answer", "the answer is not signed as plain data")
+    message = decode_management(payload.content.payload)
+    if not isinstance(message, InnerEcResponse | InnerAtResponse | AuthorizationValidationResponse):
+        raise DecodeError("answer", "the message is no answer")
+    if message.request_hash == request.request_hash:
+        return answer
+    renamed = replace(message, request_hash=request.request_hash)
+    return seal_answer(renamed, key=request.key, credential=credential, at=at, randomness=randomness)
 
 
 A = TypeVar("A", InnerEcResponse, InnerAtResponse, AuthorizationValidationResponse)

@@ -1,7 +1,8 @@
 """How long and how much an authority grants: the European policy for credentials and tickets, and arithmetic on what is asked.
 
 A credential lives three years; a ticket a week, may begin at most three months ahead, and a station holds at most a hundred for any
-moment. What is asked is never exceeded: a period is cut at its ends, permissions are compared bit by bit.
+moment. Beside that policy stand two bounds of our own, so that no station fills the registry. What is asked is never exceeded: a
+period is cut at its ends, permissions are compared bit by bit.
 """
 
 from dataclasses import dataclass
@@ -28,6 +29,12 @@ MAX_PRELOAD_S = YEAR_S // 4
 MAX_PARALLEL_TICKETS = 100
 """Tickets of one station whose periods overlap."""
 
+MAX_CREDENTIALS_OF_A_STATION = 100
+"""Enrolment credentials of one station in all its life; one that asks for more is broken or in wrong hands."""
+
+MAX_TICKETS_OF_A_STATION = 10_000
+"""Tickets granted to one station that have not run out, or not longer ago than a ticket lives: very short ones are many."""
+
 BACKDATING_ALLOWANCE_S = 3_600
 """How long before it is issued an enrolment credential may begin; it covers clocks that differ."""
 
@@ -41,12 +48,16 @@ class GrantPolicy:
         ticket_lifetime_s: of a ticket; a longer request is denied.
         preload_s: how far ahead a ticket may begin.
         parallel_tickets: tickets of one station that overlap.
+        credentials_of_a_station: in all its life.
+        tickets_of_a_station: that have not run out, or not long ago.
     """
 
     credential_lifetime_s: int = MAX_CREDENTIAL_LIFETIME_S
     ticket_lifetime_s: int = MAX_TICKET_LIFETIME_S
     preload_s: int = MAX_PRELOAD_S
     parallel_tickets: int = MAX_PARALLEL_TICKETS
+    credentials_of_a_station: int = MAX_CREDENTIALS_OF_A_STATION
+    tickets_of_a_station: int = MAX_TICKETS_OF_A_STATION
 
 
 _UNITS = (DurationUnit.SECONDS, DurationUnit.MINUTES, DurationUnit.HOURS, DurationUnit.SIXTY_HOURS, DurationUnit.YEARS)

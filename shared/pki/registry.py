@@ -50,10 +50,10 @@ class IssuedCredential:
 
 
 class KeptAnswers(Protocol):
-    """Answers by the hash of the request's octets: the same octets sent again get the same answer and no second certificate."""
+    """Answers by the hash of what was asked: a request that comes again gets the same answer and no second certificate."""
 
     def answer_to(self, request_hash: bytes) -> bytes | None:
-        """Return the very octets answered before, or None; `request_hash` is the SHA-256 of the request."""
+        """Return the very octets answered before, or None; `request_hash` is `OpenedRequest.identity`."""
         ...
 
     def keep_answer(self, request_hash: bytes, answer: bytes, *, kept_until: Time32) -> None:
@@ -74,6 +74,10 @@ class Registry(KeptAnswers, Protocol):
 
     def keep_credential(self, its_id: bytes, certificate: Certificate) -> None:
         """Keep a credential, durably when this returns."""
+        ...
+
+    def credentials_issued(self, its_id: bytes) -> int:
+        """Return how many credentials a station was ever issued."""
         ...
 
     def tickets_granted(self, its_id: bytes, since: Time32, until: Time32) -> int:

@@ -69,9 +69,7 @@ class Validation:
         refuse_unless(is_ours, _Code.WRONG_EA, f"the station belongs to enrolment authority {shared.ea_id.hex()}")
         station = self._voucher(self._open(request.ec_signature), shared, at)
         confirmed, validity = self._within_policy(station, shared.attributes, at)
-        end = Time32(-(-validity.end_time64 // US_PER_S))
-        held = self._registry.tickets_granted(station.its_id, validity.start, end)
-        refuse_unless(held < self._policy.parallel_tickets, _Code.DENIED_TOO_MANY, f"{held} tickets are granted for that time")
+        self._check_number(station, validity, at)
         self._registry.keep_grant(station.its_id, validity)
         return confirmed
 
@@ -129,6 +127,15 @@ class Validation:
         is_active = station.status is StationStatus.ACTIVE
         refuse_unless(is_active, _Code.DENIED_REQUEST, f"station {station.its_id.hex()} is blocked")
         return station
+
+    def _check_number(self, station: RegisteredStation, validity: Validity, at: Time64) -> None:
+        policy, now_s = self._policy, at // US_PER_S
+        end = Time32(-(-validity.end_time64 // US_PER_S))
+        held = self._registry.tickets_granted(station.its_id, validity.start, end)
+        refuse_unless(held < policy.parallel_tickets, _Code.DENIED_TOO_MANY, f"{held} tickets are granted for that time")
+        since, until = Time32(now_s - policy.ticket_lifetime_s), Time32(now_s + policy.preload_s + policy.ticket_lifetime_s)
+        held = self._registry.tickets_granted(station.its_id, since, until)
+        refuse_unless(held < policy.tickets_of_a_station, _Code.DENIED_TOO_MANY, f"{held} tickets are granted in all")
 
     def _within_policy(
         self, station: RegisteredStation, wanted: CertificateSubjectAttributes, at: Time64

@@ -21,6 +21,7 @@ from shared.core.ids import HashedId8
 from shared.core.itstime import Time32
 from shared.pki.management import MAX_ITS_ID_OCTETS
 from shared.pki.permission_sets import StationRole
+from shared.pki.policy import MAX_PRELOAD_S, MAX_TICKET_LIFETIME_S
 from shared.pki.registry import IssuedCredential, RegisteredStation, StationStatus
 from shared.security.certificate import Certificate, decode_certificate
 from shared.security.ecdsa import PublicKey, encode_verification_key, read_verification_key
@@ -45,8 +46,8 @@ MAX_CREDENTIALS = 4 * MAX_STATIONS
 MAX_KEPT_ANSWERS = 100_000
 """Answers kept for stations that ask again."""
 
-GRANT_MEMORY_S = 60 * 86_400
-"""Seconds a grant is remembered after its ticket has run out; nothing counts it then."""
+GRANT_MEMORY_S = MAX_PRELOAD_S + 4 * MAX_TICKET_LIFETIME_S
+"""Seconds a grant is remembered beyond its end, counted to the begin of a new one, which may be as far ahead as a preload."""
 
 _ANSWERS = """
     CREATE TABLE answer (request_hash BLOB PRIMARY KEY, answer BLOB NOT NULL, kept_until INTEGER NOT NULL) WITHOUT ROWID;
@@ -73,6 +74,9 @@ ENROLMENT_FORMAT = DatabaseFormat(
             certificate BLOB NOT NULL,
             is_revoked INTEGER NOT NULL DEFAULT 0
         );
+        CREATE INDEX credential_of ON credential (its_id);
+        CREATE INDEX credential_revoked ON credential (number) WHERE is_revoked;
+        CREATE INDEX station_blocked ON station (number) WHERE status = 'blocked';
         CREATE TABLE granted (its_id BLOB NOT NULL, start_s INTEGER NOT NULL, end_s INTEGER NOT NULL);
         CREATE INDEX granted_to ON granted (its_id, end_s)
     """,
@@ -245,6 +249,11 @@ class EnrolmentStore(AnswerStore):
                 (certificate.hashed_id8, its_id, certificate.encoded),
             )
 
+    def credentials_issued(self, its_id: bytes) -> int:
+        """Return how many credentials a station was ever issued."""
+        row = self._one("SELECT count(*) FROM credential WHERE its_id = ?", its_id)
+        return row[0] if row is not None and isinstance(row[0], int) else 0
+
     def tickets_granted(self, its_id: bytes, since: Time32, until: Time32) -> int:
         """Return how many grants of a station overlap the time from `since` up to, not including, `until`."""
         row = self._one("SELECT count(*) FROM granted WHERE its_id = ? AND end_s > ? AND start_s < ?", its_id, since, until)
@@ -260,9 +269,9 @@ class EnrolmentStore(AnswerStore):
     def counts(self) -> Mapping[str, int]:
         """Return how much is kept, for a status."""
         return {
-            "stations": self._count("station"),
+            "stations": self._last_number("station"),
             "blocked": self._count("station", f"status = '{StationStatus.BLOCKED.value}'"),
-            "credentials": self._count("credential"),
+            "credentials": self._last_number("credential"),
             "revoked": self._count("credential", "is_revoked"),
             **super().counts(),
         }

@@ -16,7 +16,7 @@ from shared.pki.exchange import Randomness
 from shared.pki.key_source import SeededKeySource
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
 from shared.pki.policy import GrantPolicy
-from shared.pki.registry import RegisteredStation, StationStatus
+from shared.pki.registry import RegisteredStation, Registry, StationStatus
 from shared.pki.subject import CertificateSubjectAttributes
 from shared.security.certificate import Certificate
 from shared.security.chain import ChainVerifier
@@ -28,6 +28,7 @@ from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.secured_data import SignerIdentifier, SignerKind, encode_signed_data, encode_tbs_data
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
+from shared.service.pki_store import EnrolmentStore
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.registry import MemoryAnswers, MemoryRegistry
 
@@ -44,6 +45,7 @@ class Desks:
         station_curve: of the car's keys.
         role: of the car.
         policy: of both authorities.
+        store: where the enrolment authority remembers things instead of `registry`.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Desks:
         role: StationRole = StationRole.VEHICLE,
         policy: GrantPolicy | None = None,
         accepts_unproven_keys: bool = False,
+        store: EnrolmentStore | None = None,
     ) -> None:
         self.hierarchy = Hierarchy(seed, curve=curve, encryption_curve=encryption_curve)
         self.clock = ManualClock(NOON)
@@ -65,9 +68,11 @@ class Desks:
         self.registry = MemoryRegistry()
         self.answers = MemoryAnswers()
         self.canonical = self.key()
-        self.registry.stations[ITS_ID] = RegisteredStation(
-            its_id=ITS_ID, canonical_key=self.canonical.public_key, role=role, status=StationStatus.ACTIVE
-        )
+        self.keeper: Registry = self.registry if store is None else store
+        car = RegisteredStation(its_id=ITS_ID, canonical_key=self.canonical.public_key, role=role, status=StationStatus.ACTIVE)
+        self.registry.stations[ITS_ID] = car
+        if store is not None:
+            store.register(car)
         self.role = role
         self.ea = self.ea_desk(self.hierarchy.trust_store)
         self.aa = self.aa_desk(self.hierarchy.trust_store, accepts_unproven_keys=accepts_unproven_keys)
@@ -99,7 +104,7 @@ class Desks:
         """Return an enrolment desk that trusts what `trust_store` holds."""
         return EnrolmentDesk(
             authority=self.hierarchy.ea,
-            registry=self.registry,
+            registry=self.keeper,
             authorization_authorities=authorities(trust_store),
             randomness=self.randomness,
             policy=self.policy,

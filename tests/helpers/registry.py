@@ -56,6 +56,10 @@ class MemoryRegistry(MemoryAnswers):
         self.credentials[certificate.hashed_id8] = kept
         self._fail_if_told("keep_credential")
 
+    def credentials_issued(self, its_id: bytes) -> int:
+        """Count a station's credentials."""
+        return sum(credential.its_id == its_id for credential in self.credentials.values())
+
     def tickets_granted(self, its_id: bytes, since: Time32, until: Time32) -> int:
         """Count the grants that overlap a time."""
         return sum(
