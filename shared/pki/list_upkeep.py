@@ -19,6 +19,7 @@ from shared.pki.back_off import BackOff
 from shared.pki.happenings import EvidenceFound, Happening, Recovered, Subject, Trouble, TrustChanged
 from shared.security.list_places import WantedList, proof_url
 from shared.security.list_sequence import DeltaGapError, ListForkError, ListKind, StoredList
+from shared.security.trust_list import claimed_issuer
 from shared.security.trust_lists_held import TrustChange, TrustLists
 from shared.security.trust_store import TrustStore
 
@@ -157,6 +158,7 @@ class ListUpkeep:
             ListKind.CRL: self._lists.take_crl,
         }[errand.wanted.kind]
         try:
+            _check_issuer(document, errand.wanted.issuer)
             change = take(document, proof, now)
         except V2xError as failure:
             return (*self._not_taken(errand, failure, now), *_evidence(errand, document, failure))
@@ -194,7 +196,15 @@ class ListUpkeep:
         if store == self._store:
             return ()
         self._store = store
+        self._forget_former_roots()
         return (TrustChanged(store=store, change=change),)
+
+    def _forget_former_roots(self) -> None:
+        """Whose lists nobody asks for any more is in no trouble."""
+        roots = self._store.roots
+        for key in [key for key in self._issuers if key[0] is not ListKind.ECTL and key[1] not in roots]:
+            del self._issuers[key]
+            self.troubles.pop(key, None)
 
     def _may_fetch(self, wanted: WantedList, now: Instant) -> bool:
         return bool(wanted.places) and self._issuer(wanted).back_off.allows(now)
@@ -206,6 +216,14 @@ class ListUpkeep:
 
     def _issuer(self, wanted: WantedList) -> _Issuer:
         return self._issuers.setdefault((wanted.kind, wanted.issuer), _Issuer(BackOff(entropy=self._entropy)))
+
+
+def _check_issuer(document: bytes, wanted: HashedId8) -> None:
+    """Refuse the list of somebody else, good as it may be: it is not what was asked for."""
+    named = claimed_issuer(document)
+    if named != wanted:
+        detail = f"the list of {named.hex()} came where that of {wanted.hex()} was asked for"
+        raise VerificationError(VerificationReport.CONTENT_MISMATCH, detail)
 
 
 def _evidence(errand: _Errand, document: bytes, failure: V2xError) -> tuple[Happening, ...]:

@@ -92,7 +92,10 @@ class CredentialFolder:
         held = HeldCredential(credential=_credential(certificate, self.next_key(), path), authority=authority)
         make_directory(self._directory, private=True)
         beside = self._path("authority", number)
-        beside.unlink(missing_ok=True)
+        try:
+            beside.unlink(missing_ok=True)  # of a request whose credential was not kept
+        except OSError as error:
+            raise StorageError(str(beside), f"cannot be replaced: {error.strerror or error}") from error
         write_new_file(beside, authority.encoded, mode=_MODE)
         write_new_file(path, certificate.encoded, mode=_MODE)
         self._numbers.add(number)

@@ -1,14 +1,16 @@
 """Evidence on disk: what an authority or a list said that must not have been said, kept for whoever asks later.
 
-    DIR/not_logged-0123456789ABCDEF.json     {"kind", "subject", "seen", "documents": {name: base64}}
+    DIR/not_logged-0123456789ABCDEF-89ABCDEF.json     {"kind", "subject", "seen", "documents": {name: base64}}
 
-One file for each kind and subject, the first one seen: a rogue that repeats itself fills nothing. Bounded; a full folder keeps
-what it has, because the first evidence is the one that matters. Left out: the evidence of a ledger that contradicts itself, which
-lies in the spool, beside the checkpoints it is about.
+One file for each kind, subject and set of documents: a rogue that repeats itself fills nothing, and a list whose proof was late
+once does not hide another that never had one. Bounded, for each subject and altogether; what is full keeps what it has, because the
+first evidence is the one that matters. Left out: the evidence of a ledger that contradicts itself, which lies in the spool, beside
+the checkpoints it is about.
 """
 
 import json
 from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 from shared.core.clock import Instant
@@ -20,6 +22,10 @@ from shared.stack.effects import Evidence
 MAX_EVIDENCE_FILES = 256
 """Files in one folder; a certificate or list has a few kilobytes."""
 
+MAX_FILES_OF_ONE = 16
+"""Files about one subject: nobody fills the folder alone."""
+
+_DIGEST_OCTETS = 4
 _MODE = 0o640
 
 
@@ -40,13 +46,15 @@ class EvidenceFolder:
         self.unwritten = 0
 
     def keep(self, evidence: Evidence, now: Instant) -> None:
-        """Write evidence unless its kind and subject are there already; never raises: what failed is counted."""
-        path = self._directory / f"{evidence.kind}-{evidence.subject.upper()}.json"
+        """Write evidence unless it is there already; never raises: what failed is counted."""
+        about = f"{evidence.kind}-{evidence.subject.upper()}-"
+        path = self._directory / f"{about}{_digest(evidence).hex().upper()}.json"
         try:
             if path.exists():
                 return
             self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-            if sum(1 for _ in self._directory.iterdir()) >= MAX_EVIDENCE_FILES:
+            names = [each.name for each in self._directory.iterdir()]
+            if len(names) >= MAX_EVIDENCE_FILES or sum(name.startswith(about) for name in names) >= MAX_FILES_OF_ONE:
                 self.unwritten += 1
                 return
             write_new_file(path, _encoded(evidence, now), mode=_MODE)
@@ -54,6 +62,12 @@ class EvidenceFolder:
             self.unwritten += 1
             return
         self.written += 1
+
+
+def _digest(evidence: Evidence) -> bytes:
+    """Tell one set of documents from another."""
+    parts = [sha256(name.encode()).digest() + sha256(octets).digest() for name, octets in sorted(evidence.documents.items())]
+    return sha256(b"".join(parts)).digest()[:_DIGEST_OCTETS]
 
 
 def _encoded(evidence: Evidence, now: Instant) -> bytes:

@@ -26,7 +26,7 @@ from shared.service.database import (
 
 TRUST_LIST_FORMAT = DatabaseFormat(
     name="v2x-trust store of trust lists",
-    application_id=0x7632_7874,  # "v2xt"
+    application_id=0x7632_7864,  # "v2xd"
     version=1,
     schema="""
         CREATE TABLE list (

@@ -1,16 +1,19 @@
 """Carries out a station's upkeep: fetches trust lists, posts requests, and tells the agent what came of it.
 
 One exchange at a time, on the event loop of the agent: what `tell` does happens between two steps of the agent, never beside one.
-Lists that were taken are kept before anybody hears of them. A disk that fails, a silent server and an authority that says no are
-troubles, counted and told once; the agent goes on with what it has. Decides nothing: `ListUpkeep` and `IdentityUpkeep` do.
+Lists that were taken are kept before anybody hears of them, or as soon as the disk lets them. A disk that fails, a silent server
+and an authority that says no are troubles, counted and told once; the agent goes on with what it has. Decides nothing: `ListUpkeep`
+and `IdentityUpkeep` do.
 """
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable
 
 from shared.core.clock import Clock
 from shared.core.errors import StorageError, TransportError, V2xError
+from shared.pki.back_off import BackOff
 from shared.pki.happenings import Happening, Recovered, Subject, Trouble
 from shared.pki.identity_upkeep import IdentityUpkeep
 from shared.pki.list_upkeep import ListUpkeep
@@ -52,6 +55,7 @@ class Upkeep:
         self._clock = clock
         self._tell = tell
         self._storage: Trouble | None = None
+        self._keep_again = BackOff(entropy=os.urandom)
         self._unkept: Counter[str] = Counter()
 
     async def run(self) -> None:
@@ -63,8 +67,13 @@ class Upkeep:
     async def step(self) -> bool:
         """Carry out at most one exchange with a distribution centre and one with an authority; say whether there was any."""
         self._all(self._lists.elapsed(self._clock.now()))
+        if self._lists.is_unkept and self._keep_again.allows(self._clock.now()):
+            self._keep_lists()
         fetched = await self._fetch()
-        return await self._post() or fetched
+        posted = await self._post()
+        if self._identity is not None and not fetched and not posted:
+            self._all(self._identity.unserved())
+        return fetched or posted
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
@@ -130,11 +139,13 @@ class Upkeep:
             self._list_store.save(self._lists.lists.held())
         except StorageError as failure:
             self._unkept[failure.code] += 1
+            self._keep_again.failed(self._clock.now())
             if self._storage is None:
                 self._storage = Trouble(subject=Subject.LISTS, code=failure.code, sentence=str(failure))
                 self._tell(self._storage)
             return
         self._lists.is_unkept = False
+        self._keep_again.succeeded()
         if self._storage is not None:
             self._storage = None
             self._tell(Recovered(subject=Subject.LISTS))

@@ -7,7 +7,7 @@ from shared.core.errors import TransportError
 from shared.pki.happenings import EvidenceFound, Happening, Recovered, Subject, Trouble, TrustChanged
 from shared.pki.list_upkeep import Fetch, ListUpkeep
 from shared.security.list_places import proof_url
-from shared.security.list_sequence import StoredList
+from shared.security.list_sequence import ListKind, StoredList
 from shared.security.trust_lists_held import TrustLists
 from shared.security.trust_pins import TrustPins
 from shared.service.logged_lists import LoggedAdmission, UnloggedAdmission
@@ -147,8 +147,41 @@ def test_rubbish_and_a_list_of_another_root_are_refused_and_told() -> None:
     web.documents[f"{DC}/getcrl/{name}"] = b"rubbish"
     upkeep = upkeep_of(pinned(root))
     codes = {each.code for each in work(upkeep, web) if isinstance(each, Trouble)}
-    assert codes == {"untrusted_root", "malformed"}
+    assert codes == {"content_mismatch", "malformed"}
     assert upkeep.store.authorities == {}
+
+
+def test_a_place_that_has_the_good_list_of_another_root_in_stock_is_in_trouble_and_changes_nothing() -> None:
+    root, other, web = RootLists(Hierarchy(54)), RootLists(Hierarchy(55)), Web()
+    lists = TrustLists(
+        pins=TrustPins(roots=(root.root, other.root), distribution_centres=(DC,)), admission=UnloggedAdmission(), grace_s=GRACE_S
+    )
+    web.publish(root)
+    web.publish(other)
+    name, others = root.identifier.hex().upper(), other.identifier.hex().upper()
+    for path in ("getctl", "getcrl"):
+        web.documents[f"{DC}/{path}/{name}"] = web.documents[f"{DC}/{path}/{others}"]
+    upkeep = upkeep_of(lists)
+    troubles = [each for each in work(upkeep, web) if isinstance(each, Trouble)]
+    assert [trouble.code for trouble in troubles] == ["content_mismatch"] * 2
+    assert set(upkeep.troubles) == {(ListKind.ROOT_CTL, root.identifier), (ListKind.CRL, root.identifier)}
+    assert not any(isinstance(each, Trouble | Recovered) for each in work(upkeep, web, 60))
+    assert root.hierarchy.aa.certificate.hashed_id8 not in upkeep.store.authorities
+    assert other.hierarchy.aa.certificate.hashed_id8 in upkeep.store.authorities
+
+
+def test_a_root_that_is_listed_no_more_leaves_no_trouble_behind() -> None:
+    root, former, web = RootLists(Hierarchy(56)), RootLists(Hierarchy(57)), Web()
+    manager = ManagerLists(58, root, former)
+    place = f"{CPOC}getectl/{manager.identifier.hex().upper()}"
+    web.documents[place] = manager.ectl()
+    web.publish(root)
+    upkeep = upkeep_of(lists_of(manager))
+    work(upkeep, web)
+    assert {issuer for _, issuer in upkeep.troubles} == {former.identifier}
+    web.documents[place] = manager.ectl(0.8 * DAY_S, root)
+    work(upkeep, web, 0.8 * DAY_S)
+    assert upkeep.troubles == {}
 
 
 def test_a_list_that_nobody_renews_runs_out_and_that_is_told_though_nothing_comes() -> None:
