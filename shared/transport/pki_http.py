@@ -158,12 +158,13 @@ def _checked(url: str) -> httpx.URL:
     """Return a URL with a scheme we speak and a host; raises `TransportError` (URLs come from lists)."""
     try:
         parsed = httpx.URL(url)
+        host = parsed.host  # decodes an international name, which may be none
     except (httpx.InvalidURL, ValueError, TypeError) as error:
         raise TransportError(_one_line(url), f"is no URL: {_one_line(str(error))}") from error
-    if parsed.scheme not in _SCHEMES or not parsed.host or not 0 < (parsed.port or 1) <= _MAX_PORT:
+    if parsed.scheme not in _SCHEMES or not host or not 0 < (parsed.port or 1) <= _MAX_PORT:
         raise TransportError(_one_line(url), "is no http or https URL with a host")
     if parsed.userinfo:
-        raise TransportError(parsed.host, "a URL of an authority carries no user name")
+        raise TransportError(_one_line(host), "a URL of an authority carries no user name")
     return parsed
 
 

@@ -229,6 +229,7 @@ def test_a_redirect_is_an_answer_that_is_not_followed() -> None:
         "http://a\n.example/",
         "http://user:word@127.0.0.1/",
         "http://[::1/",
+        "http://xn--a/",
         "http://127.0.0.1:99999/",
         "http://\u2603" + "x" * 300 + ".example/",
     ],
