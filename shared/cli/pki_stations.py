@@ -37,7 +37,7 @@ def register(
     role: Annotated[StationRole, typer.Option(help="Whose permissions its tickets may have.")] = StationRole.VEHICLE,
 ) -> None:
     """Let a station enrol; registering it again as it is changes nothing."""
-    station = RegisteredStation(its_id=its_id.encode(), canonical_key=_read_public_key(key), role=role, status=StationStatus.ACTIVE)
+    station = RegisteredStation(its_id=_its_id(its_id), canonical_key=_read_public_key(key), role=role, status=StationStatus.ACTIVE)
     with PkiDirectory(directory).registry() as registry:
         registry.register(station)
     typer.echo(f"{its_id}: registered as {role.value}")
@@ -68,12 +68,20 @@ def _change(directory: Path, its_id: str | None, credential: str | None, *, is_b
     word = "blocked" if is_blocked else "served"
     with PkiDirectory(directory).registry() as registry:
         if its_id is not None and credential is None:
-            registry.set_status(its_id.encode(), StationStatus.BLOCKED if is_blocked else StationStatus.ACTIVE)
+            registry.set_status(_its_id(its_id), StationStatus.BLOCKED if is_blocked else StationStatus.ACTIVE)
         elif credential is not None and its_id is None:
             registry.set_revoked(identifier(credential, "--credential"), is_revoked=is_blocked)
         else:
             raise ConfigError("--its-id, --credential", "name a station or one of its credentials")
     typer.echo(f"{its_id or credential}: {word}")
+
+
+def _its_id(text: str) -> bytes:
+    """Return an identifier as a station will name it; raises `ConfigError` for octets that are no text."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("--its-id", f"{text!r} is no text in UTF-8") from None
 
 
 def _read_public_key(path: Path) -> PublicKey:

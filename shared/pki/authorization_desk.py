@@ -59,6 +59,8 @@ from shared.security.chain import UnknownSignerError
 from shared.security.ecdsa import PublicKey
 from shared.security.freshness import trusted_time64
 from shared.security.permissions import APP_END_ENTITY, PsidSsp, check_issued_permissions
+from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.region_containment import lies_within
 from shared.security.secured_data import SecuredData, SignedData, UnsecuredData, decode_secured_data
 from shared.security.trust_list import MANAGEMENT_VERSION, ManagementContent, peek_management_content
 from shared.security.validity import Validity
@@ -343,6 +345,10 @@ def _confirmed_permissions(confirmed: CertificateSubjectAttributes, wanted: Cert
     asked, allowed = wanted.validity, confirmed.validity
     if asked is not None and allowed is not None and not allowed.lies_within(asked):
         raise _beyond("a longer validity")
+    if wanted.region is not None and confirmed.region is not None:
+        is_within = lies_within(confirmed.region, wanted.region, NO_IDENTIFIED_AREAS)
+        if not is_within:
+            raise _beyond("a larger region")
     return permissions
 
 

@@ -110,6 +110,12 @@ def test_what_is_no_public_key_of_a_station_is_refused_and_no_private_one_is_tak
     assert "no key on a curve" in refused("register", authorities, "--its-id", "x", "--key", tmp_path / "key")
 
 
+def test_an_identifier_that_is_no_text_is_wrong_usage(authorities: Path, tmp_path: Path) -> None:
+    key = public_key(tmp_path / "key.pem")
+    for arguments in (("register", "--key", key), ("block",), ("unblock",)):
+        assert "no text" in refused(arguments[0], authorities, "--its-id", "car\udcff", *arguments[1:])
+
+
 def test_a_station_is_blocked_and_served_again(authorities: Path, tmp_path: Path) -> None:
     made("register", authorities, "--its-id", "car 1", "--key", public_key(tmp_path / "key.pem"))
     for command, status in (("block", StationStatus.BLOCKED), ("unblock", StationStatus.ACTIVE)):

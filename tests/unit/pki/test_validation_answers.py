@@ -55,10 +55,12 @@ def test_a_ticket_says_at_most_what_was_confirmed() -> None:
 
 def test_an_enrolment_authority_cannot_confirm_more_than_was_asked() -> None:
     desks = Desks(127)
-    pending = desks.authorization(desks.enrol(), desks.key())
+    wanted = replace(desks.wanted(), region=TURIN)
+    pending = desks.authorization(desks.enrol(), desks.key(), attributes=wanted)
     case = desks.begin(pending.request)
-    wanted = desks.wanted()
     for confirmed in (
+        replace(wanted, region=MILAN),
+        replace(wanted, region=replace(TURIN, radius_m=10_001)),
         replace(wanted, app_permissions=TICKET_PERMISSIONS[StationRole.RSU]),
         replace(wanted, app_permissions=None),
         replace(wanted, validity=hours(desks.now_s, 169)),
