@@ -133,12 +133,19 @@ def open_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sq
     return connection
 
 
+def open_read_only(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite) -> sqlite3.Connection:
+    """Check an existing file and open it to be read, beside whoever writes it; raises `StorageError` as `open_database`."""
+    check_database(path, fmt, connect)
+    with storage_errors(path):
+        return connect(_readable_uri(path))
+
+
 def check_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite) -> None:
     """Look at a file without changing it; raise `StorageError` saying what is wrong with it."""
     with storage_errors(path):
         has_wal = _size(path.with_name(path.name + "-wal")) > 0
         _check_header(path, fmt, is_complete=not has_wal)
-        with closing(connect(_uri(path, "ro" if has_wal else "ro&immutable=1"))) as connection:
+        with closing(connect(_readable_uri(path))) as connection:
             try:
                 verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             except sqlite3.DatabaseError as error:
@@ -178,6 +185,12 @@ def _check_header(path: Path, fmt: DatabaseFormat, *, is_complete: bool) -> None
 
 def _uri(path: Path, mode: str) -> str:
     return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def _readable_uri(path: Path) -> str:
+    """Nothing is made beside a file that has no write-ahead log."""
+    has_wal = _size(path.with_name(path.name + "-wal")) > 0
+    return _uri(path, "ro" if has_wal else "ro&immutable=1")
 
 
 def _size(path: Path) -> int:

@@ -22,6 +22,7 @@ from shared.security.ticket_pool import TicketPolicy, TicketPool
 from shared.service.credential_folder import CredentialFolder
 from shared.service.key_store import open_key_store
 from shared.service.pki_config import PkiConfig
+from shared.service.state_lock import locked
 from shared.service.station_trust import StationTrust
 from shared.service.ticket_store import TicketStore, open_ticket_store
 
@@ -97,12 +98,13 @@ def open_station_identity(
 
     Raises:
         ConfigError: a key store, token or credential is not what it should be.
-        StorageError: the ticket store is damaged.
+        StorageError: the ticket store is damaged, or another program has it open.
         TransportError: the token does not answer.
     """
     with ExitStack() as stack:
         keys = stack.enter_context(open_key_store(config.keys, base, environment=environment))
         account = CredentialFolder(config.credentials, keys)
+        stack.enter_context(locked(config.tickets))
         store = open_ticket_store(config.tickets)
         stack.callback(store.close)
         if now.utc is not None:

@@ -27,6 +27,7 @@ from shared.service.identified_areas import read_identified_areas
 from shared.service.keystore import read_bounded
 from shared.service.logged_lists import LoggedAdmission, UnloggedAdmission
 from shared.service.pki_config import TrustConfig
+from shared.service.state_lock import locked
 from shared.service.trust_directory import AUTHORITIES, ROOTS, read_certificates
 from shared.service.trust_list_store import TrustListStore, open_trust_list_store
 
@@ -108,10 +109,10 @@ def open_station_trust(directory: Path, config: TrustConfig, *, entropy: Entropy
 
     Raises:
         ConfigError: a file of the operator is not what it should be.
-        StorageError: the kept lists are damaged.
+        StorageError: the kept lists are damaged, or another program has them open.
     """
     lists = TrustLists(pins=read_pins(directory, config), admission=read_admission(config), grace_s=config.grace_h * _S_PER_H)
     areas = read_areas(config)
-    with open_trust_list_store(config.lists) as list_store:
+    with locked(config.lists), open_trust_list_store(config.lists) as list_store:
         upkeep = ListUpkeep(lists=lists, needs_proof=config.require_logged, stored=list_store.load(), entropy=entropy, now=now)
         yield StationTrust(store=upkeep.store, areas=areas, upkeep=upkeep, list_store=list_store)

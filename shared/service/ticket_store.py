@@ -33,6 +33,7 @@ from shared.service.database import (
     connect_sqlite,
     create_database,
     open_database,
+    open_read_only,
     storage_errors,
     transaction,
 )
@@ -200,6 +201,19 @@ class TicketStore:
         return StorageError(str(self._path), f"is damaged: {what}")
 
 
+def read_ticket_store(path: Path, *, connect: Connect = connect_sqlite) -> TicketStore:
+    """Open an existing store only to look at it, beside a running agent; raises `StorageError` as `open_ticket_store`."""
+    _check_mode(path)
+    return TicketStore(path, open_read_only(path, TICKET_STORE_FORMAT, connect))
+
+
+def _check_mode(path: Path) -> None:
+    with storage_errors(path):
+        mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & _OTHERS_MAY:
+        raise StorageError(str(path), f"holds private keys and is open to others (mode {mode:04o}); make it yours alone: chmod 600")
+
+
 def _encode_key(signer: SoftwareSigner) -> bytes:
     return signer.native.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
@@ -212,10 +226,7 @@ def open_ticket_store(path: Path, *, connect: Connect = connect_sqlite) -> Ticke
     """
     if not path.exists():
         create_database(path, TICKET_STORE_FORMAT, connect)
-    with storage_errors(path):
-        mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & _OTHERS_MAY:
-        raise StorageError(str(path), f"holds private keys and is open to others (mode {mode:04o}); make it yours alone: chmod 600")
+    _check_mode(path)
     connection = open_database(path, TICKET_STORE_FORMAT, connect)
     try:
         with storage_errors(path):

@@ -4,9 +4,10 @@ What is read back is verified anew by `TrustLists.restore`; here it is only told
 outlive their lists, so an older list is refused after any number of restarts; whoever deletes the file takes that protection away.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Self
 
 from shared.core.errors import StorageError
@@ -23,6 +24,9 @@ from shared.service.database import (
     storage_errors,
     transaction,
 )
+
+Opening = Callable[[Path, DatabaseFormat, Connect], Connection]
+"""Opens a checked file."""
 
 TRUST_LIST_FORMAT = DatabaseFormat(
     name="v2x-trust store of trust lists",
@@ -57,14 +61,15 @@ class TrustListStore:
     Args:
         path: an existing file; `create` makes one.
         connect: opens SQLite.
+        opening: `open_database`, or `open_read_only` for who only looks.
 
     Raises:
         StorageError: it is missing, cut short, not ours, or damaged; it was not changed.
     """
 
-    def __init__(self, path: Path, connect: Connect = connect_sqlite) -> None:
+    def __init__(self, path: Path, connect: Connect = connect_sqlite, *, opening: Opening = open_database) -> None:
         self._path = path
-        self._connection = open_database(path, TRUST_LIST_FORMAT, connect)
+        self._connection = opening(path, TRUST_LIST_FORMAT, connect)
 
     @classmethod
     def create(cls, path: Path, connect: Connect = connect_sqlite) -> Self:
