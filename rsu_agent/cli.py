@@ -17,6 +17,7 @@ from rsu_agent.shell import serve
 from rsu_agent.status_view import status_tables
 from shared.cli import entry
 from shared.cli.enrol import PublicKeyOption, enrol
+from shared.cli.station_check import describe_state
 from shared.core.clock import TimeSource
 from shared.pki.permission_sets import StationRole
 from shared.service.config import load
@@ -78,7 +79,8 @@ def enrol_command(config: ConfigOption = DEFAULT_CONFIG, public_key: PublicKeyOp
 @app.command("check-config")
 def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check the configuration and every file it names: plan and map against each other, hazards, ticket and trust."""
-    parts = read_parts(load(config, RsuConfig), config, environment=os.environ)
+    settings = load(config, RsuConfig)
+    parts = read_parts(settings, config, environment=os.environ)
     make_agent(parts, entropy=os.urandom)
     console = Console()
     if parts.junction is not None:
@@ -90,6 +92,9 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     console.print(
         f"{ticket}; {len(parts.trust_store.roots)} trusted root(s), {len(parts.trust_store.authorities)} known authorities"
     )
+    clock = SystemClock(TimeSource(settings.time.source))
+    for line in describe_state(config_file=config, command="rsu-agent", trust=settings.trust, pki=settings.pki, now=clock.now()):
+        console.print(line)
     console.print(f"{config}: ok")
 
 

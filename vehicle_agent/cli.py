@@ -15,6 +15,7 @@ from rich.table import Table
 
 from shared.cli import entry
 from shared.cli.enrol import PublicKeyOption, enrol
+from shared.cli.station_check import describe_state
 from shared.core.clock import Instant, MonotonicNs, TimeSource, UtcNs
 from shared.core.errors import ConfigError
 from shared.core.itstime import time64_of, utc_from_text, utc_text
@@ -103,6 +104,11 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     console.print(
         f"{ticket}; {len(files.trust_store.roots)} trusted root(s), {len(files.trust_store.authorities)} known authorities"
     )
+    clock = SystemClock(TimeSource(settings.time.source))
+    for line in describe_state(
+        config_file=config, command="vehicle-agent", trust=settings.trust, pki=settings.pki, now=clock.now()
+    ):
+        console.print(line)
     console.print(f"{config}: ok")
 
 

@@ -18,9 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from shared.core.clock import Clock
 from shared.core.errors import ConfigError, V2xError
 from shared.core.itstime import utc_of, utc_text
-from shared.pki.happenings import Happening, Trouble, TrustChanged
+from shared.pki.happenings import Happening, Subject, Trouble, TrustChanged
 from shared.pki.permission_sets import StationRole
 from shared.security.freshness import trusted_time64
+from shared.service.credential_folder import CredentialFolder
+from shared.service.key_store import open_key_store
 from shared.service.keystore import write_new_file
 from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.station_identity import StationIdentityParts, open_station_identity
@@ -80,8 +82,13 @@ def enrol(
     """
     if trust is None or pki is None:
         raise ConfigError(str(config_file), "has no [trust] and [pki]: there is nobody to enrol at")
+    if public_key is not None:
+        _write_public_key(pki, config_file.parent, public_key)
+        return
+    now = clock.now()
+    if now.utc is None:
+        raise EnrolmentError("untrusted_time", "the clock is not set: nothing can be signed or judged before the time is known")
     with ExitStack() as stack:
-        now = clock.now()
         held = stack.enter_context(open_station_trust(trust_folder, trust, entropy=os.urandom, now=now))
         identity = stack.enter_context(
             open_station_identity(
@@ -95,16 +102,20 @@ def enrol(
                 now=now,
             )
         )
-        if public_key is not None:
-            key = identity.account.canonical().public_key.native
-            write_new_file(public_key, key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), mode=_PUBLIC_MODE)
-            typer.echo(f"register {pki.its_id} with this key: {public_key}")
-            return
         asyncio.run(_complete(held, identity, clock))
         _report(identity, clock)
 
 
+def _write_public_key(pki: PkiConfig, base: Path, path: Path) -> None:
+    """Touches the key store alone, so that it may run beside an agent."""
+    with open_key_store(pki.keys, base, environment=os.environ) as keys:
+        key = CredentialFolder(pki.credentials, keys).canonical().public_key.native
+    write_new_file(path, key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), mode=_PUBLIC_MODE)
+    typer.echo(f"register {pki.its_id} with this key: {path}")
+
+
 async def _complete(trust: StationTrust, identity: StationIdentityParts, clock: Clock) -> None:
+    """Do what is due until nothing is; a list that does not come matters only where something is lacking for want of it."""
     troubles: list[Trouble] = []
 
     def tell(happening: Happening) -> None:
@@ -120,23 +131,18 @@ async def _complete(trust: StationTrust, identity: StationIdentityParts, clock: 
         upkeep = Upkeep(
             lists=trust.upkeep, list_store=trust.list_store, identity=identity.upkeep, http=http, clock=clock, tell=tell
         )
-        while not upkeep.is_complete:
-            worked = await upkeep.step()
-            if troubles:
-                raise EnrolmentError(troubles[0].code, f"{troubles[0].subject.value}: {troubles[0].sentence}")
-            if not worked and not upkeep.is_complete:
-                raise EnrolmentError("no_authority", _who_is_missing(trust, clock))
+        while await upkeep.step():
+            refused = [each for each in troubles if each.subject is not Subject.LISTS]
+            if refused:
+                raise _stopped(refused[0])
+    if identity.upkeep.lacks(clock.now()) is not None:
+        raise _stopped(troubles[0]) if troubles else EnrolmentError("no_authority", "nobody could be asked")
+    for each in troubles:
+        typer.echo(f"warning: {each.subject.value}: {each.sentence}", err=True)
 
 
-def _who_is_missing(trust: StationTrust, clock: Clock) -> str:
-    now = clock.now()
-    if now.utc is None:
-        return "the clock is not set: nothing can be signed or judged before the time is known"
-    wanted = trust.upkeep.lists.wanted(now)
-    placeless = [f"{each.kind.value} of {each.issuer.hex()}" for each in wanted if not each.places]
-    if placeless:
-        return f"nobody says where the {placeless[0]} is fetched: name trust.distribution_centre or trust.trust_list_manager"
-    return "the trust lists name no enrolment or authorization authority whose chain holds"
+def _stopped(trouble: Trouble) -> EnrolmentError:
+    return EnrolmentError(trouble.code, f"{trouble.subject.value}: {trouble.sentence}")
 
 
 def _report(identity: StationIdentityParts, clock: Clock) -> None:

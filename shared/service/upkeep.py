@@ -82,12 +82,6 @@ class Upkeep:
         storage = () if self._storage is None else (self._storage,)
         return (*self._lists.troubles.values(), *identity, *storage)
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing is lacking now."""
-        now = self._clock.now()
-        return not self._lists.lacks(now) and (self._identity is None or self._identity.lacks(now) is None)
-
     def status(self) -> dict[str, object]:
         """Return what was asked, what came and what is in trouble, as JSON values."""
         identity = {} if self._identity is None else dict(self._identity.counts)
