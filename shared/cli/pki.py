@@ -1,14 +1,17 @@
 """`v2x pki`: a certificate hierarchy in directories, for laboratories, pilots and tests; made here, run by `v2x pki serve`.
 
-    DIR/root  DIR/tlm  DIR/ea  DIR/aa   authorities: certificate.oer, key.pem (0600), encryption-key.pem
+    DIR/root  DIR/tlm  DIR/ea  DIR/aa   authorities: certificate.oer, key.pem or key.uri (0600), encryption-key.pem
     DIR/trust                           what stations get: roots/, authorities/ with proofs, tlm/, log.policy
     DIR/log.db  DIR/log.key             transparency log of authorities and lists
 
-The authorities' keys lie on this machine's disk: a production authority keeps them in a token, and its root offline. The other
-commands are in `pki_serve`, `pki_lists`, `pki_stations` and `pki_inspect`.
+Signing keys are made in each authority's folder, or with `--keys URI` in a token or TPM (`key_store`), where they stay; the folder
+then names the store (`authority_keys`), and every command finds them there. Encryption keys are files in either case: tokens sign
+here, and agree on no secrets. A root may live in another token than the authorities below it, or its folder on another machine. The
+other commands are in `pki_serve`, `pki_lists`, `pki_stations` and `pki_inspect`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -25,7 +28,15 @@ from shared.core.geo import GeoPoint
 from shared.core.itstime import Time32, time32_of, time64_of, utc_from_text
 from shared.operator.list_office import open_to_the_public
 from shared.operator.pki_directory import AUTHORIZATION, ENROLMENT, MANAGER, ROOT, PkiDirectory
-from shared.pki.authority import AuthorizationAuthority, EnrolmentAuthority, RootCa, hours, years
+from shared.pki.authority import (
+    AuthorityCredential,
+    AuthorityKind,
+    AuthorizationAuthority,
+    EnrolmentAuthority,
+    RootCa,
+    hours,
+    years,
+)
 from shared.pki.key_source import SystemKeySource
 from shared.pki.list_publisher import TrustListManager
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
@@ -33,8 +44,10 @@ from shared.security.certificate import Certificate
 from shared.security.ecdsa import Curve, SoftwareSigner
 from shared.security.region import CircularRegion, GeographicRegion, IdentifiedRegion, IdentifiedRegions, Location, encode_region
 from shared.security.trust_store import TrustStore
+from shared.security.validity import Validity
+from shared.service.authority_keys import AuthorityKeys, NewAuthorityKeys
 from shared.service.system_clock import SystemClock
-from shared.service.trust_directory import read_authority, write_authority, write_ticket, write_trust_directory
+from shared.service.trust_directory import write_ticket, write_trust_directory
 
 CLOCK_ALLOWANCE_NS = 60 * NS_PER_S
 """Certificates made now are valid from a minute ago, for stations whose clocks are a little behind."""
@@ -44,6 +57,7 @@ MAX_COUNT = 100
 
 MAX_YEARS = 100
 MAX_HOURS = 65_535
+_THREE_YEARS_H = 3 * 8_766
 
 _T = TypeVar("_T")
 
@@ -63,10 +77,19 @@ class Kind(Enum):
 
     TICKET = "ticket"
     ENROLMENT = "enrolment"
+    EA = "ea"
     AA = "aa"
 
 
 ValidFrom = Annotated[str | None, typer.Option(help="Begin of validity, ISO 8601 with offset; default: now.", metavar="UTC")]
+Keys = Annotated[
+    str | None,
+    typer.Option(
+        help="Make signing keys in this key store (file:, pkcs11:, tpm2:), named as the folders; relative paths start in the "
+        "folder above an authority's. Encryption keys stay files. Default: a file in each folder.",
+        metavar="URI",
+    ),
+]
 RegionText = Annotated[
     str | None, typer.Option(help="LAT,LON,RADIUS_M for a circle, or country:NUMBER (UN M49); default: everywhere.")
 ]
@@ -80,20 +103,24 @@ def init(
     valid_from: ValidFrom = None,
     region: RegionText = None,
     curve: Annotated[Curve, typer.Option(help="Curve of the authorities' keys.")] = Curve.NIST_P256,
+    keys: Keys = None,
 ) -> None:
-    """Make a root, an enrolment authority, an authorization authority and a trust directory."""
+    """Make a root, a trust list manager, an enrolment authority, an authorization authority and a trust directory."""
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(str(directory), "exists already and is not empty: authorities are never overwritten")
-    keys = SystemKeySource()
     validity = years(_start(valid_from), valid_years)
     shape = None if region is None else _region(region)
-    root = _made(lambda: RootCa.create(name=f"{name} root", validity=validity, keys=keys, region=shape, curve=curve))
-    manager = _made(lambda: TrustListManager.create(name=f"{name} TLM", validity=validity, keys=keys, curve=curve))
-    ea = _made(lambda: root.create_enrolment_authority(name=f"{name} EA", validity=validity, keys=keys, curve=curve))
-    aa = _made(lambda: root.create_authorization_authority(name=f"{name} AA", validity=validity, keys=keys, curve=curve))
-    for part, authority in ((ROOT, root), (MANAGER, manager), (ENROLMENT, ea), (AUTHORIZATION, aa)):
-        write_authority(directory / part, authority.credential)
-        typer.echo(f"{part}: {authority.certificate.hashed_id8.hex()} {authority.certificate.name}")
+    with _new_keys(keys, directory) as new:
+        authority = RootCa.create(name=f"{name} root", validity=validity, keys=new.source(ROOT), region=shape, curve=curve)
+        root = authority.credential
+        manager = TrustListManager.create(name=f"{name} TLM", validity=validity, keys=new.source(MANAGER), curve=curve).credential
+        ea, aa = (
+            _below(authority, new, kind, part, name=f"{name} {part.upper()}", validity=validity)
+            for kind, part in ((AuthorityKind.ENROLMENT, ENROLMENT), (AuthorityKind.AUTHORIZATION, AUTHORIZATION))
+        )
+        for part, credential in ((ROOT, root), (MANAGER, manager), (ENROLMENT, ea), (AUTHORIZATION, aa)):
+            new.write(directory / part, part, credential)
+            typer.echo(f"{part}: {credential.certificate.hashed_id8.hex()} {credential.certificate.name}")
     place = PkiDirectory(directory)
     write_trust_directory(place.trust, TrustStore.of_operator((root.certificate,), (ea.certificate, aa.certificate)))
     open_to_the_public(place)
@@ -107,44 +134,53 @@ def issue(
     out: Annotated[Path, typer.Option(help="New directory for certificate.oer and key.pem.", metavar="DIR")],
     role: Annotated[StationRole | None, typer.Option(help="Whose permissions a ticket gets; default: vehicle.")] = None,
     count: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="More than one: DIR/001, DIR/002 ...")] = 1,
-    name: Annotated[str | None, typer.Option(help="Name in the certificate of an aa.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name in the certificate of an authority.")] = None,
     valid_from: ValidFrom = None,
     valid_hours: Annotated[
         int | None, typer.Option(min=1, max=MAX_HOURS, help="Default: a week for a ticket, three years for the others.")
     ] = None,
     region: RegionText = None,
+    keys: Keys = None,
 ) -> None:
-    """Issue tickets, an enrolment credential, or a further authorization authority, with fresh keys.
+    """Issue tickets, an enrolment credential, or a further authority (ea, aa), with fresh keys.
 
-    An authority made so is neither listed nor logged until `v2x pki ctl --add-aa` does both.
+    An authority made so is neither listed nor logged nor served until `v2x pki ctl --add-ea`, `--add-aa` sees to all three.
     """
     if kind is not Kind.TICKET and not (role is None and region is None):
         words = "an enrolment credential and an authority have neither role nor region of their own; both belong to tickets"
         raise ConfigError("--kind", words)
-    if (kind is Kind.AA) is (name is None) or (kind is Kind.AA and count != 1):
+    below = {Kind.EA: AuthorityKind.ENROLMENT, Kind.AA: AuthorityKind.AUTHORIZATION}.get(kind)
+    if (below is None) is not (name is None) or (below is not None and count != 1):
         raise ConfigError("--name", "belongs to an authority, which is made one at a time and needs it")
+    if below is None and keys is not None:
+        raise ConfigError("--keys", "is for authorities; a station makes its keys itself when it enrols")
     start = _start(valid_from)
-    if name is not None:
-        authority = _issue_authority(directory, name, start, valid_hours or 3 * 8_766)
-        write_authority(out, authority.credential)
-        typer.echo(f"{out}: {authority.certificate.hashed_id8.hex()}")
+    if below is not None and name is not None:
+        _issue_authority(directory, out, below, name, hours(start, valid_hours or _THREE_YEARS_H), keys)
         return
     shape = None if region is None else _region(region)
-    for place in (out,) if count == 1 else tuple(out / f"{number:03d}" for number in range(1, count + 1)):
-        signer = SystemKeySource().generate(Curve.NIST_P256)
-        match kind:
-            case Kind.TICKET:
-                certificate = _issue_ticket(directory, signer, start, valid_hours or 7 * 24, role or StationRole.VEHICLE, shape)
-            case _:
-                certificate = _issue_enrolment(directory, signer, start, valid_hours or 3 * 8_766)
-        write_ticket(place, certificate, signer)
-        typer.echo(f"{place}: {certificate.hashed_id8.hex()}")
+    with AuthorityKeys() as authority_keys:
+        issuer = PkiDirectory(directory).credential(AUTHORIZATION if kind is Kind.TICKET else ENROLMENT, authority_keys)
+        for place in (out,) if count == 1 else tuple(out / f"{number:03d}" for number in range(1, count + 1)):
+            signer = SystemKeySource().generate(Curve.NIST_P256)
+            match kind:
+                case Kind.TICKET:
+                    certificate = _issue_ticket(issuer, signer, start, valid_hours or 7 * 24, role or StationRole.VEHICLE, shape)
+                case _:
+                    certificate = _issue_enrolment(issuer, signer, start, valid_hours or _THREE_YEARS_H)
+            write_ticket(place, certificate, signer)
+            typer.echo(f"{place}: {certificate.hashed_id8.hex()}")
 
 
 def _issue_ticket(
-    directory: Path, signer: SoftwareSigner, start: Time32, valid_hours: int, role: StationRole, region: GeographicRegion | None
+    issuer: AuthorityCredential,
+    signer: SoftwareSigner,
+    start: Time32,
+    valid_hours: int,
+    role: StationRole,
+    region: GeographicRegion | None,
 ) -> Certificate:
-    authority = AuthorizationAuthority(read_authority(directory / "aa"))
+    authority = AuthorizationAuthority(issuer)
     return _made(
         lambda: authority.issue_ticket(
             public_key=signer.public_key,
@@ -155,19 +191,41 @@ def _issue_ticket(
     )
 
 
-def _issue_enrolment(directory: Path, signer: SoftwareSigner, start: Time32, valid_hours: int) -> Certificate:
-    authority = EnrolmentAuthority(read_authority(directory / "ea"))
+def _issue_enrolment(issuer: AuthorityCredential, signer: SoftwareSigner, start: Time32, valid_hours: int) -> Certificate:
+    authority = EnrolmentAuthority(issuer)
     return _made(lambda: authority.issue_credential(public_key=signer.public_key, validity=hours(start, valid_hours)))
 
 
-def _issue_authority(directory: Path, name: str, start: Time32, valid_hours: int) -> AuthorizationAuthority:
-    root = RootCa(read_authority(directory / ROOT))
-    curve = root.credential.signer.curve
-    return _made(
-        lambda: root.create_authorization_authority(
-            name=name, validity=hours(start, valid_hours), keys=SystemKeySource(), curve=curve
-        )
-    )
+def _issue_authority(directory: Path, out: Path, kind: AuthorityKind, name: str, validity: Validity, keys: str | None) -> None:
+    """Make an authority below the root; its key is named as its folder."""
+    with AuthorityKeys() as root_keys, _new_keys(keys, out.parent, opened=root_keys) as new:
+        root = RootCa(PkiDirectory(directory).credential(ROOT, root_keys))
+        credential = _below(root, new, kind, out.name, name=name, validity=validity)
+        new.write(out, out.name, credential)
+    typer.echo(f"{out}: {credential.certificate.hashed_id8.hex()}")
+
+
+def _below(
+    root: RootCa, new: NewAuthorityKeys, kind: AuthorityKind, part: str, *, name: str, validity: Validity
+) -> AuthorityCredential:
+    signer = new.source(part).generate(root.credential.signer.curve)
+    encryption_key = SystemKeySource().generate(Curve.NIST_P256)
+    return root.credential_for(kind=kind, name=name, validity=validity, signer=signer, encryption_key=encryption_key)
+
+
+@contextmanager
+def _new_keys(uri: str | None, base: Path, *, opened: AuthorityKeys | None = None) -> Iterator[NewAuthorityKeys]:
+    """Make keys of authorities; when the block fails, they are removed again."""
+    with ExitStack() as stack:
+        stores = opened or stack.enter_context(AuthorityKeys())
+        new = NewAuthorityKeys(None if uri is None else stores.store(uri, base), uri or "")
+        try:
+            yield new
+        except BaseException as error:
+            new.discard()
+            if isinstance(error, EncodeError):
+                raise ConfigError(f"certificate: {error.field}", error.reason) from error
+            raise
 
 
 def _made(make: Callable[[], _T]) -> _T:

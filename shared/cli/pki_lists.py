@@ -1,8 +1,11 @@
 """`v2x pki ctl`, `ectl`, `crl`: publish a list now; a node that runs beside serves it at once.
 
-A list is signed with the key in DIR, kept in DIR/lists.db with the number after the last one, and logged before it counts.
+A list is signed with the key in DIR, or in the key store that is named there, kept in DIR/lists.db with the number after the last
+one, and logged before it counts.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +14,9 @@ import typer
 from shared.cli.pki_stations import Directory, identifier
 from shared.core.clock import Instant, TimeSource
 from shared.operator.list_office import ListOffice
-from shared.operator.pki_directory import PkiDirectory
+from shared.operator.pki_directory import MANAGER, ROOT, PkiDirectory
+from shared.pki.authority import AuthorityKind
+from shared.service.authority_keys import AuthorityKeys
 from shared.service.keystore import write_new_file
 from shared.service.published_lists import DocumentKind, PublishedDocument
 from shared.service.system_clock import SystemClock
@@ -25,43 +30,44 @@ Url = Annotated[str | None, typer.Option(help="Public address of what is served;
 def ctl(
     directory: Directory,
     add_aa: Annotated[
-        list[str] | None, typer.Option(help="List a further authorization authority, whose folder is DIR/NAME.", metavar="NAME")
+        list[str] | None, typer.Option(help="List an authorization authority, whose folder is DIR/NAME.", metavar="NAME")
     ] = None,
-    remove_aa: Annotated[list[str] | None, typer.Option(help="List a further authority no longer.", metavar="NAME")] = None,
+    remove_aa: Annotated[
+        list[str] | None,
+        typer.Option(help="List one no longer; the first is named aa. Its tickets are believed no more.", metavar="NAME"),
+    ] = None,
+    add_ea: Annotated[
+        list[str] | None, typer.Option(help="List an enrolment authority, whose folder is DIR/NAME.", metavar="NAME")
+    ] = None,
+    remove_ea: Annotated[
+        list[str] | None,
+        typer.Option(help="List one no longer; the first is named ea. Its stations enrol anew at another.", metavar="NAME"),
+    ] = None,
     url: Url = None,
     out: Out = None,
 ) -> None:
-    """Publish the root's list of authorities, whole and as a delta; a further authority is served at aa/NAME after a restart."""
-    place = PkiDirectory(directory)
-    with place.lists() as lists:
-        log = place.log()
-        try:
-            office = ListOffice(place, lists, log)
-            if url is not None:
-                office.settings.change_url(url)
-            added = {name: place.certificate(name) for name in add_aa or ()}
-            for name in added:
-                office.settings.add_authority(name)
-            for name in remove_aa or ():
-                office.settings.remove_authority(name)
-            office.log_certificates(added.values())
-            _tell(office.publish(DocumentKind.CTL, _now()), out)
-        finally:
-            log.close()
+    """Publish the root's list of authorities, whole and as a delta.
+
+    A running node serves what is added at aa/NAME or ea/NAME from now on, and what is removed no longer.
+    """
+    with _office(directory, ROOT) as office:
+        if url is not None:
+            office.settings.change_url(url)
+        office.log_certificates(
+            office.list_authorities(
+                added={AuthorityKind.ENROLMENT: add_ea or (), AuthorityKind.AUTHORIZATION: add_aa or ()},
+                removed={AuthorityKind.ENROLMENT: remove_ea or (), AuthorityKind.AUTHORIZATION: remove_aa or ()},
+            )
+        )
+        _tell(office.publish(DocumentKind.CTL, _now()), out)
 
 
 def ectl(directory: Directory, url: Url = None, out: Out = None) -> None:
     """Publish the trust list manager's list of roots."""
-    place = PkiDirectory(directory)
-    with place.lists() as lists:
-        log = place.log()
-        try:
-            office = ListOffice(place, lists, log)
-            if url is not None:
-                office.settings.change_url(url)
-            _tell(office.publish(DocumentKind.ECTL, _now()), out)
-        finally:
-            log.close()
+    with _office(directory, MANAGER) as office:
+        if url is not None:
+            office.settings.change_url(url)
+        _tell(office.publish(DocumentKind.ECTL, _now()), out)
 
 
 def crl(
@@ -72,17 +78,21 @@ def crl(
     out: Out = None,
 ) -> None:
     """Publish the root's revocation list. Stations are not revoked in it: see `v2x pki block`."""
-    place = PkiDirectory(directory)
     identifiers = [identifier(text, "--revoke") for text in revoke or ()]
-    with place.lists() as lists:
-        log = place.log()
-        try:
-            office = ListOffice(place, lists, log)
-            for each in identifiers:
-                lists.revoke(each)
-            _tell(office.publish(DocumentKind.CRL, _now()), out)
-        finally:
-            log.close()
+    with _office(directory, ROOT) as office:
+        for each in identifiers:
+            office.settings.lists.revoke(each)
+        _tell(office.publish(DocumentKind.CRL, _now()), out)
+
+
+@contextmanager
+def _office(directory: Path, publisher: str) -> Iterator[ListOffice]:
+    """Open what it takes to publish one authority's lists; its key must be at hand before anything changes."""
+    place = PkiDirectory(directory)
+    with ExitStack() as stack:
+        lists, keys, log = stack.enter_context(place.lists()), stack.enter_context(AuthorityKeys()), place.log()
+        stack.callback(log.close)
+        yield ListOffice(place, lists, log, keys=keys, publishers=frozenset((publisher,)))
 
 
 def _tell(document: PublishedDocument, out: Path | None) -> None:

@@ -64,6 +64,7 @@ def serve(
         PkiDirectory(directory),
         options,
         areas=NO_IDENTIFIED_AREAS if areas is None else read_identified_areas(areas),
+        environment=os.environ,
         clock=SystemClock(time_source),
         log=make_logger(sys.stderr),
         on_ready=_say_ready,

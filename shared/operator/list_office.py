@@ -2,30 +2,22 @@
 
     settings and certificates -> entries -> the next list of its sequence -> `PublishedLists` -> log -> published
 
-A root lists its enrolment authority, its authorization authorities and the distribution centre in its CTL, and what it revoked in
+A root lists its enrolment and authorization authorities and the distribution centre in its CTL, and what it revoked in
 its CRL; a trust list manager lists the root, the distribution centre and itself in its ECTL. A list is renewed when three quarters
 of its life are over. Whoever holds the keys may do this, the running node or a command beside it: `PublishedLists.publishing` lets
 one at a time look and sign.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
 from shared.core.clock import NS_PER_S, Instant, UtcNs
 from shared.core.errors import ConfigError, DecodeError, EncodeError, StorageError, UntrustedTimeError
 from shared.core.ids import HashedId8
 from shared.core.itstime import Time32, time32_of
-from shared.operator.pki_directory import (
-    AUTHORIZATION,
-    ENROLMENT,
-    MANAGER,
-    MANAGERS,
-    POLICY_FILE,
-    ROOT,
-    PkiDirectory,
-    check_authority_name,
-)
+from shared.operator.list_settings import ListSettings, place_of
+from shared.operator.pki_directory import AUTHORIZATION, ENROLMENT, MANAGER, MANAGERS, POLICY_FILE, ROOT, PkiDirectory
+from shared.pki.authority import AuthorityKind
 from shared.pki.list_publisher import ListPublisher, PublishedCtl, TrustListManager
 from shared.security.certificate import Certificate
 from shared.security.crl import Crl
@@ -33,31 +25,22 @@ from shared.security.ctl import AaEntry, Ctl, CtlEntry, DcEntry, EaEntry, RootCa
 from shared.security.freshness import trusted_time64
 from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
 from shared.security.trust_list import decode_trust_list
+from shared.service.authority_keys import AuthorityKeys
 from shared.service.keystore import write_new_file
 from shared.service.log_proofs import prove_logged
 from shared.service.log_store import LogStore
 from shared.service.published_lists import DocumentKind, PublishedDocument, PublishedLists
 from shared.service.trust_directory import make_directory
 
-DEFAULT_PERIOD_S = 86_400
-"""Life of a list, seconds."""
-
-PERIOD_S = range(4, 366 * 86_400)
-"""What a list's life may be."""
-
 MAX_DATED_AHEAD_S = 3
 """Seconds a CRL may be dated ahead where several are signed within one; stations allow five."""
 
-MAX_FURTHER_AUTHORITIES = 64
-
-MAX_URL_CHARACTERS = 200
-"""Characters of the public address; paths are put behind it."""
-
 PUBLIC_MODE = 0o644
 
-_ALL = frozenset((ROOT, MANAGER))
+PUBLISHERS = frozenset((ROOT, MANAGER))
+"""Whoever signs lists."""
+
 _APPEND_ATTEMPTS = 8
-_URL, _PERIOD, _FURTHER = "url", "list_period_s", "further_authorities"
 
 
 def stated_list(octets: bytes) -> Ctl | Crl:
@@ -69,90 +52,33 @@ def stated_list(octets: bytes) -> Ctl | Crl:
     return decode_trust_list(payload.content.payload)
 
 
-@dataclass(frozen=True, slots=True)
-class ListSettings:
-    """What the operator chose, kept in `PublishedLists`, so that commands and node agree.
-
-    Attributes:
-        lists: where it is kept.
-    """
-
-    lists: PublishedLists
-
-    @property
-    def url(self) -> str:
-        """The public address of what is served; raises `ConfigError` while nobody has said."""
-        url = self.lists.setting(_URL)
-        if url is None:
-            raise ConfigError("--url", "nobody has said yet under which address the authorities are reached: give --url")
-        return url
-
-    def change_url(self, url: str) -> None:
-        """Serve under another address from now on; raises `ConfigError` when it is none."""
-        _check_url("--url", url)
-        self.lists.set(_URL, url.rstrip("/"))
-
-    def access_point(self, part: str) -> str:
-        """Return where an authority (`ea`, `aa`, `aa/NAME`) is reached; raises `ConfigError` as `url` does."""
-        return self.lists.setting(_elsewhere(part)) or f"{self.url}/{part}"
-
-    def change_access_point(self, part: str, url: str | None) -> None:
-        """Let an authority be reached elsewhere, or (None) under the common address; raises `ConfigError`."""
-        if url is not None:
-            _check_url(f"--{part}-url", url)
-        self.lists.set(_elsewhere(part), url or "")
-
-    @property
-    def period_s(self) -> int:
-        """Life of a list, seconds."""
-        text = self.lists.setting(_PERIOD)
-        return DEFAULT_PERIOD_S if text is None else int(text)
-
-    def change_period(self, period_s: int) -> None:
-        """Let lists live for another time from now on; raises `ConfigError`."""
-        if period_s not in PERIOD_S:
-            raise ConfigError("--list-period-s", f"a list lives for {PERIOD_S.start} to {PERIOD_S.stop - 1} seconds")
-        self.lists.set(_PERIOD, str(period_s))
-
-    @property
-    def further_authorities(self) -> tuple[str, ...]:
-        """Names of the authorization authorities that are listed besides the first."""
-        return tuple((self.lists.setting(_FURTHER) or "").split())
-
-    def add_authority(self, name: str) -> None:
-        """List an authorization authority; raises `ConfigError`."""
-        check_authority_name(name)
-        names = dict.fromkeys((*self.further_authorities, name))
-        if len(names) > MAX_FURTHER_AUTHORITIES:
-            raise ConfigError("--add-aa", f"at most {MAX_FURTHER_AUTHORITIES} authorities are listed besides the first")
-        self.lists.set(_FURTHER, " ".join(names))
-
-    def remove_authority(self, name: str) -> None:
-        """List an authorization authority no longer; raises `ConfigError` when it is not listed."""
-        names = self.further_authorities
-        if name not in names:
-            raise ConfigError("--remove-aa", f"{name!r} is not listed")
-        self.lists.set(_FURTHER, " ".join(each for each in names if each != name))
-
-
 class ListOffice:
     """Publishes for whom the keys are in a directory.
 
     Args:
-        directory: keys and certificates.
+        directory: certificates, and where the keys are.
         lists: what was published and is to be.
         log: where every document goes.
+        keys: opens them.
         publishers: for whom, `root` or `tlm` or both; those of them whose keys are here.
     """
 
-    def __init__(self, directory: PkiDirectory, lists: PublishedLists, log: LogStore, *, publishers: frozenset[str] = _ALL) -> None:
+    def __init__(
+        self,
+        directory: PkiDirectory,
+        lists: PublishedLists,
+        log: LogStore,
+        *,
+        keys: AuthorityKeys,
+        publishers: frozenset[str] = PUBLISHERS,
+    ) -> None:
         self._directory = directory
         self._lists = lists
         self._log = log
         self.settings = ListSettings(lists)
         here = {part for part in publishers if directory.has(part)}
-        self._root = ListPublisher(directory.credential(ROOT)) if ROOT in here else None
-        self._manager = TrustListManager(directory.credential(MANAGER)) if MANAGER in here else None
+        self._root = ListPublisher(directory.credential(ROOT, keys)) if ROOT in here else None
+        self._manager = TrustListManager(directory.credential(MANAGER, keys)) if MANAGER in here else None
 
     @property
     def kinds(self) -> tuple[DocumentKind, ...]:
@@ -176,6 +102,30 @@ class ListOffice:
         with self._lists.publishing():
             self._lists.keep(documents)
         self.log_what_waits()
+
+    def list_authorities(
+        self, *, added: Mapping[AuthorityKind, Iterable[str]], removed: Mapping[AuthorityKind, Iterable[str]]
+    ) -> tuple[Certificate, ...]:
+        """Let the next CTL list authorities, by folder, or list them no longer; return the certificates of the new ones.
+
+        Raises:
+            ConfigError: a folder holds no certificate of such an authority, or the names cannot be listed or removed so.
+        """
+        certificates = []
+        for kind, names in added.items():
+            for name in names:
+                certificate = self._directory.certificate(name)
+                if certificate.tbs.app_permissions != kind.app_permissions:
+                    path = str(self._directory.path / name)
+                    raise ConfigError(path, f"holds no certificate of an {kind.value} authority")
+                certificates.append(certificate)
+        for kind, names in added.items():
+            for name in names:
+                self.settings.add_authority(kind, name)
+        for kind, names in removed.items():
+            for name in names:
+                self.settings.remove_authority(kind, name)
+        return tuple(certificates)
 
     def publish(self, kind: DocumentKind, now: Instant) -> PublishedDocument:
         """Publish the next list of a kind, whether it is due or not, and return it.
@@ -292,11 +242,16 @@ class ListOffice:
             manager = TlmEntry(certificate=self._directory.certificate(MANAGER), access_point=f"{url}/cpoc")
             return (RootCaEntry(certificate=root), centre, manager)
         at, certificate = self.settings.access_point, self._directory.certificate
-        further = self.settings.further_authorities
+        enrolment, authorization = AuthorityKind.ENROLMENT, AuthorityKind.AUTHORIZATION
         return (
-            EaEntry(certificate=certificate(ENROLMENT), aa_access_point=at("ea")),
-            AaEntry(certificate=certificate(AUTHORIZATION), access_point=at("aa")),
-            *(AaEntry(certificate=certificate(name), access_point=at(f"aa/{name}")) for name in further),
+            *(
+                EaEntry(certificate=certificate(name), aa_access_point=at(place_of(enrolment, name)))
+                for name in self.settings.authorities(enrolment)
+            ),
+            *(
+                AaEntry(certificate=certificate(name), access_point=at(place_of(authorization, name)))
+                for name in self.settings.authorities(authorization)
+            ),
             centre,
         )
 
@@ -311,7 +266,8 @@ def open_to_the_public(directory: PkiDirectory) -> None:
     log = directory.create_log()
     try:
         with directory.lists() as lists:
-            ListOffice(directory, lists, log).log_certificates(certificates)
+            with AuthorityKeys() as keys:
+                ListOffice(directory, lists, log, keys=keys, publishers=frozenset()).log_certificates(certificates)
             for certificate in certificates[2:]:
                 index = lists.log_index(sha256(certificate.encoded).digest())
                 assert index is not None
@@ -333,17 +289,6 @@ def _sign_ctl(
         return sign(entries, previous=previous, next_update=ends, now=now)
     except EncodeError as error:
         raise ConfigError(f"trust list: {error.field}", error.reason) from error
-
-
-def _check_url(option: str, url: str) -> None:
-    plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= MAX_URL_CHARACTERS
-    if not plain or not url.startswith(("http://", "https://")) or url.partition("://")[2] in ("", "/"):
-        words = f"is no http or https address of at most {MAX_URL_CHARACTERS} characters"
-        raise ConfigError(option, f"{url[:MAX_URL_CHARACTERS]!r} {words}")
-
-
-def _elsewhere(part: str) -> str:
-    return f"{part}_url"
 
 
 def _due(document: PublishedDocument) -> int:

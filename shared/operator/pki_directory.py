@@ -1,8 +1,8 @@
 """Where the authorities of one hierarchy keep what is theirs.
 
-    DIR/root DIR/tlm DIR/ea DIR/aa   certificate.oer, key.pem (0600), encryption-key.pem      keys
-    DIR/NAME                         likewise, of an authorization authority that was added
-    DIR/ea/registry.db               stations, credentials, grants
+    DIR/root DIR/tlm DIR/ea DIR/aa   certificate.oer, key.pem or key.uri (0600), encryption-key.pem
+    DIR/NAME                         likewise, of an authority that was added
+    DIR/ea/registry.db               stations, credentials, grants: of all enrolment authorities, which take over from each other
     DIR/aa/answers.db                answers given; no station is named there
     DIR/lists.db                     lists published, certificates revoked, settings
     DIR/log.db DIR/log.key           the transparency log of lists and authorities' certificates
@@ -19,14 +19,13 @@ from shared.core.errors import ConfigError
 from shared.ledger.note import Ed25519NoteSigner
 from shared.pki.authority import AuthorityCredential
 from shared.security.certificate import Certificate
+from shared.service.authority_keys import AuthorityKeys, has_signing_key
 from shared.service.log_store import LogStore, load_or_create_log_key, open_log_store
 from shared.service.pki_store import AnswerStore, EnrolmentStore, open_answer_store, open_enrolment_store
 from shared.service.published_lists import PublishedLists, open_published_lists
 from shared.service.trust_directory import (
     AUTHORITIES,
     CERTIFICATE_FILE,
-    KEY_FILE,
-    read_authority,
     read_certificate_file,
     read_trust_directory,
 )
@@ -74,12 +73,16 @@ class PkiDirectory:
         return self.path / TRUST
 
     def has(self, part: str) -> bool:
-        """Say whether the keys of an authority are here."""
-        return (self.path / part / KEY_FILE).exists()
+        """Say whether the keys of an authority are here, or in a key store that is named here."""
+        return has_signing_key(self.path / part)
 
-    def credential(self, part: str) -> AuthorityCredential:
-        """Return an authority's certificate and keys; raises `ConfigError`."""
-        return read_authority(self.path / part)
+    def knows(self, part: str) -> bool:
+        """Say whether the certificate of an authority is here."""
+        return (self.path / part / CERTIFICATE_FILE).exists()
+
+    def credential(self, part: str, keys: AuthorityKeys) -> AuthorityCredential:
+        """Return an authority's certificate and keys; raises as `AuthorityKeys.credential`."""
+        return keys.credential(self.path / part)
 
     def certificate(self, part: str) -> Certificate:
         """Return an authority's certificate; raises `ConfigError`."""
@@ -87,7 +90,7 @@ class PkiDirectory:
 
     def root_certificate(self) -> Certificate:
         """Return the root of the hierarchy, from its own folder or from `trust`; raises `ConfigError`."""
-        if (self.path / ROOT / CERTIFICATE_FILE).exists():
+        if self.knows(ROOT):
             return self.certificate(ROOT)
         roots = read_trust_directory(self.trust).roots
         if len(roots) != 1:
@@ -95,7 +98,7 @@ class PkiDirectory:
         return next(iter(roots.values()))
 
     def registry(self) -> EnrolmentStore:
-        """Open the registry of the enrolment authority; raises `ConfigError` where there is no such authority."""
+        """Open the registry of the enrolment authorities; raises `ConfigError` where there is no such authority."""
         self._require(ENROLMENT, "no enrolment authority")
         return open_enrolment_store(self.path / ENROLMENT / "registry.db")
 
@@ -129,12 +132,12 @@ class PkiDirectory:
         return self.trust / AUTHORITIES / f"{certificate.hashed_id8.hex().upper()}{PROOF_SUFFIX}"
 
     def _require(self, part: str, what: str) -> None:
-        if not (self.path / part / CERTIFICATE_FILE).exists():
+        if not self.knows(part):
             raise ConfigError(str(self.path / part), f"there is {what} here")
 
 
 def check_authority_name(name: str) -> None:
-    """Raise `ConfigError` unless a name can be that of a further authorization authority: a folder and a part of a URL."""
+    """Raise `ConfigError` unless a name can be that of a further authority: a folder and a part of a URL."""
     if not _NAME.fullmatch(name) or name in _RESERVED:
         words = "has 1 to 32 letters a to z, digits and hyphens, and is not root, tlm, ea, aa or trust"
         raise ConfigError(f"authority {name!r}", f"the name of a further authority {words}")

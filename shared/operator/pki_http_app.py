@@ -1,6 +1,6 @@
 """What authorities, distribution centre, point of contact and log answer over HTTP, as an ASGI application (TS 102 941 annex D).
 
-    POST /ea, /aa                           application/x-its-request -> application/x-its-response
+    POST /ea[/{name}], /aa[/{name}]         application/x-its-request -> application/x-its-response
     GET  /dc/getctl/{root}[/{held}]         a root's CTL, or the delta list that follows the one with that number
     GET  /dc/getcrl/{root}
     GET  /dc/getproof/{sha256}              tlog-proof@v1 of a certificate or list, by the hash of its octets
@@ -10,8 +10,8 @@
     GET  /log/{path}                        tlog-tiles
     GET  /status                            JSON
 
-Cheap before dear: how many are served, at which rate, which type and size are all looked at before a request is read, and what is
-read is bounded in size and time. A refusal is one line of text: 400 not even answerable, 404 not there, 408 too slow, 413 too
+Cheap before dear: rate, type and size are looked at before a request is read, what is read is bounded in size and time, and how
+many are worked on is looked at before one more is. A refusal is one line of text: 400 not even answerable, 404 not there, 408 too slow, 413 too
 large, 415 another type, 429 too often, 503 not now. Errors are counted by reason; only those of ours are logged.
 """
 
@@ -33,6 +33,7 @@ from shared.core.ids import HashedId8
 from shared.operator.rate_limits import RateLimiter, client_of
 from shared.pki.exchange import UnanswerableRequest
 from shared.service.counters import Counters
+from shared.service.key_errors import TokenError
 from shared.service.run import error_line
 from shared.transport.pki_http import CRL_TYPE, CTL_TYPE, OCTETS_TYPE, REQUEST_TYPE, RESPONSE_TYPE
 
@@ -40,7 +41,8 @@ MAX_REQUEST_OCTETS = 16 * 1024
 """Octets of a request to an authority; with its nested encryptions one has below 2 KiB."""
 
 MAX_REQUESTS_AT_ONCE = 64
-"""Requests read, worked on or waiting for another authority; the next is told to come back."""
+"""Requests worked on or waiting for another authority; the next is told to come back. Those still being read do not count: who
+sends slowly takes no place from others, and the number of connections bounds how many there are."""
 
 BODY_TIMEOUT_S = 10.0
 """Seconds a client has to send a request's body."""
@@ -49,11 +51,21 @@ BUSY_RETRY_AFTER_S = 1
 
 MAX_SEQUENCE = 255
 
+_OFFICES = frozenset(("/ea", "/aa"))
+
 TEXT_TYPE = "text/plain; charset=utf-8"
 JSON_TYPE = "application/json"
 
 Answer = Callable[[bytes], Awaitable[bytes]]
 """Answers a request to an authority; raises `UnanswerableRequest` for what has no answer."""
+
+
+class Offices(Protocol):
+    """The authorities that are served, which may change from one request to the next."""
+
+    def at(self, path: str) -> Answer | None:
+        """Return who answers at a path below /ea or /aa, None where nobody is; raises `TransportError`, `StorageError`."""
+        ...
 
 
 class Library(Protocol):
@@ -90,7 +102,7 @@ class Library(Protocol):
 
 def make_app(
     *,
-    offices: Mapping[str, Answer],
+    offices: Offices,
     library: Library,
     serves: frozenset[str],
     status: Callable[[], Mapping[str, object]],
@@ -103,7 +115,7 @@ def make_app(
     """Return the application.
 
     Args:
-        offices: authorities by the path they are posted to.
+        offices: the authorities.
         library: what is published.
         serves: which of `dc`, `cpoc` and `log` are served.
         status: what `/status` shows.
@@ -114,7 +126,7 @@ def make_app(
         log: told of errors of ours.
     """
     pages = _Pages(library)
-    routes = [Route(path, _office(answer), methods=["POST"]) for path, answer in offices.items()]
+    routes = []
     if "dc" in serves:
         routes += [
             Route("/dc/getctl/{root}", pages.ctl),
@@ -139,7 +151,7 @@ def make_app(
     routes.append(Route("/status", show_status))
     return _Gate(
         Router(routes, redirect_slashes=False),
-        offices=frozenset(offices),
+        offices=offices,
         requests=requests,
         readings=readings,
         counters=counters,
@@ -155,7 +167,7 @@ class _Gate:
         self,
         app: ASGIApp,
         *,
-        offices: frozenset[str],
+        offices: Offices,
         requests: RateLimiter,
         readings: RateLimiter,
         counters: Counters,
@@ -173,23 +185,34 @@ class _Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope["path"])
-        is_request = path in self._offices
-        kind = path if is_request else _kind_of(path)
+        kind = _kind_of(path)
 
         async def counted_send(message: Mapping[str, object]) -> None:
             if message["type"] == "http.response.start":
                 self._counters.add(f"{kind} {message['status']}")
             await send(dict(message))
 
-        refusal = self._refusal(scope, is_request=is_request)
+        refusal = self._refusal(scope, is_request=kind in _OFFICES)
         if refusal is not None:
             await refusal(scope, receive, counted_send)
             return
-        self._at_once += 1
         try:
-            await self._app(scope, receive, counted_send)
+            answer = self._offices.at(path) if kind in _OFFICES else None
+            if answer is None:
+                await self._app(scope, receive, counted_send)
+            else:
+                kind = path
+                response = await self._answered(answer, await _read_request(Request(scope, receive)))
+                await response(scope, receive, counted_send)
         except Exception as error:  # noqa: BLE001 - whatever went wrong with one request must not end the service
             await self._response_to(error, kind)(scope, receive, counted_send)
+
+    async def _answered(self, answer: Answer, request: bytes) -> Response:
+        if self._at_once >= MAX_REQUESTS_AT_ONCE:
+            return _later(503, f"{MAX_REQUESTS_AT_ONCE} requests are being served; come back", BUSY_RETRY_AFTER_S)
+        self._at_once += 1
+        try:
+            return Response(await answer(request), media_type=RESPONSE_TYPE)
         finally:
             self._at_once -= 1
 
@@ -204,15 +227,15 @@ class _Gate:
             case ClientDisconnect():
                 return _line(400, "the request ended early")  # heard by nobody, but counted
             case StorageError() | UntrustedTimeError() | TransportError():
-                self._log.error("request_failed", path=kind, reason=str(error))
-                return _later(503, "this authority cannot answer now", BUSY_RETRY_AFTER_S)
+                self._counters.add(f"{kind} {error.code}")
+                self._log.error("request_failed", path=kind, code=error.code, reason=str(error))
+                words = "cannot use its key now" if isinstance(error, TokenError) else "cannot answer now"
+                return _later(503, f"this authority {words}", BUSY_RETRY_AFTER_S)
             case _:
                 self._log.error("request_failed", path=kind, reason=error_line(error))
                 return _line(500, "this authority failed")
 
     def _refusal(self, scope: Scope, *, is_request: bool) -> Response | None:
-        if self._at_once >= MAX_REQUESTS_AT_ONCE:
-            return _later(503, f"{MAX_REQUESTS_AT_ONCE} requests are being served; come back", BUSY_RETRY_AFTER_S)
         limiter = self._requests if is_request else self._readings
         client = scope.get("client")
         wait_ns = limiter.wait_ns(client_of(client[0] if client else ""), self._clock.now().monotonic)
@@ -254,14 +277,13 @@ class _Pages:
         return _document(self._library.log(path), TEXT_TYPE if path == "checkpoint" else OCTETS_TYPE)
 
 
-def _office(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-    async def office(request: Request) -> Response:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != REQUEST_TYPE:
-            raise HTTPException(415, f"a request is sent as {REQUEST_TYPE}")
-        return Response(await answer(await _body(request)), media_type=RESPONSE_TYPE)
-
-    return office
+async def _read_request(request: Request) -> bytes:
+    if request.method != "POST":
+        raise HTTPException(405, "a request is sent with POST", {"allow": "POST"})
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != REQUEST_TYPE:
+        raise HTTPException(415, f"a request is sent as {REQUEST_TYPE}")
+    return await _body(request)
 
 
 async def _body(request: Request) -> bytes:
@@ -308,7 +330,7 @@ def _kind_of(path: str) -> str:
     second = rest.partition("/")[0]
     if first in ("dc", "cpoc") and second in ("getctl", "getcrl", "getproof", "gettlmcertificate", "getectl"):
         return f"/{first}/{second}"
-    return f"/{first}" if first in ("log", "status") else "other"
+    return f"/{first}" if first in ("log", "status", "ea", "aa") else "other"
 
 
 def _later(status: int, words: str, retry_after_s: int) -> Response:

@@ -5,13 +5,14 @@
     dc     distribution centre                        cpoc  point of contact
     log    transparency log of lists and of authorities' certificates
 
-Lists are renewed before they run out. An authorization authority asks the enrolment authority of this process at its desk, another
-one over HTTP where the newest CTL (or the operator) says it is. What this process cannot do for want of a key is refused at the
-start. Left out: making the hierarchy, and what commands do to it while it runs (`shared.cli.pki`).
+Lists are renewed before they run out. Authorities that commands add or remove are served, or no longer, from the next request on
+(`open_offices`). An authorization authority asks an enrolment authority of this process at its desk, another one over HTTP where
+the newest CTL (or the operator) says it is. What this process cannot do for want of a key is refused at the start; a token that
+goes away later costs the answers its key would sign, which are 503 and counted by the token's word until it is back, no others.
+Left out: making the hierarchy, and what commands do to it while it runs (`shared.cli.pki`).
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,26 +24,21 @@ from shared.core.errors import ConfigError, TransportError, V2xError
 from shared.core.ids import HashedId8
 from shared.core.itstime import time32_of
 from shared.operator.http_server import listen, serve, url_of
-from shared.operator.list_office import ListOffice, ListSettings, stated_list
-from shared.operator.pki_directory import AUTHORIZATION, ENROLMENT, MANAGER, MANAGERS, ROOT, PkiDirectory
-from shared.operator.pki_http_app import Answer, make_app
+from shared.operator.list_office import ListOffice, stated_list
+from shared.operator.list_settings import ListSettings
+from shared.operator.open_offices import OpenOffices
+from shared.operator.pki_directory import ENROLMENT, MANAGER, MANAGERS, ROOT, PkiDirectory
+from shared.operator.pki_http_app import make_app
 from shared.operator.pki_library import PublishedLibrary, PublishedTrust
-from shared.operator.pki_offices import AuthorizationOffice, EnrolmentOffice
 from shared.operator.rate_limits import Rate, RateLimiter
-from shared.pki.authority import AuthorizationAuthority, EnrolmentAuthority
-from shared.pki.authorization_desk import AuthorizationDesk
-from shared.pki.desk import DeskRecord
-from shared.pki.enrolment_desk import EnrolmentDesk
-from shared.pki.exchange import Randomness, UnanswerableRequest
-from shared.pki.key_source import SystemKeySource
-from shared.pki.policy import GrantPolicy
+from shared.pki.authority import AuthorityKind
 from shared.security.certificate import Certificate
 from shared.security.ctl import Ctl, EaEntry
 from shared.security.freshness import trusted_time64
 from shared.security.region import IdentifiedAreas
+from shared.service.authority_keys import AuthorityKeys
 from shared.service.counters import Counters
 from shared.service.log_store import LogStore
-from shared.service.pki_store import AnswerStore
 from shared.service.published_lists import DocumentKind, PublishedLists
 from shared.service.run import Service
 from shared.service.trust_directory import read_certificate_file, read_trust_directory
@@ -98,6 +94,7 @@ class PkiNode:
         directory: keys, certificates and files.
         options: what the operator chose.
         areas: shapes of identified regions.
+        environment: of the process, where systemd names the folder of its credentials.
         clock: dates everything.
         log: told of events.
         on_ready: told the address listened on.
@@ -112,23 +109,30 @@ class PkiNode:
         options: NodeOptions,
         *,
         areas: IdentifiedAreas,
+        environment: Mapping[str, str],
         clock: Clock,
         log: FilteringBoundLogger,
         on_ready: Callable[[str], None],
     ) -> None:
-        for service, part in (("root", ROOT), ("tlm", MANAGER), ("ea", ENROLMENT), ("aa", AUTHORIZATION)):
+        for service, part in (("root", ROOT), ("tlm", MANAGER)):
             if service in options.services and not directory.has(part):
                 raise ConfigError(str(directory.path / part), f"no key is here, so {service} cannot be served")
+        kinds = {"ea": AuthorityKind.ENROLMENT, "aa": AuthorityKind.AUTHORIZATION}
+        self._kinds = {service: kind for service, kind in kinds.items() if service in options.services}
+        with directory.lists() as lists:
+            for service, kind in self._kinds.items():
+                if not any(map(directory.has, ListSettings(lists).authorities(kind))):
+                    raise ConfigError(
+                        str(directory.path / service), f"no key is here that is listed, so {service} cannot be served"
+                    )
         self._directory = directory
         self._options = options
         self._areas = areas
+        self._environment = environment
         self._clock = clock
         self._log = log
         self._on_ready = on_ready
         self._counters = Counters()
-        self._randomness = Randomness(keys=SystemKeySource(), entropy=os.urandom)
-        self._records: dict[str, DeskRecord] = {}
-        self._stores: dict[str, AnswerStore] = {}
 
     async def run(self, service: Service) -> None:
         """Serve until cancelled: the body for `run_service`."""
@@ -141,34 +145,37 @@ class PkiNode:
             sock = listen(self._options.host, self._options.port)
             stack.callback(sock.close)
             url = url_of(sock)
-            office = self._office(lists, ledger)
+            keys = stack.enter_context(AuthorityKeys(self._environment))
+            office = self._office(lists, ledger, keys)
             if office is not None:
                 self._settle(office.settings, url)
                 self._renew(office)
-            offices = self._offices(stack, lists, http)
+            offices = self._offices(lists, keys, http)
+            stack.callback(offices.close)
+            offices.start()
             app = make_app(
                 offices=offices,
                 library=PublishedLibrary(lists, ledger, self._manager()),
                 serves=self._options.services,
-                status=lambda: self._status(lists, ledger),
+                status=lambda: self._status(lists, ledger, offices),
                 requests=self._limiter(1),
                 readings=self._limiter(READING_FACTOR),
                 counters=self._counters,
                 clock=self._clock,
                 log=self._log,
             )
-            service.tasks.create_task(self._keep_house(office))
+            service.tasks.create_task(self._keep_house(office, offices))
             service.tasks.create_task(self._feed(service))
             self._log.info("serving", address=url, services=sorted(self._options.services))
             service.notifier.ready(f"serving {url}")
             self._on_ready(url)
             await serve(app, sock, counters=self._counters)
 
-    def _office(self, lists: PublishedLists, ledger: LogStore | None) -> ListOffice | None:
+    def _office(self, lists: PublishedLists, ledger: LogStore | None, keys: AuthorityKeys) -> ListOffice | None:
         publishers = frozenset(part for service, part in (("root", ROOT), ("tlm", MANAGER)) if service in self._options.services)
         if ledger is None or not publishers:
             return None
-        return ListOffice(self._directory, lists, ledger, publishers=publishers)
+        return ListOffice(self._directory, lists, ledger, keys=keys, publishers=publishers)
 
     def _settle(self, settings: ListSettings, own_url: str) -> None:
         """Keep what the lists are to say."""
@@ -182,45 +189,24 @@ class PkiNode:
         if options.list_period_s is not None:
             settings.change_period(options.list_period_s)
 
-    def _offices(self, stack: AsyncExitStack, lists: PublishedLists, http: PkiHttp) -> Mapping[str, Answer]:
+    def _offices(self, lists: PublishedLists, keys: AuthorityKeys, http: PkiHttp) -> OpenOffices:
         trust = PublishedTrust(
             root=self._directory.root_certificate(),
             known=tuple(read_trust_directory(self._directory.trust).authorities.values()),
             lists=lists,
             areas=self._areas,
         )
-        offices: dict[str, Answer] = {}
-        enrolment: EnrolmentOffice | None = None
-        if "ea" in self._options.services:
-            registry = stack.enter_context(self._directory.registry())
-            authority = EnrolmentAuthority(self._directory.credential(ENROLMENT))
-            desk = EnrolmentDesk(
-                authority=authority,
-                registry=registry,
-                authorization_authorities=trust,
-                randomness=self._randomness,
-                policy=GrantPolicy(),
-            )
-            enrolment = EnrolmentOffice(desk, clock=self._clock, log=self._log)
-            self._records["ea"], self._stores["ea"] = desk.record, registry
-            offices["/ea"] = enrolment.answer
-        if "aa" in self._options.services:
-            ask = _Questions(self._directory, lists, http, own=enrolment, ea_url=self._options.ea_url)
-            further = ListSettings(lists).further_authorities
-            for part, name in ((AUTHORIZATION, "aa"), *((each, f"aa/{each}") for each in further if self._directory.has(each))):
-                answers = stack.enter_context(self._directory.answers(part))
-                authorization = AuthorizationDesk(
-                    authority=AuthorizationAuthority(self._directory.credential(part)),
-                    answers=answers,
-                    enrolment_authorities=trust,
-                    randomness=self._randomness,
-                    policy=GrantPolicy(),
-                )
-                self._records[name], self._stores[name] = authorization.record, answers
-                offices[f"/{name}"] = AuthorizationOffice(
-                    authorization, name=name, ask=ask, clock=self._clock, counters=self._counters, log=self._log
-                ).answer
-        return offices
+        return OpenOffices(
+            self._directory,
+            kinds=tuple(self._kinds.values()),
+            lists=lists,
+            keys=keys,
+            trust=trust,
+            ask_elsewhere=_Questions(self._directory, lists, http, ea_url=self._options.ea_url),
+            clock=self._clock,
+            counters=self._counters,
+            log=self._log,
+        )
 
     def _manager(self) -> Certificate | None:
         if self._directory.has(MANAGER):
@@ -239,8 +225,8 @@ class PkiNode:
             self._log.info("list_published", list=document.kind.value, sequence=document.sequence)
             self._counters.add(f"published.{document.kind.value}")
 
-    async def _keep_house(self, office: ListOffice | None) -> None:
-        """Renew lists when they are due, and forget answers whose time is over."""
+    async def _keep_house(self, office: ListOffice | None, offices: OpenOffices) -> None:
+        """Renew lists when they are due, serve who is listed, and forget answers whose time is over."""
         while True:
             wait_s = LONGEST_WAIT_S
             try:
@@ -248,8 +234,9 @@ class PkiNode:
                 if office is not None:
                     self._renew(office)
                     wait_s = min(wait_s, office.seconds_until_due(now))
-                for store in self._stores.values():
-                    store.forget_answers(time32_of(trusted_time64(now)))
+                offices.follow()
+                for _name, each in offices.named():
+                    each.store.forget_answers(time32_of(trusted_time64(now)))
             except V2xError as error:
                 self._log.error("housekeeping_failed", reason=str(error))
                 self._counters.add("housekeeping_failed")
@@ -262,7 +249,7 @@ class PkiNode:
             service.watchdog.feed(self._clock.now().monotonic)
             await asyncio.sleep(every_ns / 2 / NS_PER_S)
 
-    def _status(self, lists: PublishedLists, ledger: LogStore | None) -> Mapping[str, object]:
+    def _status(self, lists: PublishedLists, ledger: LogStore | None, offices: OpenOffices) -> Mapping[str, object]:
         if ledger is not None:
             ledger.refresh()
         root, manager = HashedId8(self._directory.root_certificate().hashed_id8), self._manager()
@@ -274,10 +261,15 @@ class PkiNode:
             "services": sorted(self._options.services),
             "requests": self._counters.snapshot(),
             "authorities": {
-                name: {"answered": dict(record.answers), "repeated": record.repeated, "unanswerable": record.unanswerable}
-                for name, record in self._records.items()
+                name: {
+                    "answered": dict(each.record.answers),
+                    "repeated": each.record.repeated,
+                    "unanswerable": each.record.unanswerable,
+                }
+                for name, each in offices.named()
             },
-            "kept": {name: dict(store.counts()) for name, store in self._stores.items()},
+            "not_opened": offices.failing(),
+            "kept": {name: dict(each.store.counts()) for name, each in offices.named()},
             "lists": {
                 kind: None if each is None else {"sequence": each.sequence, "next_update": each.ends}
                 for kind, each in newest.items()
@@ -287,25 +279,19 @@ class PkiNode:
 
 
 class _Questions:
-    """Takes questions to enrolment authorities: to the one in this process at its desk, to others over HTTP."""
+    """Takes questions to enrolment authorities of other processes, over HTTP."""
 
-    def __init__(
-        self, directory: PkiDirectory, lists: PublishedLists, http: PkiHttp, *, own: EnrolmentOffice | None, ea_url: str | None
-    ) -> None:
+    def __init__(self, directory: PkiDirectory, lists: PublishedLists, http: PkiHttp, *, ea_url: str | None) -> None:
         self._root = HashedId8(directory.root_certificate().hashed_id8)
-        self._own_id = directory.certificate(ENROLMENT).hashed_id8 if own is not None else None
         self._lists = lists
         self._http = http
-        self._own = own
         self._ea_url = ea_url
+        self._first = directory.certificate(ENROLMENT).hashed_id8 if directory.knows(ENROLMENT) else None
 
     async def __call__(self, authority: HashedId8, question: bytes) -> bytes:
-        if self._own is not None and authority == self._own_id:
-            try:
-                return await self._own.answer(question)
-            except UnanswerableRequest as error:
-                raise TransportError("ea", str(error)) from error
-        return await self._http.post(self._ea_url or self._listed_url(authority), question)
+        is_first = self._first in (None, authority)
+        url = self._ea_url if self._ea_url is not None and is_first else self._listed_url(authority)
+        return await self._http.post(url, question)
 
     def _listed_url(self, authority: HashedId8) -> str:
         newest = self._lists.newest(DocumentKind.CTL, self._root)

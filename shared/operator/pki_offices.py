@@ -27,17 +27,18 @@ class EnrolmentOffice:
 
     Args:
         desk: its logic.
+        name: in the log.
         clock: dates everything.
         log: told of refusals.
     """
 
-    def __init__(self, desk: EnrolmentDesk, *, clock: Clock, log: FilteringBoundLogger) -> None:
+    def __init__(self, desk: EnrolmentDesk, *, name: str, clock: Clock, log: FilteringBoundLogger) -> None:
         self.desk = desk
         self._clock = clock
-        self._log = log.bind(authority="ea")
+        self._log = log.bind(authority=name)
 
     async def answer(self, request: bytes) -> bytes:
-        """Answer a request; raises `UnanswerableRequest`, `UntrustedTimeError`, `StorageError`."""
+        """Answer a request; raises `UnanswerableRequest`, `UntrustedTimeError`, `StorageError`, `TransportError` of a token."""
         before = _newest_refusal(self.desk.record)
         answer = self.desk.answer(request, self._clock.now())
         _log_refusal(self._log, self.desk.record, before)
@@ -74,7 +75,7 @@ class AuthorizationOffice:
         self._log = log.bind(authority=name)
 
     async def answer(self, request: bytes) -> bytes:
-        """Answer a request; raises `UnanswerableRequest`, `UntrustedTimeError`, `StorageError`."""
+        """Answer a request; raises `UnanswerableRequest`, `UntrustedTimeError`, `StorageError`, `TransportError` of a token."""
         before = _newest_refusal(self.desk.record)
         begun = self.desk.begin(request, self._clock.now())
         answer = begun if isinstance(begun, bytes) else await self._finish(begun)
@@ -84,13 +85,18 @@ class AuthorizationOffice:
     async def _finish(self, case: AuthorizationCase) -> bytes:
         try:
             vouched = await self._ask(case.ea, case.validation_request)
-            return self.desk.finish(case, vouched, self._clock.now())
         except TransportError as error:
             self._counters.add(f"{self._name}.ea_unreachable")
             self._log.warning("ea_unreachable", ea=case.ea.hex(), reason=str(error))
+            return self._refused(case)
+        try:
+            return self.desk.finish(case, vouched, self._clock.now())
         except (DecodeError, VerificationError) as error:
             self._counters.add(f"{self._name}.ea_not_believed")
             self._log.warning("ea_not_believed", ea=case.ea.hex(), reason=str(error))
+        return self._refused(case)
+
+    def _refused(self, case: AuthorizationCase) -> bytes:
         return self.desk.refuse(case, AuthorizationResponseCode.CANT_REACH_EA, self._clock.now())
 
 

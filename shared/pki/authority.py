@@ -12,7 +12,7 @@ from typing import Self
 
 from shared.core.errors import ConfigError, EncodeError, VerificationError
 from shared.core.itstime import Time32
-from shared.pki.key_source import KeySource
+from shared.pki.key_source import KeySource, SigningKeySource
 from shared.pki.permission_sets import (
     AA_APP_PERMISSIONS,
     AA_ISSUE_PERMISSIONS,
@@ -121,7 +121,7 @@ class RootCa(_Authority):
         *,
         name: str,
         validity: Validity,
-        keys: KeySource,
+        keys: SigningKeySource,
         region: GeographicRegion | None = None,
         curve: Curve = Curve.NIST_P256,
     ) -> Self:
@@ -147,7 +147,7 @@ class RootCa(_Authority):
         curve: Curve = Curve.NIST_P256,
         encryption_curve: Curve = Curve.NIST_P256,
     ) -> "EnrolmentAuthority":
-        """Make an EA with fresh keys; raises `EncodeError` beyond the root's bounds."""
+        """Make an EA with fresh keys in memory; raises `EncodeError` beyond the root's bounds."""
         return EnrolmentAuthority(self._create(AuthorityKind.ENROLMENT, name, validity, keys, (curve, encryption_curve)))
 
     def create_authorization_authority(
@@ -159,7 +159,7 @@ class RootCa(_Authority):
         curve: Curve = Curve.NIST_P256,
         encryption_curve: Curve = Curve.NIST_P256,
     ) -> "AuthorizationAuthority":
-        """Make an AA with fresh keys; raises `EncodeError` beyond the root's bounds."""
+        """Make an AA with fresh keys in memory; raises `EncodeError` beyond the root's bounds."""
         return AuthorizationAuthority(self._create(AuthorityKind.AUTHORIZATION, name, validity, keys, (curve, encryption_curve)))
 
     def certify(
@@ -178,20 +178,25 @@ class RootCa(_Authority):
         )
         return self._issue(tbs, end_entities=APP_END_ENTITY | ENROL_END_ENTITY)
 
-    def _create(
-        self, kind: AuthorityKind, name: str, validity: Validity, keys: KeySource, curves: tuple[Curve, Curve]
+    def credential_for(
+        self, *, kind: AuthorityKind, name: str, validity: Validity, signer: Signer, encryption_key: SoftwareSigner
     ) -> AuthorityCredential:
-        curve, encryption_curve = curves
-        signer = keys.generate(curve)
-        encryption_key = keys.generate(encryption_curve)
+        """Make an authority of keys that are there, wherever it signs; raises `EncodeError` beyond the root's bounds."""
         certificate = self.certify(
             kind=kind,
             name=name,
             validity=validity,
             public_key=signer.public_key,
-            encryption_key=EncryptionKey(curve=encryption_curve, point=encryption_key.public_key.point),
+            encryption_key=EncryptionKey(curve=encryption_key.curve, point=encryption_key.public_key.point),
         )
         return AuthorityCredential(certificate=certificate, signer=signer, encryption_key=encryption_key)
+
+    def _create(
+        self, kind: AuthorityKind, name: str, validity: Validity, keys: KeySource, curves: tuple[Curve, Curve]
+    ) -> AuthorityCredential:
+        curve, encryption_curve = curves
+        signer, encryption_key = keys.generate(curve), keys.generate(encryption_curve)
+        return self.credential_for(kind=kind, name=name, validity=validity, signer=signer, encryption_key=encryption_key)
 
 
 class EnrolmentAuthority(_Authority):

@@ -1,13 +1,25 @@
-"""Where fresh private keys come from: the operating system for real ones, a seed for simulations that must repeat."""
+"""Where fresh private keys come from: the operating system for real ones, a seed for simulations that must repeat.
+
+Who only signs with a key does not care where it lives, so `SigningKeySource` may as well be a token; what is encrypted to a key is
+opened in memory, as is a key that goes into a file, and those come from a `KeySource`.
+"""
 
 from random import Random
 from typing import Protocol
 
-from shared.security.ecdsa import Curve, SoftwareSigner
+from shared.security.ecdsa import Curve, Signer, SoftwareSigner
+
+
+class SigningKeySource(Protocol):
+    """Makes fresh private keys that sign, wherever they live."""
+
+    def generate(self, curve: Curve) -> Signer:
+        """Return a key nobody had before."""
+        ...
 
 
 class KeySource(Protocol):
-    """Makes fresh private keys."""
+    """Makes fresh private keys in memory; a `SigningKeySource` too."""
 
     def generate(self, curve: Curve) -> SoftwareSigner:
         """Return a key nobody had before."""

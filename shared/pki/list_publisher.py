@@ -16,7 +16,7 @@ from shared.core.errors import ConfigError, EncodeError
 from shared.core.ids import HashedId8, ItsAid
 from shared.core.itstime import Time32, Time64, time32_of
 from shared.pki.authority import AuthorityCredential
-from shared.pki.key_source import KeySource
+from shared.pki.key_source import SigningKeySource
 from shared.pki.permission_sets import TLM_APP_PERMISSIONS
 from shared.security.certificate import Certificate, CertificateId, IdKind, ToBeSignedCertificate, issue_certificate
 from shared.security.crl import Crl
@@ -117,7 +117,7 @@ class TrustListManager(ListPublisher):
     """Signs the list of trusted roots; pinned by whoever trusts it."""
 
     @classmethod
-    def create(cls, *, name: str, validity: Validity, keys: KeySource, curve: Curve = Curve.NIST_P256) -> Self:
+    def create(cls, *, name: str, validity: Validity, keys: SigningKeySource, curve: Curve = Curve.NIST_P256) -> Self:
         """Make a manager with a fresh key; raises `EncodeError` when a value does not fit its field.
 
         Args:

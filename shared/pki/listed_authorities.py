@@ -1,4 +1,8 @@
-"""Which authorities serve a station: those its trust lists name, whose chain holds at this moment."""
+"""Which authorities serve a station: those its trust lists name, whose chain holds at this moment.
+
+Where lists name several of a kind, the one whose certificate began last is asked: whoever replaces an authority lists the new one
+beside the old one, whose tickets are believed as long as it is listed.
+"""
 
 from shared.core.clock import Instant
 from shared.core.errors import V2xError
@@ -18,7 +22,7 @@ class ListedAuthorities:
     Args:
         lists: the trust lists in force.
         areas: shapes of identified regions.
-        enrolment_authority: the one to ask where lists name several; None for the first that holds.
+        enrolment_authority: the only one to ask for a first credential; None for the newest that holds.
         authorization_authority: likewise.
     """
 
@@ -59,7 +63,7 @@ class ListedAuthorities:
 
     def _find(self, kind: type[EaEntry | AaEntry], wanted: HashedId8 | None, now: Instant) -> AccessPoint | None:
         certificates = [entry.certificate for entry in self._lists.entries if isinstance(entry, kind)]
-        for certificate in certificates:
+        for certificate in sorted(certificates, key=lambda each: each.validity.start, reverse=True):
             url = self._lists.access_point(certificate.hashed_id8)
             if url is not None and wanted in (None, certificate.hashed_id8) and self._holds(certificate, now):
                 return AccessPoint(certificate=certificate, url=url)

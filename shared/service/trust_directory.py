@@ -15,7 +15,7 @@ from pathlib import Path
 from shared.core.errors import ConfigError, DecodeError, StorageError
 from shared.pki.authority import AuthorityCredential
 from shared.security.certificate import MAX_CERTIFICATE_OCTETS, Certificate, decode_certificate
-from shared.security.ecdsa import SoftwareSigner
+from shared.security.ecdsa import Signer, SoftwareSigner
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import MAX_TRUST_STORE_CERTIFICATES, TrustStore
 from shared.service.keystore import read_bounded, read_key, write_key, write_new_file
@@ -89,10 +89,18 @@ def write_ticket(directory: Path, certificate: Certificate, signer: SoftwareSign
     write_new_file(directory / CERTIFICATE_FILE, certificate.encoded, mode=_PUBLIC_MODE)
 
 
-def read_authority(directory: Path) -> AuthorityCredential:
-    """Read an authority's certificate and keys; raises `ConfigError`."""
+def read_authority(directory: Path, *, signer: Signer | None = None) -> AuthorityCredential:
+    """Read an authority's certificate and keys.
+
+    Args:
+        directory: holds `certificate.oer`, `key.pem` unless `signer` is given, and `encryption-key.pem` except for roots.
+        signer: the key from elsewhere (`authority_keys`).
+
+    Raises:
+        ConfigError: a file is absent, damaged or too open, or key and certificate do not belong together.
+    """
     certificate = read_certificate_file(directory / CERTIFICATE_FILE)
-    signer = read_key(directory / KEY_FILE)
+    signer = signer or read_key(directory / KEY_FILE)
     encryption_path = directory / ENCRYPTION_KEY_FILE
     encryption_key = read_key(encryption_path) if encryption_path.exists() else None
     try:
@@ -109,9 +117,17 @@ def write_authority(directory: Path, credential: AuthorityCredential) -> None:
     """
     if not isinstance(credential.signer, SoftwareSigner):
         raise StorageError(str(directory), "the authority's key does not leave its token")
-    write_ticket(directory, credential.certificate, credential.signer)
+    make_directory(directory, private=True)
+    write_key(directory / KEY_FILE, credential.signer)
+    write_beside_key(directory, credential)
+
+
+def write_beside_key(directory: Path, credential: AuthorityCredential) -> None:
+    """Write what an authority has beside its signing key: the encryption key, then the certificate; raises `StorageError`."""
+    make_directory(directory, private=True)
     if credential.encryption_key is not None:
         write_key(directory / ENCRYPTION_KEY_FILE, credential.encryption_key)
+    write_new_file(directory / CERTIFICATE_FILE, credential.certificate.encoded, mode=_PUBLIC_MODE)
 
 
 def make_directory(directory: Path, *, private: bool) -> None:

@@ -124,6 +124,7 @@ class Asker:
     role: StationRole = StationRole.VEHICLE
     canonical_key: SoftwareSigner = field(default_factory=lambda: SystemKeySource().generate(Curve.NIST_P256))
     credential: TicketCredential | None = None
+    enrolment_authority: str = "ea"
 
     def register(self) -> None:
         """Have the operator register it."""
@@ -131,25 +132,25 @@ class Asker:
         pem.write_bytes(self.canonical_key.native.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
         v2x_pki("register", self.node.directory, "--its-id", self.its_id, "--key", pem, "--role", self.role.value)
 
-    def enrolment(self) -> tuple[PendingEnrolment, SoftwareSigner]:
+    def enrolment(self, part: str = "ea") -> tuple[PendingEnrolment, SoftwareSigner]:
         """Make an enrolment request and its new key."""
         key = SystemKeySource().generate(Curve.NIST_P256)
         pending = make_enrolment_request(
             its_id=self.its_id.encode(),
             canonical_key=self.canonical_key,
             key=key,
-            authority=self.node.certificate("ea"),
+            authority=self.node.certificate(part),
             attributes=credential_attributes(),
             now=now(),
             randomness=RANDOMNESS,
         )
         return pending, key
 
-    def enrol(self) -> Certificate:
+    def enrol(self, part: str = "ea", path: str = "/ea") -> Certificate:
         """Get a credential over HTTP."""
-        pending, key = self.enrolment()
-        certificate = pending.open(self.node.post("/ea", pending.request), now())
-        self.credential = TicketCredential(certificate=certificate, signer=key)
+        pending, key = self.enrolment(part)
+        certificate = pending.open(self.node.post(path, pending.request), now())
+        self.credential, self.enrolment_authority = TicketCredential(certificate=certificate, signer=key), part
         return certificate
 
     def authorization(self, part: str = "aa") -> tuple[PendingAuthorization, SoftwareSigner]:
@@ -160,7 +161,7 @@ class Asker:
             credential=self.credential,
             key=key,
             authority=self.node.certificate(part),
-            enrolment_authority=self.node.certificate("ea"),
+            enrolment_authority=self.node.certificate(self.enrolment_authority),
             attributes=ticket_attributes(permissions=TICKET_PERMISSIONS[self.role]),
             now=now(),
             randomness=RANDOMNESS,

@@ -225,18 +225,73 @@ def test_an_authority_that_is_added_is_unknown_until_it_is_listed_and_then_comes
         change = take(lists, wanted_of(node, ListKind.ROOT_CTL, held), delta=True)
         assert change.authorities_added == (second,)
         assert not take(lists, wanted_of(node, ListKind.ROOT_CTL)).is_news
-        url = node.url
-    with serving(directory, listen=url.removeprefix("http://")) as node:
         station = Asker(node, "of the second")
         station.register()
         station.enrol()
         point = lists.access_point(second.hashed_id8)
         assert point == node.url + "/aa/second"
         assert station.authorize("second", "/aa/second").certificate.issuer.hashed_id8 == second.hashed_id8
-        v2x_pki("ctl", directory, "--remove-aa", "second")
-        with pytest.raises(AuthorityRefusal):
-            station.authorize("second", "/aa/second")
         assert station.authorize().certificate.issuer.hashed_id8 == node.certificate("aa").hashed_id8
+        v2x_pki("ctl", directory, "--remove-aa", "second")
+        asked, _key = station.authorization("second")
+        assert refusal_of(node, "/aa/second", asked.request).status == 404
+        assert station.authorize().certificate.issuer.hashed_id8 == node.certificate("aa").hashed_id8
+        assert status(node)["requests"]["authority.opened"] == status(node)["requests"]["authority.closed"] == 1
+
+
+def test_both_authorities_are_replaced_while_the_node_runs_and_it_starts_again_without_the_old_ones(tmp_path: Path) -> None:
+    directory = hierarchy(tmp_path / "authorities")
+    with serving(directory) as node:
+        station = Asker(node, "rotated")
+        station.register()
+        station.enrol()
+        for kind in ("ea", "aa"):
+            v2x_pki("issue", directory, "--kind", kind, "--name", f"next {kind}", "--out", directory / f"next-{kind}")
+        v2x_pki("ctl", directory, "--add-ea", "next-ea", "--add-aa", "next-aa")
+        assert station.authorize("next-aa", "/aa/next-aa").certificate.issuer.hashed_id8 == node.certificate("next-aa").hashed_id8
+        v2x_pki("ctl", directory, "--remove-ea", "ea", "--remove-aa", "aa")
+        pending, _key = station.enrolment()
+        assert refusal_of(node, "/ea", pending.request).status == 404
+        with pytest.raises(AuthorityRefusal) as caught:
+            station.authorize("next-aa", "/aa/next-aa")
+        assert caught.value.answer is AuthorizationResponseCode.UNKNOWN_EA
+        station.enrol("next-ea", "/ea/next-ea")
+        assert station.credential is not None
+        assert station.credential.certificate.issuer.hashed_id8 == node.certificate("next-ea").hashed_id8
+        assert station.authorize("next-aa", "/aa/next-aa").certificate.tbs.app_permissions
+        lists = synchronised(node)
+        assert {each.certificate.hashed_id8 for each in lists.entries} == {
+            node.certificate(part).hashed_id8 for part in ("next-ea", "next-aa")
+        }
+        assert sorted(status(node)["authorities"]) == ["aa/next-aa", "ea/next-ea"]
+    for part in ("ea", "aa"):
+        (directory / part / "key.pem").unlink()
+    with serving(directory) as node:
+        station.node = node
+        station.enrol("next-ea", "/ea/next-ea")
+        station.authorize("next-aa", "/aa/next-aa")
+
+
+def test_an_authority_that_cannot_be_opened_costs_its_own_answers_and_is_tried_again(tmp_path: Path) -> None:
+    directory = hierarchy(tmp_path / "authorities")
+    v2x_pki("issue", directory, "--kind", "aa", "--name", "second AA", "--out", directory / "second")
+    key = directory / "second/key.pem"
+    key.chmod(0o644)
+    with serving(directory) as node:
+        station = Asker(node, "waiting")
+        station.register()
+        station.enrol()
+        v2x_pki("ctl", directory, "--add-aa", "second")
+        asked, _key = station.authorization("second")
+        assert refusal_of(node, "/aa/second", asked.request).status == 503
+        assert refusal_of(node, "/aa/second", asked.request).status == 503
+        assert "chmod 600" in status(node)["not_opened"]["aa/second"]
+        assert node.log.read_text().count("authority_not_opened") == 1
+        station.authorize()
+        key.chmod(0o600)
+        v2x_pki("ctl", directory)
+        assert station.authorize("second", "/aa/second").certificate.issuer.hashed_id8 == node.certificate("second").hashed_id8
+        assert status(node)["not_opened"] == {}
 
 
 def test_a_node_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -12,14 +12,17 @@ from shared.core.clock import Instant
 from shared.core.errors import ConfigError, StorageError, UntrustedTimeError, VerificationError
 from shared.core.ids import HashedId8
 from shared.core.itstime import time64_of
-from shared.operator.list_office import MAX_DATED_AHEAD_S, MAX_FURTHER_AUTHORITIES, ListOffice, stated_list
+from shared.operator.list_office import MAX_DATED_AHEAD_S, ListOffice, stated_list
+from shared.operator.list_settings import FIRST, MAX_LISTED_AUTHORITIES
 from shared.operator.pki_directory import PkiDirectory, check_authority_name
 from shared.operator.pki_library import PublishedLibrary, PublishedTrust
+from shared.pki.authority import AuthorityKind
 from shared.security.chain import UnknownSignerError
 from shared.security.crl import Crl
 from shared.security.ctl import AaEntry, Ctl, DcEntry, EaEntry, RootCaEntry, TlmEntry
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.trust_list import verify_crl, verify_ctl
+from shared.service.authority_keys import AuthorityKeys
 from shared.service.published_lists import DocumentKind, PublishedDocument
 from tests.helpers.hierarchy import BEGIN, NOON
 from tests.helpers.stations import after_ms, at
@@ -40,8 +43,8 @@ def directory(tmp_path: Path) -> PkiDirectory:
 def office_of(directory: PkiDirectory, *, url: str | None = URL) -> Iterator[ListOffice]:
     log = directory.log()
     try:
-        with directory.lists() as lists:
-            office = ListOffice(directory, lists, log)
+        with directory.lists() as lists, AuthorityKeys() as keys:
+            office = ListOffice(directory, lists, log, keys=keys)
             if url is not None:
                 office.settings.change_url(url)
             yield office
@@ -193,14 +196,14 @@ def test_authorities_are_trusted_while_they_are_listed_and_not_revoked(directory
         assert trust.find(HashedId8(first.hashed_id8), now).certificate == first
         with pytest.raises(UnknownSignerError):
             trust.find(HashedId8(second.hashed_id8), now)
-        office.settings.add_authority("second")
+        office.settings.add_authority(AuthorityKind.AUTHORIZATION, "second")
         office.renew(later(0))
         assert trust.find(HashedId8(second.hashed_id8), now).certificate == second
         lists.revoke(HashedId8(first.hashed_id8))
         office.renew(later(1_000))
         with pytest.raises(VerificationError, match="revoked"):
             trust.find(HashedId8(first.hashed_id8), now)
-        office.settings.remove_authority("second")
+        office.settings.remove_authority(AuthorityKind.AUTHORIZATION, "second")
         office.renew(later(2_000))
         with pytest.raises(UnknownSignerError):
             trust.find(HashedId8(second.hashed_id8), now)
@@ -232,13 +235,40 @@ def test_a_name_that_is_no_plain_word_names_no_authority(name: str) -> None:
 
 def test_further_authorities_are_bounded_and_only_listed_ones_are_removed(directory: PkiDirectory) -> None:
     with office_of(directory) as office:
-        for number in range(MAX_FURTHER_AUTHORITIES):
-            office.settings.add_authority(f"aa{number}")
-        office.settings.add_authority("aa0")
+        kind = AuthorityKind.AUTHORIZATION
+        for number in range(MAX_LISTED_AUTHORITIES - 1):
+            office.settings.add_authority(kind, f"{number:032d}")
+        office.settings.add_authority(kind, "aa")
         with pytest.raises(ConfigError, match="at most"):
-            office.settings.add_authority("one-more")
+            office.settings.add_authority(kind, "one-more")
         with pytest.raises(ConfigError, match="is not listed"):
-            office.settings.remove_authority("one-more")
+            office.settings.remove_authority(kind, "one-more")
+
+
+@pytest.mark.parametrize("kind", list(AuthorityKind))
+def test_the_last_authority_of_a_kind_stays_listed_and_the_first_can_be_removed_when_another_is(
+    directory: PkiDirectory, kind: AuthorityKind
+) -> None:
+    first = FIRST[kind]
+    with office_of(directory) as office:
+        with pytest.raises(ConfigError, match="is the last"):
+            office.settings.remove_authority(kind, first)
+        office.settings.add_authority(kind, "second")
+        office.settings.remove_authority(kind, first)
+        assert office.settings.authorities(kind) == ("second",)
+        office.settings.add_authority(kind, first)
+        assert office.settings.authorities(kind) == ("second", first)
+
+
+def test_an_authority_is_listed_only_as_what_its_certificate_says(directory: PkiDirectory) -> None:
+    further(directory, "second")
+    with office_of(directory) as office:
+        with pytest.raises(ConfigError, match="no certificate of an enrolment authority"):
+            office.list_authorities(added={AuthorityKind.ENROLMENT: ("second",)}, removed={})
+        assert office.settings.authorities(AuthorityKind.ENROLMENT) == ("ea",)
+        assert office.list_authorities(added={AuthorityKind.AUTHORIZATION: ("second",)}, removed={}) == (
+            directory.certificate("second"),
+        )
 
 
 def test_a_log_of_another_key_is_refused(directory: PkiDirectory) -> None:

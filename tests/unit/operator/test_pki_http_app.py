@@ -61,6 +61,16 @@ async def mirror(body: bytes) -> bytes:
     return body[::-1]
 
 
+class Desk:
+    """One authority at /ea."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def at(self, path: str) -> Answer | None:
+        return self._answer if path == "/ea" else None
+
+
 class Running:
     """What a test sees of the server."""
 
@@ -97,7 +107,7 @@ def run(
     async def both() -> Running:
         counters, words, clock = Counters(), io.StringIO(), ManualClock(None)
         app = make_app(
-            offices={"/ea": answer},
+            offices=Desk(answer),
             library=Shelf(),
             serves=serves,
             status=lambda: {"counters": counters.snapshot()},
@@ -291,6 +301,23 @@ def test_requests_at_once_are_bounded_and_the_next_is_told_to_come_back() -> Non
     run(test, answer=slow)
 
 
+def test_requests_sent_slowly_take_no_place_from_others() -> None:
+    async def test(running: Running, http: PkiHttp) -> None:
+        slow = [await running.connect() for _ in range(MAX_REQUESTS_AT_ONCE)]
+        for _reader, writer in slow:
+            writer.write(REQUEST_HEAD + b"Content-Length: 2\r\n\r\na")
+            await writer.drain()
+        assert await http.post(running.url + "/ea", b"ab") == b"ba"
+        assert await http.get(f"{running.url}/dc/getcrl/{ROOT.hex()}") == b"crl"
+        for _reader, writer in slow:
+            writer.write(b"b")
+        for reader, writer in slow:
+            assert (await reader.read()).endswith(b"ba")
+            writer.close()
+
+    run(test)
+
+
 def test_a_client_that_says_nothing_is_cut() -> None:
     async def test(running: Running, http: PkiHttp) -> None:
         for octets in (b"", b"POST /ea HT", REQUEST_HEAD + b"Content-Length: 5\r\n\r\nab"):
@@ -364,7 +391,7 @@ def test_a_request_under_way_is_finished_when_the_server_stops() -> None:
         counters = Counters()
         limiter = RateLimiter(per_client=PLENTY, overall=PLENTY)
         app = make_app(
-            offices={"/ea": slow},
+            offices=Desk(slow),
             library=Shelf(),
             serves=frozenset(),
             status=dict,

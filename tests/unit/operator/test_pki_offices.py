@@ -24,7 +24,7 @@ class Offices:
         self.counters = Counters()
         self.words = io.StringIO()
         log = make_logger(self.words, as_json=True)
-        self.ea = EnrolmentOffice(self.desks.ea, clock=self.desks.clock, log=log)
+        self.ea = EnrolmentOffice(self.desks.ea, name="ea", clock=self.desks.clock, log=log)
         self.way: Callable[[bytes], Awaitable[bytes]] = self.ea.answer
         self.asked: list[tuple[HashedId8, bytes]] = []
         self.aa = AuthorizationOffice(
