@@ -10,9 +10,9 @@
     GET  /log/{path}                        tlog-tiles
     GET  /status                            JSON
 
-Cheap before dear: rate, type and size are looked at before a request is read, what is read is bounded in size and time, and how
-many are worked on is looked at before one more is. A refusal is one line of text: 400 not even answerable, 404 not there, 408 too slow, 413 too
-large, 415 another type, 429 too often, 503 not now. Errors are counted by reason; only those of ours are logged.
+Cheap before dear: rate, type and size are looked at before a request is read, what is read is bounded in size and time, and so is
+the number worked on at once. A refusal is one line of text: 400 not even answerable, 404 not there, 408 too slow, 413 too large,
+415 another type, 429 too often, 503 not now. Errors are counted by reason; only those of ours are logged.
 """
 
 import asyncio

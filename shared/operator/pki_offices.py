@@ -13,7 +13,7 @@ from shared.core.clock import Clock
 from shared.core.errors import DecodeError, TransportError, VerificationError
 from shared.core.ids import HashedId8
 from shared.pki.authorization_desk import AuthorizationCase, AuthorizationDesk
-from shared.pki.desk import DeskRecord, Refusal
+from shared.pki.desk import DeskRecord
 from shared.pki.enrolment_desk import EnrolmentDesk
 from shared.pki.response_codes import AuthorizationResponseCode
 from shared.service.counters import Counters
@@ -35,13 +35,12 @@ class EnrolmentOffice:
     def __init__(self, desk: EnrolmentDesk, *, name: str, clock: Clock, log: FilteringBoundLogger) -> None:
         self.desk = desk
         self._clock = clock
-        self._log = log.bind(authority=name)
+        self._refusals = _RefusalLog(desk.record, log.bind(authority=name))
 
     async def answer(self, request: bytes) -> bytes:
         """Answer a request; raises `UnanswerableRequest`, `UntrustedTimeError`, `StorageError`, `TransportError` of a token."""
-        before = _newest_refusal(self.desk.record)
         answer = self.desk.answer(request, self._clock.now())
-        _log_refusal(self._log, self.desk.record, before)
+        self._refusals.log_new()
         return answer
 
 
@@ -73,13 +72,13 @@ class AuthorizationOffice:
         self._clock = clock
         self._counters = counters
         self._log = log.bind(authority=name)
+        self._refusals = _RefusalLog(desk.record, self._log)
 
     async def answer(self, request: bytes) -> bytes:
         """Answer a request; raises `UnanswerableRequest`, `UntrustedTimeError`, `StorageError`, `TransportError` of a token."""
-        before = _newest_refusal(self.desk.record)
         begun = self.desk.begin(request, self._clock.now())
         answer = begun if isinstance(begun, bytes) else await self._finish(begun)
-        _log_refusal(self._log, self.desk.record, before)
+        self._refusals.log_new()
         return answer
 
     async def _finish(self, case: AuthorizationCase) -> bytes:
@@ -100,11 +99,16 @@ class AuthorizationOffice:
         return self.desk.refuse(case, AuthorizationResponseCode.CANT_REACH_EA, self._clock.now())
 
 
-def _newest_refusal(record: DeskRecord) -> Refusal | None:
-    return record.refusals[-1] if record.refusals else None
+class _RefusalLog:
+    """Logs the refusals of a desk, each once: requests wait for another authority side by side, and end in any order."""
 
+    def __init__(self, record: DeskRecord, log: FilteringBoundLogger) -> None:
+        self._record = record
+        self._log = log
+        self._logged = record.refused
 
-def _log_refusal(log: FilteringBoundLogger, record: DeskRecord, before: Refusal | None) -> None:
-    newest = _newest_refusal(record)
-    if newest is not None and newest is not before:
-        log.info("refused", code=newest.word, reason=newest.reason)
+    def log_new(self) -> None:
+        """Log what was refused since the last look."""
+        count, self._logged = self._record.refused - self._logged, self._record.refused
+        for refusal in list(self._record.refusals)[-count:] if count else ():
+            self._log.info("refused", code=refusal.word, reason=refusal.reason)

@@ -62,14 +62,16 @@ class DeskRecord:
         repeated: requests that were answered with the octets kept from before.
         unanswerable: requests that could not be answered at all.
         refusals: the last ones, the newest last.
+        refused: how many there were.
     """
 
-    __slots__ = ("answers", "refusals", "repeated", "unanswerable")
+    __slots__ = ("answers", "refusals", "refused", "repeated", "unanswerable")
 
     def __init__(self) -> None:
         self.answers: Counter[str] = Counter()
         self.repeated = 0
         self.unanswerable = 0
+        self.refused = 0
         self.refusals: deque[Refusal] = deque(maxlen=MAX_RECENT_REFUSALS)
 
     def answered(self, code: ResponseCode, reason: str = "") -> None:
@@ -77,6 +79,7 @@ class DeskRecord:
         word = f"{type(code).__name__}.{code.word}"
         self.answers[word] += 1
         if code.number:
+            self.refused += 1
             self.refusals.append(Refusal(word=word, reason=reason))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from shared.core.errors import TransportError
 from shared.core.ids import HashedId8
 from shared.operator.pki_offices import AuthorizationOffice, EnrolmentOffice
-from shared.pki.exchange import UnanswerableRequest
+from shared.pki.authorization import ticket_attributes
+from shared.pki.exchange import MAX_CLOCK_DIFFERENCE_US, UnanswerableRequest
+from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
 from shared.pki.response_codes import AuthorityRefusal, AuthorizationResponseCode
 from shared.service.counters import Counters
 from shared.service.log import make_logger
@@ -90,6 +93,62 @@ def test_a_request_repeated_while_the_question_is_out_gets_the_same_answer_and_c
     assert first == second
     assert len({question for _, question in offices.asked}) == 1
     assert len(offices.desks.registry.grants) == 1
+
+
+def test_a_car_whose_enrolment_authoritys_answer_was_lost_asks_again_and_is_counted_once() -> None:
+    offices = Offices()
+    pending = offices.desks.authorization(offices.desks.enrol(), offices.desks.key())
+
+    async def lost(question: bytes) -> bytes:
+        await offices.ea.answer(question)
+        raise TransportError("http://ea.example/ea", "the connection broke")
+
+    offices.way = lost
+    asyncio.run(offices.aa.answer(pending.request))
+    offices.way = offices.ea.answer
+    pending.open(asyncio.run(offices.aa.answer(pending.request)), offices.desks.now)
+    assert len(offices.desks.registry.grants) == 1
+    offices.desks.pass_time(MAX_CLOCK_DIFFERENCE_US // 1_000_000 + 1)
+    late = offices.desks.authorization(offices.desks.enrol(), offices.desks.key())
+    offices.way = gone
+    asyncio.run(offices.aa.answer(late.request))
+    offices.desks.pass_time(MAX_CLOCK_DIFFERENCE_US // 1_000_000 + 1)
+    with pytest.raises(AuthorityRefusal) as caught:
+        late.open(asyncio.run(offices.aa.answer(late.request)), offices.desks.now)
+    assert caught.value.answer is AuthorizationResponseCode.OUT_OF_SYNC
+
+
+def test_every_refusal_is_logged_once_though_requests_end_in_any_order() -> None:
+    offices = Offices()
+    desks = offices.desks
+    credential = desks.enrol()
+    good = desks.authorization(credential, desks.key())
+    bad = desks.authorization(
+        credential, desks.key(), attributes=ticket_attributes(permissions=TICKET_PERMISSIONS[StationRole.RSU])
+    )
+
+    async def both() -> None:
+        asked, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slow(question: bytes) -> bytes:
+            asked.set()
+            await go_on.wait()
+            return await offices.ea.answer(question)
+
+        offices.way = slow
+        first = asyncio.create_task(offices.aa.answer(good.request))
+        await asked.wait()
+        offices.way = offices.ea.answer
+        await offices.aa.answer(bad.request)
+        go_on.set()
+        good.open(await first, desks.now)
+
+    asyncio.run(both())
+    lines = [json.loads(line) for line in offices.words.getvalue().splitlines()]
+    assert sorted((line["authority"], line["code"]) for line in lines) == [
+        ("aa", "AuthorizationResponseCode.deniedpermissions"),
+        ("ea", "ValidationResponseCode.deniedpermissions"),
+    ]
 
 
 def test_a_refusal_is_logged_with_its_reason_and_what_cannot_be_answered_is_not() -> None:
