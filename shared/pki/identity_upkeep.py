@@ -8,7 +8,10 @@ not known nothing is asked. A request that got no answer goes out again octet fo
 issues nothing twice, until it is too old to be believed; then a new one is made with the same key. An authority that says no is
 asked again only after a long while: its reason is in the status, and the station goes on with what it has; a credential that is not
 renewed yet still gets tickets. Where the EA of the present credential is no longer listed and another is, that one is asked under
-the canonical key. Keys are made where they live (`Account`, `TicketKeys`) before they are asked about.
+the canonical key. A credential that its own EA calls unknown or revoked is not replaced: who took it away has a reason, and a
+fleet that enrolled anew at every no would storm an authority that lost its registry. The station asks for tickets ever more rarely,
+once a day in the end, says why in its status, and the operator decides. Keys are made where they live (`Account`, `TicketKeys`)
+before they are asked about.
 """
 
 from collections import Counter

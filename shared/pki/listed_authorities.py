@@ -12,8 +12,10 @@ from shared.security.certificate import Certificate
 from shared.security.chain import ChainVerifier
 from shared.security.ctl import AaEntry, EaEntry
 from shared.security.freshness import trusted_time64
+from shared.security.list_sequence import ListKind
 from shared.security.region import IdentifiedAreas
 from shared.security.trust_lists_held import TrustLists
+from shared.security.trust_store import TrustStore
 
 
 class ListedAuthorities:
@@ -47,13 +49,14 @@ class ListedAuthorities:
     def successor(self, now: Instant, *, issued: Certificate) -> AccessPoint | None:
         """Return the EA to go over to where no list names the one that issued a credential any more; None while one does.
 
-        While lists of some root are lacking, only the operator can name that EA: it may be listed there, and who this station is
-        concerns no other root's authorities.
+        An EA that its root has revoked is as good as not listed. While lists of some root are lacking, only the operator can name
+        that EA: it may be listed there, and who this station is concerns no other root's authorities.
         """
-        entries = self._lists.entries
-        if any(isinstance(entry, EaEntry) and entry.certificate.hashed_id8 == issued.issuer.hashed_id8 for entry in entries):
+        store, issuer = self._lists.trust(now), issued.issuer.hashed_id8
+        listed = [entry.certificate for entry in self._lists.entries if isinstance(entry, EaEntry)]
+        if any(each.hashed_id8 == issuer and not _is_revoked(each, store) for each in listed):
             return None
-        if self._enrolment_authority is None and self._lists.trust(now).outdated:
+        if self._enrolment_authority is None and (store.outdated or self._lacks_ctl(now)):
             return None
         return self._find(EaEntry, self._enrolment_authority, now)
 
@@ -69,6 +72,10 @@ class ListedAuthorities:
                 return AccessPoint(certificate=certificate, url=url)
         return None
 
+    def _lacks_ctl(self, now: Instant) -> bool:
+        """Say whether the list of some root was never there; one the operator has pinned is not outdated by that."""
+        return any(each.kind is ListKind.ROOT_CTL and each.held_sequence is None for each in self._lists.wanted(now))
+
     def _holds(self, certificate: Certificate, now: Instant) -> bool:
         try:
             verifier = ChainVerifier(trust_store=self._lists.trust(now), areas=self._areas)
@@ -76,3 +83,8 @@ class ListedAuthorities:
         except V2xError:
             return False
         return True
+
+
+def _is_revoked(authority: Certificate, store: TrustStore) -> bool:
+    root = authority.issuer.hashed_id8
+    return root is not None and store.revokes(root, authority)

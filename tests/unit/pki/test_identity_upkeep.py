@@ -2,64 +2,20 @@
 
 from shared.core.clock import Instant, MonotonicNs
 from shared.core.errors import StorageError, TransportError
-from shared.core.itstime import Time64, time64_of
+from shared.core.itstime import time64_of
 from shared.pki.authority import hours
 from shared.pki.happenings import CredentialGranted, Happening, Recovered, Subject, TicketGranted, Trouble
 from shared.pki.identity_upkeep import RESEND_US, AccessPoint, IdentityUpkeep, Request
-from shared.pki.key_source import KeySource
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
 from shared.pki.registry import StationStatus
 from shared.security.certificate import Certificate
-from shared.security.ecdsa import Curve, Signer, SoftwareSigner
-from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.security.trust_store import TrustStore
+from tests.helpers.accounts import Account, TicketKeys
 from tests.helpers.desks import ITS_ID, Desks, later, seeded
 
 EA_URL, AA_URL = "http://ea.example/its", "http://aa.example/aa"
 UNKNOWN_TIME = Instant(MonotonicNs(0), None)
-
-
-class Account:
-    """A station's long-term identity in memory."""
-
-    def __init__(self, canonical: SoftwareSigner, keys: KeySource) -> None:
-        self._canonical = canonical
-        self._keys = keys
-        self._next: SoftwareSigner | None = None
-        self.current: TicketCredential | None = None
-        self.authority: Certificate | None = None
-        self.is_full = False
-
-    def canonical(self) -> Signer:
-        return self._canonical
-
-    def next_key(self) -> SoftwareSigner:
-        self._next = self._next or self._keys.generate(Curve.NIST_P256)
-        return self._next
-
-    def keep(self, certificate: Certificate, *, authority: Certificate) -> TicketCredential:
-        if self.is_full:
-            raise StorageError("credentials", "the disk is full")
-        self.current = TicketCredential(certificate=certificate, signer=self.next_key())
-        self.authority, self._next = authority, None
-        return self.current
-
-
-class TicketKeys:
-    """Keys of tickets in memory."""
-
-    def __init__(self) -> None:
-        self.requested: SoftwareSigner | None = None
-
-    def prepare(self, keys: KeySource, at: Time64) -> SoftwareSigner:
-        self.requested = self.requested or keys.generate(Curve.NIST_P256)
-        return self.requested
-
-    def grant(self, certificate: Certificate) -> TicketCredential:
-        assert self.requested is not None
-        signer, self.requested = self.requested, None
-        return TicketCredential(certificate=certificate, signer=signer)
 
 
 class Listed:
