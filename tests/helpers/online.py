@@ -34,7 +34,7 @@ class Online:
         self.spoil: dict[str, Spoil] = {}
         self.asked: list[str] = []
         self.documents: dict[str, bytes] = {}
-        self.url = ""
+        self.url = "http://127.0.0.1:9"
 
     @property
     def entries(self) -> tuple[CtlEntry, ...]:

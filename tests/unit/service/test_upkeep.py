@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -120,7 +120,7 @@ def kinds(happened: list[Happening]) -> list[type[Happening]]:
     return [type(each) for each in happened]
 
 
-def codes(happened: list[Happening]) -> list[tuple[Subject, str]]:
+def codes(happened: Sequence[Happening]) -> list[tuple[Subject, str]]:
     return [(each.subject, each.code) for each in happened if isinstance(each, Trouble)]
 
 
