@@ -81,6 +81,8 @@ def crl(
     identifiers = [identifier(text, "--revoke") for text in revoke or ()]
     with _office(directory, ROOT) as office:
         for each in identifiers:
+            if office.settings.lists.newest(DocumentKind.CERTIFICATE, each) is None:
+                typer.echo(f"{each.hex()}: no authority that was ever listed here; it is revoked all the same", err=True)
             office.settings.lists.revoke(each)
         _tell(office.publish(DocumentKind.CRL, _now()), out)
 
@@ -96,9 +98,9 @@ def _office(directory: Path, publisher: str) -> Iterator[ListOffice]:
 
 
 def _tell(document: PublishedDocument, out: Path | None) -> None:
+    typer.echo(f"{document.kind.value} {document.sequence} of {document.issuer.hex()}: {len(document.octets)} octets")
     if out is not None:
         write_new_file(out, document.octets, mode=_PUBLIC_MODE)
-    typer.echo(f"{document.kind.value} {document.sequence} of {document.issuer.hex()}: {len(document.octets)} octets")
 
 
 def _now() -> Instant:

@@ -24,6 +24,7 @@ from shared.service.system_clock import SystemClock
 DEFAULT_LISTEN = "127.0.0.1:8470"
 DEFAULT_REQUESTS_PER_S = 20.0
 MAX_PORT = 65_535
+MAX_PORT_DIGITS = 5
 
 
 def serve(
@@ -81,7 +82,7 @@ def _say_ready(url: str) -> None:
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port[:6]) > MAX_PORT:
+    if not colon or not port.isascii() or not port.isdigit() or len(port) > MAX_PORT_DIGITS or int(port) > MAX_PORT:
         raise ConfigError("--listen", f"{text!r} is no HOST:PORT")
     return host.removeprefix("[").removesuffix("]"), int(port)
 

@@ -52,7 +52,7 @@ class ListSettings:
 
     def change_url(self, url: str) -> None:
         """Serve under another address from now on; raises `ConfigError` when it is none."""
-        _check_url("--url", url)
+        check_url("--url", url)
         self.lists.set(_URL, url.rstrip("/"))
 
     def access_point(self, part: str) -> str:
@@ -62,7 +62,7 @@ class ListSettings:
     def change_access_point(self, part: str, url: str | None) -> None:
         """Let an authority be reached elsewhere, or (None) under the common address; raises `ConfigError`."""
         if url is not None:
-            _check_url(f"--{part}-url", url)
+            check_url(f"--{part}-url", url)
         self.lists.set(_elsewhere(part), url or "")
 
     @property
@@ -110,7 +110,8 @@ def _elsewhere(part: str) -> str:
     return f"{part}_url"
 
 
-def _check_url(option: str, url: str) -> None:
+def check_url(option: str, url: str) -> None:
+    """Raise `ConfigError` unless a URL may be named in lists, to which paths are added."""
     plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= MAX_URL_CHARACTERS
     if not plain or not url.startswith(("http://", "https://")) or url.partition("://")[2] in ("", "/"):
         words = f"is no http or https address of at most {MAX_URL_CHARACTERS} characters"

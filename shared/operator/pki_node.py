@@ -25,7 +25,7 @@ from shared.core.ids import HashedId8
 from shared.core.itstime import time32_of
 from shared.operator.http_server import listen, serve, url_of
 from shared.operator.list_office import ListOffice, stated_list
-from shared.operator.list_settings import ListSettings
+from shared.operator.list_settings import ListSettings, check_url
 from shared.operator.open_offices import OpenOffices
 from shared.operator.pki_directory import ENROLMENT, MANAGER, MANAGERS, ROOT, PkiDirectory
 from shared.operator.pki_http_app import make_app
@@ -117,6 +117,9 @@ class PkiNode:
         for service, part in (("root", ROOT), ("tlm", MANAGER)):
             if service in options.services and not directory.has(part):
                 raise ConfigError(str(directory.path / part), f"no key is here, so {service} cannot be served")
+        for option, address in (("--url", options.url), ("--ea-url", options.ea_url), ("--aa-url", options.aa_url)):
+            if address is not None:
+                check_url(option, address)
         kinds = {"ea": AuthorityKind.ENROLMENT, "aa": AuthorityKind.AUTHORIZATION}
         self._kinds = {service: kind for service, kind in kinds.items() if service in options.services}
         with directory.lists() as lists:
@@ -146,13 +149,13 @@ class PkiNode:
             stack.callback(sock.close)
             url = url_of(sock)
             keys = stack.enter_context(AuthorityKeys(self._environment))
+            offices = self._offices(lists, keys, http)
+            stack.callback(offices.close)
+            offices.start()  # before anything is published that names them
             office = self._office(lists, ledger, keys)
             if office is not None:
                 self._settle(office.settings, url)
                 self._renew(office)
-            offices = self._offices(lists, keys, http)
-            stack.callback(offices.close)
-            offices.start()
             app = make_app(
                 offices=offices,
                 library=PublishedLibrary(lists, ledger, self._manager()),

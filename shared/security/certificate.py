@@ -406,12 +406,15 @@ def read_certificate_id(reader: CoerReader, field: str) -> CertificateId:
 
 
 def encode_certificate_id(identity: CertificateId) -> bytes:
-    """Encode `CertificateId`; raises `EncodeError` for a name that is too long."""
+    """Encode `CertificateId`; raises `EncodeError` for a name that is too long or no text."""
     match identity.kind:
         case IdKind.LINKAGE:
             value = identity.octets
         case IdKind.NAME:
-            name = (identity.name or "").encode("utf-8")
+            try:
+                name = (identity.name or "").encode("utf-8")
+            except UnicodeEncodeError:
+                raise EncodeError("id.name", f"{identity.name!r} is no text in UTF-8") from None
             if len(name) > MAX_NAME_OCTETS:
                 raise EncodeError("id.name", f"{len(name)} octets, at most {MAX_NAME_OCTETS} are allowed")
             value = encode_opaque(name, "id.name")

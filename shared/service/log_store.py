@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shared.core.errors import DecodeError, EncodeError, ProofError, StorageError, TransportError
+from shared.core.errors import ConfigError, DecodeError, EncodeError, ProofError, StorageError, TransportError
 from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
 from shared.ledger.merkle import HASH_BYTES, leaf_hash
 from shared.ledger.note import NoteSigner, SignedNote, parse_note, sign_note, verify_note
@@ -243,7 +243,8 @@ def load_or_create_log_key(path: Path) -> Ed25519PrivateKey:
     """Return the log's Ed25519 key from a PKCS#8 PEM file of mode 0600; make a new key if there is no such file.
 
     Raises:
-        StorageError: others may read the file, or it holds no Ed25519 key.
+        ConfigError: others may read the file.
+        StorageError: it holds no Ed25519 key.
     """
     with storage_errors(path):
         if not path.exists():
@@ -259,7 +260,7 @@ def load_or_create_log_key(path: Path) -> Ed25519PrivateKey:
             sync_path(path.parent)
             return key
         if path.stat().st_mode & 0o077:
-            raise StorageError(str(path), "others may read this key; its mode must be 0600")
+            raise ConfigError(str(path), "others may read this key; its mode must be 0600")
         pem = path.read_bytes()
     try:
         loaded = serialization.load_pem_private_key(pem, password=None)

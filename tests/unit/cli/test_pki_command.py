@@ -101,6 +101,12 @@ def test_a_begin_of_validity_names_a_moment_and_its_offset(tmp_path: Path, momen
     assert isinstance(v2x_pki("init", tmp_path / "a", "--valid-from", moment).exception, ConfigError)
 
 
+def test_a_name_that_is_no_text_or_too_long_is_a_usage_error(tmp_path: Path) -> None:
+    for name in ("\udcff", "x" * 256):
+        assert isinstance(v2x_pki("init", tmp_path / "a", "--name", name).exception, ConfigError)
+    assert not (tmp_path / "a").exists()
+
+
 def test_authorities_are_never_overwritten(authorities: Path) -> None:
     before = (authorities / "root" / "key.pem").read_bytes()
     result = v2x_pki("init", authorities)

@@ -17,6 +17,7 @@ from shared.operator.list_office import stated_list
 from shared.operator.pki_directory import PkiDirectory
 from shared.pki.registry import StationStatus
 from shared.security.trust_list import encode_trust_list, verify_crl, verify_ctl
+from shared.service.published_lists import DocumentKind
 from shared.service.system_clock import SystemClock
 from shared.service.trust_directory import read_certificate_file
 from tests.helpers.data import data_file
@@ -205,6 +206,10 @@ def test_data_nested_150_deep_is_refused_with_a_sentence() -> None:
         (("--listen", "nowhere"), "HOST:PORT"),
         (("--listen", "127.0.0.1:99999"), "HOST:PORT"),
         (("--listen", "127.0.0.1:\u0661"), "HOST:PORT"),
+        (("--listen", "127.0.0.1:0000000000080"), "HOST:PORT"),
+        (("--only", "aa", "--ea-url", "garbage"), "--ea-url"),
+        (("--aa-url", "ftp://aa.example"), "--aa-url"),
+        (("--url", "pki.example"), "is no http or https address"),
         (("--only", "ea,bakery"), "bakery"),
         (("--time-source", "gnss"), "no GNSS receiver"),
     ],
@@ -219,7 +224,6 @@ def test_what_cannot_be_served_is_refused_at_once(authorities: Path, options: tu
         (("--listen", "192.0.2.1:0"), "cannot be listened on"),
         (("--listen", "0.0.0.0:0"), "which address shall the lists name"),
         (("--listen", "127.0.0.1:0", "--list-period-s", "1"), "a list lives for"),
-        (("--listen", "127.0.0.1:0", "--url", "pki.example"), "is no http or https address"),
     ],
 )
 def test_what_cannot_be_published_ends_the_node_with_one_line_and_status_2(
@@ -230,6 +234,27 @@ def test_what_cannot_be_published_ends_the_node_with_one_line_and_status_2(
     assert words in result.output
     assert "ready" not in result.output
     assert result.output.count("\n") == 1
+
+
+def test_a_node_that_cannot_open_its_authorities_publishes_nothing(authorities: Path) -> None:
+    (authorities / "aa/key.pem").chmod(0o644)
+    result = v2x_pki("serve", authorities, "--listen", "127.0.0.1:0")
+    assert result.exit_code == 2
+    assert "open to others" in result.output
+    with PkiDirectory(authorities).lists() as lists:
+        assert lists.newest(DocumentKind.CTL, read_certificate_file(authorities / "root/certificate.oer").hashed_id8) is None
+
+
+def test_revoking_what_was_never_listed_is_remarked(authorities: Path) -> None:
+    known = read_certificate_file(authorities / "aa/certificate.oer").hashed_id8.hex()
+    assert "no authority" in made("crl", authorities, "--revoke", "0011223344556677")
+    assert "no authority" not in made("crl", authorities, "--revoke", known)
+
+
+def test_a_list_that_is_out_is_told_though_its_file_cannot_be_written(authorities: Path) -> None:
+    result = v2x_pki("crl", authorities, "--out", authorities)
+    assert isinstance(result.exception, StorageError)
+    assert result.output.startswith("crl 0 of ")
 
 
 def test_a_directory_without_the_keys_cannot_be_served(tmp_path: Path) -> None:

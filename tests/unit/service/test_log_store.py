@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.errors import EncodeError, StorageError, TransportError
+from shared.core.errors import ConfigError, EncodeError, StorageError, TransportError
 from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.light_client import LightClient
 from shared.ledger.merkle import leaf_hash
@@ -341,7 +341,7 @@ def test_a_key_file_is_made_once_and_for_the_owner_alone(tmp_path: Path) -> None
     assert path.stat().st_mode & 0o777 == 0o600
     assert load_or_create_log_key(path).private_bytes_raw() == key.private_bytes_raw()
     path.chmod(0o640)
-    with pytest.raises(StorageError, match="others may read"):
+    with pytest.raises(ConfigError, match="others may read"):
         load_or_create_log_key(path)
     path.chmod(0o600)
     path.write_bytes(b"no key")
