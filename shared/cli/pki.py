@@ -22,7 +22,7 @@ from shared.cli.pki_inspect import inspect
 from shared.cli.pki_lists import crl, ctl, ectl
 from shared.cli.pki_serve import serve
 from shared.cli.pki_stations import block, register, unblock
-from shared.core.clock import NS_PER_S, TimeSource, UtcNs
+from shared.core.clock import TimeSource
 from shared.core.errors import ConfigError, EncodeError
 from shared.core.geo import GeoPoint
 from shared.core.itstime import Time32, time32_of, time64_of, utc_from_text
@@ -42,6 +42,7 @@ from shared.pki.list_publisher import TrustListManager
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
 from shared.security.certificate import Certificate
 from shared.security.ecdsa import Curve, SoftwareSigner
+from shared.security.freshness import trusted_time64
 from shared.security.region import CircularRegion, GeographicRegion, IdentifiedRegion, IdentifiedRegions, Location, encode_region
 from shared.security.trust_store import TrustStore
 from shared.security.validity import Validity
@@ -49,7 +50,7 @@ from shared.service.authority_keys import AuthorityKeys, NewAuthorityKeys
 from shared.service.system_clock import SystemClock
 from shared.service.trust_directory import write_ticket, write_trust_directory
 
-CLOCK_ALLOWANCE_NS = 60 * NS_PER_S
+CLOCK_ALLOWANCE_S = 60
 """Certificates made now are valid from a minute ago, for stations whose clocks are a little behind."""
 
 MAX_COUNT = 100
@@ -238,8 +239,7 @@ def _made(make: Callable[[], _T]) -> _T:
 
 def _start(valid_from: str | None) -> Time32:
     if valid_from is None:
-        utc = SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc()
-        return time32_of(time64_of(UtcNs(utc - CLOCK_ALLOWANCE_NS)))
+        return Time32(time32_of(trusted_time64(SystemClock(TimeSource.ASSUME_TRUSTED).now())) - CLOCK_ALLOWANCE_S)
     try:
         return time32_of(time64_of(utc_from_text(valid_from)))
     except ValueError as error:
