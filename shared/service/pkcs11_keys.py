@@ -222,7 +222,13 @@ class Pkcs11KeyStore:
     def _reopen(self) -> None:
         """Open a session in the middle of things, where a missing token is no fault of the configuration."""
         try:
-            self._open_session()
+            try:
+                self._open_session()
+            except PinRefusedError:
+                raise
+            except ConfigError:
+                self._module.initialise_anew()  # there are modules that see a token come back only then
+                self._open_session()
         except PinRefusedError as error:
             raise TokenError(self._name, error.reason, "token_refused") from error
         except ConfigError as error:

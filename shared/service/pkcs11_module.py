@@ -83,6 +83,10 @@ class Pkcs11Module:
             )
         return found[0]
 
+    def initialise_anew(self) -> None:
+        """Forget the tokens that were there; all sessions are lost, and opened again by who needs one. For the module's thread."""
+        self._finalize()
+
     def _counted(self) -> "Pkcs11Module":
         self._users += 1
         return self

@@ -3,7 +3,7 @@ import sys
 
 PROGRAM = """
 import ctypes, os, resource, sys
-from shared.service.{module} import {name}
+from shared.{module} import {name}
 from shared.service.notify import Notifier, Watchdog
 resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
 
@@ -15,11 +15,20 @@ def tell():
 
 {call}
 """
-HARDEN = {"module": "hardening", "name": "harden_process", "call": "tell(); harden_process(); tell(); harden_process(); tell()"}
+HARDEN = {
+    "module": "service.hardening",
+    "name": "harden_process",
+    "call": "tell(); harden_process(); tell(); harden_process(); tell()",
+}
 SERVICE = {
-    "module": "run",
+    "module": "service.run",
     "name": "run_service",
     "call": "notifier = Notifier(None); run_service(body, notifier=notifier, watchdog=Watchdog.from_environment(notifier, {}))",
+}
+COMMAND = {
+    "module": "cli.entry",
+    "name": "run",
+    "call": "import typer; app = typer.Typer(); app.command()(tell); sys.argv = ['v2x']; run(app, 'v2x')",
 }
 
 
@@ -38,3 +47,7 @@ def test_a_hardened_process_dumps_no_core_and_shows_nobody_its_memory() -> None:
 
 def test_every_service_is_hardened_before_its_body_runs() -> None:
     assert run(SERVICE) == ["0 (0, 0)"]
+
+
+def test_every_command_is_hardened_before_it_does_anything() -> None:
+    assert run(COMMAND) == ["0 (0, 0)"]
