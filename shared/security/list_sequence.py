@@ -1,7 +1,8 @@
 """One issuer's trust lists of one kind, in order: what follows the list held, what is older, what contradicts it.
 
     full list     later in the sequence, or the very list held again (no news)
-    delta list    exactly one further in the sequence (255 is followed by 0); otherwise the full list is needed
+    delta list    exactly one further in the sequence (255 is followed by 0) and made before the list held ran out; otherwise the
+                  full list is needed
     revocations   `thisUpdate` never goes back
 
 The sequence number has one octet, so a list up to 127 numbers ahead is later and every other one older. Once the list held has run
@@ -220,6 +221,8 @@ def _delta_after(held: HeldList | None, ctl: Ctl, fresh: ListMark, came: ListDoc
         raise ListRollbackError(f"delta {_named(fresh)} is not later than {_named(held.mark)}, which is held")
     if ahead != 1 or len(held.documents) > MAX_DELTAS:
         raise DeltaGapError(ctl.sequence, f"list {held.mark.sequence}, which is held")
+    if fresh.generation_time > held.next_update * _US_PER_S:  # the numbers may have gone round meanwhile
+        raise DeltaGapError(ctl.sequence, f"list {held.mark.sequence}, which had run out before it was made")
     return replace(
         held,
         documents=(*held.documents, came),

@@ -10,6 +10,7 @@ from shared.security.ctl import Ctl, DcEntry
 from shared.security.header_info import HeaderInfo
 from shared.security.list_sequence import (
     MAX_DELTAS,
+    SEQUENCE_NUMBERS,
     DeltaGapError,
     ListForkError,
     ListRollbackError,
@@ -44,6 +45,22 @@ def test_a_delta_that_leaves_a_gap_asks_for_the_full_list() -> None:
     assert caught.value.report is Report.LIST_GAP
     assert root.hierarchy.aa.certificate.hashed_id8 in authorities_of(lists, 2)
     assert lists.take_ctl(later.full, None, after(2)).authorities_removed == (root.hierarchy.aa.certificate,)
+
+
+def test_a_delta_of_a_later_round_of_numbers_asks_a_station_that_slept_through_one_for_the_full_list() -> None:
+    root = RootLists(Hierarchy(14))
+    slept_s, life_s = 86_400, 86_400 // SEQUENCE_NUMBERS
+    lists = lists_of(roots=(root,), grace_s=slept_s)
+    lists.take_ctl(root.ctl(life_s=life_s).full, None, after(0))
+    aa = root.hierarchy.aa.certificate
+    root.ctl(1, entries=(root.ea, root.dc))
+    for number in range(2, SEQUENCE_NUMBERS + 1):
+        root.ctl(number)
+    again = root.ctl(slept_s)
+    assert again.ctl.sequence == 1
+    with pytest.raises(DeltaGapError, match="which had run out before it was made"):
+        lists.take_ctl(again.delta or b"", None, after(slept_s))
+    assert lists.take_ctl(again.full, None, after(slept_s)).authorities_removed == (aa,)
 
 
 def test_a_delta_without_any_list_below_it_asks_for_the_full_list() -> None:
