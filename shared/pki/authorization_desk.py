@@ -65,8 +65,9 @@ from shared.security.secured_data import SecuredData, SignedData, UnsecuredData,
 from shared.security.trust_list import MANAGEMENT_VERSION, ManagementContent, peek_management_content
 from shared.security.validity import Validity
 
-MAX_OPEN_CASES = 1_024
-"""Cases remembered while an enrolment authority is being asked; the oldest is forgotten first, and can still be finished."""
+MAX_OPEN_CASES = 256
+"""Cases remembered until an enrolment authority has answered; the oldest is forgotten first, and can still be finished. A large
+request makes one of some 100 KiB."""
 
 _Code = AuthorizationResponseCode
 
