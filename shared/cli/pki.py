@@ -107,7 +107,7 @@ def init(
     keys: Keys = None,
 ) -> None:
     """Make a root, a trust list manager, an enrolment authority, an authorization authority and a trust directory."""
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if directory.exists() and (not directory.is_dir() or any(not path.is_dir() for path in directory.rglob("*"))):
         raise ConfigError(str(directory), "exists already and is not empty: authorities are never overwritten")
     validity = years(_start(valid_from), valid_years)
     shape = None if region is None else _region(region)
