@@ -19,6 +19,10 @@ def _unit(document: Mapping[str, object]) -> Table:
     table.add_row("UTC", _text(document.get("utc") or "not known: nothing is sent"))
     for name in ("sent", "unsent", "silent", "verified", "refused"):
         table.add_row(name, _pairs(document.get(name)))
+    table.add_row("tickets", _pairs(document.get("tickets")))
+    upkeep = document.get("upkeep")
+    for trouble in _items(upkeep.get("troubles")) if isinstance(upkeep, Mapping) else []:
+        table.add_row(f"in trouble: {trouble.get('about')}", _text(trouble.get("detail")))
     for hazard in _items(document.get("hazards")):
         said = f"cause {hazard.get('cause_code')} within {hazard.get('radius_m')} m"
         table.add_row(f"hazard {hazard.get('sequence_number')}", said)

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,13 +124,24 @@ def status(
         typer.echo(json.dumps(document))
         return
     table = Table("what", "value")
-    for name, value in document.items():
-        if isinstance(value, dict):
-            for inner, number in value.items():
-                table.add_row(f"{name}.{inner}", str(number))
-        else:
-            table.add_row(name, str(value))
+    for name, value in _status_rows("", document):
+        table.add_row(name, value)
     Console().print(table)
+
+
+def _status_rows(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield a row for each value of a status; a trouble is told in its sentence."""
+    match value:
+        case {"about": about, "detail": detail}:
+            yield f"in trouble: {about}", str(detail)
+        case Mapping() if value:
+            for inner, entry in value.items():
+                yield from _status_rows(f"{name}.{inner}" if name else str(inner), entry)
+        case list() if value:
+            for entry in value:
+                yield from _status_rows(name, entry)
+        case _:
+            yield name, "-" if value is None or value in ({}, []) else str(value)
 
 
 @app.command()
