@@ -16,7 +16,17 @@ from shared.core.errors import ConfigError, DecodeError, EncodeError, StorageErr
 from shared.core.ids import HashedId8
 from shared.core.itstime import Time32, time32_of
 from shared.operator.list_settings import ListSettings, place_of
-from shared.operator.pki_directory import AUTHORIZATION, ENROLMENT, MANAGER, MANAGERS, POLICY_FILE, ROOT, PkiDirectory
+from shared.operator.pki_directory import (
+    AUTHORIZATION,
+    ENROLMENT,
+    LISTS_FILE,
+    LOG_FILE,
+    MANAGER,
+    MANAGERS,
+    POLICY_FILE,
+    ROOT,
+    PkiDirectory,
+)
 from shared.pki.authority import AuthorityKind
 from shared.pki.list_publisher import ListPublisher, PublishedCtl, TrustListManager
 from shared.security.certificate import Certificate
@@ -137,6 +147,7 @@ class ListOffice:
             StorageError: not published, or not known whether published; publishing again is harmless.
         """
         with self._lists.publishing():
+            self._check_of_one_moment()
             document = self._sign(kind, now)
         self.log_what_waits()
         return document
@@ -147,6 +158,7 @@ class ListOffice:
         renewed = []
         for kind in self.kinds:
             with self._lists.publishing():
+                self._check_of_one_moment()
                 if self._is_wanted(kind, now):
                     renewed.append(self._sign(kind, now))
         if renewed:
@@ -164,6 +176,8 @@ class ListOffice:
         waiting = self._lists.unlogged()
         if not waiting:
             return
+        with self._lists.publishing():
+            self._check_of_one_moment()
         indexes = self._appended([document.octets for document in waiting])
         for document, index in zip(waiting, indexes, strict=True):
             self._lists.note_logged(document.digest, index)
@@ -178,6 +192,19 @@ class ListOffice:
                 attempt += 1
                 if attempt == _APPEND_ATTEMPTS:
                     raise
+
+    def _check_of_one_moment(self) -> None:
+        """Sign nothing beside a log that saw more, or less, than the lists: a number would be used twice, and stations keep that.
+
+        Called inside `publishing`: whatever another program has logged it had kept before.
+        """
+        self._log.refresh()
+        newest, last = self._log.newest(), self._lists.last_log_index()
+        words = "is older than {} beside it, as if from a backup; put both back as they were at one moment"
+        if newest is not None and not self._lists.knows(sha256(newest).digest()):
+            raise StorageError(str(self._directory.path / LISTS_FILE), words.format(LOG_FILE))
+        if last is not None and last >= self._log.size:
+            raise StorageError(str(self._directory.path / LOG_FILE), words.format(LISTS_FILE))
 
     def _is_wanted(self, kind: DocumentKind, now: Instant) -> bool:
         publisher = self._publisher(kind)

@@ -49,6 +49,8 @@ PROOF_SUFFIX = ".proof"
 """Beside a certificate: tlog-proof@v1 that it is logged."""
 
 LOG_KEY_FILE = "log.key"
+LOG_FILE = "log.db"
+LISTS_FILE = "lists.db"
 
 LOG_ORIGIN = "pki.v2x-trust"
 """Begin of a log's origin; the identifier of the root follows."""
@@ -111,7 +113,7 @@ class PkiDirectory:
         """Open the published lists; raises `ConfigError` where nothing belongs to a hierarchy."""
         if not self.trust.is_dir():
             raise ConfigError(str(self.path), "is no directory made by `v2x pki init`: it has no trust/")
-        return open_published_lists(self.path / "lists.db")
+        return open_published_lists(self.path / LISTS_FILE)
 
     def log(self) -> LogStore:
         """Open the log; raises `ConfigError` where its key is not here."""
@@ -125,7 +127,7 @@ class PkiDirectory:
 
     def _opened_log(self) -> LogStore:
         origin = f"{LOG_ORIGIN}/{self.root_certificate().hashed_id8.hex()}"
-        return open_log_store(self.path / "log.db", Ed25519NoteSigner(origin, load_or_create_log_key(self.path / LOG_KEY_FILE)))
+        return open_log_store(self.path / LOG_FILE, Ed25519NoteSigner(origin, load_or_create_log_key(self.path / LOG_KEY_FILE)))
 
     def proof_path(self, certificate: Certificate) -> Path:
         """Return where the proof of an authority's certificate lies for stations."""

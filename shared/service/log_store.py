@@ -87,6 +87,12 @@ class LogStore:
         if self._tree is not None and (row is None or row[0] != self._tree.size):
             self._tree = None
 
+    def newest(self) -> bytes | None:
+        """Return the last entry, None while there is none."""
+        with storage_errors(self._path):
+            row = self._connection.execute("SELECT data FROM entry ORDER BY number DESC LIMIT 1").fetchone()
+        return None if row is None else blob(self._path, row[0])
+
     def submit(self, entry: bytes) -> int:
         """Append one entry (or find it) and return its index once it is on disk.
 
@@ -176,7 +182,8 @@ class LogStore:
 
     def tile(self, level: int, index: int) -> bytes:
         """Return the hashes stored so far in a tile; empty if there is none."""
-        row = self._connection.execute("SELECT hashes FROM tile WHERE level = ? AND number = ?", (level, index)).fetchone()
+        with storage_errors(self._path):
+            row = self._connection.execute("SELECT hashes FROM tile WHERE level = ? AND number = ?", (level, index)).fetchone()
         return b"" if row is None else blob(self._path, row[0])
 
     def close(self) -> None:

@@ -154,6 +154,15 @@ class PublishedLists:
         row = self._one("SELECT log_index FROM document WHERE digest = ?", digest)
         return row[0] if row is not None and isinstance(row[0], int) else None
 
+    def knows(self, digest: bytes) -> bool:
+        """Say whether a document is kept, published or not."""
+        return self._one("SELECT 1 FROM document WHERE digest = ?", digest) is not None
+
+    def last_log_index(self) -> int | None:
+        """Return the highest place in the log that any document kept has, None where none is logged."""
+        row = self._one("SELECT max(log_index) FROM document")
+        return row[0] if row is not None and isinstance(row[0], int) else None
+
     def newest(self, kind: DocumentKind, issuer: HashedId8) -> PublishedDocument | None:
         """Return the newest published document of a kind and issuer."""
         return self._newest("kind = ? AND issuer = ? AND log_index IS NOT NULL", kind.value, issuer)

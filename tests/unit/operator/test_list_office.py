@@ -137,6 +137,20 @@ def test_what_was_signed_before_a_power_cut_is_logged_after_it_and_not_signed_ag
         assert PublishedLibrary(lists, None, None).ctl(root) == signed.octets
 
 
+@pytest.mark.parametrize("name", ["lists.db", "log.db"])
+def test_nothing_is_signed_when_one_file_was_put_back_from_a_backup(directory: PkiDirectory, name: str) -> None:
+    with office_of(directory) as office:
+        office.renew(later(0))
+    backup = (directory.path / name).read_bytes()
+    with office_of(directory) as office:
+        office.publish(DocumentKind.CTL, later(10))
+    (directory.path / name).write_bytes(backup)
+    with office_of(directory) as office:
+        for sign in (lambda: office.publish(DocumentKind.CTL, later(20)), lambda: office.renew(later(DAY_MS))):
+            with pytest.raises(StorageError, match=rf"{name}: is older than"):
+                sign()
+
+
 def test_a_publication_that_fails_takes_no_number(directory: PkiDirectory) -> None:
     with office_of(directory, url=None) as office:
         with pytest.raises(ConfigError, match="give --url"):
