@@ -33,6 +33,7 @@ from shared.service.keystore import read_bounded, write_new_file
 from shared.service.log_store import load_or_create_log_key, open_log_store
 from shared.service.record_key import EnrolledSigner, enrolled_signer, signing_next
 from shared.service.spool import Spool, open_spool
+from shared.service.state_lock import locked
 from shared.service.station_identity import StationIdentityParts, open_station_identity
 from shared.service.station_trust import StationTrust, open_station_trust, pinned_store, read_admission, read_areas, read_pins
 from shared.service.trust_directory import read_trust_directory
@@ -207,7 +208,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
 
     Raises:
         ConfigError: a file is absent, readable by others, or not what it should be, or the vehicle is not enrolled yet.
-        StorageError: the spool or the ledger is damaged.
+        StorageError: a file of the vehicle is damaged, or another program has it open.
         TransportError: the token with its keys does not answer.
     """
     files = read_files(config, environment=environment)
@@ -230,6 +231,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
                     now=now,
                 )
             )
+        stack.enter_context(locked(config.state.spool))
         signer = Ed25519NoteSigner(config.ledger.origin, load_or_create_log_key(config.ledger.key))
         policy = _policy(config.ledger.policy, signer)
         log = open_log_store(config.ledger.log, signer)

@@ -1,7 +1,8 @@
-"""One program at a time on a file of state: `enrol` beside a running agent, or two agents, would ask for the same ticket twice.
+"""One program at a time on a file of state.
 
-The lock is a file beside it, `FILE.lock`, held with flock by whoever has FILE open; by being there it says nothing. Who only looks
-(`check-config`) takes none.
+`enrol` beside a running agent would ask for the same ticket twice, and two agents on one spool would take each other's readings for
+a rollback. The lock is a file beside it, `FILE.lock`, held with flock by whoever has FILE open; by being there it says nothing. Who
+only looks (`check-config`) takes none.
 """
 
 import fcntl
@@ -38,6 +39,6 @@ def _lock(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise StorageError(str(path), "is in use by another program; a running agent enrols and renews by itself") from None
+        raise StorageError(str(path), "is in use by another program; a running agent has it to itself") from None
     except OSError as error:
         raise StorageError(str(path), f"cannot be locked: {error.strerror or error}") from error

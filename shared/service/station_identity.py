@@ -107,9 +107,9 @@ def open_station_identity(
         stack.enter_context(locked(config.tickets))
         store = open_ticket_store(config.tickets)
         stack.callback(store.close)
-        if now.utc is not None:
-            store.forget_expired(trusted_time64(now))
         pool = store.pool(TicketPolicy(target=config.target_tickets))
+        if now.utc is not None:  # from the pool alone: a replay says what time it likes, and takes no ticket off the disk
+            pool.drop_expired(trusted_time64(now))
         pool.add(tickets)
         upkeep = IdentityUpkeep(
             its_id=config.its_id.encode(),

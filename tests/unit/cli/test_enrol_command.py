@@ -183,7 +183,7 @@ def test_a_list_that_does_not_come_is_a_warning_where_nothing_is_lacking_for_wan
 
 def test_beside_a_running_agent_nothing_is_enrolled(car: Car) -> None:
     car.register()
-    with locked(car.folder / "tickets.db"), pytest.raises(StorageError, match="a running agent enrols and renews by itself"):
+    with locked(car.folder / "tickets.db"), pytest.raises(StorageError, match="a running agent has it to itself"):
         car.enrol()
 
 

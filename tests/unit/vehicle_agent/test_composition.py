@@ -51,6 +51,15 @@ def test_a_vehicle_is_opened_used_and_closed_again(config_file: Path) -> None:
     assert {"log.db", "log.key", "log.policy", "spool.db"} <= set(made(config_file))
 
 
+def test_two_agents_do_not_record_into_one_spool(config_file: Path) -> None:
+    with (
+        opening(config(config_file)),
+        pytest.raises(StorageError, match=r"spool\.db: is in use by another program"),
+        opening(config(config_file)),
+    ):
+        pass
+
+
 @contextmanager
 def opening(configuration: VehicleConfig) -> Iterator[VehicleParts]:
     """Open a vehicle and look at what it is made of."""
