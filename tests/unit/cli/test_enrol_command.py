@@ -196,7 +196,7 @@ def test_what_a_station_has_is_told_before_and_after_enrolment(car: Car) -> None
     assert sorted(path.name for path in car.folder.iterdir()) == ["trust"]
     car.register()
     car.enrol()
-    name = car.authorities.root.identifier.hex().upper()
+    name = car.authorities.root.identifier.hex()
     before = {path: path.read_bytes() for path in car.folder.rglob("*") if path.is_file()}
     crl, ctl, credential, tickets = car.state()
     assert ctl == f"ctl of {name}: number 0, signed 2026-11-22T12:00Z, 0 h ago"
