@@ -68,6 +68,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let a block read the file as it is at one moment, whatever others write meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
 def blob(path: Path, value: object) -> bytes:
     """Return a value read from a column of bytes; raise `StorageError` if it is something else."""
     if not isinstance(value, bytes):

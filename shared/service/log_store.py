@@ -29,6 +29,7 @@ from shared.service.database import (
     connect_sqlite,
     create_database,
     open_database,
+    snapshot,
     storage_errors,
     sync_path,
     transaction,
@@ -193,7 +194,7 @@ class LogStore:
     def _load(self) -> Tree:
         """Return the tree, after a failure anew from the file, checked against the signed checkpoint."""
         if self._tree is None:
-            with storage_errors(self._path):
+            with storage_errors(self._path), snapshot(self._connection):
                 vkey, size, note, entries = self._connection.execute(
                     "SELECT vkey, size, note, (SELECT coalesce(max(number) + 1, 0) FROM entry) FROM identity, head"
                 ).fetchone() or (None, 0, b"", 0)

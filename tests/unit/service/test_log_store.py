@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -276,6 +278,26 @@ def test_a_commit_that_held_but_was_not_heard_of_is_not_forgotten(tmp_path: Path
     assert store.submit(b"two") == 1
     assert store.submit(b"three") == 2
     store.close()
+
+
+def test_a_log_is_read_as_of_one_moment_though_another_program_appends_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    with closing(open_log_store(path, SIGNER)) as writer:
+        writer.submit(b"first")
+
+        class Interrupted(sqlite3.Connection):
+            def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+                if sql.startswith("SELECT hashes"):
+                    writer.submit(b"second")
+                return super().execute(sql, parameters)
+
+        def connect(uri: str) -> sqlite3.Connection:
+            return sqlite3.connect(uri, uri=True, isolation_level=None, factory=Interrupted)
+
+        with closing(open_log_store(path, SIGNER, connect)) as reader:
+            assert reader.size == 1
+            reader.refresh()
+            assert reader.size == 2
 
 
 def test_two_writers_cannot_fork_a_log(tmp_path: Path) -> None:
