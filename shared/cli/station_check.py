@@ -55,7 +55,7 @@ def _lists(path: Path, now: Instant) -> Iterator[str]:
     if not lists:
         yield "lists: none fetched yet"
     for each in lists:
-        yield f"{each.kind.value} of {each.issuer}: {_place(each, now)}"
+        yield f"{each.kind.value} of {each.issuer.hex()}: {_place(each, now)}"
 
 
 def _place(stored: StoredList, now: Instant) -> str:
@@ -72,7 +72,7 @@ def _credential(pki: PkiConfig, base: Path, command: str) -> str:
     if credential is None:
         return f"not enrolled yet: `{command} enrol` asks the enrolment authority for {pki.its_id}"
     certificate = credential.certificate
-    return f"enrolled: credential {certificate.hashed_id8}, valid until {_minute(certificate.validity.end_time64)}"
+    return f"enrolled: credential {certificate.hashed_id8.hex()}, valid until {_minute(certificate.validity.end_time64)}"
 
 
 def _tickets(path: Path, now: Instant) -> str:
