@@ -128,17 +128,18 @@ def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str])
     else:
         trust_store = pinned_store(read_pins(identity.trust, config.trust))
         read_admission(config.trust)
+    areas = read_areas(config.trust)
     ticket = None
     if identity.ticket is not None:
         ticket = read_identity(identity.ticket, credential=TICKET_KEY, environment=environment)
         services = (*(_JUNCTION_SERVICES if config.junction else ()), *(_HAZARD_SERVICES if config.hazard else ()))
-        check_ticket(ticket, directory=identity.ticket, trust_store=trust_store, services=services)
+        check_ticket(ticket, directory=identity.ticket, trust_store=trust_store, areas=areas, services=services)
     return RsuParts(
         station_id=StationId(config.station.station_id),
         position=config.station.position,
         ticket=ticket,
         trust_store=trust_store,
-        areas=read_areas(config.trust),
+        areas=areas,
         tickets=TicketPool(() if ticket is None else (ticket,), policy=TicketPolicy(), uses=FleetingUse()),
         junction=None if config.junction is None else _junction(config.junction),
         hazards=hazards_of(config, path),

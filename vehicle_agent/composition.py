@@ -167,11 +167,11 @@ def read_files(config: VehicleConfig, *, environment: Mapping[str, str]) -> Vehi
     else:
         trust_store = pinned_store(read_pins(identity.trust, config.trust))
         read_admission(config.trust)
-        read_areas(config.trust)
+    areas = read_areas(config.trust)
     ticket = enrolled = None
     if identity.ticket is not None:
         ticket = read_identity(identity.ticket, credential=TICKET_KEY, environment=environment)
-        check_ticket(ticket, directory=identity.ticket, trust_store=trust_store, services=(ItsAid.CAM,))
+        check_ticket(ticket, directory=identity.ticket, trust_store=trust_store, areas=areas, services=(ItsAid.CAM,))
     if identity.enrolment is not None:
         enrolment = read_identity(identity.enrolment, credential=ENROLMENT_KEY, environment=environment)
         check_enrolment(enrolment, directory=identity.enrolment, trust_store=trust_store)

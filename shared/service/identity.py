@@ -12,9 +12,10 @@ from pathlib import Path
 from shared.core.errors import ConfigError, VerificationError
 from shared.core.ids import ItsAid
 from shared.core.itstime import utc_of, utc_text
+from shared.security.certificate_profiles import check_ticket_profile
 from shared.security.chain import ChainVerifier
 from shared.security.permissions import find_permission
-from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
 from shared.service.keystore import read_credential_key
@@ -53,22 +54,29 @@ def describe_ticket(ticket: TicketCredential) -> str:
     return f"ticket {certificate.hashed_id8.hex()}, valid {utc_text(from_utc)[:16]}Z to {utc_text(until_utc)[:16]}Z"
 
 
-def check_ticket(ticket: TicketCredential, *, directory: Path, trust_store: TrustStore, services: tuple[ItsAid, ...]) -> None:
+def check_ticket(
+    ticket: TicketCredential, *, directory: Path, trust_store: TrustStore, areas: IdentifiedAreas, services: tuple[ItsAid, ...]
+) -> None:
     """Check that receivers who trust the same roots can believe what a ticket signs; whether it is valid now is not asked.
+
+    Where the operator pins no root, only lists say who the roots are, and the ticket's chain cannot be followed yet.
 
     Args:
         ticket: as `read_identity` returned it.
         directory: where it was read from, for the error.
         trust_store: our own roots and authorities.
+        areas: the shapes of identified regions.
         services: what it is going to sign.
 
     Raises:
         ConfigError: it is no authorization ticket, leads to no trusted root, or lacks a permission.
     """
     certificate = ticket.certificate
-    verifier = ChainVerifier(trust_store=trust_store, areas=NO_IDENTIFIED_AREAS)
+    verifier = ChainVerifier(trust_store=trust_store, areas=areas)
     try:
-        verifier.check_ticket(certificate, certificate.validity.start_time64)
+        check_ticket_profile(certificate)
+        if trust_store.roots:
+            verifier.check_ticket(certificate, certificate.validity.start_time64)
         for service in services:
             find_permission(certificate.tbs.app_permissions or (), service)
     except VerificationError as error:

@@ -6,6 +6,8 @@ from typer.testing import CliRunner
 from shared.cli.pki import app
 from shared.core.errors import ConfigError
 from shared.core.ids import ItsAid
+from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.trust_store import TrustStore
 from shared.service.identity import TICKET_KEY, check_enrolment, check_ticket, describe_ticket, read_identity
 from shared.service.trust_directory import read_ticket, read_trust_directory
 
@@ -76,13 +78,17 @@ def test_a_ticket_is_described_by_its_identifier_and_its_time(ticket: Path) -> N
 
 def test_a_ticket_of_our_own_authorities_is_accepted_for_what_it_permits(authorities: Path, ticket: Path) -> None:
     store = read_trust_directory(authorities / "trust")
-    check_ticket(read_ticket(ticket), directory=ticket, trust_store=store, services=(ItsAid.CAM, ItsAid.DENM))
+    check_ticket(
+        read_ticket(ticket), directory=ticket, trust_store=store, areas=NO_IDENTIFIED_AREAS, services=(ItsAid.CAM, ItsAid.DENM)
+    )
 
 
 def test_a_ticket_without_a_permission_that_is_needed_is_refused(authorities: Path, ticket: Path) -> None:
     store = read_trust_directory(authorities / "trust")
     with pytest.raises(ConfigError, match=f"{ticket}: .*no permission for ITS-AID {int(ItsAid.TLM)}"):
-        check_ticket(read_ticket(ticket), directory=ticket, trust_store=store, services=(ItsAid.CAM, ItsAid.TLM))
+        check_ticket(
+            read_ticket(ticket), directory=ticket, trust_store=store, areas=NO_IDENTIFIED_AREAS, services=(ItsAid.CAM, ItsAid.TLM)
+        )
 
 
 def test_neither_takes_the_place_of_the_other(authorities: Path, ticket: Path, tmp_path: Path) -> None:
@@ -94,11 +100,24 @@ def test_neither_takes_the_place_of_the_other(authorities: Path, ticket: Path, t
     with pytest.raises(ConfigError, match="is no enrolment credential others could believe"):
         check_enrolment(read_ticket(ticket), directory=ticket, trust_store=store)
     with pytest.raises(ConfigError, match="is no ticket others could believe"):
-        check_ticket(read_ticket(enrolment), directory=enrolment, trust_store=store, services=())
+        check_ticket(read_ticket(enrolment), directory=enrolment, trust_store=store, areas=NO_IDENTIFIED_AREAS, services=())
 
 
 def test_a_ticket_of_somebody_elses_authorities_is_refused(ticket: Path, tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["init", str(tmp_path / "foreign")]).exit_code == 0
     store = read_trust_directory(tmp_path / "foreign/trust")
     with pytest.raises(ConfigError, match=r"the issuing authority .* is not known"):
-        check_ticket(read_ticket(ticket), directory=ticket, trust_store=store, services=())
+        check_ticket(read_ticket(ticket), directory=ticket, trust_store=store, areas=NO_IDENTIFIED_AREAS, services=())
+
+
+def test_where_only_a_manager_is_pinned_a_ticket_need_not_lead_anywhere_yet_but_must_be_one(
+    authorities: Path, ticket: Path, tmp_path: Path
+) -> None:
+    nobody = TrustStore.of_operator((), ())
+    check_ticket(read_ticket(ticket), directory=ticket, trust_store=nobody, areas=NO_IDENTIFIED_AREAS, services=(ItsAid.CAM,))
+    with pytest.raises(ConfigError, match="no permission"):
+        check_ticket(read_ticket(ticket), directory=ticket, trust_store=nobody, areas=NO_IDENTIFIED_AREAS, services=(ItsAid.TLM,))
+    enrolment = tmp_path / "enrolment"
+    assert CliRunner().invoke(app, ["issue", str(authorities), "--kind", "enrolment", "--out", str(enrolment)]).exit_code == 0
+    with pytest.raises(ConfigError, match="is no ticket others could believe"):
+        check_ticket(read_ticket(enrolment), directory=enrolment, trust_store=nobody, areas=NO_IDENTIFIED_AREAS, services=())
