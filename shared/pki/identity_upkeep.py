@@ -279,7 +279,10 @@ class IdentityUpkeep:
             self._note_granted(certificate, outstanding)
         del self._outstanding[subject]
         self._unreachable[subject].succeeded()
-        self._refused[subject].succeeded()
+        if subject is Subject.ENROLMENT and _is_due(certificate, Time64(outstanding.made_at + ASK_AGAIN_US)):
+            self._refused[subject].failed(now)  # an EA about to end grants ever shorter ones: keys would fill the token
+        else:
+            self._refused[subject].succeeded()
         self.counts[f"{subject.value}_granted"] += 1
         return (*self._recovered(subject), happening)
 

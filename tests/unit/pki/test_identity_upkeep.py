@@ -11,6 +11,7 @@ from shared.pki.registry import StationStatus
 from shared.security.certificate import Certificate
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.security.trust_store import TrustStore
+from shared.security.validity import DurationUnit, Validity
 from tests.helpers.accounts import Account, TicketKeys
 from tests.helpers.desks import ITS_ID, Desks, later, seeded
 
@@ -374,3 +375,23 @@ def test_that_nobody_can_be_asked_is_told_once() -> None:
     station.listed.is_empty = True
     assert station.next_request() is None
     assert refusal(station.upkeep.unserved()) == "no_authority"
+
+
+def test_an_authority_about_to_end_is_not_asked_for_one_short_credential_after_another() -> None:
+    station = Station(target=1)
+    hierarchy = station.desks.hierarchy
+    until_noon_s = (station.desks.now_s - hierarchy.start) + 20
+    hierarchy.ea = hierarchy.root.create_enrolment_authority(
+        name="EA about to end",
+        validity=Validity(start=hierarchy.start, unit=DurationUnit.SECONDS, count=until_noon_s),
+        keys=hierarchy.keys,
+    )
+    station.open_desks()
+    assert [type(each) for each in station.serve()] == [CredentialGranted]
+    station.pass_time(17)
+    request = station.next_request()
+    assert request is None or request.subject is Subject.TICKETS
+    station.pass_time(60)
+    late = station.next_request()
+    assert late is not None
+    assert late.subject is Subject.ENROLMENT
