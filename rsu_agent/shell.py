@@ -79,7 +79,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             )
             upkeep = await stack.enter_async_context(putting_up)
             service.tasks.create_task(upkeep.run())
-        snapshot = partial(_status, agent, intake, upkeep, config, clock)
+        snapshot = partial(_status, agent, intake, upkeep, evidence, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         service.tasks.create_task(feed_intake(radio, intake, loop))
         service.notifier.ready(f"station {config.station.station_id}")
@@ -87,11 +87,14 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         await loop.run()
 
 
-def _status(agent: RsuAgent, intake: Intake, upkeep: Upkeep | None, config: RsuConfig, clock: Clock) -> dict[str, object]:
+def _status(
+    agent: RsuAgent, intake: Intake, upkeep: Upkeep | None, evidence: EvidenceFolder | None, config: RsuConfig, clock: Clock
+) -> dict[str, object]:
     return {
         **agent.status(clock.now()),
         "shed": dict(intake.shed),
         "upkeep": None if upkeep is None else upkeep.status(),
+        "evidence": None if evidence is None else evidence.status(),
         "time_source": config.time.source,
     }
 

@@ -94,7 +94,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             )
             upkeep = await stack.enter_async_context(putting_up)
             service.tasks.create_task(upkeep.run())
-        snapshot = partial(_status, agent, bus, intake, notices, upkeep, config, clock)
+        snapshot = partial(_status, agent, bus, intake, notices, upkeep, evidence, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         service.tasks.create_task(_read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
         service.tasks.create_task(feed_intake(radio, intake, loop))
@@ -113,6 +113,7 @@ def _status(
     intake: Intake,
     notices: NoticeWriter,
     upkeep: Upkeep | None,
+    evidence: EvidenceFolder | None,
     config: VehicleConfig,
     clock: Clock,
 ) -> dict[str, object]:
@@ -124,6 +125,7 @@ def _status(
         "shed": dict(intake.shed),
         "notices_unwritten": notices.unwritten,
         "upkeep": None if upkeep is None else upkeep.status(),
+        "evidence": None if evidence is None else evidence.status(),
         "bus": {
             "endpoint": bus.endpoint,
             "is_up": statistics.is_up,

@@ -63,6 +63,10 @@ class EvidenceFolder:
             return
         self.written += 1
 
+    def status(self) -> dict[str, int]:
+        """Return both counts."""
+        return {"written": self.written, "unwritten": self.unwritten}
+
 
 def _digest(evidence: Evidence) -> bytes:
     """Tell one set of documents from another."""

@@ -297,7 +297,7 @@ def test_it_says_aloud_that_the_clock_is_trusted_unseen(session: Session) -> Non
 def test_a_second_agent_in_the_same_place_goes_away_with_one_line(session: Session) -> None:
     assert session.second_agent.returncode == 1
     (line,) = one_line(session.second_agent.stderr)
-    assert line.endswith("another agent is running here")
+    assert line.endswith("spool.db: is in use by another program; a running agent has it to itself")
 
 
 def one_line(errors: str) -> list[str]:

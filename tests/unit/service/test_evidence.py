@@ -56,4 +56,4 @@ def test_a_disk_that_fails_is_counted_and_hinders_nobody(tmp_path: Path) -> None
     (tmp_path / "file").write_text("no folder")
     folder = EvidenceFolder(tmp_path / "file")
     folder.keep(evidence(), Instant(MonotonicNs(0), None))
-    assert (folder.written, folder.unwritten) == (0, 1)
+    assert folder.status() == {"written": 0, "unwritten": 1}
