@@ -1,9 +1,10 @@
 """Signing our own messages in the profiles of TS 103 097 clause 7.1.
 
 The certificate goes along in a service's first message, then once a second, at once after an unknown neighbour was heard and after
-somebody asked for it; otherwise the digest does. A CAM also asks for certificates we miss, and passes on an authority somebody
-asked for. Before anything is signed the time must be trusted, the ticket valid now and its permission there; a ticket whose key is
-not the signer's cannot be loaded. Whether the content stays within the SSP is the station's check.
+somebody asked for it; otherwise the digest does. Whatever goes out first in a profile with a place for it (a CAM, or a SPATEM of a
+roadside unit; no DENM) also asks for certificates we miss, and passes on an authority somebody asked for. Before anything is signed
+the time must be trusted, the ticket valid now and its permission there; a ticket whose key is not the signer's cannot be loaded.
+Whether the content stays within the SSP is the station's check.
 """
 
 from collections import OrderedDict
@@ -21,7 +22,7 @@ from shared.security.ecdsa import Signer, encode_signature
 from shared.security.freshness import trusted_time64
 from shared.security.hashing import hashed_id3
 from shared.security.header_info import GenerationLocation, HeaderInfo, encode_brief_header, encode_header
-from shared.security.header_policy import CAM_PROFILE, HeaderProfile, profile_of
+from shared.security.header_policy import HeaderProfile, profile_of
 from shared.security.permissions import PsidSsp, no_permission
 from shared.security.region import Location
 from shared.security.secured_data import SignerIdentifier, SignerKind, encode_signed_front, encode_signer, join_tbs_data
@@ -31,7 +32,7 @@ CERTIFICATE_INTERVAL_NS = NS_PER_S
 """A service shows its certificate this often (TS 103 097 7.1.1)."""
 
 MAX_PENDING_REQUESTS = 8
-"""Unknown signers we ask for in one CAM."""
+"""Unknown signers we ask for in one message."""
 
 MAX_PENDING_AUTHORITIES = 4
 """Authorities we still have to pass on."""
@@ -130,7 +131,7 @@ class SigningService:
         trust_store: the authorities we can pass on to those who ask.
 
     Attributes:
-        asked_for: the signers we do not know and ask for in our next CAM; empty nearly always.
+        asked_for: the signers we do not know and ask for in our next message; empty nearly always.
     """
 
     def __init__(self, *, ticket: TicketCredential | None, trust_store: TrustStore) -> None:
@@ -234,7 +235,7 @@ class SigningService:
         header: HeaderInfo | None = None
         if profile.requires_location:
             header = _located(its_aid, generation_time, location, profile)
-        elif profile is CAM_PROFILE and (self.asked_for or self._authorities):
+        elif profile.allows_p2pcd and (self.asked_for or self._authorities):
             header = self._with_requests(its_aid, generation_time, shows_certificate=shows_certificate)
         encoded_header = header_front + generation_time.to_bytes(8, "big") if header is None else encode_header(header)
         encoded = pen.seal(join_tbs_data(payload, encoded_header), shows_certificate=shows_certificate)

@@ -8,7 +8,8 @@ The only way in is through verification: a list must verify under the certificat
 What fails changes nothing. A list that has run out counts for `grace_s` more; after that nothing new below its roots is believed.
 
 A root that only a manager's list vouches for needs a CTL and a CRL in force; an operator's own root needs them once it had any. The
-successor of a manager is trusted when the operator pins it, not because a list names it. Left out: fetching and storing.
+successor of a manager is trusted when the operator pins it, not because a list names it. A root that revokes itself says so for
+good: no later list of its own is taken, and the word does not run out. Left out: fetching and storing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +43,7 @@ from shared.security.trust_list import (
     verify_kept_ctl,
 )
 from shared.security.trust_pins import ListAdmission, PinnedAuthority, TrustPins
-from shared.security.trust_store import MAX_TRUST_STORE_CERTIFICATES, TrustStore
+from shared.security.trust_store import MAX_TRUST_STORE_CERTIFICATES, TrustStore, is_named
 
 MAX_ISSUERS_LISTS = 4_096
 """Lists whose place is remembered: one for each manager, two for each root there ever was."""
@@ -181,6 +182,8 @@ class TrustLists:
             return ()
         wanted = [self._wanted(ListKind.ECTL, manager, self._manager_places(manager)) for manager in self._managers]
         for root in self._roots():
+            if self._has_revoked_itself(root):
+                continue
             places = self._root_places(root)
             wanted += [self._wanted(kind, root, places) for kind in (ListKind.ROOT_CTL, ListKind.CRL)]
         return tuple(each for each in wanted if self._is_wanted(each, at))
@@ -273,7 +276,8 @@ class TrustLists:
         self._check_entries(stored.kind, stored.issuer, held)
         if held.mark != stored.mark:
             raise ListRollbackError("the stored list is not the one that was held last")
-        if not held.is_current(trusted_time64(now), self._grace_s):
+        is_last_word = stored.kind is ListKind.CRL and is_named(issuer, held.revoked)
+        if not is_last_word and not held.is_current(trusted_time64(now), self._grace_s):
             raise VerificationError(VerificationReport.OUTDATED_TRUST_LIST, "the stored list has run out, grace included")
         return held
 
@@ -286,7 +290,15 @@ class TrustLists:
         root = self._roots().get(named)
         if root is None:
             raise _untrusted(f"the list is signed by {named.hex()}, which is no root that is trusted")
+        if self._has_revoked_itself(named):
+            detail = f"root {named.hex()} has revoked itself: nothing it signs counts any more, and nothing can take that back"
+            raise VerificationError(VerificationReport.REVOKED_CERTIFICATE, detail)
         return root
+
+    def _has_revoked_itself(self, root: HashedId8) -> bool:
+        """Say whether a root's own list names it: whoever has its key by then must not be able to undo that."""
+        slot, certificate = self._slots.get((ListKind.CRL, root)), self._roots().get(root)
+        return slot is not None and slot.held is not None and certificate is not None and is_named(certificate, slot.held.revoked)
 
     def _check_entries(self, kind: ListKind, issuer: HashedId8, after: HeldList) -> None:
         """Check that a list names nothing that its issuer cannot vouch for, and not too much altogether."""

@@ -110,9 +110,9 @@ class TrustStore:
         return self._revoked.get(root, NONE_REVOKED)
 
     def revokes(self, root: HashedId8, certificate: Certificate) -> bool:
-        """Say whether a root has revoked a certificate whose chain ends there, under either of its two signatures."""
+        """Say whether a root has revoked a certificate whose chain ends there."""
         revoked = self._revoked.get(root)
-        return revoked is not None and (certificate.hashed_id8 in revoked or hashed_id8(certificate.mirror_digest) in revoked)
+        return revoked is not None and is_named(certificate, revoked)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TrustStore) and self._value == other._value
@@ -125,6 +125,11 @@ class TrustStore:
         roots = frozenset(root.digest for root in self._roots.values())
         authorities = frozenset(authority.digest for authority in self._authorities.values())
         return roots, authorities, self.openness, frozenset(self._revoked.items()), self.outdated
+
+
+def is_named(certificate: Certificate, identifiers: frozenset[HashedId8]) -> bool:
+    """Say whether a certificate is among those named, under either of its two signatures."""
+    return certificate.hashed_id8 in identifiers or hashed_id8(certificate.mirror_digest) in identifiers
 
 
 def _by_identifier(certificates: tuple[Certificate, ...], kind: str) -> Mapping[HashedId8, Certificate]:

@@ -63,6 +63,23 @@ def test_the_next_cam_asks_for_the_signers_we_do_not_know_and_only_that_one() ->
     assert spoken(service, clock).header.inline_p2pcd_request is None
 
 
+def test_a_roadside_unit_asks_and_answers_in_what_it_says_but_never_in_a_warning() -> None:
+    hierarchy = Hierarchy(23)
+    service, clock = hierarchy.signing(hierarchy.ticket(StationRole.RSU)), clock_at()
+    spoken(service, clock, ItsAid.TLM)
+    service.note_unknown_signer(HashedId8(b"\x01" * 8))
+    service.note_requests((hierarchy.aa.certificate.hashed_id3,))
+    warning = spoken(service, clock, ItsAid.DENM).header
+    assert (warning.inline_p2pcd_request, warning.requested_certificate) == (None, None)
+    asking = spoken(service, clock, ItsAid.TLM)
+    assert asking.header.inline_p2pcd_request == (b"\x01" * 3,)
+    assert asking.header.requested_certificate is None
+    answering = spoken(service, clock, ItsAid.TLM)
+    assert answering.signer.kind is SignerKind.DIGEST
+    assert answering.header.requested_certificate == hierarchy.aa.certificate
+    assert answering.header.inline_p2pcd_request is None
+
+
 def test_no_crowd_of_strangers_makes_a_request_grow_without_bound() -> None:
     service, clock = Hierarchy(5).signing(), clock_at()
     for number in range(1_000):

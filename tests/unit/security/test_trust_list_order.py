@@ -1,6 +1,6 @@
 import pytest
 
-from shared.core.errors import DecodeError
+from shared.core.errors import DecodeError, VerificationError
 from shared.core.ids import ItsAid
 from shared.core.itstime import time64_of
 from shared.core.report import VerificationReport as Report
@@ -208,3 +208,29 @@ def test_deltas_cannot_make_a_list_grow_without_bound(monkeypatch: pytest.Monkey
     grown = root.ctl(1, entries=(*root.entries, DcEntry(url="http://another.example", roots=())))
     with pytest.raises(DecodeError, match="4 entries after this list, at most 3 are kept"):
         lists.take_ctl(grown.delta or b"", None, after(1))
+
+
+def test_a_root_that_revoked_itself_cannot_take_that_back() -> None:
+    root = RootLists(Hierarchy(91))
+    lists = trusting(root)
+    lists.take_crl(root.crl(60, root.identifier), None, after(60))
+    assert lists.trust(after(60)).revokes(root.identifier, root.root)
+    for take, secured in ((lists.take_crl, root.crl(120)), (lists.take_ctl, root.ctl(120).full)):
+        with pytest.raises(VerificationError, match="has revoked itself") as refused:
+            take(secured, None, after(121))
+        assert refused.value.report is Report.REVOKED_CERTIFICATE
+    assert lists.trust(after(121)).revokes(root.identifier, root.root)
+    assert lists.wanted(after(10 * DAY_S)) == ()
+
+
+def test_a_root_s_last_word_outlives_its_list_and_a_restart() -> None:
+    root = RootLists(Hierarchy(92))
+    lists = trusting(root)
+    lists.take_crl(root.crl(60, root.identifier), None, after(60))
+    late = 30 * DAY_S
+    assert lists.trust(after(late)).revokes(root.identifier, root.root)
+    again = lists_of(roots=(root,))
+    again.restore(lists.held(), after(late))
+    assert again.trust(after(late)).revokes(root.identifier, root.root)
+    with pytest.raises(VerificationError, match="has revoked itself"):
+        again.take_crl(root.crl(late), None, after(late + 1))
