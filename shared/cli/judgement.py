@@ -2,7 +2,8 @@
 
 A packet goes through `shared.stack.receiver`, in order of reception, so that tickets are learned, replays noticed and ages taken as
 a station would. So does a secured message kept without its Basic Header, but where it carries no GeoNetworking packet its content
-is not judged, and the verdict says so. A signed trust list goes through `shared.security.trust_list` under the root it names.
+is not judged, and the verdict says so. A signed trust list goes through `shared.security.trust_list` under the root or
+manager it names.
 Whatever stops a message ends up in its verdict; nothing is raised.
 """
 
@@ -74,7 +75,7 @@ class Verdict:
         chain: the signer's certificate first, as far up as the trust directory and the message show; believed only where the
             signature holds.
         generation_time: when the signer says it was made.
-        root: the last certificate of the chain, where it is a root of the trust directory and the signature holds.
+        root: the last certificate of the chain, where it is a root or manager of the trust directory and the signature holds.
         content_judged: whether the verdict covers what is inside; False where only the security envelope could be judged.
     """
 
@@ -115,13 +116,15 @@ class Judge:
 
     Args:
         trust_store: trusted roots and known authorities.
+        managers: trust list managers the operator trusts; they sign lists and nothing else.
         areas: shapes of identified regions; `NO_IDENTIFIED_AREAS` where the operator has none.
     """
 
-    def __init__(self, trust_store: TrustStore, areas: IdentifiedAreas) -> None:
-        self._trust_store = trust_store
+    def __init__(self, trust_store: TrustStore, managers: tuple[Certificate, ...], areas: IdentifiedAreas) -> None:
+        self._managers = {manager.hashed_id8: manager for manager in managers}
+        self._anchors = {**self._managers, **trust_store.roots}
         self._receiver = make_receiver(trust_store=trust_store, areas=areas)
-        self._authorities: dict[HashedId8, Certificate] = {**trust_store.roots, **trust_store.authorities}
+        self._authorities: dict[HashedId8, Certificate] = {**self._anchors, **trust_store.authorities}
         self._seen: OrderedDict[HashedId8, Certificate] = OrderedDict()
 
     def judge_packet(self, packet: bytes, now: Instant) -> Verdict:
@@ -156,12 +159,12 @@ class Judge:
 
     def _judge_list(self, secured: bytes, claims: _Claims, now: Instant) -> Verdict:
         verify = verify_ctl if claims.its_aid == ItsAid.CTL else verify_crl
-        issuer = None if claims.signer is None else self._trust_store.roots.get(claims.signer)
+        issuer = None if claims.signer is None else self._anchors.get(claims.signer)
         refusal: V2xError | None = None
         state = SignatureState.NOT_CHECKED
         if issuer is None:
             named = "nobody" if claims.signer is None else claims.signer.hex()
-            detail = f"the list is signed by {named}, which is no root in the trust directory"
+            detail = f"the list is signed by {named}, which is no root and no trust list manager in the trust directory"
             refusal = VerificationError(VerificationReport.UNTRUSTED_ROOT, detail)
         else:
             try:
@@ -185,7 +188,7 @@ class Judge:
             signature = _TELLING.get(refusal.report, signature)
         permissions = () if certificate is None else certificate.tbs.app_permissions or ()
         chain = self._chain(claims.signer, certificate)
-        ends_at_root = bool(chain) and chain[-1].hashed_id8 in self._trust_store.roots
+        ends_at_root = bool(chain) and chain[-1].hashed_id8 in self._anchors
         return Verdict(
             code=VERIFIED if refusal is None else refusal.code,
             reason="" if refusal is None else str(refusal),

@@ -29,8 +29,9 @@ from shared.core.itstime import time64_of, utc_from_text, utc_of, utc_text
 from shared.security.describe import its_aid_name
 from shared.security.permissions import PsidSsp
 from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.trust_store import TrustStore
 from shared.service.identified_areas import read_identified_areas
-from shared.service.trust_directory import read_trust_directory
+from shared.service.trust_directory import MANAGERS, ROOTS, read_certificates, read_trust_directory
 from shared.transport.pcap import ETHERNET_OCTETS
 
 MAX_SIGNERS = 4_096
@@ -73,7 +74,11 @@ def verify(
 ) -> None:
     """Give one verdict for each message, as a station would that trusts DIR."""
     moment = None if at is None else _moment(at)
-    judge = Judge(read_trust_directory(trust), NO_IDENTIFIED_AREAS if areas is None else read_identified_areas(areas))
+    managers = tuple(read_certificates(trust / MANAGERS).values())
+    table = NO_IDENTIFIED_AREAS if areas is None else read_identified_areas(areas)
+    has_lists_only = bool(managers) and not (trust / ROOTS).exists()
+    store = TrustStore.of_operator((), ()) if has_lists_only else read_trust_directory(trust)
+    judge = Judge(store, managers, table)
     opened = open_source(source)
     found = _judged_capture(opened, judge, moment) if isinstance(opened, Capture) else [_judged_structure(opened, judge, moment)]
     console = line_console()

@@ -22,7 +22,6 @@ from shared.operator.pki_directory import (
     LISTS_FILE,
     LOG_FILE,
     MANAGER,
-    MANAGERS,
     POLICY_FILE,
     ROOT,
     PkiDirectory,
@@ -40,7 +39,7 @@ from shared.service.keystore import write_new_file
 from shared.service.log_proofs import prove_logged
 from shared.service.log_store import LogStore
 from shared.service.published_lists import DocumentKind, PublishedDocument, PublishedLists
-from shared.service.trust_directory import make_directory
+from shared.service.trust_directory import MANAGERS, make_directory
 
 MAX_DATED_AHEAD_S = 3
 """Seconds a CRL may be dated ahead where several are signed within one; stations allow five."""

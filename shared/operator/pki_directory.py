@@ -39,9 +39,6 @@ TRUST = "trust"
 SERVICES = ("root", "tlm", "ea", "aa", "dc", "cpoc", "log")
 """What `v2x pki serve` serves, all of it or some."""
 
-MANAGERS = "tlm"
-"""Under `trust`: certificates of the trust list managers to pin."""
-
 POLICY_FILE = "log.policy"
 """Under `trust`: the log's key as tlog-policy."""
 

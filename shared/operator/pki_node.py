@@ -27,7 +27,7 @@ from shared.operator.http_server import listen, serve, url_of
 from shared.operator.list_office import ListOffice, stated_list
 from shared.operator.list_settings import ListSettings, check_url
 from shared.operator.open_offices import OpenOffices
-from shared.operator.pki_directory import ENROLMENT, MANAGER, MANAGERS, ROOT, PkiDirectory
+from shared.operator.pki_directory import ENROLMENT, MANAGER, ROOT, PkiDirectory
 from shared.operator.pki_http_app import make_app
 from shared.operator.pki_library import PublishedLibrary, PublishedTrust
 from shared.operator.rate_limits import Rate, RateLimiter
@@ -41,7 +41,7 @@ from shared.service.counters import Counters
 from shared.service.log_store import LogStore
 from shared.service.published_lists import DocumentKind, PublishedLists
 from shared.service.run import Service
-from shared.service.trust_directory import read_certificate_file, read_trust_directory
+from shared.service.trust_directory import MANAGERS, read_certificate_file, read_trust_directory
 from shared.transport.pki_http import PkiHttp
 
 _NEED_LOG = frozenset(("root", "tlm", "dc", "cpoc", "log"))

@@ -28,11 +28,8 @@ from shared.service.keystore import read_bounded
 from shared.service.logged_lists import LoggedAdmission, UnloggedAdmission
 from shared.service.pki_config import TrustConfig
 from shared.service.state_lock import locked
-from shared.service.trust_directory import AUTHORITIES, ROOTS, read_certificates
+from shared.service.trust_directory import AUTHORITIES, MANAGERS, ROOTS, read_certificates
 from shared.service.trust_list_store import TrustListStore, open_trust_list_store
-
-MANAGERS = "tlm"
-"""Folder of the pinned trust list managers."""
 
 _S_PER_H = 3_600
 

@@ -2,6 +2,7 @@
 
     DIR/roots/*.oer                        roots the operator trusts
     DIR/authorities/*.oer                  authorities below them           -> TrustStore
+    DIR/tlm/*.oer                          trust list managers
 
     DIR/certificate.oer, DIR/key.pem       a ticket or enrolment credential -> TicketCredential, Certificate + key
     DIR/encryption-key.pem                 beside those of an authority
@@ -22,6 +23,9 @@ from shared.service.keystore import read_bounded, read_key, write_key, write_new
 
 ROOTS = "roots"
 AUTHORITIES = "authorities"
+MANAGERS = "tlm"
+"""Folder of the trust list managers the operator trusts."""
+
 CERTIFICATE_FILE = "certificate.oer"
 KEY_FILE = "key.pem"
 ENCRYPTION_KEY_FILE = "encryption-key.pem"
@@ -86,7 +90,7 @@ def write_ticket(directory: Path, certificate: Certificate, signer: SoftwareSign
     """Write a ticket or enrolment credential and its key into a directory of mode 0700; raises `StorageError`."""
     make_directory(directory, private=True)
     write_key(directory / KEY_FILE, signer)
-    write_new_file(directory / CERTIFICATE_FILE, certificate.encoded, mode=_PUBLIC_MODE)
+    write_certificate(directory, certificate)
 
 
 def read_authority(directory: Path, *, signer: Signer | None = None) -> AuthorityCredential:
@@ -109,25 +113,9 @@ def read_authority(directory: Path, *, signer: Signer | None = None) -> Authorit
         raise ConfigError(str(directory), error.reason) from error
 
 
-def write_authority(directory: Path, credential: AuthorityCredential) -> None:
-    """Write an authority's certificate and keys into a directory of mode 0700.
-
-    Raises:
-        StorageError: a file exists or cannot be written, or the key lives in a token and has no file form.
-    """
-    if not isinstance(credential.signer, SoftwareSigner):
-        raise StorageError(str(directory), "the authority's key does not leave its token")
-    make_directory(directory, private=True)
-    write_key(directory / KEY_FILE, credential.signer)
-    write_beside_key(directory, credential)
-
-
-def write_beside_key(directory: Path, credential: AuthorityCredential) -> None:
-    """Write what an authority has beside its signing key: the encryption key, then the certificate; raises `StorageError`."""
-    make_directory(directory, private=True)
-    if credential.encryption_key is not None:
-        write_key(directory / ENCRYPTION_KEY_FILE, credential.encryption_key)
-    write_new_file(directory / CERTIFICATE_FILE, credential.certificate.encoded, mode=_PUBLIC_MODE)
+def write_certificate(directory: Path, certificate: Certificate) -> None:
+    """Write a certificate beside the keys it is for; raises `StorageError`."""
+    write_new_file(directory / CERTIFICATE_FILE, certificate.encoded, mode=_PUBLIC_MODE)
 
 
 def make_directory(directory: Path, *, private: bool) -> None:

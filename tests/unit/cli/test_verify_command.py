@@ -183,7 +183,7 @@ LISTS_ON_THE_RADIO = {"a_trust_list_on_the_radio_is_refused", "a_revocation_list
 @pytest.mark.parametrize("sentence", PLAIN_CASES)
 def test_what_judges_for_the_command_gives_the_verdicts_of_the_conformance_cases(sentence: str) -> None:
     wanted, kind = expected(sentence), kind_of(sentence)
-    judge = Judge(read_trust_directory(CONFORMANCE / "trust"), read_identified_areas(CONFORMANCE / "areas.toml"))
+    judge = Judge(read_trust_directory(CONFORMANCE / "trust"), (), read_identified_areas(CONFORMANCE / "areas.toml"))
     octets, now = (CONFORMANCE / sentence / kind.value).read_bytes(), Instant(MonotonicNs(0), utc_from_text(wanted["at"]))
     verdict = judge.judge_packet(octets, now) if kind is Kind.PACKET else judge.judge_secured(octets, now)
     if sentence in LISTS_ON_THE_RADIO:
@@ -269,8 +269,8 @@ def test_wrong_usage_is_told_from_wrong_messages(tmp_path: Path, trust: Path) ->
 
 
 def test_the_european_trust_list_verifies_where_its_manager_is_trusted(tmp_path: Path, trust: Path) -> None:
-    (tmp_path / "roots").mkdir()
-    copy(data_file("security/E7A4B2B045E7ACF9.oer"), tmp_path / "roots")
+    (tmp_path / "tlm").mkdir()
+    copy(data_file("security/E7A4B2B045E7ACF9.oer"), tmp_path / "tlm")
     ectl = data_file("security/CE4CF6C19BFED720.oer")
     (verdict,) = verdicts(ectl, "--trust", tmp_path, "--at", "2025-04-01T00:00:00Z")
     assert (verdict["verdict"], verdict["message"], verdict["ssp"]) == ("verified", "ctl", "01c8")
