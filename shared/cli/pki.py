@@ -7,25 +7,25 @@
 Signing keys are made in each authority's folder, or with `--keys URI` in a token or TPM (`key_store`), where they stay; the folder
 then names the store (`authority_keys`), and every command finds them there. Encryption keys are files in either case: tokens sign
 here, and agree on no secrets. A root may live in another token than the authorities below it, or its folder on another machine. The
-other commands are in `pki_serve`, `pki_lists`, `pki_stations` and `pki_inspect`.
+other commands are in `pki_serve`, `pki_lists`, `pki_stations`, `pki_requests` and `pki_inspect`.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
+from shared.cli.new_authority import KINDS, MAX_YEARS, Keys, begin_of_validity, new_keys
 from shared.cli.pki_inspect import inspect
 from shared.cli.pki_lists import crl, ctl, ectl
+from shared.cli.pki_requests import certify, install, request
 from shared.cli.pki_serve import serve
 from shared.cli.pki_stations import block, register, unblock
-from shared.core.clock import TimeSource
 from shared.core.errors import ConfigError, EncodeError
 from shared.core.geo import GeoPoint
-from shared.core.itstime import Time32, time32_of, time64_of, utc_from_text
+from shared.core.itstime import Time32
 from shared.operator.list_office import open_to_the_public
 from shared.operator.pki_directory import AUTHORIZATION, ENROLMENT, MANAGER, ROOT, PkiDirectory
 from shared.pki.authority import (
@@ -42,21 +42,15 @@ from shared.pki.list_publisher import TrustListManager
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
 from shared.security.certificate import Certificate
 from shared.security.ecdsa import Curve, SoftwareSigner
-from shared.security.freshness import trusted_time64
 from shared.security.region import CircularRegion, GeographicRegion, IdentifiedRegion, IdentifiedRegions, Location, encode_region
 from shared.security.trust_store import TrustStore
 from shared.security.validity import Validity
 from shared.service.authority_keys import AuthorityKeys, NewAuthorityKeys
-from shared.service.system_clock import SystemClock
 from shared.service.trust_directory import write_ticket, write_trust_directory
-
-CLOCK_ALLOWANCE_S = 60
-"""Certificates made now are valid from a minute ago, for stations whose clocks are a little behind."""
 
 MAX_COUNT = 100
 """Tickets of one call; European policy allows 100 in parallel."""
 
-MAX_YEARS = 100
 MAX_HOURS = 65_535
 _THREE_YEARS_H = 3 * 8_766
 
@@ -71,6 +65,9 @@ app.command()(unblock)
 app.command()(ctl)
 app.command()(ectl)
 app.command()(crl)
+app.command()(request)
+app.command()(certify)
+app.command()(install)
 
 
 class Kind(Enum):
@@ -83,14 +80,6 @@ class Kind(Enum):
 
 
 ValidFrom = Annotated[str | None, typer.Option(help="Begin of validity, ISO 8601 with offset; default: now.", metavar="UTC")]
-Keys = Annotated[
-    str | None,
-    typer.Option(
-        help="Make signing keys in this key store (file:, pkcs11:, tpm2:), named as the folders; relative paths start in the "
-        "folder above an authority's. Encryption keys stay files. Default: a file in each folder.",
-        metavar="URI",
-    ),
-]
 RegionText = Annotated[
     str | None, typer.Option(help="LAT,LON,RADIUS_M for a circle, or country:NUMBER (UN M49); default: everywhere.")
 ]
@@ -109,9 +98,9 @@ def init(
     """Make a root, a trust list manager, an enrolment authority, an authorization authority and a trust directory."""
     if directory.exists() and (not directory.is_dir() or any(not path.is_dir() for path in directory.rglob("*"))):
         raise ConfigError(str(directory), "exists already and is not empty: authorities are never overwritten")
-    validity = years(_start(valid_from), valid_years)
+    validity = years(begin_of_validity(valid_from), valid_years)
     shape = None if region is None else _region(region)
-    with _new_keys(keys, directory) as new:
+    with new_keys(keys, directory) as new:
         authority = RootCa.create(name=f"{name} root", validity=validity, keys=new.source(ROOT), region=shape, curve=curve)
         root = authority.credential
         manager = TrustListManager.create(name=f"{name} TLM", validity=validity, keys=new.source(MANAGER), curve=curve).credential
@@ -150,12 +139,12 @@ def issue(
     if kind is not Kind.TICKET and not (role is None and region is None):
         words = "an enrolment credential and an authority have neither role nor region of their own; both belong to tickets"
         raise ConfigError("--kind", words)
-    below = {Kind.EA: AuthorityKind.ENROLMENT, Kind.AA: AuthorityKind.AUTHORIZATION}.get(kind)
+    below = KINDS.get(kind.value)
     if (below is None) is not (name is None) or (below is not None and count != 1):
         raise ConfigError("--name", "belongs to an authority, which is made one at a time and needs it")
     if below is None and keys is not None:
         raise ConfigError("--keys", "is for authorities; a station makes its keys itself when it enrols")
-    start = _start(valid_from)
+    start = begin_of_validity(valid_from)
     if below is not None and name is not None:
         _issue_authority(directory, out, below, name, hours(start, valid_hours or _THREE_YEARS_H), keys)
         return
@@ -199,7 +188,7 @@ def _issue_enrolment(issuer: AuthorityCredential, signer: SoftwareSigner, start:
 
 def _issue_authority(directory: Path, out: Path, kind: AuthorityKind, name: str, validity: Validity, keys: str | None) -> None:
     """Make an authority below the root; its key is named as its folder."""
-    with AuthorityKeys() as root_keys, _new_keys(keys, out.parent, opened=root_keys) as new:
+    with AuthorityKeys() as root_keys, new_keys(keys, out.parent, opened=root_keys) as new:
         root = RootCa(PkiDirectory(directory).credential(ROOT, root_keys))
         credential = _below(root, new, kind, out.name, name=name, validity=validity)
         new.write(out, out.name, credential)
@@ -214,36 +203,12 @@ def _below(
     return root.credential_for(kind=kind, name=name, validity=validity, signer=signer, encryption_key=encryption_key)
 
 
-@contextmanager
-def _new_keys(uri: str | None, base: Path, *, opened: AuthorityKeys | None = None) -> Iterator[NewAuthorityKeys]:
-    """Make keys of authorities; when the block fails, they are removed again."""
-    with ExitStack() as stack:
-        stores = opened or stack.enter_context(AuthorityKeys())
-        new = NewAuthorityKeys(None if uri is None else stores.store(uri, base), uri or "")
-        try:
-            yield new
-        except BaseException as error:
-            new.discard()
-            if isinstance(error, EncodeError):
-                raise ConfigError(f"certificate: {error.field}", error.reason) from error
-            raise
-
-
 def _made(make: Callable[[], _T]) -> _T:
     """Return what `make` makes; what an authority refuses is the operator's mistake here."""
     try:
         return make()
     except EncodeError as error:
         raise ConfigError(f"certificate: {error.field}", error.reason) from error
-
-
-def _start(valid_from: str | None) -> Time32:
-    if valid_from is None:
-        return Time32(time32_of(trusted_time64(SystemClock(TimeSource.ASSUME_TRUSTED).now())) - CLOCK_ALLOWANCE_S)
-    try:
-        return time32_of(time64_of(utc_from_text(valid_from)))
-    except ValueError as error:
-        raise ConfigError("--valid-from", f"{valid_from!r} is no moment since 2004 with its offset: {error}") from None
 
 
 def _region(text: str) -> GeographicRegion:

@@ -14,6 +14,7 @@ import typer
 from shared.cli.pki_stations import Directory, identifier
 from shared.core.clock import Instant, TimeSource
 from shared.operator.list_office import ListOffice
+from shared.operator.list_settings import check_url
 from shared.operator.pki_directory import MANAGER, ROOT, PkiDirectory
 from shared.pki.authority import AuthorityKind
 from shared.service.authority_keys import AuthorityKeys
@@ -30,14 +31,21 @@ Url = Annotated[str | None, typer.Option(help="Public address of what is served;
 def ctl(
     directory: Directory,
     add_aa: Annotated[
-        list[str] | None, typer.Option(help="List an authorization authority, whose folder is DIR/NAME.", metavar="NAME")
+        list[str] | None,
+        typer.Option(
+            help="List an authorization authority, whose folder is DIR/NAME; =URL where it is served elsewhere.",
+            metavar="NAME[=URL]",
+        ),
     ] = None,
     remove_aa: Annotated[
         list[str] | None,
         typer.Option(help="List one no longer; the first is named aa. Its tickets are believed no more.", metavar="NAME"),
     ] = None,
     add_ea: Annotated[
-        list[str] | None, typer.Option(help="List an enrolment authority, whose folder is DIR/NAME.", metavar="NAME")
+        list[str] | None,
+        typer.Option(
+            help="List an enrolment authority, whose folder is DIR/NAME; =URL where it is served elsewhere.", metavar="NAME[=URL]"
+        ),
     ] = None,
     remove_ea: Annotated[
         list[str] | None,
@@ -50,13 +58,13 @@ def ctl(
 
     A running node serves what is added at aa/NAME or ea/NAME from now on, and what is removed no longer.
     """
+    added = {AuthorityKind.ENROLMENT: _places("--add-ea", add_ea), AuthorityKind.AUTHORIZATION: _places("--add-aa", add_aa)}
     with _office(directory, ROOT) as office:
         if url is not None:
             office.settings.change_url(url)
         office.log_certificates(
             office.list_authorities(
-                added={AuthorityKind.ENROLMENT: add_ea or (), AuthorityKind.AUTHORIZATION: add_aa or ()},
-                removed={AuthorityKind.ENROLMENT: remove_ea or (), AuthorityKind.AUTHORIZATION: remove_aa or ()},
+                added=added, removed={AuthorityKind.ENROLMENT: remove_ea or (), AuthorityKind.AUTHORIZATION: remove_aa or ()}
             )
         )
         _tell(office.publish(DocumentKind.CTL, _now()), out)
@@ -85,6 +93,17 @@ def crl(
                 typer.echo(f"{each.hex()}: no authority that was ever listed here; it is revoked all the same", err=True)
             office.settings.lists.revoke(each)
         _tell(office.publish(DocumentKind.CRL, _now()), out)
+
+
+def _places(option: str, texts: list[str] | None) -> dict[str, str | None]:
+    """Return where each authority is served, None for here; raises `ConfigError`."""
+    places: dict[str, str | None] = {}
+    for text in texts or ():
+        name, equals, url = text.partition("=")
+        if equals:
+            check_url(option, url)
+        places[name] = url if equals else None
+    return places
 
 
 @contextmanager

@@ -113,24 +113,26 @@ class ListOffice:
         self.log_what_waits()
 
     def list_authorities(
-        self, *, added: Mapping[AuthorityKind, Iterable[str]], removed: Mapping[AuthorityKind, Iterable[str]]
+        self, *, added: Mapping[AuthorityKind, Mapping[str, str | None]], removed: Mapping[AuthorityKind, Iterable[str]]
     ) -> tuple[Certificate, ...]:
         """Let the next CTL list authorities, by folder, or list them no longer; return the certificates of the new ones.
+
+        Those added come with the address where they are served, None for the common one.
 
         Raises:
             ConfigError: a folder holds no certificate of such an authority, or the names cannot be listed or removed so.
         """
         certificates = []
-        for kind, names in added.items():
-            for name in names:
+        for kind, places in added.items():
+            for name in places:
                 certificate = self._directory.certificate(name)
                 if certificate.tbs.app_permissions != kind.app_permissions:
                     path = str(self._directory.path / name)
                     raise ConfigError(path, f"holds no certificate of an {kind.value} authority")
                 certificates.append(certificate)
-        for kind, names in added.items():
-            for name in names:
-                self.settings.add_authority(kind, name)
+        for kind, places in added.items():
+            for name, url in places.items():
+                self.settings.add_authority(kind, name, url)
         for kind, names in removed.items():
             for name in names:
                 self.settings.remove_authority(kind, name)

@@ -82,14 +82,16 @@ class ListSettings:
         text = self.lists.setting(_LISTED[kind])
         return (FIRST[kind],) if text is None else tuple(text.split())
 
-    def add_authority(self, kind: AuthorityKind, name: str) -> None:
-        """List an authority, behind those that are; raises `ConfigError`."""
+    def add_authority(self, kind: AuthorityKind, name: str, url: str | None = None) -> None:
+        """List an authority, behind those that are, served at `url` or (None) under the common address; raises `ConfigError`."""
         if name != FIRST[kind]:
             check_authority_name(name)
         names = dict.fromkeys((*self.authorities(kind), name))
         if len(names) > MAX_LISTED_AUTHORITIES:
             raise ConfigError(f"--add-{FIRST[kind]}", f"at most {MAX_LISTED_AUTHORITIES} {kind.value} authorities are listed")
         self.lists.set(_LISTED[kind], " ".join(names))
+        if url is not None or name != FIRST[kind]:
+            self.change_access_point(place_of(kind, name), url)
 
     def remove_authority(self, kind: AuthorityKind, name: str) -> None:
         """List an authority no longer; raises `ConfigError` when it is not listed, or the last one of its kind."""

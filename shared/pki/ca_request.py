@@ -1,4 +1,4 @@
-"""How an authority below a root asks it for its certificate (TS 102 941 clause 6.2.2, annex A `CaCertificateRequest`).
+"""How an authority below a root asks it for its certificate (TS 102 941 clause 6.2.1, annex A `CaCertificateRequest`).
 
     first    CaCertificateRequest -> signed by the new key (proof that we hold it)
     renewal  the same, and that whole signed by the present certificate's key
@@ -6,6 +6,9 @@
 A first request proves nothing but possession: whose key it is, somebody at the root has to compare by another way
 (`fingerprint`). Neither is encrypted, for there is nothing secret in them, and the root has no key to encrypt to. Left out: the
 root's own renewal (link certificates), and how the certificate travels back.
+
+People carry a request and compare its fingerprint, so it may be older than what goes over a network. Who plays an old one back
+gets a certificate for a key he does not have.
 """
 
 from dataclasses import dataclass
@@ -28,6 +31,7 @@ from shared.pki.exchange import (
     sign_payload,
 )
 from shared.pki.management import CaCertificateRequest, decode_management, encode_management
+from shared.pki.policy import US_PER_S
 from shared.pki.subject import CertificateSubjectAttributes, PublicKeys
 from shared.security.certificate import Certificate, CertificateId, IdKind
 from shared.security.ecdsa import PublicKey, Signer
@@ -35,6 +39,9 @@ from shared.security.encryption_key import EncryptionKey
 from shared.security.freshness import trusted_time64
 from shared.security.secured_data import decode_secured_data
 from shared.security.validity import Validity
+
+MAX_REQUEST_AGE_S = 31 * 86_400
+"""How old a request may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +66,12 @@ class CaRequest:
     @property
     def fingerprint(self) -> str:
         """See the class."""
-        return sha256(self.public_key.sec1).hexdigest()
+        return fingerprint_of(self.public_key)
+
+
+def fingerprint_of(public_key: PublicKey) -> str:
+    """Return SHA-256 over a key, 64 hexadecimal digits."""
+    return sha256(public_key.sec1).hexdigest()
 
 
 def make_ca_request(
@@ -109,11 +121,11 @@ def open_ca_request(octets: bytes, *, authorities: TrustedAuthorities, now: Inst
     """
     at = trusted_time64(now)
     message = follow_profile(decode_secured_data(octets))
-    check_age(message, at)
+    check_age(message, at, oldest_us=MAX_REQUEST_AGE_S * US_PER_S)
     renewed = _renewed(message, authorities, at)
     if renewed is not None:
         message = follow_profile(decode_secured_data(message.payload))
-        check_age(message, at)
+        check_age(message, at, oldest_us=MAX_REQUEST_AGE_S * US_PER_S)
         if named_signer(message.signed) is not None:
             raise _denied("the request inside is not signed by the key it asks a certificate for")
     request = decode_management(message.payload)

@@ -275,10 +275,10 @@ def follow_external_profile(data: SecuredData, digest: bytes) -> SignedMessage:
     return SignedMessage(signed=signed, payload=b"", generation_time=_time_of(signed))
 
 
-def check_age(message: SignedMessage, at: Time64) -> None:
-    """Raise `VerificationError(INVALID_TIMESTAMP)` for a message dated further from `at` than `MAX_CLOCK_DIFFERENCE_US`."""
+def check_age(message: SignedMessage, at: Time64, *, oldest_us: int = MAX_CLOCK_DIFFERENCE_US) -> None:
+    """Raise `VerificationError(INVALID_TIMESTAMP)` for a message too old, or dated after `at` by more than clocks differ."""
     difference_us = at - message.generation_time
-    if abs(difference_us) > MAX_CLOCK_DIFFERENCE_US:
+    if not -MAX_CLOCK_DIFFERENCE_US <= difference_us <= oldest_us:
         where = "before" if difference_us > 0 else "after"
         detail = f"the message is dated {abs(difference_us) // 1_000_000} s {where} our time"
         raise VerificationError(VerificationReport.INVALID_TIMESTAMP, detail)

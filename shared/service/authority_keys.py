@@ -18,15 +18,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from shared.core.errors import ConfigError, V2xError
+from shared.core.errors import ConfigError, StorageError, V2xError
 from shared.pki.authority import AuthorityCredential
 from shared.pki.key_source import SigningKeySource, SystemKeySource
-from shared.security.ecdsa import Curve, Signer
+from shared.security.ecdsa import Curve, Signer, SoftwareSigner
 from shared.service.key_errors import check_key_name
 from shared.service.key_store import KeyStore, open_key_store
 from shared.service.key_uri import MAX_URI_CHARACTERS, split_key_uri
-from shared.service.keystore import read_private_file, write_new_file
-from shared.service.trust_directory import KEY_FILE, make_directory, read_authority, write_authority, write_beside_key
+from shared.service.keystore import read_key, read_private_file, write_key, write_new_file
+from shared.service.trust_directory import (
+    ENCRYPTION_KEY_FILE,
+    KEY_FILE,
+    make_directory,
+    read_authority,
+    write_certificate,
+)
 
 KEY_URI_FILE = "key.uri"
 
@@ -51,7 +57,11 @@ class AuthorityKeys:
         self._stores: dict[tuple[str, Path], KeyStore] = {}
 
     def credential(self, directory: Path) -> AuthorityCredential:
-        """Return the certificate and keys of an authority; its signer works until these keys are closed.
+        """Return the certificate and keys of an authority; its signer works until these keys are closed; raises as `signer`."""
+        return read_authority(directory, signer=self.signer(directory))
+
+    def signer(self, directory: Path) -> Signer:
+        """Return the signing key of an authority, which may have no certificate yet; it works until these keys are closed.
 
         Raises:
             ConfigError: a file is absent, damaged or too open, or a token or the key in it is not there.
@@ -59,14 +69,14 @@ class AuthorityKeys:
         """
         path = directory / KEY_URI_FILE
         if not path.exists():
-            return read_authority(directory)
+            return read_key(directory / KEY_FILE)
         if (directory / KEY_FILE).exists():
             raise ConfigError(str(directory), f"holds both {KEY_FILE} and {KEY_URI_FILE}; remove the one that is not meant")
         uri, name = _read(path)
         signer = self.store(uri, directory.parent).find(name)
         if signer is None:
             raise ConfigError(str(path), f"the key store {split_key_uri(uri).name} holds no key named {name!r}")
-        return read_authority(directory, signer=signer)
+        return signer
 
     def store(self, uri: str, base: Path) -> KeyStore:
         """Return an open store; raises as `open_key_store`."""
@@ -106,12 +116,24 @@ class NewAuthorityKeys:
 
     def write(self, directory: Path, name: str, credential: AuthorityCredential) -> None:
         """Write an authority; raises `StorageError`."""
-        if self._store is None:
-            write_authority(directory, credential)
-            return
+        self.write_keys(directory, name, credential.signer, credential.encryption_key)
+        write_certificate(directory, credential.certificate)
+
+    def write_keys(self, directory: Path, name: str, signer: Signer, encryption_key: SoftwareSigner | None) -> None:
+        """Write the keys of an authority that has no certificate yet.
+
+        Raises:
+            StorageError: a file exists or cannot be written, or the key lives in a token and has no file form.
+        """
         make_directory(directory, private=True)
-        write_new_file(directory / KEY_URI_FILE, f"{self._uri}\n{name}\n".encode(), mode=_MODE)
-        write_beside_key(directory, credential)
+        if self._store is not None:
+            write_new_file(directory / KEY_URI_FILE, f"{self._uri}\n{name}\n".encode(), mode=_MODE)
+        elif isinstance(signer, SoftwareSigner):
+            write_key(directory / KEY_FILE, signer)
+        else:
+            raise StorageError(str(directory), "the authority's key does not leave its token")
+        if encryption_key is not None:
+            write_key(directory / ENCRYPTION_KEY_FILE, encryption_key)
 
     def discard(self) -> None:
         """Remove the keys that were made here: the authorities they were for have not come to be."""

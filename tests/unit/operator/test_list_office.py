@@ -278,9 +278,9 @@ def test_an_authority_is_listed_only_as_what_its_certificate_says(directory: Pki
     further(directory, "second")
     with office_of(directory) as office:
         with pytest.raises(ConfigError, match="no certificate of an enrolment authority"):
-            office.list_authorities(added={AuthorityKind.ENROLMENT: ("second",)}, removed={})
+            office.list_authorities(added={AuthorityKind.ENROLMENT: {"second": None}}, removed={})
         assert office.settings.authorities(AuthorityKind.ENROLMENT) == ("ea",)
-        assert office.list_authorities(added={AuthorityKind.AUTHORIZATION: ("second",)}, removed={}) == (
+        assert office.list_authorities(added={AuthorityKind.AUTHORIZATION: {"second": None}}, removed={}) == (
             directory.certificate("second"),
         )
 

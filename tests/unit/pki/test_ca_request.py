@@ -6,7 +6,7 @@ from shared.core.clock import Instant
 from shared.core.errors import DecodeError, EncodeError, UntrustedTimeError, VerificationError
 from shared.core.report import VerificationReport as Report
 from shared.pki.authority import AuthorityCredential, AuthorityKind, years
-from shared.pki.ca_request import CaRequest, certify, make_ca_request, open_ca_request, renew_ca_request
+from shared.pki.ca_request import MAX_REQUEST_AGE_S, CaRequest, certify, make_ca_request, open_ca_request, renew_ca_request
 from shared.pki.exchange import sign_payload
 from shared.pki.management import CaCertificateRequest, InnerEcResponse, ManagementMessage, encode_management
 from shared.pki.permission_sets import ROOT_APP_PERMISSIONS, SERVICE_RANGES
@@ -78,6 +78,12 @@ def test_a_first_request_has_a_fingerprint_people_can_compare() -> None:
     one, two = opened(asked()), opened(asked(key=DESKS.key()))
     assert len(one.fingerprint) == 64
     assert one.fingerprint == opened(asked()).fingerprint != two.fingerprint
+
+
+def test_a_request_may_be_carried_for_a_month() -> None:
+    request = asked()
+    late = later(DESKS.now, MAX_REQUEST_AGE_S)
+    assert open_ca_request(request, authorities=OURS, now=late) == opened(request)
 
 
 def test_an_authority_does_not_renew_itself_as_one_of_the_other_kind() -> None:
@@ -155,9 +161,11 @@ def test_other_messages_old_ones_and_damaged_ones_are_refused() -> None:
     other = InnerEcResponse(request_hash=bytes(16), code=EnrolmentResponseCode.DENIED_REQUEST)
     assert refused(by_hand(other)) is Report.CONTENT_MISMATCH
     assert refused(encode_unsecured(b"")) is Report.UNSIGNED_MESSAGE
-    assert refused(asked(), now=later(DESKS.now, 301)) is Report.INVALID_TIMESTAMP
-    renewal = renew_ca_request(asked(), credential=PRESENT[AuthorityKind.AUTHORIZATION], now=later(DESKS.now, 301))
-    assert refused(renewal, now=later(DESKS.now, 301)) is Report.INVALID_TIMESTAMP
+    assert refused(asked(), now=later(DESKS.now, MAX_REQUEST_AGE_S + 1)) is Report.INVALID_TIMESTAMP
+    assert refused(asked(), now=later(DESKS.now, -301)) is Report.INVALID_TIMESTAMP
+    late = later(DESKS.now, MAX_REQUEST_AGE_S + 1)
+    renewal = renew_ca_request(asked(), credential=PRESENT[AuthorityKind.AUTHORIZATION], now=late)
+    assert refused(renewal, now=late) is Report.INVALID_TIMESTAMP
     request = asked()
     for length in range(len(request)):
         with pytest.raises(DecodeError):

@@ -6,11 +6,11 @@ import pytest
 from shared.core.errors import ConfigError, StorageError
 from shared.security.ecdsa import SoftwareSigner
 from shared.security.trust_store import TrustStore
+from shared.service.authority_keys import NewAuthorityKeys
 from shared.service.trust_directory import (
     read_authority,
     read_ticket,
     read_trust_directory,
-    write_authority,
     write_ticket,
     write_trust_directory,
 )
@@ -98,12 +98,12 @@ def test_a_ticket_whose_key_is_open_to_others_is_refused(tmp_path: Path) -> None
 
 
 def test_an_authority_comes_back_with_both_keys(tmp_path: Path) -> None:
-    write_authority(tmp_path / "aa", HIERARCHY.aa.credential)
+    NewAuthorityKeys(None, "").write(tmp_path / "aa", "aa", HIERARCHY.aa.credential)
     read = read_authority(tmp_path / "aa")
     own = HIERARCHY.aa.credential
     assert (read.certificate, read.signer.public_key) == (own.certificate, own.signer.public_key)
     assert read.encryption_key is not None
     assert own.encryption_key is not None
     assert read.encryption_key.public_key == own.encryption_key.public_key
-    write_authority(tmp_path / "root", HIERARCHY.root.credential)
+    NewAuthorityKeys(None, "").write(tmp_path / "root", "root", HIERARCHY.root.credential)
     assert read_authority(tmp_path / "root").encryption_key is None
