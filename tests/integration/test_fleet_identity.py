@@ -8,6 +8,7 @@ looks at what came of one part of it. Every wait is for what it is about.
 import asyncio
 import json
 import os
+import select
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -52,6 +53,11 @@ from tests.helpers.tokens import soft_token, soft_tpm
 CLOCK = SystemClock(TimeSource.ASSUME_TRUSTED)
 LIST_PERIOD_S = 40
 PATIENCE_S = 300.0
+"""A deadline, not a measure."""
+
+ASK_AGAIN_S = 0.2
+"""Between two looks at the status of a program that goes on meanwhile."""
+
 SPEED_MPS = 30.0
 ODOMETER_M = 25_088_000.0
 HOMES = ("file", "pkcs11", "tpm2")
@@ -180,13 +186,12 @@ def enrol_and_start(told: Story) -> None:
 def wait_until(agent: Agent, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Wait until an agent's status says so, and return it."""
     end = CLOCK.now().monotonic + round(PATIENCE_S * NS_PER_S)
-    pause = threading.Event()
     while True:
         status = agent.status()
         if status is not None and condition(status):
             return status
         assert CLOCK.now().monotonic < end, f"{agent.its_id}: {status}\n{agent.errors}"
-        pause.wait(0.2)
+        select.select([], [], [], ASK_AGAIN_S)
 
 
 def drive_until_renamed(told: Story) -> None:
@@ -214,28 +219,18 @@ def rogue_station(node: PkiNode) -> Station:
 
 
 async def let_a_rogue_speak(told: Story, air: Air) -> None:
-    """Let the rogue speak, and pass its authority on to whoever asks, until every vehicle has kept the evidence."""
+    """Let the rogue speak whenever somebody else does, and pass its authority on to whoever asks, until all have the evidence."""
     rogue = rogue_station(told.node)
     radio = UdpRadio.open(clock=CLOCK, group=RADIO_GROUP, port=air.radio_port)
-
-    async def speak() -> None:
-        while True:
-            now = CLOCK.now()
-            await radio.send(rogue.send(cam_of(rogue, now), position=ego(now), now=now))
-            await asyncio.sleep(0.1)
-
-    speaking = asyncio.create_task(speak())
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not all(vehicle.evidence.exists() and any(vehicle.evidence.iterdir()) for vehicle in told.vehicles.values()):
-                received = await radio.receive()
-                assert not speaking.done(), speaking
+            while not all(agent.evidence.exists() and any(agent.evidence.iterdir()) for agent in told.agents.values()):
+                received = await radio.receive()  # the vehicles and the unit speak all the time
                 with suppress(V2xError):
                     rogue.receive(received.packet, received.received)
+                now = CLOCK.now()
+                await radio.send(rogue.send(cam_of(rogue, now), position=ego(now), now=now))
     finally:
-        speaking.cancel()
-        with suppress(asyncio.CancelledError):
-            await speaking
         radio.close()
 
 
@@ -312,23 +307,23 @@ def test_a_revoked_credential_gets_no_more_tickets_and_the_vehicle_drives_on_wit
     vehicle(story, home)
     status = story.refused_tickets[home]
     (trouble,) = about(status, "tickets")
-    assert trouble["code"] not in {"transport", "malformed"}
+    assert trouble["code"] == "deniedpermissions"
     assert status["pseudonym"]["tickets"]["held"] == TARGET_TICKETS
     assert status["sent"]["cam"] >= 3
 
 
-@pytest.mark.parametrize("home", HOMES)
-def test_an_authority_that_was_never_logged_is_refused_with_evidence_though_its_chain_holds(story: Story, home: str) -> None:
-    car = vehicle(story, home)
+@pytest.mark.parametrize("name", ["rsu", *HOMES])
+def test_an_authority_that_was_never_logged_is_refused_with_evidence_though_its_chain_holds(story: Story, name: str) -> None:
+    agent = story.rsu if name == "rsu" else vehicle(story, name)
     rogue = story.node.certificate(ROGUE)
-    file = next(car.evidence.glob(f"not_logged-{rogue.hashed_id8.hex().upper()}-*.json"))
+    file = next(agent.evidence.glob(f"not_logged-{rogue.hashed_id8.hex().upper()}-*.json"))
     document = json.loads(file.read_text())
     chain = [b64decode(document["documents"][name]) for name in ("chain-0", "chain-1")]
     assert chain == [rogue.encoded, story.node.certificate("root").encoded]
     ticket = decode_certificate(b64decode(document["documents"]["ticket"]))
     assert ticket.issuer.hashed_id8 == rogue.hashed_id8
     assert "transparency log" in document["sentence"]
-    assert any(notice["kind"] == "not_logged" for notice in car.notices)
+    assert any(notice["kind"] == "not_logged" for notice in agent.notices)
 
 
 @pytest.mark.parametrize("name", ["rsu", *HOMES])
