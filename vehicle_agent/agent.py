@@ -293,7 +293,8 @@ class VehicleAgent:
         read = Instant(due.read_at, None if now.utc is None else UtcNs(now.utc - age_ns))
         source = OdometerSource(name=CLUSTER, odometer_m=due.odometer_m, age_ms=max(0, age_ns) // NS_PER_MS)
         try:
-            notices = self._hand_over(due, source, read)
+            notices = self._not_introduced()
+            notices += self._hand_over(due, source, read)
             signed = self._recorder.record(
                 odometer_m=due.odometer_m, reason=due.reason, sources=(source,), flags=due.flags, at=read
             )
@@ -317,6 +318,13 @@ class VehicleAgent:
                 },
             ),
         )
+
+    def _not_introduced(self) -> tuple[Notice, ...]:
+        """Tell of the next record if nothing before it leads to the credential it is signed under."""
+        if self._recorder.is_introduced:
+            return ()
+        reason = "no earlier credential handed over to the present one; whoever verifies the records sees that"
+        return (Notice("records_not_introduced", {"reason": reason}),)
 
     def _hand_over(self, due: RecordDue, source: OdometerSource, read: Instant) -> tuple[Notice, ...]:
         """Let a credential that was renewed take over the signing of records."""

@@ -27,8 +27,6 @@ from shared.security.secured_data import MAX_SECURED_OCTETS, SignedData, Unsecur
 from shared.security.trust_list import decode_trust_list
 from shared.service.keystore import read_bounded
 
-_SECURED_VERSION = 3
-
 
 def inspect(
     file: Annotated[Path, typer.Argument(help="A certificate, a signed trust list or a bare one, in COER.", metavar="FILE")],

@@ -72,11 +72,6 @@ class RateLimiter:
         self._capacity_clients = capacity_clients
         self._clients: OrderedDict[str, _Bucket] = OrderedDict()
 
-    @property
-    def clients(self) -> int:
-        """Client addresses remembered now."""
-        return len(self._clients)
-
     def wait_ns(self, client: str, now: MonotonicNs) -> int:
         """Admit a request and return 0, or return how many nanoseconds later one would be admitted.
 

@@ -105,11 +105,6 @@ class ChainVerifier:
         self._untrusted: OrderedDict[HashedId8, None] = OrderedDict()
         self._judged = 0
 
-    @property
-    def learned_authorities(self) -> tuple[Certificate, ...]:
-        """The authorities learned from other stations, those used least lately first."""
-        return tuple(self._learned.values())
-
     def check_ticket(self, certificate: Certificate, at: Time64) -> TrustedCertificate:
         """Check an authorization ticket at a moment.
 

@@ -212,13 +212,6 @@ class TrustLists:
                 return entry.access_point if isinstance(entry, AaEntry) else entry.its_access_point or entry.aa_access_point
         return None
 
-    def validation_point(self, enrolment_authority: HashedId8) -> str | None:
-        """Return where authorization authorities reach an enrolment authority, None where no list says."""
-        for entry in self.entries:
-            if isinstance(entry, EaEntry) and entry.certificate.hashed_id8 == enrolment_authority:
-                return entry.aa_access_point
-        return None
-
     def _take(self, kind: ListKind, came: ListDocument, now: Instant) -> TrustChange:
         named = claimed_issuer(came.secured)
         issuer = self._issuer(kind, named)

@@ -39,11 +39,6 @@ class EnrolledSigner:
         self._authority = authority
 
     @property
-    def enrolment_credential(self) -> Certificate:
-        """The certificate, decoded."""
-        return self._credential.certificate
-
-    @property
     def certificate(self) -> bytes:
         """The certificate, COER."""
         return self._credential.certificate.encoded

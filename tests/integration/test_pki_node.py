@@ -322,7 +322,7 @@ def test_another_address_is_in_new_lists_that_follow_the_old_ones(tmp_path: Path
     with serving(directory, "--url", "https://pki.example/v2x/") as moved:
         assert take(lists, wanted_of(moved, ListKind.ROOT_CTL)).is_news
         assert lists.access_point(moved.certificate("aa").hashed_id8) == "https://pki.example/v2x/aa"
-        assert lists.validation_point(moved.certificate("ea").hashed_id8) == "https://pki.example/v2x/ea"
+        assert lists.access_point(moved.certificate("ea").hashed_id8) == "https://pki.example/v2x/ea"
 
 
 def test_lists_are_renewed_before_they_run_out(tmp_path: Path) -> None:

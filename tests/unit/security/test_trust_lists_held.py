@@ -69,14 +69,12 @@ def test_from_a_pinned_manager_to_a_ticket_everything_comes_out_of_lists(curve: 
     assert accepted(lists, ticket)
 
 
-def test_stations_and_authorities_learn_from_the_list_where_to_go() -> None:
+def test_stations_learn_from_the_list_where_to_go() -> None:
     root = RootLists(Hierarchy(3))
     lists = trusting(root)
     ea, aa = root.hierarchy.ea.certificate.hashed_id8, root.hierarchy.aa.certificate.hashed_id8
     assert lists.access_point(aa) == "http://aa.example/aa"
     assert lists.access_point(ea) == "http://ea.example/its"
-    assert lists.validation_point(ea) == "http://ea.example/aa"
-    assert lists.validation_point(aa) is None
     assert lists.access_point(NOBODY) is None
     lists.take_ctl(root.ctl(1, entries=(replace(root.ea, its_access_point=None),)).full, None, after(1))
     assert lists.access_point(ea) == "http://ea.example/aa"

@@ -14,6 +14,7 @@ from shared.records.odometer import OdometerSource, read_record
 from shared.records.passport import verify_passport
 from shared.records.recorder import OdometerRecorder
 from shared.records.sd_jwt import Es256PublicKey, parse_sd_jwt
+from shared.security.certificate import decode_certificate
 from shared.service.record_key import signing_next
 from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.ledger import policy_of
@@ -178,7 +179,7 @@ def test_what_the_car_recorded_makes_a_passport_that_verifies(tmp_path: Path) ->
         bench.set(speed_mps=20.0)
         bench.run(10.0)
         passport = make_passport(bench.parts)
-        key = Es256PublicKey(bench.parts.enrolled.enrolment_credential.public_key().sec1)
+        key = Es256PublicKey(decode_certificate(bench.parts.enrolled.certificate).public_key().sec1)
         verified = verify_passport(passport, policy=bench.parts.policy, issuer_keys={bench.parts.enrolled.credential.id: key})
         assert verified.is_clean
         assert [r.odometer_m for r in verified.readings] == [n["odometer_m"] for n in bench.notices("odometer_recorded")]
@@ -205,3 +206,16 @@ def test_a_car_enrolled_anew_has_one_passport_under_both_credentials(tmp_path: P
         assert verified.is_clean
         assert [r.hands_over for r in verified.readings].count(True) == 1
         assert {r.credential for r in verified.readings} == {1, 2}
+
+
+def test_records_under_a_credential_nobody_introduced_are_told_once(tmp_path: Path) -> None:
+    """The key before was lost: the records go on, and whoever verifies them sees the break, so the owner is told too."""
+    with Bench(tmp_path, every_m=50) as bench:
+        bench.set(speed_mps=20.0)
+        bench.run(5.0)
+        assert bench.notices("records_not_introduced") == []
+        bench.parts = replace(bench.parts, enrolled=enrolled())
+        bench.agent = make_agent(bench.parts, entropy=Random(3).randbytes, started=bench.clock.now())
+        bench.run(10.0)
+        (told,) = bench.notices("records_not_introduced")
+        assert "handed over" in told["reason"]
