@@ -9,7 +9,6 @@ may leave its signature in the open, and the proof may be left out where an auth
 in `enrolment`. Left out: how many tickets to ask for and when, and the transport.
 """
 
-from dataclasses import dataclass, field
 from hmac import digest
 
 from shared.core.clock import Instant
@@ -18,13 +17,11 @@ from shared.core.itstime import Time64
 from shared.pki.exchange import (
     ManagementRight,
     Randomness,
-    SealedRequest,
-    open_answer,
     seal_request,
     sign_external,
     sign_payload,
 )
-from shared.pki.issued import check_issued
+from shared.pki.issued import PendingCertificate
 from shared.pki.management import (
     HMAC_KEY_OCTETS,
     KEY_TAG_OCTETS,
@@ -34,7 +31,6 @@ from shared.pki.management import (
     SharedAtRequest,
     encode_management,
 )
-from shared.pki.response_codes import AuthorityRefusal
 from shared.pki.subject import CertificateSubjectAttributes, PublicKeys, encode_key_material
 from shared.security.certificate import Certificate
 from shared.security.ecdsa import Signer
@@ -47,48 +43,15 @@ from shared.security.sign import TicketCredential
 from shared.security.validity import Validity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingAuthorization:
-    """An authorization request on its way.
+class PendingAuthorization(PendingCertificate):
+    """An authorization request on its way."""
 
-    Attributes:
-        authority: who was asked.
-        keys: what a ticket was asked for.
-        attributes: what else it is to say.
-    """
-
-    sealed: SealedRequest = field(repr=False)
-    authority: Certificate
-    keys: PublicKeys
-    attributes: CertificateSubjectAttributes
-
-    @property
-    def request(self) -> bytes:
-        """The octets to post, the same every time."""
-        return self.sealed.octets
+    __slots__ = ()
 
     def open(self, answer: bytes, now: Instant) -> Certificate:
         """Open the answer and return the ticket; raises as `PendingEnrolment.open`."""
-        at = trusted_time64(now)
-        response = open_answer(
-            answer,
-            request=self.sealed,
-            authority=self.authority,
-            right=ManagementRight.AUTHORIZATION_RESPONSE,
-            expected=InnerAtResponse,
-            at=at,
-        )
-        if response.certificate is None:
-            raise AuthorityRefusal(response.code)
-        check_issued(
-            response.certificate,
-            authority=self.authority,
-            keys=self.keys,
-            wanted=self.attributes,
-            end_entities=APP_END_ENTITY,
-            at=at,
-        )
-        return response.certificate
+        right = ManagementRight.AUTHORIZATION_RESPONSE
+        return self._open(answer, now, right=right, expected=InnerAtResponse, end_entities=APP_END_ENTITY)
 
 
 def ticket_attributes(

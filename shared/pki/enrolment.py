@@ -7,12 +7,10 @@ One object per exchange: `request` is what to post, and posting it again is harm
 that can sign a digest, so it may live in a token. Left out: when to ask, and the transport.
 """
 
-from dataclasses import dataclass, field
-
 from shared.core.clock import Instant
 from shared.core.itstime import Time64
-from shared.pki.exchange import ManagementRight, Randomness, SealedRequest, open_answer, seal_request, sign_payload
-from shared.pki.issued import check_issued
+from shared.pki.exchange import ManagementRight, Randomness, seal_request, sign_payload
+from shared.pki.issued import PendingCertificate
 from shared.pki.management import (
     EnrolmentRequest,
     InnerEcRequest,
@@ -21,7 +19,6 @@ from shared.pki.management import (
     encode_management,
 )
 from shared.pki.permission_sets import EC_APP_PERMISSIONS
-from shared.pki.response_codes import AuthorityRefusal
 from shared.pki.subject import CertificateSubjectAttributes, PublicKeys
 from shared.security.certificate import Certificate, CertificateId, IdKind
 from shared.security.ecdsa import Signer
@@ -34,25 +31,10 @@ from shared.security.sign import TicketCredential
 from shared.security.validity import Validity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingEnrolment:
-    """An enrolment request on its way.
+class PendingEnrolment(PendingCertificate):
+    """An enrolment request on its way."""
 
-    Attributes:
-        authority: who was asked.
-        keys: what a credential was asked for.
-        attributes: what else it is to say.
-    """
-
-    sealed: SealedRequest = field(repr=False)
-    authority: Certificate
-    keys: PublicKeys
-    attributes: CertificateSubjectAttributes
-
-    @property
-    def request(self) -> bytes:
-        """The octets to post, the same every time."""
-        return self.sealed.octets
+    __slots__ = ()
 
     def open(self, answer: bytes, now: Instant) -> Certificate:
         """Open the answer and return the credential.
@@ -63,26 +45,8 @@ class PendingEnrolment:
             VerificationError: not from this authority, too old, about another request, or a certificate we did not ask for.
             AuthorityRefusal: the authority said no.
         """
-        at = trusted_time64(now)
-        response = open_answer(
-            answer,
-            request=self.sealed,
-            authority=self.authority,
-            right=ManagementRight.ENROLMENT_RESPONSE,
-            expected=InnerEcResponse,
-            at=at,
-        )
-        if response.certificate is None:
-            raise AuthorityRefusal(response.code)
-        check_issued(
-            response.certificate,
-            authority=self.authority,
-            keys=self.keys,
-            wanted=self.attributes,
-            end_entities=APP_END_ENTITY | ENROL_END_ENTITY,
-            at=at,
-        )
-        return response.certificate
+        right, kind = ManagementRight.ENROLMENT_RESPONSE, APP_END_ENTITY | ENROL_END_ENTITY
+        return self._open(answer, now, right=right, expected=InnerEcResponse, end_entities=kind)
 
 
 def credential_attributes(

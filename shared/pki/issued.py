@@ -1,19 +1,78 @@
-"""Whether a certificate an authority sent is the one that was asked for.
+"""A certificate that was asked for: the request on its way, and whether what came back is the one.
 
 The chain above the authority held before anything was asked; here the last link is checked, and that the certificate holds the
 requested key and goes nowhere beyond the request: a station that took more rights than it wanted would be trusted with them.
 """
 
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from shared.core.clock import Instant
 from shared.core.errors import VerificationError
 from shared.core.itstime import Time64
 from shared.core.report import VerificationReport
+from shared.pki.exchange import ManagementRight, SealedRequest, open_answer
+from shared.pki.management import InnerAtResponse, InnerEcResponse
 from shared.pki.policy import stay_within
+from shared.pki.response_codes import AuthorityRefusal
 from shared.pki.subject import CertificateSubjectAttributes, PublicKeys
 from shared.security.certificate import Certificate
+from shared.security.freshness import trusted_time64
 from shared.security.hashing import signed_digest
 from shared.security.permissions import check_issued_permissions
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.region_containment import lies_within
+
+_Response = TypeVar("_Response", InnerEcResponse, InnerAtResponse)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingCertificate:
+    """A request for a certificate on its way.
+
+    Attributes:
+        authority: who was asked.
+        keys: what a certificate was asked for.
+        attributes: what else it is to say.
+    """
+
+    sealed: SealedRequest = field(repr=False)
+    authority: Certificate
+    keys: PublicKeys
+    attributes: CertificateSubjectAttributes
+
+    @property
+    def request(self) -> bytes:
+        """The octets to post, the same every time."""
+        return self.sealed.octets
+
+    def _open(
+        self, answer: bytes, now: Instant, *, right: ManagementRight, expected: type[_Response], end_entities: int
+    ) -> Certificate:
+        """Open the answer and return the certificate.
+
+        Args:
+            answer: as it came.
+            now: judges ages; needs trusted UTC.
+            right: what the authority must have.
+            expected: kind of the answer.
+            end_entities: kind of the certificate, as bits `APP_END_ENTITY` and `ENROL_END_ENTITY`.
+
+        Raises:
+            UntrustedTimeError: UTC is not known.
+            DecodeError: malformed, or not encrypted under the request's key.
+            VerificationError: not from this authority, too old, about another request, or a certificate we did not ask for.
+            AuthorityRefusal: the authority said no.
+        """
+        at = trusted_time64(now)
+        response = open_answer(answer, request=self.sealed, authority=self.authority, right=right, expected=expected, at=at)
+        certificate = response.certificate
+        if certificate is None:
+            raise AuthorityRefusal(response.code)
+        check_issued(
+            certificate, authority=self.authority, keys=self.keys, wanted=self.attributes, end_entities=end_entities, at=at
+        )
+        return certificate
 
 
 def check_issued(

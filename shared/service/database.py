@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from shared.core.errors import StorageError
 
@@ -164,6 +166,46 @@ def check_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_s
     if verdict != "ok":
         first_line = str(verdict).split("\n")[-1]
         raise StorageError(str(path), f"is damaged: {first_line}")
+
+
+def open_or_create(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite) -> sqlite3.Connection:
+    """Open a file for writing, made empty if there is none; raises `StorageError` as `open_database`."""
+    if not path.exists():
+        create_database(path, fmt, connect)
+    return open_database(path, fmt, connect)
+
+
+class OpenDatabase:
+    """What every store in a file has; a context manager that closes the file.
+
+    Args:
+        path: the file, for error messages.
+        connection: open, checked.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the file."""
+        self.close()
+
+    def _one(self, statement: str, *values: object) -> tuple[object, ...] | None:
+        with storage_errors(self._path):
+            row: tuple[object, ...] | None = self._connection.execute(statement, values).fetchone()
+        return row
+
+    def _damaged(self, what: str) -> StorageError:
+        return StorageError(str(self._path), f"is damaged: {what}")
 
 
 def _check_header(path: Path, fmt: DatabaseFormat, *, is_complete: bool) -> None:

@@ -17,7 +17,7 @@ import pkcs11
 from cryptography.hazmat.primitives.asymmetric import ec
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 
-from shared.core.errors import ConfigError, DecodeError, EncodeError
+from shared.core.errors import ConfigError, DecodeError
 from shared.security.ecdsa import Curve, PublicKey, Signature
 from shared.service.key_errors import (
     MAX_KEYS,
@@ -31,6 +31,7 @@ from shared.service.key_errors import (
 )
 from shared.service.pkcs11_module import Pkcs11Module
 from shared.service.secret import SecretText
+from shared.service.token_signer import TokenSigner
 from shared.service.token_thread import ANSWER_S
 
 _EC_PARAMS = {
@@ -73,42 +74,6 @@ class _Private(Protocol):
 
 class PinRefusedError(ConfigError):
     """The token does not take the PIN it was given."""
-
-
-class Pkcs11Signer:
-    """A private key inside a token; for one thread at a time.
-
-    Args:
-        store: where it is.
-        name: its name there.
-        public_key: its public half.
-    """
-
-    __slots__ = ("_name", "_store", "public_key")
-
-    def __init__(self, store: "Pkcs11KeyStore", name: str, public_key: PublicKey) -> None:
-        self._store = store
-        self._name = name
-        self.public_key = public_key
-
-    @property
-    def curve(self) -> Curve:
-        """The key's curve."""
-        return self.public_key.curve
-
-    def sign_digest(self, digest: bytes) -> Signature:
-        """Sign `digest`, octets of the curve's hash.
-
-        Raises:
-            EncodeError: it has another length.
-            TokenError: the token does not answer, is locked or went away, or has the key no longer.
-        """
-        if len(digest) != self.curve.hash_algorithm.octets:
-            raise EncodeError("digest", f"{len(digest)} octets for {self.curve.value}")
-        return self._store.sign(self._name, self.public_key, digest)
-
-    def __repr__(self) -> str:
-        return f"Pkcs11Signer({self._name!r}, {self.public_key!r})"
 
 
 class Pkcs11KeyStore:
@@ -158,12 +123,12 @@ class Pkcs11KeyStore:
     def __repr__(self) -> str:
         return f"Pkcs11KeyStore({self._name})"
 
-    def generate(self, name: str, curve: Curve) -> Pkcs11Signer:
+    def generate(self, name: str, curve: Curve) -> TokenSigner:
         """Make a key inside the token; raises as `KeyStore.generate`."""
         check_key_name(name, self._name)
         return self._do(lambda: self._generate(name, curve))
 
-    def find(self, name: str) -> Pkcs11Signer | None:
+    def find(self, name: str) -> TokenSigner | None:
         """Return the key of that name, or None; raises as `KeyStore.find`."""
         check_key_name(name, self._name)
         return self._do(lambda: self._find(name))
@@ -283,7 +248,7 @@ class Pkcs11KeyStore:
             self._session.generate_random(8)
         return self._session
 
-    def _generate(self, name: str, curve: Curve) -> Pkcs11Signer:
+    def _generate(self, name: str, curve: Curve) -> TokenSigner:
         session = self._opened()
         if self._objects(ObjectClass.PRIVATE_KEY, name) or self._objects(ObjectClass.PUBLIC_KEY, name):
             raise key_exists(self._name, name)
@@ -306,9 +271,9 @@ class Pkcs11KeyStore:
         except pkcs11.TokenWriteProtected as error:
             raise KeyStoreError(self._name, "is write-protected") from error
         self._keys[name] = cast("_Private", private)
-        return Pkcs11Signer(self, name, self._public_key(name, public))
+        return TokenSigner(self, name, self._public_key(name, public))
 
-    def _find(self, name: str) -> Pkcs11Signer | None:
+    def _find(self, name: str) -> TokenSigner | None:
         privates = self._objects(ObjectClass.PRIVATE_KEY, name)
         if not privates:
             return None
@@ -321,7 +286,7 @@ class Pkcs11KeyStore:
         if not private[Attribute.SENSITIVE] or private[Attribute.EXTRACTABLE]:
             raise ConfigError(self._name, f"the key {name!r} can be taken out of the token; make one that cannot")
         self._keys[name] = cast("_Private", private)
-        return Pkcs11Signer(self, name, self._public_key(name, cast("pkcs11.PublicKey", publics[0])))
+        return TokenSigner(self, name, self._public_key(name, cast("pkcs11.PublicKey", publics[0])))
 
     def _names(self) -> tuple[str, ...]:
         wanted = {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.KEY_TYPE: KeyType.EC}

@@ -12,8 +12,6 @@ lie elsewhere.
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from shared.codec.coer import CoerReader
 from shared.core.errors import ConfigError, DecodeError, StorageError
@@ -29,10 +27,10 @@ from shared.security.validity import Validity
 from shared.service.database import (
     Connect,
     DatabaseFormat,
+    OpenDatabase,
     blob,
     connect_sqlite,
-    create_database,
-    open_database,
+    open_or_create,
     storage_errors,
     transaction,
 )
@@ -90,7 +88,7 @@ ANSWER_FORMAT = DatabaseFormat(
 )
 
 
-class AnswerStore:
+class AnswerStore(OpenDatabase):
     """Answers already given, in a file; make one with `open_answer_store`.
 
     Args:
@@ -100,8 +98,7 @@ class AnswerStore:
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, *, capacity: int = MAX_KEPT_ANSWERS) -> None:
-        self._path = path
-        self._connection = connection
+        super().__init__(path, connection)
         self._capacity = capacity
 
     def answer_to(self, request_hash: bytes) -> bytes | None:
@@ -135,23 +132,6 @@ class AnswerStore:
         """Return how much is kept, for a status."""
         return {"answers": self._count("answer")}
 
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        """Return the store."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close the file."""
-        self.close()
-
-    def _one(self, statement: str, *values: object) -> tuple[object, ...] | None:
-        with storage_errors(self._path):
-            row: tuple[object, ...] | None = self._connection.execute(statement, values).fetchone()
-        return row
-
     def _count(self, table: str, where: str = "1") -> int:
         row = self._one(f"SELECT count(*) FROM {table} WHERE {where}")  # noqa: S608 - names of our own tables
         if row is None or not isinstance(row[0], int):
@@ -162,9 +142,6 @@ class AnswerStore:
         """Return how many rows were ever put into a table from which none is taken."""
         row = self._one(f"SELECT max(number) FROM {table}")  # noqa: S608 - names of our own tables
         return row[0] if row is not None and isinstance(row[0], int) else 0
-
-    def _damaged(self, what: str) -> StorageError:
-        return StorageError(str(self._path), f"is damaged: {what}")
 
 
 class EnrolmentStore(AnswerStore):
@@ -279,12 +256,12 @@ class EnrolmentStore(AnswerStore):
 
 def open_answer_store(path: Path, connect: Connect = connect_sqlite) -> AnswerStore:
     """Open a file of answers, or make an empty one; raises `StorageError` when it is damaged or foreign, and leaves it as it is."""
-    return AnswerStore(path, _opened(path, ANSWER_FORMAT, connect))
+    return AnswerStore(path, open_or_create(path, ANSWER_FORMAT, connect))
 
 
 def open_enrolment_store(path: Path, connect: Connect = connect_sqlite) -> EnrolmentStore:
     """Open the registry of an enrolment authority, or make an empty one; raises as `open_answer_store` does."""
-    return EnrolmentStore(path, _opened(path, ENROLMENT_FORMAT, connect))
+    return EnrolmentStore(path, open_or_create(path, ENROLMENT_FORMAT, connect))
 
 
 def its_id_text(its_id: bytes) -> str:
@@ -292,12 +269,6 @@ def its_id_text(its_id: bytes) -> str:
     if its_id.isascii() and its_id.decode("ascii").isprintable():
         return its_id.decode("ascii")
     return its_id.hex()
-
-
-def _opened(path: Path, fmt: DatabaseFormat, connect: Connect) -> sqlite3.Connection:
-    if not path.exists():
-        create_database(path, fmt, connect)
-    return open_database(path, fmt, connect)
 
 
 def _encoded_key(key: PublicKey) -> bytes:

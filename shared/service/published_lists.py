@@ -5,27 +5,24 @@ two is logged at the next start, so no number of a sequence is ever signed twice
 `publishing` lets one of them look and sign at a time. Left out: what the documents say (`shared.pki.list_publisher`), and the log.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from shared.core.errors import ConfigError, StorageError
+from shared.core.errors import ConfigError
 from shared.core.ids import HashedId8
 from shared.core.itstime import Time32
 from shared.security.crl import MAX_CRL_ENTRIES
 from shared.service.database import (
     Connect,
     DatabaseFormat,
+    OpenDatabase,
     blob,
     connect_sqlite,
-    create_database,
-    open_database,
+    open_or_create,
     storage_errors,
     transaction,
 )
@@ -96,17 +93,13 @@ class PublishedDocument:
         return sha256(self.octets).digest()
 
 
-class PublishedLists:
+class PublishedLists(OpenDatabase):
     """The documents in a file; make one with `open_published_lists`.
 
     Args:
         path: the file, for error messages.
         connection: open, checked.
     """
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
-        self._connection = connection
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -200,26 +193,9 @@ class PublishedLists:
         with storage_errors(self._path):
             self._connection.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)", (name, value))
 
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        """Return the store."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Close the file."""
-        self.close()
-
     def _newest(self, where: str, *values: object) -> PublishedDocument | None:
         row = self._one(f"SELECT {_COLUMNS} FROM document WHERE {where} ORDER BY number DESC LIMIT 1", *values)  # noqa: S608 - our own columns
         return None if row is None else self._document(row)
-
-    def _one(self, statement: str, *values: object) -> tuple[object, ...] | None:
-        with storage_errors(self._path):
-            row: tuple[object, ...] | None = self._connection.execute(statement, values).fetchone()
-        return row
 
     def _document(self, row: tuple[object, ...]) -> PublishedDocument:
         match row:
@@ -233,7 +209,7 @@ class PublishedLists:
                     ends=Time32(ends),
                 )
             case _:
-                raise StorageError(str(self._path), "is damaged: a document is not what it should be")
+                raise self._damaged("a document is not what it should be")
 
 
 _KINDS = {kind.value for kind in DocumentKind}
@@ -241,6 +217,4 @@ _KINDS = {kind.value for kind in DocumentKind}
 
 def open_published_lists(path: Path, connect: Connect = connect_sqlite) -> PublishedLists:
     """Open a file of published lists, or make an empty one; raises `StorageError` when it is damaged or foreign."""
-    if not path.exists():
-        create_database(path, LISTS_FORMAT, connect)
-    return PublishedLists(path, open_database(path, LISTS_FORMAT, connect))
+    return PublishedLists(path, open_or_create(path, LISTS_FORMAT, connect))

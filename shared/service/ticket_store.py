@@ -9,7 +9,6 @@ Keys lie in the file as PKCS#8, readable by its owner alone: they sign ten times
 vehicle is made for. A damaged file is refused and left alone; without it the vehicle asks for new tickets under its enrolment.
 """
 
-import sqlite3
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from shared.security.ticket_pool import MAX_TICKETS, TicketPolicy, TicketPool
 from shared.service.database import (
     Connect,
     DatabaseFormat,
+    OpenDatabase,
     blob,
     connect_sqlite,
     create_database,
@@ -70,17 +70,13 @@ class RequestedKey:
     requested_at: Time32
 
 
-class TicketStore:
+class TicketStore(OpenDatabase):
     """Tickets in a file; make one with `open_ticket_store`. It keeps the uses of the pool it fills.
 
     Args:
         path: the file, for error messages.
         connection: open, checked.
     """
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
-        self._connection = connection
 
     def prepare(self, signers: Iterable[SoftwareSigner], at: Time32) -> None:
         """Store fresh keys; when this returns they survive a power cut, and their requests may leave.
@@ -154,10 +150,6 @@ class TicketStore:
             time32_of(at) - REQUEST_KEPT_S,
         )
 
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
     def _select(self, statement: str, *values: object) -> list[tuple[object, ...]]:
         with storage_errors(self._path):
             rows: list[tuple[object, ...]] = self._connection.execute(statement, values).fetchall()
@@ -196,9 +188,6 @@ class TicketStore:
         except (ValueError, TypeError, UnsupportedAlgorithm, ConfigError):
             pass
         raise self._damaged("a private key is not what it should be")
-
-    def _damaged(self, what: str) -> StorageError:
-        return StorageError(str(self._path), f"is damaged: {what}")
 
 
 def read_ticket_store(path: Path, *, connect: Connect = connect_sqlite) -> TicketStore:

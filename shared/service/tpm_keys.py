@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tpm2_pytss import TPM2_ALG, TPM2_ECC, TPM2_RH, TPMA_OBJECT
 from tpm2_pytss.tsskey import TSSPrivKey
 
-from shared.core.errors import ConfigError, EncodeError
+from shared.core.errors import ConfigError
 from shared.security.ecdsa import Curve, PublicKey, Signature
 from shared.service.file_keys import KeyDirectory
 from shared.service.key_errors import TokenError
 from shared.service.keystore import PRIVATE_MODE, read_private_file, write_new_file
 from shared.service.secret import SecretOctets, SecretText
+from shared.service.token_signer import TokenSigner
 from shared.service.token_thread import ANSWER_S, TokenThread
 from shared.service.tpm_connection import TpmConnection, TpmRefusal
 
@@ -37,42 +38,6 @@ KEY_SUFFIX = ".tss2"
 
 _OCTETS = 32
 _T = TypeVar("_T")
-
-
-class TpmSigner:
-    """A private key that only the TPM can use; for one thread at a time.
-
-    Args:
-        store: its store.
-        name: its name there.
-        public_key: its public half.
-    """
-
-    __slots__ = ("_name", "_store", "public_key")
-
-    def __init__(self, store: "TpmKeyStore", name: str, public_key: PublicKey) -> None:
-        self._store = store
-        self._name = name
-        self.public_key = public_key
-
-    @property
-    def curve(self) -> Curve:
-        """P-256."""
-        return self.public_key.curve
-
-    def sign_digest(self, digest: bytes) -> Signature:
-        """Sign `digest`, 32 octets.
-
-        Raises:
-            EncodeError: it has another length.
-            TokenError: the TPM does not answer, is locked, went away, or is another one.
-        """
-        if len(digest) != _OCTETS:
-            raise EncodeError("digest", f"{len(digest)} octets for {self.curve.value}")
-        return self._store.sign(self._name, self.public_key, digest)
-
-    def __repr__(self) -> str:
-        return f"TpmSigner({self._name!r}, {self.public_key!r})"
 
 
 class TpmKeyStore:
@@ -118,7 +83,7 @@ class TpmKeyStore:
     def __repr__(self) -> str:
         return f"TpmKeyStore({self._name})"
 
-    def generate(self, name: str, curve: Curve) -> TpmSigner:
+    def generate(self, name: str, curve: Curve) -> TokenSigner:
         """Make a key inside the TPM and keep it wrapped; raises as `KeyStore.generate`."""
         path = self._files.path_of_new(name)
         if curve is not Curve.NIST_P256:
@@ -126,9 +91,9 @@ class TpmKeyStore:
         private, public = self._do(lambda tpm: tpm.create(self._pin))
         public_key = self._public_key(name, public)
         write_new_file(path, TSSPrivKey(private, public, empty_auth=self._pin is None).to_pem(), mode=PRIVATE_MODE)
-        return TpmSigner(self, name, public_key)
+        return TokenSigner(self, name, public_key)
 
-    def find(self, name: str) -> TpmSigner | None:
+    def find(self, name: str) -> TokenSigner | None:
         """Return the key of that name, or None; the TPM proves that it can use it.
 
         Raises:
@@ -142,7 +107,7 @@ class TpmKeyStore:
         wrapped = self._read(name, path)
         public_key = self._public_key(name, wrapped.public)
         self._do(lambda tpm: self._load(tpm, name, wrapped))
-        signer = TpmSigner(self, name, public_key)
+        signer = TokenSigner(self, name, public_key)
         if not wrapped.empty_auth:
             self._sign(name, public_key, bytes(_OCTETS))  # tells a wrong PIN now; nobody knows a message of this digest
         return signer

@@ -18,6 +18,7 @@ from shared.security.trust_lists_held import MAX_ISSUERS_LISTS
 from shared.service.database import (
     Connect,
     DatabaseFormat,
+    OpenDatabase,
     connect_sqlite,
     create_database,
     open_database,
@@ -55,7 +56,7 @@ TRUST_LIST_FORMAT = DatabaseFormat(
 )
 
 
-class TrustListStore:
+class TrustListStore(OpenDatabase):
     """Keeps what `TrustLists.held` returns.
 
     Args:
@@ -68,24 +69,13 @@ class TrustListStore:
     """
 
     def __init__(self, path: Path, connect: Connect = connect_sqlite, *, opening: Opening = open_database) -> None:
-        self._path = path
-        self._connection = opening(path, TRUST_LIST_FORMAT, connect)
+        super().__init__(path, opening(path, TRUST_LIST_FORMAT, connect))
 
     @classmethod
     def create(cls, path: Path, connect: Connect = connect_sqlite) -> Self:
         """Make an empty store; raises `StorageError` if there is such a file or it cannot be written."""
         create_database(path, TRUST_LIST_FORMAT, connect)
         return cls(path, connect)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def load(self) -> tuple[StoredList, ...]:
         """Return what was saved last; raises `StorageError` where something else stands there."""
@@ -164,9 +154,6 @@ class TrustListStore:
                 case _:
                     raise self._damaged(f"a list of {issuer.hex()} is not what was saved")
         return tuple(documents)
-
-    def _damaged(self, reason: str) -> StorageError:
-        return StorageError(str(self._path), f"is damaged: {reason}")
 
 
 _KINDS = {kind.value: kind for kind in ListKind}
