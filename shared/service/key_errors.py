@@ -2,17 +2,25 @@
 
     ConfigError          at the start: a URI, module, token, PIN or key that only the operator can put right
     KeyStoreError        a key that cannot be kept: token_full, key_exists, key_absent, storage
-    TokenError           a token that worked fails now: token_locked, token_refused, token_gone, token_silent, token_failed
+    TokenError           a token that worked fails now: token_locked, token_refused, token_gone, token_silent, token_failed; or it
+                         was closed by this program: token_closed
 
 A program that runs keeps on running through a `TokenError`, on what it has.
 """
 
 import re
+from typing import Literal
 
 from shared.core.errors import ConfigError, StorageError, TransportError
 
 MAX_KEYS = 4_096
 """Keys in one store."""
+
+KeyFault = Literal["token_full", "key_exists", "key_absent", "storage"]
+"""Words for a `KeyStoreError`."""
+
+TokenFault = Literal["token_locked", "token_refused", "token_gone", "token_silent", "token_failed", "token_closed"]
+"""Words for a `TokenError`; `token_refused` is about the PIN."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
@@ -26,13 +34,13 @@ class KeyStoreError(StorageError):
         kind: the word for counters.
     """
 
-    def __init__(self, store: str, reason: str, kind: str = "storage") -> None:
+    def __init__(self, store: str, reason: str, kind: KeyFault = "storage") -> None:
         super().__init__(store, reason)
         self.kind = kind
 
     @property
-    def code(self) -> str:
-        """`token_full`, `key_exists`, `key_absent` or `storage`."""
+    def code(self) -> KeyFault:
+        """The word for counters."""
         return self.kind
 
 
@@ -45,13 +53,13 @@ class TokenError(TransportError):
         kind: the word for counters.
     """
 
-    def __init__(self, token: str, reason: str, kind: str) -> None:
+    def __init__(self, token: str, reason: str, kind: TokenFault) -> None:
         super().__init__(token, reason)
         self.kind = kind
 
     @property
-    def code(self) -> str:
-        """`token_locked`, `token_refused` (the PIN), `token_gone`, `token_silent`, `token_failed` or `token_closed`."""
+    def code(self) -> TokenFault:
+        """The word for counters."""
         return self.kind
 
 

@@ -1,15 +1,79 @@
 """The page an operator reads, `docs/report-codes.md`: every code there is, none twice, none that is made up."""
 
 import re
+from collections.abc import Iterator
+from typing import get_args
 
+import rsu_agent.shell
+import vehicle_agent.shell
 from shared.cli.report_words import OTHER_MEANINGS
+from shared.core.errors import (
+    ConfigError,
+    DecodeError,
+    EncodeError,
+    FrameError,
+    ProofError,
+    RecordError,
+    SplitViewError,
+    StorageError,
+    TransportError,
+    UntrustedTimeError,
+    V2xError,
+    VerificationError,
+)
 from shared.core.report import VerificationReport
-from shared.pki.response_codes import AuthorizationResponseCode, EnrolmentResponseCode, ValidationResponseCode
+from shared.ledger.verify import QuorumError
+from shared.network.packet import UnsupportedPacketError
+from shared.pki.exchange import UnanswerableRequest
+from shared.pki.identity_upkeep import NoAuthorityError
+from shared.pki.response_codes import (
+    AuthorityRefusal,
+    AuthorizationResponseCode,
+    EnrolmentResponseCode,
+    ValidationResponseCode,
+)
+from shared.security.ecies import DecryptionError
+from shared.security.sign import NoTicketError
+from shared.service.key_errors import KeyFault, KeyStoreError, TokenError, TokenFault
 from shared.stack.common_lane import SHED_STRANGERS
 from shared.stack.sender_lane import SHED_CROWDED, SHED_STALE, SHED_SUPERSEDED
+from shared.transport.pki_http import HttpStatusError
 from tests.helpers.data import REPOSITORY
 
+PROGRAMS = {"shared", rsu_agent.shell.__name__.split(".")[0], vehicle_agent.shell.__name__.split(".")[0]}
 PAGE = (REPOSITORY / "docs/report-codes.md").read_text(encoding="utf-8")
+
+TROUBLES = (
+    TransportError("server", "is silent"),
+    HttpStatusError("server", "answered 503", status=503, retry_after_s=None),
+    NoAuthorityError("nobody can be asked"),
+    NoTicketError(),
+    DecodeError("answer", "is none"),
+    DecryptionError(),
+    UntrustedTimeError("nobody knows"),
+    StorageError("file", "is full"),
+    ConfigError("key", "is gone"),
+    EncodeError("odometer_m", "is too large"),
+    RecordError("credential", "has handed over"),
+)
+
+NEVER_A_TROUBLE = {
+    V2xError,
+    FrameError,  # counted for its bus, by message
+    UnsupportedPacketError,  # in the first table
+    ProofError,  # refuses a policy at the start, or is told as a contradiction of the ledger, like the next two
+    SplitViewError,
+    QuorumError,
+    UnanswerableRequest,  # an authority's
+}
+
+
+def all_errors(of: type[V2xError]) -> Iterator[type[V2xError]]:
+    """Return a class of our programs and all below it that are known once both agents are loaded."""
+    if of.__module__.split(".")[0] in PROGRAMS:
+        yield of
+    for below in of.__subclasses__():
+        yield from all_errors(below)
 
 
 def rows() -> dict[str, list[list[str]]]:
@@ -41,6 +105,19 @@ def test_every_answer_of_an_authority_is_explained_once() -> None:
     found = codes("Answers of authorities")
     assert len(found) == len(set(found))
     assert set(found) == words
+
+
+def test_every_trouble_of_an_agent_is_explained_once() -> None:
+    found = codes("Troubles of an agent")
+    assert len(found) == len(set(found))
+    assert set(found) == {*get_args(TokenFault), *get_args(KeyFault), *(error.code for error in TROUBLES)}
+
+
+def test_no_class_of_errors_with_a_word_of_its_own_is_forgotten_here() -> None:
+    """The words of a new class are explained on the page, or it is known that no status shows them there."""
+    explained = {type(error) for error in TROUBLES} | {TokenError, KeyStoreError, VerificationError, AuthorityRefusal}
+    words = {each for each in all_errors(V2xError) if "code" in vars(each)}
+    assert words <= explained | NEVER_A_TROUBLE
 
 
 def test_every_row_says_what_it_means_and_what_to_do() -> None:
