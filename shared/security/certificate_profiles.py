@@ -17,8 +17,10 @@ def _check_common_profile(certificate: Certificate) -> None:
     tbs = certificate.tbs
     if tbs.craca_id != _NO_CRACA or tbs.crl_series != 0:
         raise _invalid("the certificate names a revocation authority, which TS 103 097 forbids")
-    if tbs.cert_request_permissions is not None or tbs.can_request_rollover:
+    if tbs.cert_request_permissions is not None:
         raise _invalid("the certificate has request permissions, which TS 103 097 forbids")
+    if tbs.can_request_rollover:
+        raise _invalid("the certificate may request its own successor, which TS 103 097 forbids")
     if tbs.id.kind not in (IdKind.NAME, IdKind.NONE):
         raise _invalid("the certificate is identified by neither a name nor nothing")
 

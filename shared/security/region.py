@@ -116,6 +116,10 @@ class IdentifiedAreas:
         """Return the known shapes whose union is a part of `regions`."""
         return tuple(shape for key in area_keys(regions) for shape in self.shapes.get(key, ()))
 
+    def missing(self, regions: IdentifiedRegions) -> tuple[AreaKey, ...]:
+        """Return which of `regions` have no shape here."""
+        return tuple(key for key in area_keys(regions) if not self.shapes.get(key))
+
 
 NO_IDENTIFIED_AREAS = IdentifiedAreas()
 """The table of an operator who has configured none: identified regions contain no place."""
@@ -149,11 +153,14 @@ class Region:
                 return contains_point(shape, point)
 
     def check_contains(self, point: GeoPoint) -> None:
-        """Raise `VerificationError(OUTSIDE_REGION)` when a place is outside."""
-        if not self.contains(point):
-            raise VerificationError(
-                VerificationReport.OUTSIDE_REGION, "the message was generated outside the region its certificate is valid in"
-            )
+        """Raise `VerificationError(OUTSIDE_REGION)` when a place is outside, or the table has no shape that could hold it."""
+        if self.contains(point):
+            return
+        detail = "the message was generated outside the region its certificate is valid in"
+        missing = () if not isinstance(self.shape, IdentifiedRegions) else self.areas.missing(self.shape)
+        if missing:
+            detail = f"the certificate is valid in {_named(missing[0])}, of which this station's table of areas has no shape"
+        raise VerificationError(VerificationReport.OUTSIDE_REGION, detail)
 
     def check_contains_at(self, lat: int, lon: int) -> None:
         """Judge like `check_contains` a place in wire units, which must exist; cheap for nearly every place inside a circle."""
@@ -235,6 +242,11 @@ def area_keys(regions: IdentifiedRegions) -> tuple[AreaKey, ...]:
             else:
                 keys.append((region.country, part.region, None))
     return tuple(keys)
+
+
+def _named(key: AreaKey) -> str:
+    words = zip(("country", "part", "subpart"), key, strict=True)
+    return " ".join(f"{word} {number}" for word, number in words if number is not None)
 
 
 def read_region(reader: CoerReader, name: str) -> GeographicRegion:

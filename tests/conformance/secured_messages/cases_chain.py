@@ -246,7 +246,7 @@ def _regions(shop: Workshop) -> Cases:
             outside, says, seal(shop.ticket(region=_country(GERMANY)), DENM)
         ),
         "a_denm_under_a_ticket_for_a_country_nobody_here_knows_is_refused": refused(
-            outside, says, seal(shop.ticket(region=_country(FRANCE)), DENM)
+            outside, f"valid in country {FRANCE}, of which", seal(shop.ticket(region=_country(FRANCE)), DENM)
         ),
         "a_denm_inside_the_region_of_its_root_is_believed": believed(seal(inherited, DENM)),
         "a_denm_outside_the_region_of_its_root_is_refused": refused(

@@ -95,7 +95,9 @@ def _profiles(shop: Workshop) -> Cases:
         "a_cam_under_a_ticket_with_request_permissions_is_refused": refused(
             invalid, requests, cam(cert_request_permissions=AA_ISSUE_PERMISSIONS)
         ),
-        "a_cam_under_a_ticket_that_may_roll_over_is_refused": refused(invalid, requests, cam(can_request_rollover=True)),
+        "a_cam_under_a_ticket_that_may_roll_over_is_refused": refused(
+            invalid, "may request its own successor", cam(can_request_rollover=True)
+        ),
         "a_cam_under_a_ticket_with_a_service_twice_is_malformed": refused("malformed", "an ITS-AID occurs twice", seal(twice, CAM)),
         "a_cam_under_an_authorization_authority_is_refused": refused(invalid, named, shown(shop.aa)),
         "a_cam_under_an_enrolment_authority_is_refused": refused(invalid, named, shown(shop.ea)),

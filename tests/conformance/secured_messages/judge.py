@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 from shared.core.clock import Instant, MonotonicNs, UtcNs
 from shared.core.errors import V2xError
 from shared.core.itstime import utc_from_text
+from shared.security.certificate import Certificate
 from shared.security.region import IdentifiedAreas
 from shared.security.trust_lists_held import TrustLists
-from shared.security.trust_pins import PinnedAuthority, TrustPins
+from shared.security.trust_pins import PinnedAuthority, PinnedManager, TrustPins
 from shared.security.trust_store import LoggedAuthorities, TrustStore
 from shared.service.identified_areas import read_identified_areas
 from shared.service.logged_lists import UnloggedAdmission
-from shared.service.trust_directory import read_trust_directory
+from shared.service.trust_directory import MANAGERS, read_certificates, read_trust_directory
 from shared.stack.station import make_station
 from tests.conformance.secured_messages.workshop import Kind
 from tests.helpers.hierarchy import Hierarchy, verifying
@@ -57,7 +58,8 @@ def judge(sentence: str, directory: Path = DIRECTORY) -> Outcome:
     case, wanted, kind = directory / sentence, expected(sentence, directory), kind_of(sentence, directory)
     now = _instant(None if wanted.get("clock") == "not set" else utc_from_text(wanted["at"]))
     store = read_trust_directory(directory / "trust")
-    lists = _lists_under(store)
+    managers = tuple(read_certificates(directory / "trust" / MANAGERS).values())
+    lists = _lists_under(store, managers)
     before = [(case / each["file"], _instant(utc_from_text(each["at"]))) for each in wanted.get("before", ())]
     for path, at in before:
         if _is_list(_kind_of_file(path)):
@@ -78,9 +80,13 @@ def judge(sentence: str, directory: Path = DIRECTORY) -> Outcome:
     return Outcome(BELIEVED, "")
 
 
-def _lists_under(store: TrustStore) -> TrustLists:
+def _lists_under(store: TrustStore, managers: tuple[Certificate, ...]) -> TrustLists:
     pinned = tuple(PinnedAuthority(certificate=each) for each in store.authorities.values())
-    pins = TrustPins(roots=tuple(store.roots.values()), authorities=pinned)
+    pins = TrustPins(
+        managers=tuple(PinnedManager(certificate=each) for each in managers),
+        roots=tuple(store.roots.values()),
+        authorities=pinned,
+    )
     return TrustLists(pins=pins, admission=UnloggedAdmission(), grace_s=0)
 
 
@@ -98,7 +104,7 @@ def _told(store: TrustStore, logged: list[str] | None) -> TrustStore:
 
 
 def _taking(lists: TrustLists, kind: Kind) -> Hear:
-    take = lists.take_crl if kind is Kind.CRL else lists.take_ctl
+    take = {Kind.ECTL: lists.take_ectl, Kind.CTL: lists.take_ctl, Kind.CRL: lists.take_crl}[kind]
     return lambda octets, now: take(octets, None, now)
 
 
@@ -111,11 +117,11 @@ def _hearing(kind: Kind, store: TrustStore, areas: IdentifiedAreas) -> Hear:
 
 
 def _is_list(kind: Kind) -> bool:
-    return kind in (Kind.CTL, Kind.CRL)
+    return kind in (Kind.ECTL, Kind.CTL, Kind.CRL)
 
 
 def _kind_of_file(path: Path) -> Kind:
-    return next(kind for kind in Kind if path.name.endswith(kind.value))
+    return next(kind for kind in Kind if path.name.endswith(f".{kind.value}"))
 
 
 def _instant(at: UtcNs | None) -> Instant:

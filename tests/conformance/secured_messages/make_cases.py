@@ -11,19 +11,20 @@ from typing import Any
 
 from shared.core.itstime import utc_text
 from shared.security.trust_store import TrustStore
-from shared.service.trust_directory import write_trust_directory
+from shared.service.trust_directory import MANAGERS, make_directory, write_trust_directory
 from tests.conformance.secured_messages import (
     cases_chain,
     cases_envelope,
     cases_header,
     cases_lists,
+    cases_managers,
     cases_packet,
     cases_ticket,
 )
 from tests.conformance.secured_messages.judge import EXPECTED
 from tests.conformance.secured_messages.workshop import Case, Cases, Workshop
 
-GROUPS = (cases_envelope, cases_header, cases_ticket, cases_chain, cases_packet, cases_lists)
+GROUPS = (cases_envelope, cases_header, cases_ticket, cases_chain, cases_packet, cases_lists, cases_managers)
 
 
 def write_cases(directory: Path) -> None:
@@ -35,6 +36,9 @@ def write_cases(directory: Path) -> None:
         assert not made.keys() & added.keys()
         made |= added
     write_trust_directory(directory / "trust", TrustStore.of_operator(tuple(shop.roots), tuple(shop.known)))
+    make_directory(directory / "trust" / MANAGERS, private=False)
+    for manager in shop.managers:
+        (directory / "trust" / MANAGERS / f"{manager.hashed_id8.hex().upper()}.oer").write_bytes(manager.encoded)
     for sentence, case in made.items():
         _write(directory / sentence, case)
 

@@ -21,6 +21,7 @@ from shared.pki.permission_sets import (
     AA_ISSUE_PERMISSIONS,
     SERVICE_RANGES,
     TICKET_PERMISSIONS,
+    TLM_APP_PERMISSIONS,
     StationRole,
 )
 from shared.security.certificate import (
@@ -72,6 +73,7 @@ class Kind(Enum):
 
     MESSAGE = "message.oer"
     PACKET = "packet.bin"
+    ECTL = "ectl.oer"
     CTL = "ctl.oer"
     CRL = "crl.oer"
 
@@ -228,6 +230,7 @@ class Workshop:
         self.aa = Above(self.hierarchy.aa.certificate, self.hierarchy.aa.credential.signer)
         self.ea = Above(self.hierarchy.ea.certificate, self.hierarchy.ea.credential.signer)
         self.roots: list[Certificate] = [self.hierarchy.root.certificate]
+        self.managers: list[Certificate] = []
         self.known: list[Certificate] = [self.hierarchy.ea.certificate, self.hierarchy.aa.certificate]
         self.car = self.ticket()
         self.rsu = self.ticket(app_permissions=TICKET_PERMISSIONS[StationRole.RSU])
@@ -300,6 +303,19 @@ class Workshop:
         root = Above(issue_certificate(tbs, issuer=None, signer=key), key)
         self.roots.append(root.certificate)
         return root
+
+    def manager(self) -> Above:
+        """Return a trust list manager whom receivers do not trust, unless `managers` names it."""
+        key = self.key()
+        tbs = replace(
+            self.hierarchy.root.certificate.tbs,
+            id=CertificateId(kind=IdKind.NAME, name="TLM"),
+            app_permissions=TLM_APP_PERMISSIONS,
+            cert_issue_permissions=None,
+            curve=key.curve,
+            verification_key=key.public_key.point,
+        )
+        return Above(issue_certificate(tbs, issuer=None, signer=key), key)
 
     def random_signature(self) -> Signature:
         """Return a signature on P-256 that nobody made."""

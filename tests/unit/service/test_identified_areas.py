@@ -80,9 +80,15 @@ def test_a_part_is_judged_by_its_own_entry_and_a_missing_one_covers_nothing(tmp_
     assert not region(areas, GERMANY, RegionPart(region=9, subregions=(184,))).contains(nearby)
     assert not region(areas, GERMANY).contains(munich)
     assert not region(areas, GERMANY, RegionPart(region=8)).contains(munich)
-    with pytest.raises(VerificationError) as caught:
-        region(areas, FRANCE).check_contains(munich)
-    assert caught.value.report is VerificationReport.OUTSIDE_REGION
+    for shape, sentence in (
+        (region(areas, FRANCE), f"valid in country {FRANCE}, of which this station's table of areas has no shape"),
+        (region(areas, GERMANY, RegionPart(region=8)), f"valid in country {GERMANY} part 8, of which"),
+        (region(areas, GERMANY, RegionPart(region=8, subregions=(7,))), f"valid in country {GERMANY} part 8 subpart 7, of which"),
+        (region(areas, GERMANY), "generated outside the region"),
+    ):
+        with pytest.raises(VerificationError, match=sentence) as caught:
+            shape.check_contains(munich)
+        assert caught.value.report is VerificationReport.OUTSIDE_REGION
 
 
 def test_a_country_of_several_shapes_lies_within_what_holds_all_of_them(tmp_path: Path) -> None:
