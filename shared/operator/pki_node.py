@@ -5,10 +5,11 @@
     dc     distribution centre                        cpoc  point of contact
     log    transparency log of lists and of authorities' certificates
 
-Lists are renewed before they run out. Authorities that commands add or remove are served, or no longer, from the next request on
-(`open_offices`). An authorization authority asks an enrolment authority of this process at its desk, another one over HTTP where
-the newest CTL (or the operator) says it is. What this process cannot do for want of a key is refused at the start; a token that
-goes away later costs the answers its key would sign, which are 503 and counted by the token's word until it is back, no others.
+Lists are renewed before they run out (`house_keeping`), by one process for each directory, for they name one address. Authorities
+that commands add or remove are served, or no longer, from the next request on (`open_offices`). An authorization authority asks an
+enrolment authority of this process at its desk, another one over HTTP where the newest CTL (or the operator) says it is. What this
+process cannot do for want of a key is refused at the start; a token that goes away later costs the answers its key would sign,
+which are 503 and counted by the token's word until it is back, no others.
 Left out: making the hierarchy, and what commands do to it while it runs (`shared.cli.pki`).
 """
 
@@ -19,15 +20,16 @@ from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
-from shared.core.clock import NS_PER_S, Clock
-from shared.core.errors import ConfigError, TransportError, V2xError
+from shared.core.clock import NS_PER_S, Clock, Instant
+from shared.core.errors import ConfigError, TransportError
 from shared.core.ids import HashedId8
 from shared.core.itstime import time32_of
+from shared.operator.house_keeping import LOOK_S, HouseKeeper
 from shared.operator.http_server import listen, serve, url_of
 from shared.operator.list_office import ListOffice, stated_list
 from shared.operator.list_settings import ListSettings, check_url
 from shared.operator.open_offices import OpenOffices
-from shared.operator.pki_directory import ENROLMENT, MANAGER, ROOT, PkiDirectory
+from shared.operator.pki_directory import ENROLMENT, LISTS_FILE, MANAGER, ROOT, PkiDirectory
 from shared.operator.pki_http_app import make_app
 from shared.operator.pki_library import PublishedLibrary, PublishedTrust
 from shared.operator.rate_limits import Rate, RateLimiter
@@ -41,9 +43,11 @@ from shared.service.counters import Counters
 from shared.service.log_store import LogStore
 from shared.service.published_lists import DocumentKind, PublishedLists
 from shared.service.run import Service
+from shared.service.state_lock import locked
 from shared.service.trust_directory import MANAGERS, read_certificate_file, read_trust_directory
 from shared.transport.pki_http import PkiHttp
 
+_PUBLISHERS = (("root", ROOT), ("tlm", MANAGER))
 _NEED_LOG = frozenset(("root", "tlm", "dc", "cpoc", "log"))
 
 BURST_S = 5
@@ -54,12 +58,6 @@ OVERALL_FACTOR = 5
 
 READING_FACTOR = 10
 """Documents are read this many times as often as authorities are asked."""
-
-RETRY_S = 30
-"""Seconds after which lists that could not be renewed are tried again."""
-
-LONGEST_WAIT_S = 3_600
-"""Seconds between two looks at the lists, and at answers that may be forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +112,7 @@ class PkiNode:
         log: FilteringBoundLogger,
         on_ready: Callable[[str], None],
     ) -> None:
-        for service, part in (("root", ROOT), ("tlm", MANAGER)):
+        for service, part in _PUBLISHERS:
             if service in options.services and not directory.has(part):
                 raise ConfigError(str(directory.path / part), f"no key is here, so {service} cannot be served")
         for option, address in (("--url", options.url), ("--ea-url", options.ea_url), ("--aa-url", options.aa_url)):
@@ -122,6 +120,7 @@ class PkiNode:
                 check_url(option, address)
         kinds = {"ea": AuthorityKind.ENROLMENT, "aa": AuthorityKind.AUTHORIZATION}
         self._kinds = {service: kind for service, kind in kinds.items() if service in options.services}
+        self._publishers = frozenset(part for service, part in _PUBLISHERS if service in options.services)
         with directory.lists() as lists:
             for service, kind in self._kinds.items():
                 if not any(map(directory.has, ListSettings(lists).authorities(kind))):
@@ -140,6 +139,9 @@ class PkiNode:
     async def run(self, service: Service) -> None:
         """Serve until cancelled: the body for `run_service`."""
         async with AsyncExitStack() as stack:
+            if self._publishers:
+                taken = f"the lists of {self._directory.path} are published by another program already"
+                stack.enter_context(locked(self._directory.path / LISTS_FILE, taken=taken))
             lists = stack.enter_context(self._directory.lists())
             ledger = self._directory.log() if self._options.services & _NEED_LOG else None
             if ledger is not None:
@@ -167,7 +169,7 @@ class PkiNode:
                 clock=self._clock,
                 log=self._log,
             )
-            service.tasks.create_task(self._keep_house(office, offices))
+            service.tasks.create_task(self._keep_house(lists, office, offices))
             service.tasks.create_task(self._feed(service))
             self._log.info("serving", address=url, services=sorted(self._options.services))
             service.notifier.ready(f"serving {url}")
@@ -175,10 +177,9 @@ class PkiNode:
             await serve(app, sock, counters=self._counters)
 
     def _office(self, lists: PublishedLists, ledger: LogStore | None, keys: AuthorityKeys) -> ListOffice | None:
-        publishers = frozenset(part for service, part in (("root", ROOT), ("tlm", MANAGER)) if service in self._options.services)
-        if ledger is None or not publishers:
+        if ledger is None or not self._publishers:
             return None
-        return ListOffice(self._directory, lists, ledger, keys=keys, publishers=publishers)
+        return ListOffice(self._directory, lists, ledger, keys=keys, publishers=self._publishers)
 
     def _settle(self, settings: ListSettings, own_url: str) -> None:
         """Keep what the lists are to say."""
@@ -228,23 +229,20 @@ class PkiNode:
             self._log.info("list_published", list=document.kind.value, sequence=document.sequence)
             self._counters.add(f"published.{document.kind.value}")
 
-    async def _keep_house(self, office: ListOffice | None, offices: OpenOffices) -> None:
+    async def _keep_house(self, lists: PublishedLists, office: ListOffice | None, offices: OpenOffices) -> None:
         """Renew lists when they are due, serve who is listed, and forget answers whose time is over."""
+
+        def make_round(now: Instant) -> None:
+            if office is not None:
+                self._renew(office)
+            offices.follow()
+            for _name, each in offices.named():
+                each.store.forget_answers(time32_of(trusted_time64(now)))
+
+        keeper = HouseKeeper(lists, office, make_round, counters=self._counters, log=self._log)
         while True:
-            wait_s = LONGEST_WAIT_S
-            try:
-                now = self._clock.now()
-                if office is not None:
-                    self._renew(office)
-                    wait_s = min(wait_s, office.seconds_until_due(now))
-                offices.follow()
-                for _name, each in offices.named():
-                    each.store.forget_answers(time32_of(trusted_time64(now)))
-            except V2xError as error:
-                self._log.error("housekeeping_failed", reason=str(error))
-                self._counters.add("housekeeping_failed")
-                wait_s = RETRY_S
-            await asyncio.sleep(max(1, wait_s))
+            keeper.look(self._clock.now())
+            await asyncio.sleep(LOOK_S)
 
     async def _feed(self, service: Service) -> None:
         every_ns = service.watchdog.feed_every_ns

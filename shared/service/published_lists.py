@@ -131,6 +131,13 @@ class PublishedLists(OpenDatabase):
                         (document.kind.value, document.issuer, KEPT_LISTS),
                     )
 
+    def changes(self) -> int:
+        """Return a number that is another one when another program, or another opening of the file, has written since."""
+        row = self._one("PRAGMA data_version")
+        if row is None or not isinstance(row[0], int):
+            raise self._damaged("it does not say whether it has changed")
+        return row[0]
+
     def unlogged(self) -> tuple[PublishedDocument, ...]:
         """Return what is signed and not yet known to be logged, the oldest first."""
         with storage_errors(self._path):

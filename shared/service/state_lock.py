@@ -15,10 +15,16 @@ from shared.core.errors import StorageError
 
 _MODE = 0o600
 
+_IN_USE = "is in use by another program; a running agent has it to itself"
+
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, taken: str = _IN_USE) -> Iterator[None]:
     """Keep every other program off a file; the kernel lets go of it however this one ends.
+
+    Args:
+        path: the file.
+        taken: what is said when another program has it.
 
     Raises:
         StorageError: another program has it, or the file beside it cannot be made.
@@ -29,16 +35,16 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(str(path), f"cannot be locked: {error.strerror or error}") from error
     try:
-        _lock(descriptor, path)
+        _lock(descriptor, path, taken)
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def _lock(descriptor: int, path: Path, taken: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise StorageError(str(path), "is in use by another program; a running agent has it to itself") from None
+        raise StorageError(str(path), taken) from None
     except OSError as error:
         raise StorageError(str(path), f"cannot be locked: {error.strerror or error}") from error

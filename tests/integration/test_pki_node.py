@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from shared.service.logged_lists import LoggedAdmission
 from shared.service.trust_directory import read_certificate_file
 from shared.transport.pki_http import HttpStatusError
 from tests.helpers.hierarchy import verifying
-from tests.helpers.pki_node import Asker, PkiNode, get, now, post, serving, v2x_pki
+from tests.helpers.pki_node import PATIENCE_S, PROGRAM, Asker, PkiNode, get, now, post, serving, v2x_pki
 
 
 def hierarchy(directory: Path) -> Path:
@@ -323,6 +324,21 @@ def test_another_address_is_in_new_lists_that_follow_the_old_ones(tmp_path: Path
         assert take(lists, wanted_of(moved, ListKind.ROOT_CTL)).is_news
         assert lists.access_point(moved.certificate("aa").hashed_id8) == "https://pki.example/v2x/aa"
         assert lists.access_point(moved.certificate("ea").hashed_id8) == "https://pki.example/v2x/ea"
+
+
+def test_the_lists_of_one_directory_are_published_by_one_program(tmp_path: Path) -> None:
+    directory = hierarchy(tmp_path / "authorities")
+    with serving(directory) as node:
+        lists = synchronised(node)
+        for only in ((), ("--only", "tlm,cpoc")):
+            words = [str(PROGRAM), "pki", "serve", str(directory), "--listen", "127.0.0.1:0", *only]
+            done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+            assert (done.returncode, done.stdout) == (1, "")
+            assert f"the lists of {directory} are published by another program already" in done.stderr
+        assert not take(lists, wanted_of(node, ListKind.ROOT_CTL)).is_news
+        assert lists.access_point(node.certificate("aa").hashed_id8) == f"{node.url}/aa"
+    with serving(directory) as again:
+        assert take(lists, wanted_of(again, ListKind.ROOT_CTL)).is_news
 
 
 def test_lists_are_renewed_before_they_run_out(tmp_path: Path) -> None:
