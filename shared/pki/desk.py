@@ -48,7 +48,7 @@ class Refused(Exception):  # noqa: N818  # caught by the desk, which answers wit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """One refusal, for the operator: the table and word of the code, and the reason in full."""
+    """One refusal, for the operator: the code's word, and the reason in full."""
 
     word: str
     reason: str
@@ -80,7 +80,7 @@ class DeskRecord:
         self.answers[word] += 1
         if code.number:
             self.refused += 1
-            self.refusals.append(Refusal(word=word, reason=reason))
+            self.refusals.append(Refusal(word=code.word, reason=reason))
 
 
 class TrustedAuthorities(Protocol):

@@ -41,7 +41,7 @@ from shared.pki.management import (
 )
 from shared.pki.permission_sets import EC_APP_PERMISSIONS
 from shared.pki.policy import US_PER_S, GrantPolicy, cut, earliest_begin, period, stay_within
-from shared.pki.registry import RegisteredStation, Registry, StationStatus
+from shared.pki.registry import RegisteredStation, Registry, StationStatus, its_id_text
 from shared.pki.response_codes import EnrolmentResponseCode, ValidationResponseCode
 from shared.pki.subject import CertificateSubjectAttributes
 from shared.pki.validation import Validation
@@ -162,10 +162,14 @@ class EnrolmentDesk:
         station = self._requester(message, inner, at)
         with refusing(_Code.INVALID_SIGNATURE):
             check_signature(proof.signed, key, None)
-        refuse_unless(station.status is StationStatus.ACTIVE, _Code.BAD_ITS_STATUS, f"station {station.its_id.hex()} is blocked")
+        refuse_unless(
+            station.status is StationStatus.ACTIVE, _Code.BAD_ITS_STATUS, f"station {its_id_text(station.its_id)} is blocked"
+        )
         issued = self._registry.credentials_issued(station.its_id)
         has_room = issued < self._policy.credentials_of_a_station
-        refuse_unless(has_room, _Code.DENIED_REQUEST, f"station {station.its_id.hex()} was issued {issued} credentials already")
+        refuse_unless(
+            has_room, _Code.DENIED_REQUEST, f"station {its_id_text(station.its_id)} was issued {issued} credentials already"
+        )
         certificate = self._issue(inner, key, at)
         self._registry.keep_credential(station.its_id, certificate)
         return certificate
@@ -178,7 +182,7 @@ class EnrolmentDesk:
             return self._renewing(message, inner, at)
         station = self._registry.station(inner.its_id)
         if station is None:
-            raise Refused(_Code.UNKNOWN_ITS, f"no station {inner.its_id.hex()} is registered")
+            raise Refused(_Code.UNKNOWN_ITS, f"no station {its_id_text(inner.its_id)} is registered")
         with refusing(_Code.INVALID_SIGNATURE):
             check_signature(message.signed, station.canonical_key, None)
         return station
@@ -193,7 +197,9 @@ class EnrolmentDesk:
         with refusing(_Code.INVALID_SIGNATURE):
             check_signature(message.signed, certificate.public_key(), certificate)
         name = certificate.hashed_id8.hex()
-        refuse_unless(inner.its_id == named, _Code.DENIED_REQUEST, f"credential {name} asks in the name of {inner.its_id.hex()}")
+        refuse_unless(
+            inner.its_id == named, _Code.DENIED_REQUEST, f"credential {name} asks in the name of {its_id_text(inner.its_id)}"
+        )
         refuse_unless(not credential.is_revoked, _Code.DENIED_REQUEST, f"credential {name} is revoked")
         with refusing(_Code.DENIED_REQUEST):
             check_valid_at(certificate, at)

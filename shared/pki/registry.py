@@ -87,3 +87,10 @@ class Registry(KeptAnswers, Protocol):
     def keep_grant(self, its_id: bytes, validity: Validity) -> None:
         """Count one ticket granted to a station, durably when this returns."""
         ...
+
+
+def its_id_text(its_id: bytes) -> str:
+    """Return a canonical identifier as people read it: itself if it is plain ASCII text, else in hexadecimal digits."""
+    if its_id.isascii() and its_id.decode("ascii").isprintable():
+        return its_id.decode("ascii")
+    return its_id.hex()

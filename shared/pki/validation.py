@@ -22,7 +22,7 @@ from shared.pki.exchange import (
 from shared.pki.management import AuthorizationValidationRequest, EcSignature, SharedAtRequest, decode_management
 from shared.pki.permission_sets import TICKET_PERMISSIONS
 from shared.pki.policy import US_PER_S, GrantPolicy, stay_within, usual_ticket_period
-from shared.pki.registry import RegisteredStation, Registry, StationStatus
+from shared.pki.registry import RegisteredStation, Registry, StationStatus, its_id_text
 from shared.pki.response_codes import ValidationResponseCode
 from shared.pki.subject import CertificateSubjectAttributes
 from shared.security.certificate import Certificate, IdKind
@@ -125,7 +125,7 @@ class Validation:
         with refusing(_Code.DENIED_PERMISSIONS):
             check_right(certificate, ManagementRight.AUTHORIZATION_REQUEST)
         is_active = station.status is StationStatus.ACTIVE
-        refuse_unless(is_active, _Code.DENIED_REQUEST, f"station {station.its_id.hex()} is blocked")
+        refuse_unless(is_active, _Code.DENIED_REQUEST, f"station {its_id_text(station.its_id)} is blocked")
         return station
 
     def _check_number(self, station: RegisteredStation, validity: Validity, at: Time64) -> None:

@@ -18,7 +18,7 @@ from typing import Protocol, Self
 from shared.core.errors import ConfigError
 from shared.security.ecdsa import Curve, Signer
 from shared.service.file_keys import CredentialKeyStore, FileKeyStore
-from shared.service.key_uri import PIN_SOURCE, KeyUri, read_pin, split_key_uri
+from shared.service.key_uri import PIN_SOURCE, KeyUri, path_from, read_pin, split_key_uri
 
 CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"
 """Where systemd says which directory holds a service's credentials."""
@@ -87,22 +87,22 @@ def open_key_store(uri: str, base: Path, *, environment: Mapping[str, str] = os.
     match parts.scheme:
         case "file":
             parts.check_attributes(path=(), query=())
-            return FileKeyStore(base / parts.location)
+            return FileKeyStore(path_from(base, parts.location))
         case "credential":
             return _credentials(parts, folder)
         case "pkcs11":
             return _pkcs11(parts, base, folder)
         case "tpm2":
             return _tpm(parts, base, folder)
-    raise ConfigError(f"{parts.scheme[:64]}:", "is no key store; file:, credential:, pkcs11: and tpm2: are")
+    raise ConfigError(f"{parts.scheme[:64]}", "is no key store; file:, credential:, pkcs11: and tpm2: are")
 
 
 def _credentials(uri: KeyUri, credentials: Path | None) -> KeyStore:
     uri.check_attributes(path=(), query=())
     if uri.location:
-        raise ConfigError("credential:", "nothing may follow the colon")
+        raise ConfigError("credential", "nothing may follow the colon")
     if credentials is None:
-        raise ConfigError("credential:", "systemd passed no credentials to this program (LoadCredential= in its unit)")
+        raise ConfigError("credential", "systemd passed no credentials to this program (LoadCredential= in its unit)")
     return CredentialKeyStore(credentials)
 
 
@@ -112,23 +112,25 @@ def _pkcs11(uri: KeyUri, base: Path, credentials: Path | None) -> KeyStore:
     try:
         from shared.service.pkcs11_keys import Pkcs11KeyStore  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
-        raise _no_extra("pkcs11:", "python-pkcs11", "pkcs11") from error
+        raise _no_extra("pkcs11", "python-pkcs11", "pkcs11") from error
     pin = read_pin(source, base, credentials, store=uri.name)
-    return Pkcs11KeyStore(module_path=base / module, label=label, serial=uri.path.get("serial"), pin=pin, pin_source=source)
+    return Pkcs11KeyStore(
+        module_path=path_from(base, module), label=label, serial=uri.path.get("serial"), pin=pin, pin_source=source
+    )
 
 
 def _tpm(uri: KeyUri, base: Path, credentials: Path | None) -> KeyStore:
     uri.check_attributes(path=(), query=("tcti", PIN_SOURCE))
     if not uri.location:
-        raise ConfigError("tpm2:", "names no directory for the wrapped keys (tpm2:DIR)")
+        raise ConfigError("tpm2", "names no directory for the wrapped keys (tpm2:DIR)")
     try:
         from shared.service.tpm_keys import DEFAULT_TCTI, TpmKeyStore  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise _no_extra("tpm2:", "tpm2-pytss", "tpm") from error
+        raise _no_extra("tpm2", "tpm2-pytss", "tpm") from error
     source = uri.query.get(PIN_SOURCE)
     pin = None if source is None else read_pin(source, base, credentials, store=uri.name)
     tcti = uri.query.get("tcti", DEFAULT_TCTI)
-    return TpmKeyStore(base / uri.location, tcti=tcti, pin=pin, pin_source=source or "")
+    return TpmKeyStore(path_from(base, uri.location), tcti=tcti, pin=pin, pin_source=source or "")
 
 
 def _no_extra(scheme: str, package: str, extra: str) -> ConfigError:

@@ -7,6 +7,7 @@ For `pkcs11:` there is no location, only attributes (RFC 7512 2.3). Values are p
 file's path or a label. Left out: a pin-source that is a command.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ class KeyUri:
         """Return an attribute from either side; raises `ConfigError` where it is missing."""
         value = self.query.get(name, self.path.get(name))
         if value is None:
-            raise ConfigError(f"{self.scheme}:", f"the attribute {name!r} is missing")
+            raise ConfigError(f"{self.scheme}", f"the attribute {name!r} is missing")
         return value
 
     def check_attributes(self, *, path: Iterable[str], query: Iterable[str]) -> None:
@@ -64,7 +65,7 @@ class KeyUri:
             for name in found:
                 if name not in known:
                     usable = f"only {', '.join(known)} can stand there" if known else "none can stand there"
-                    raise ConfigError(f"{self.scheme}:", f"the attribute {name[:64]!r} means nothing here; {usable}")
+                    raise ConfigError(f"{self.scheme}", f"the attribute {name[:64]!r} means nothing here; {usable}")
 
 
 def split_key_uri(uri: str) -> KeyUri:
@@ -78,7 +79,7 @@ def split_key_uri(uri: str) -> KeyUri:
     if not colon or not scheme.isascii() or not scheme.isalnum():
         raise ConfigError("key store", "is no URI such as file:keys, credential:, pkcs11:token=... or tpm2:keys")
     if len(uri) > MAX_URI_CHARACTERS:
-        raise ConfigError(f"{scheme}:", f"the URI has more than {MAX_URI_CHARACTERS} characters")
+        raise ConfigError(f"{scheme}", f"the URI has more than {MAX_URI_CHARACTERS} characters")
     before, _, behind = rest.partition("?")
     location = ""
     if scheme != "pkcs11":
@@ -113,7 +114,7 @@ def read_pin(source: str, base: Path, credentials: Path | None, *, store: str) -
             raise ConfigError(store, f"{name!r} is no credential name")
         path, may_group_read = credentials / name, True
     else:
-        path, may_group_read = base / source.removeprefix(_FILE).removeprefix("//"), False
+        path, may_group_read = path_from(base, source.removeprefix(_FILE).removeprefix("//")), False
     octets = read_private_file(path, MAX_PIN_OCTETS + 2, what="PIN", may_group_read=may_group_read)
     try:
         pin = SecretText(octets.decode().splitlines()[0]) if octets else SecretText()
@@ -124,6 +125,11 @@ def read_pin(source: str, base: Path, credentials: Path | None, *, store: str) -
     return pin
 
 
+def path_from(base: Path, text: str) -> Path:
+    """Return where a path of a URI leads: `..` takes back the name before it, so that `base` need not be there yet."""
+    return Path(os.path.normpath(base / text))
+
+
 def _attributes(scheme: str, text: str, separator: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in filter(None, text.split(separator)):
@@ -131,12 +137,12 @@ def _attributes(scheme: str, text: str, separator: str) -> dict[str, str]:
         name = name.lower()
         if name == _PIN_VALUE:
             raise ConfigError(
-                f"{scheme}:", "holds a PIN (pin-value), which others can see; put it into a file and name that: pin-source="
+                f"{scheme}", "holds a PIN (pin-value), which others can see; put it into a file and name that: pin-source="
             )
         if not equals or not value:
-            raise ConfigError(f"{scheme}:", f"the attribute {name[:64]!r} has no value")
+            raise ConfigError(f"{scheme}", f"the attribute {name[:64]!r} has no value")
         if name in found:
-            raise ConfigError(f"{scheme}:", f"the attribute {name[:64]!r} stands there twice")
+            raise ConfigError(f"{scheme}", f"the attribute {name[:64]!r} stands there twice")
         found[name] = _decoded(scheme, value, f"the attribute {name[:64]!r}")
     return found
 
@@ -145,7 +151,7 @@ def _decoded(scheme: str, text: str, what: str) -> str:
     try:
         decoded = unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        raise ConfigError(f"{scheme}:", f"{what} is no UTF-8") from None
+        raise ConfigError(f"{scheme}", f"{what} is no UTF-8") from None
     if not decoded.isprintable():
-        raise ConfigError(f"{scheme}:", f"{what} holds a character that cannot be shown")
+        raise ConfigError(f"{scheme}", f"{what} holds a character that cannot be shown")
     return decoded

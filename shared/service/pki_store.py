@@ -20,7 +20,7 @@ from shared.core.itstime import Time32
 from shared.pki.management import MAX_ITS_ID_OCTETS
 from shared.pki.permission_sets import StationRole
 from shared.pki.policy import MAX_PRELOAD_S, MAX_TICKET_LIFETIME_S
-from shared.pki.registry import IssuedCredential, RegisteredStation, StationStatus
+from shared.pki.registry import IssuedCredential, RegisteredStation, StationStatus, its_id_text
 from shared.security.certificate import Certificate, decode_certificate
 from shared.security.ecdsa import PublicKey, encode_verification_key, read_verification_key
 from shared.security.validity import Validity
@@ -262,13 +262,6 @@ def open_answer_store(path: Path, connect: Connect = connect_sqlite) -> AnswerSt
 def open_enrolment_store(path: Path, connect: Connect = connect_sqlite) -> EnrolmentStore:
     """Open the registry of an enrolment authority, or make an empty one; raises as `open_answer_store` does."""
     return EnrolmentStore(path, open_or_create(path, ENROLMENT_FORMAT, connect))
-
-
-def its_id_text(its_id: bytes) -> str:
-    """Return a canonical identifier as people read it: itself if it is plain ASCII text, else in hexadecimal digits."""
-    if its_id.isascii() and its_id.decode("ascii").isprintable():
-        return its_id.decode("ascii")
-    return its_id.hex()
 
 
 def _encoded_key(key: PublicKey) -> bytes:

@@ -121,6 +121,21 @@ def test_a_hierarchy_can_be_moved_with_the_keys_it_names(tmp_path: Path) -> None
     v2x_pki("crl", tmp_path / "there", "--out", tmp_path / "list.crl")
 
 
+def test_a_new_hierarchy_may_name_a_pin_and_keys_beside_it(tmp_path: Path) -> None:
+    with soft_token(tmp_path / "token") as token:
+        before, pin_source, pin = token.uri.rpartition("pin-source=")
+        assert pin_source
+        shutil.copy(pin.removeprefix("file:"), tmp_path / "pin")
+        beside = f"{before}pin-source=file:../pin"
+        v2x_pki("init", tmp_path / "tokened", "--keys", beside)
+        second = ("issue", tmp_path / "tokened", "--kind", "aa", "--name", "second AA")
+        v2x_pki(*second, "--keys", beside, "--out", tmp_path / "new" / "second")
+        v2x_pki("crl", tmp_path / "tokened", "--out", tmp_path / "tokened.crl")
+    v2x_pki("init", tmp_path / "filed", "--keys", "file:../keys")
+    assert {path.stem for path in (tmp_path / "keys").iterdir()} >= set(PARTS)
+    v2x_pki("crl", tmp_path / "filed", "--out", tmp_path / "filed.crl")
+
+
 def test_what_names_a_key_is_its_owners_alone_and_says_two_things(tmp_path: Path) -> None:
     directory = tmp_path / "authorities"
     v2x_pki("init", directory, "--keys", "file:keys")

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -13,10 +14,11 @@ from shared.operator.pki_offices import AuthorizationOffice, EnrolmentOffice
 from shared.pki.authorization import ticket_attributes
 from shared.pki.exchange import MAX_CLOCK_DIFFERENCE_US, UnanswerableRequest
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
+from shared.pki.registry import StationStatus
 from shared.pki.response_codes import AuthorityRefusal, AuthorizationResponseCode
 from shared.service.counters import Counters
 from shared.service.log import make_logger
-from tests.helpers.desks import Desks
+from tests.helpers.desks import ITS_ID, Desks
 
 
 class Offices:
@@ -146,8 +148,8 @@ def test_every_refusal_is_logged_once_though_requests_end_in_any_order() -> None
     asyncio.run(both())
     lines = [json.loads(line) for line in offices.words.getvalue().splitlines()]
     assert sorted((line["authority"], line["code"]) for line in lines) == [
-        ("aa", "AuthorizationResponseCode.deniedpermissions"),
-        ("ea", "ValidationResponseCode.deniedpermissions"),
+        ("aa", "deniedpermissions"),
+        ("ea", "deniedpermissions"),
     ]
 
 
@@ -157,7 +159,21 @@ def test_a_refusal_is_logged_with_its_reason_and_what_cannot_be_answered_is_not(
     with pytest.raises(AuthorityRefusal):
         stranger.open(asyncio.run(offices.ea.answer(stranger.request)), offices.desks.now)
     logged = offices.words.getvalue()
-    assert "no station" in logged
+    (line,) = [json.loads(each) for each in logged.splitlines()]
+    assert (line["authority"], line["code"], line["reason"]) == ("ea", "unknownits", "no station stranger is registered")
     with pytest.raises(UnanswerableRequest):
         asyncio.run(offices.ea.answer(b"garbage"))
     assert offices.words.getvalue() == logged
+
+
+def test_the_log_of_the_enrolment_authority_names_a_blocked_car_and_that_of_the_other_never() -> None:
+    offices = Offices()
+    desks = offices.desks
+    pending = desks.authorization(desks.enrol(), desks.key())
+    desks.registry.stations[ITS_ID] = replace(desks.registry.stations[ITS_ID], status=StationStatus.BLOCKED)
+    with pytest.raises(AuthorityRefusal):
+        pending.open(asyncio.run(offices.aa.answer(pending.request)), desks.now)
+    lines = {line["authority"]: line for line in map(json.loads, offices.words.getvalue().splitlines())}
+    assert lines["ea"]["reason"] == "station car 7 is blocked"
+    assert "car 7" not in json.dumps(lines["aa"])
+    assert ITS_ID.hex() not in json.dumps(lines["aa"])

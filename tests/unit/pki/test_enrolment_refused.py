@@ -58,7 +58,7 @@ def refusal(desks: Desks, pending: PendingEnrolment) -> ResponseCode:
     with pytest.raises(AuthorityRefusal) as caught:
         pending.open(answer, desks.now)
     assert len(desks.registry.credentials) == issued
-    assert desks.ea.record.refusals[-1].word == f"EnrolmentResponseCode.{caught.value.code}"
+    assert desks.ea.record.refusals[-1].word == caught.value.code
     assert desks.ea.record.refusals[-1].reason
     return caught.value.answer
 

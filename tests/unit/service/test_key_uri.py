@@ -87,6 +87,12 @@ def test_a_pin_is_the_first_line_of_a_file(source: str, tmp_path: Path) -> None:
     assert repr(pin) == f"{pin}" == str(pin) == "<secret of 6 characters>"
 
 
+def test_a_path_that_leads_out_of_a_folder_that_is_not_there_yet_leads_on(tmp_path: Path) -> None:
+    (tmp_path / "pin").touch(mode=0o600)
+    (tmp_path / "pin").write_text("271828\n")
+    assert read_pin("file:../pin", tmp_path / "new", None, store="pkcs11:token=t").encode() == b"271828"
+
+
 def test_a_pin_in_no_known_script_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pin").touch(mode=0o600)
     (tmp_path / "pin").write_bytes(b"\xff\xfe\n")
