@@ -25,7 +25,7 @@ MEANINGS: dict[VerificationReport, str] = {
     VerificationReport.LIST_FORK: "its issuer has signed two different lists for one place",
     VerificationReport.LIST_GAP: "the change does not follow the list held",
     VerificationReport.EXPIRED_CERTIFICATE: "the certificate is not valid at that moment: it has run out, or not begun",
-    VerificationReport.OUTSIDE_REGION: "it comes from outside the region its certificate is valid in",
+    VerificationReport.OUTSIDE_REGION: "it comes from outside the region its certificate is valid in, as far as that is known here",
     VerificationReport.PERMISSION_DENIED: "the certificate does not allow its owner to say this",
     VerificationReport.HEADER_PROFILE: "its security header breaks the profile of its kind of message",
     VerificationReport.CONTENT_MISMATCH: "its parts contradict each other about what it is",

@@ -6,6 +6,7 @@ from typing import get_args
 
 import rsu_agent.shell
 import vehicle_agent.shell
+from shared.cli.enrol import EnrolmentError
 from shared.cli.report_words import OTHER_MEANINGS
 from shared.core.errors import (
     ConfigError,
@@ -65,6 +66,7 @@ NEVER_A_TROUBLE = {
     SplitViewError,
     QuorumError,
     UnanswerableRequest,  # an authority's
+    EnrolmentError,  # ends the command that enrols
 }
 
 
