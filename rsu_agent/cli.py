@@ -16,8 +16,8 @@ from rsu_agent.config import RsuConfig
 from rsu_agent.shell import serve
 from rsu_agent.status_view import status_tables
 from shared.cli import entry
-from shared.cli.enrol import PublicKeyOption, enrol
-from shared.cli.station_check import describe_state
+from shared.cli.enrol import PublicKeyOption, RefreshOption, enrol
+from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import TimeSource
 from shared.pki.permission_sets import StationRole
 from shared.service.config import load
@@ -62,7 +62,12 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 
 @app.command("enrol")
-def enrol_command(config: ConfigOption = DEFAULT_CONFIG, public_key: PublicKeyOption = None) -> None:
+def enrol_command(
+    config: ConfigOption = DEFAULT_CONFIG,
+    public_key: PublicKeyOption = None,
+    *,
+    refresh: RefreshOption = False,
+) -> None:
     """Get a credential and tickets from the authorities that `[pki]` and the trust lists name."""
     settings = load(config, RsuConfig)
     enrol(
@@ -73,6 +78,7 @@ def enrol_command(config: ConfigOption = DEFAULT_CONFIG, public_key: PublicKeyOp
         role=StationRole.RSU,
         clock=SystemClock(TimeSource(settings.time.source)),
         public_key=public_key,
+        refresh=refresh,
     )
 
 
@@ -88,11 +94,10 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         groups = ", ".join(str(group) for group in sorted(lanes.signal_groups))
         console.print(f"junction {lanes.name!r}: {len(lanes.lanes)} lanes, signal groups {groups}, no conflicting greens")
     console.print(f"{len(parts.hazards)} hazard(s)")
-    ticket = "no ticket yet" if parts.ticket is None else describe_ticket(parts.ticket)
-    console.print(
-        f"{ticket}; {len(parts.trust_store.roots)} trusted root(s), {len(parts.trust_store.authorities)} known authorities"
-    )
+    ticket = "tickets from the authorities" if parts.ticket is None else describe_ticket(parts.ticket)
     clock = SystemClock(TimeSource(settings.time.source))
+    trusted = describe_trust(parts.trust_store, folder=settings.identity.trust, trust=settings.trust, now=clock.now())
+    console.print(f"{ticket}; {trusted}")
     for line in describe_state(config_file=config, command="rsu-agent", trust=settings.trust, pki=settings.pki, now=clock.now()):
         console.print(line)
     console.print(f"{config}: ok")

@@ -197,6 +197,8 @@ def open_unit(config: RsuConfig, path: Path, *, environment: Mapping[str, str], 
                 )
             )
             parts = replace(parts, tickets=identity.pool)
+        if trust is not None:
+            trust.set_aside(parts.tickets, now)
         yield OpenUnit(parts=parts, trust=trust, identity=identity)
 
 

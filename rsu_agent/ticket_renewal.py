@@ -2,7 +2,7 @@
 
 The next ticket is taken up a while before the present one ends, so that receivers see its certificate in time. Where there is no
 other, the unit keeps the one it has: once that has expired nothing is signed, and the unit says why; a ticket that arrives later
-lets it speak again.
+lets it speak again. Under a ticket that the pool has set aside, because nobody believes it any more, nothing is signed at once.
 """
 
 from collections.abc import Iterable
@@ -21,6 +21,9 @@ CHECK_INTERVAL_NS = NS_PER_S
 
 TAKE_OVER_US = 60 * 1_000_000
 """How long before its end a ticket makes room for the next."""
+
+MAX_REASONS_TOLD = 3
+"""So many reasons why tickets are out of use are told at once."""
 
 
 class TicketRenewal:
@@ -54,11 +57,16 @@ class TicketRenewal:
         except UntrustedTimeError:
             return ()
         current = self._current
-        if current is not None and _lasts(current, at):
+        why = None if current is None else self._pool.why_set_aside(current)
+        if current is not None and why is None and _lasts(current, at):
             return ()
         self._pool.drop_expired(at)
         best = max(self._pool.valid(at), key=_end, default=None)
-        if best is None or (current is not None and _end(best) <= _end(current)):
+        if best is None and why is not None:
+            self._current = None
+            self._station.fall_silent()
+            return (Notice("ticket_set_aside", {"reason": why}),)
+        if best is None or (current is not None and why is None and _end(best) <= _end(current)):
             return ()
         self._current = best
         self._station.assume(self._station.identity, best)
@@ -71,6 +79,8 @@ class TicketRenewal:
         counts: dict[str, object] = {"held": len(self._pool)}
         if now.utc is not None:
             counts |= self._pool.summary(trusted_time64(now))
+        if reasons := self._pool.reasons:
+            counts["why_set_aside"] = list(reasons[:MAX_REASONS_TOLD])
         return {"current": None if current is None else current.certificate.hashed_id8.hex(), **counts}
 
 

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.cli import entry
-from shared.cli.enrol import PublicKeyOption, enrol
-from shared.cli.station_check import describe_state
+from shared.cli.enrol import PublicKeyOption, RefreshOption, enrol
+from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import Instant, MonotonicNs, TimeSource, UtcNs
 from shared.core.errors import ConfigError
 from shared.core.itstime import time64_of, utc_from_text, utc_text
@@ -69,7 +69,12 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 
 @app.command("enrol")
-def enrol_command(config: ConfigOption = DEFAULT_CONFIG, public_key: PublicKeyOption = None) -> None:
+def enrol_command(
+    config: ConfigOption = DEFAULT_CONFIG,
+    public_key: PublicKeyOption = None,
+    *,
+    refresh: RefreshOption = False,
+) -> None:
     """Get a credential and tickets from the authorities that `[pki]` and the trust lists name."""
     settings = load(config, VehicleConfig)
     enrol(
@@ -80,6 +85,7 @@ def enrol_command(config: ConfigOption = DEFAULT_CONFIG, public_key: PublicKeyOp
         role=StationRole.VEHICLE,
         clock=SystemClock(TimeSource(settings.time.source)),
         public_key=public_key,
+        refresh=refresh,
     )
 
 
@@ -101,10 +107,9 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     if settings.position.source == "can" and "position" in report.missing:
         console.print("no signal gives the position: nothing will be sent, odometer readings are recorded all the same")
     ticket = "tickets from the authorities" if files.ticket is None else describe_ticket(files.ticket)
-    console.print(
-        f"{ticket}; {len(files.trust_store.roots)} trusted root(s), {len(files.trust_store.authorities)} known authorities"
-    )
     clock = SystemClock(TimeSource(settings.time.source))
+    trusted = describe_trust(files.trust_store, folder=settings.identity.trust, trust=settings.trust, now=clock.now())
+    console.print(f"{ticket}; {trusted}")
     for line in describe_state(
         config_file=config, command="vehicle-agent", trust=settings.trust, pki=settings.pki, now=clock.now()
     ):

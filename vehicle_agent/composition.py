@@ -256,6 +256,8 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
             areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
             fixed_position=config.position.fixed_point,
         )
+        if trust is not None:
+            trust.set_aside(parts.tickets, now)
         successor = None if identity is None or enrolled is candidates[-1] else identity.account.held[-1]
         yield OpenVehicle(parts=parts, trust=trust, identity=identity, successor=successor)
 

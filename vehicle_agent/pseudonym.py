@@ -3,7 +3,8 @@
 Every turn of the agent's timer the present is looked at: how far the car has gone, whether its ignition came on, whether the ticket
 still holds. When a change is due (`shared.security.pseudonyms`) and there is another ticket, the station and the CAM service are
 told in one step who they are now; nothing is sent in between. With one valid ticket only, nothing changes: new names under an old
-ticket would tell everybody that it is the same car. With none, the car is silent, and says so once; what it records goes on.
+ticket would tell everybody that it is the same car. With none, the car is silent, and says so once; what it records goes on. A
+ticket that the pool has set aside, because nobody believes it any more, counts as none.
 
 A position that the bus gives is a fix: few buses say how good it is. The way is speed times time or, where the bus gives no speed,
 what the position moves. What stays linkable whatever is changed: that the car goes on from where it was, its size and type, and
@@ -39,6 +40,9 @@ MOST_STEP_NS = 2 * NS_PER_S
 
 RETRY_NS = NS_PER_S
 """How often a car without a valid ticket looks whether there is one."""
+
+MAX_REASONS_TOLD = 3
+"""So many reasons why tickets are out of use are told at once."""
 
 NO_OTHER_TICKET = "no_other_ticket"
 
@@ -148,7 +152,7 @@ class Pseudonym:
         except UntrustedTimeError:
             return ()
         self._looked_at = at
-        if self._ticket is None or not self._ticket.certificate.validity.contains(at):
+        if self._ticket is None or not self._ticket.certificate.validity.contains(at) or self._is_set_aside():
             return self._find_ticket(at, now.monotonic)
         if self._rules.is_due(now.monotonic):
             return self._change(at, now.monotonic, self._rules.stage.name.lower())
@@ -192,12 +196,21 @@ class Pseudonym:
         self._tickets.drop_expired(at)
         chosen = self._tickets.next_ticket(at, self._entropy)
         if chosen is not None:
-            return self._take(chosen, at, now, "ticket_lacked" if self._silence else "ticket_ran_out")
+            ended = "ticket_set_aside" if self._is_set_aside() else "ticket_ran_out"
+            return self._take(chosen, at, now, "ticket_lacked" if self._silence else ended)
+        if self._is_set_aside():
+            self._station.fall_silent()
+            self._ticket = None
         self._next_try = MonotonicNs(now + RETRY_NS)
         was_silent, self._silence = self._silence, self._why_silent()
         return () if was_silent else (Notice("pseudonym_silent", {"reason": self._silence}),)
 
+    def _is_set_aside(self) -> bool:
+        return self._ticket is not None and self._tickets.why_set_aside(self._ticket) is not None
+
     def _why_silent(self) -> str:
+        if reasons := self._tickets.reasons:
+            return f"no authorization ticket may be used ({'; '.join(reasons[:MAX_REASONS_TOLD])}): nothing is sent"
         if not len(self._tickets):
             return "there is no authorization ticket, or all have run out: nothing is sent"
         return f"none of the {len(self._tickets)} authorization tickets is valid yet: nothing is sent"

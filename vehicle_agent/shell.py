@@ -90,7 +90,14 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         upkeep = None
         if opened.trust is not None and evidence is not None:
             putting_up = open_upkeep(
-                opened.trust, opened.identity, agent=agent, notices=notices, evidence=evidence, log=log, clock=clock
+                opened.trust,
+                opened.identity,
+                tickets=opened.parts.tickets,
+                agent=agent,
+                notices=notices,
+                evidence=evidence,
+                log=log,
+                clock=clock,
             )
             upkeep = await stack.enter_async_context(putting_up)
             service.tasks.create_task(upkeep.run())

@@ -2,6 +2,7 @@
 
     AGENT enrol --public-key FILE    writes the public half of the canonical key, for `v2x pki register`
     AGENT enrol                      fetches the lists, enrols, and fills the pool of tickets
+    AGENT enrol --refresh            the same, and fetches lists that are not due yet
 
 Both may be repeated: what is there already is kept, and what is complete asks for nothing. A running agent renews all of it itself.
 """
@@ -19,8 +20,10 @@ from shared.core.clock import Clock
 from shared.core.errors import ConfigError, V2xError
 from shared.core.itstime import utc_of, utc_text
 from shared.pki.happenings import Happening, Subject, Trouble, TrustChanged
+from shared.pki.identity_upkeep import NoAuthorityError
 from shared.pki.permission_sets import StationRole
 from shared.security.freshness import trusted_time64
+from shared.security.trust_store import TrustStore
 from shared.service.credential_folder import CredentialFolder
 from shared.service.key_store import open_key_store
 from shared.service.keystore import write_new_file
@@ -33,6 +36,8 @@ from shared.transport.pki_http import PkiHttp
 PublicKeyOption = Annotated[
     Path | None, typer.Option(help="Write the public half of the canonical key to this new file, and stop.", metavar="FILE")
 ]
+
+RefreshOption = Annotated[bool, typer.Option("--refresh", help="Fetch all trust lists anew now, whether due or not.")]
 
 _PUBLIC_MODE = 0o644
 
@@ -64,6 +69,7 @@ def enrol(
     role: StationRole,
     clock: Clock,
     public_key: Path | None,
+    refresh: bool = False,
 ) -> None:
     """Enrol a station, or write the public half of its canonical key.
 
@@ -75,6 +81,7 @@ def enrol(
         role: what its tickets are to allow.
         clock: must know the time.
         public_key: new file for the public key; None to enrol.
+        refresh: whether lists that are not due are fetched too.
 
     Raises:
         ConfigError: the configuration has no `[pki]`, or a file or token is not what it should be.
@@ -102,6 +109,8 @@ def enrol(
                 now=now,
             )
         )
+        if refresh:
+            held.upkeep.refresh()
         asyncio.run(_complete(held, identity, clock))
         _report(identity, clock)
 
@@ -116,29 +125,41 @@ def _write_public_key(pki: PkiConfig, base: Path, path: Path) -> None:
 
 async def _complete(trust: StationTrust, identity: StationIdentityParts, clock: Clock) -> None:
     """Do what is due until nothing is; a list that does not come matters only where something is lacking for want of it."""
-    troubles: list[Trouble] = []
+    stores: list[TrustStore] = []
 
     def tell(happening: Happening) -> None:
         match happening:
-            case Trouble():
-                troubles.append(happening)
             case TrustChanged(store=store):
-                typer.echo(f"lists: {len(store.roots)} root(s), {len(store.authorities)} authorities")
+                stores.append(store)
             case _:
                 identity.take(happening)
 
     async with PkiHttp() as http:
         upkeep = Upkeep(
-            lists=trust.upkeep, list_store=trust.list_store, identity=identity.upkeep, http=http, clock=clock, tell=tell
+            trust=trust,
+            list_store=trust.list_store,
+            tickets=identity.pool,
+            identity=identity.upkeep,
+            http=http,
+            clock=clock,
+            tell=tell,
         )
         while await upkeep.step():
-            refused = [each for each in troubles if each.subject is not Subject.LISTS]
-            if refused:
-                raise _stopped(refused[0])
+            pass
+    if stores:
+        typer.echo(f"lists: {len(stores[-1].roots)} root(s), {len(stores[-1].authorities)} authorities")
+    troubles = sorted(upkeep.troubles, key=_is_consequence)
     if identity.upkeep.lacks(clock.now()) is not None:
         raise _stopped(troubles[0]) if troubles else EnrolmentError("no_authority", "nobody could be asked")
     for each in troubles:
         typer.echo(f"warning: {each.subject.value}: {each.sentence}", err=True)
+
+
+def _is_consequence(trouble: Trouble) -> int:
+    """Rank an authority's own word before lists that did not come, and both before that nobody could be asked for want of them."""
+    if trouble.code == NoAuthorityError.CODE:
+        return 2
+    return int(trouble.subject is Subject.LISTS)
 
 
 def _stopped(trouble: Trouble) -> EnrolmentError:

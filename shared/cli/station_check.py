@@ -1,7 +1,8 @@
 """What `check-config` of both agents says of a station's own state: its credential, its tickets, the lists it keeps.
 
 Looks only: nothing is made or changed, no list is fetched or believed anew, and a running agent is not disturbed. The key store is
-opened, so that a locked or absent token shows here and not when the agent starts.
+opened, so that a locked or absent token shows here and not when the agent starts. Whom the lists make it trust is worked out as at
+the agent's start: from those it keeps, as far as they still count.
 """
 
 import os
@@ -12,10 +13,12 @@ from shared.core.clock import NS_PER_S, Instant
 from shared.core.itstime import Time64, utc_of, utc_text
 from shared.security.freshness import trusted_time64
 from shared.security.list_sequence import StoredList
+from shared.security.trust_store import TrustStore
 from shared.service.credential_folder import CredentialFolder
 from shared.service.database import open_read_only
 from shared.service.key_store import open_key_store
 from shared.service.pki_config import PkiConfig, TrustConfig
+from shared.service.station_trust import make_trust_lists
 from shared.service.ticket_store import read_ticket_store
 from shared.service.trust_list_store import TrustListStore
 
@@ -44,6 +47,30 @@ def describe_state(
     if pki is not None:
         yield _credential(pki, config_file.parent, command)
         yield _tickets(pki.tickets, now)
+
+
+def describe_trust(store: TrustStore, *, folder: Path, trust: TrustConfig | None, now: Instant) -> str:
+    """Say in numbers whom a station trusts.
+
+    Args:
+        store: whom its operator trusts, whatever lists say.
+        folder: `identity.trust`.
+        trust: `[trust]`.
+        now: the present; without UTC no list counts.
+
+    Raises:
+        ConfigError: a file of the operator is not what it should be.
+        StorageError: the kept lists are damaged.
+    """
+    by_whom = ""
+    if trust is not None:
+        by_whom = " by the operator's folder alone"
+        if trust.lists.exists():
+            lists = make_trust_lists(folder, trust)
+            with TrustListStore(trust.lists, opening=open_read_only) as kept:
+                lists.restore(kept.load(), now)
+            store, by_whom = lists.trust(now), " by the operator's folder and the lists held"
+    return f"{len(store.roots)} trusted root(s), {len(store.authorities)} known authorities{by_whom}"
 
 
 def _lists(path: Path, now: Instant) -> Iterator[str]:

@@ -22,7 +22,7 @@ from typing import Protocol
 
 from shared.core.clock import NS_PER_S, Instant
 from shared.core.entropy import Entropy
-from shared.core.errors import UntrustedTimeError, V2xError
+from shared.core.errors import UntrustedTimeError, V2xError, VerificationError
 from shared.core.itstime import Time32, Time64, time32_of
 from shared.pki.authorization import PendingAuthorization, make_authorization_request, ticket_attributes
 from shared.pki.back_off import BackOff
@@ -54,6 +54,9 @@ REFUSED_MOST_NS = 24 * 3_600 * NS_PER_S
 
 ASK_AGAIN_US = 3_600 * 1_000_000
 """After so long at the earliest, more is asked of a period whose tickets an authority granted too short."""
+
+MAX_REASONS_TOLD = 3
+"""So many reasons why tickets are out of use are told at once."""
 
 _RENEWAL_NUMERATOR, _RENEWAL_DENOMINATOR = 3, 4
 
@@ -143,10 +146,12 @@ class Draft:
 class NoAuthorityError(V2xError):
     """Nobody can be asked: the lists name no such authority, or its chain does not hold."""
 
+    CODE = "no_authority"
+
     @property
     def code(self) -> str:
-        """A stable word."""
-        return "no_authority"
+        """`no_authority`."""
+        return self.CODE
 
 
 @dataclass(slots=True)
@@ -203,6 +208,7 @@ class IdentityUpkeep:
             for subject in (Subject.ENROLMENT, Subject.TICKETS)
         }
         self._granted: dict[Time32, _Granted] = {}
+        self._set_aside: tuple[str, ...] = ()
         self.troubles: dict[Subject, Trouble] = {}
         self.counts: Counter[str] = Counter()
 
@@ -237,10 +243,24 @@ class IdentityUpkeep:
     def unserved(self) -> tuple[Happening, ...]:
         """Say, once, that the last `draft` found nobody to ask; for when there are no more lists to wait for."""
         subject = self._without_authority
-        if subject is None:
-            return ()
+        if subject is None or (subject is Subject.TICKETS and self._set_aside and subject in self.troubles):
+            return ()  # why tickets are out of use says more
         whom = "enrolment authority" if subject is Subject.ENROLMENT else "authorization authority (or the credential's own EA)"
         return self._trouble(subject, NoAuthorityError(f"the trust lists name no {whom} whose chain holds"))
+
+    def set_aside(self, refused: tuple[VerificationError, ...]) -> tuple[Happening, ...]:
+        """Take note of why tickets of the pool are out of use, one reason for each: others are asked for at once."""
+        known, self._set_aside = self._set_aside, tuple(dict.fromkeys(str(each) for each in refused))
+        if self._set_aside == known:
+            return ()
+        if not refused:
+            return self._recovered(Subject.TICKETS)
+        self._granted.clear()
+        self._outstanding.pop(Subject.TICKETS, None)  # it may be for the authority that is gone; its key is used again
+        self._unreachable[Subject.TICKETS].succeeded()
+        self._refused[Subject.TICKETS].succeeded()
+        sentence = f"{len(refused)} ticket(s) are out of use: {'; '.join(self._set_aside[:MAX_REASONS_TOLD])}"
+        return self._note_trouble(Trouble(subject=Subject.TICKETS, code=refused[0].code, sentence=sentence))
 
     def written(self, outstanding: Outstanding) -> Request:
         """Take what was written, and return what to post."""
@@ -392,10 +412,12 @@ class IdentityUpkeep:
             granted.enough_until = max(granted.enough_until, ticket.validity.end_time64, asked.made_at + ASK_AGAIN_US)
 
     def _trouble(self, subject: Subject, failure: V2xError) -> tuple[Happening, ...]:
-        self.counts[f"{subject.value}_{failure.code}"] += 1
-        trouble = Trouble(subject=subject, code=failure.code, sentence=str(failure))
-        known = self.troubles.get(subject)
-        self.troubles[subject] = trouble
+        return self._note_trouble(Trouble(subject=subject, code=failure.code, sentence=str(failure)))
+
+    def _note_trouble(self, trouble: Trouble) -> tuple[Happening, ...]:
+        self.counts[f"{trouble.subject.value}_{trouble.code}"] += 1
+        known = self.troubles.get(trouble.subject)
+        self.troubles[trouble.subject] = trouble
         return () if known is not None and known.code == trouble.code else (trouble,)
 
     def _recovered(self, subject: Subject) -> tuple[Happening, ...]:

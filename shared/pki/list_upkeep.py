@@ -2,9 +2,10 @@
 
     wanted list -> its delta, where one can follow -> else the whole list -> its proof, where the log must hold it -> TrustLists
 
-Sans-IO: `next_fetch` names a URL, `fetched` and `failed` take what came of it. Each issuer's list has its own waits after failures,
-and tries the next of its places each time; a list that was refused is asked for again as one that did not come. Contradictions
-(a list no log holds, two lists for one place in the sequence) become evidence. Trust also changes as lists run out: `elapsed` says.
+Sans-IO: `next_fetch` names a URL, `fetched` and `failed` take what came of it. Where one place fails the next is tried at once;
+after the last, each issuer's list has its own wait, and a list of a root that no place has makes managers be asked anew, since a
+newer list of theirs may name another place. A list that was refused is asked for again as one that did not come. Contradictions (a
+list no log holds, two lists for one place in the sequence) become evidence. Trust also changes as lists run out: `elapsed` says.
 """
 
 from collections import Counter
@@ -51,10 +52,20 @@ class _Errand:
 
 @dataclass(slots=True)
 class _Issuer:
-    """What is remembered of one issuer's list of one kind."""
+    """What is remembered of one issuer's list of one kind.
+
+    Attributes:
+        back_off: waits after no place had it.
+        places: where it was sought last; with others the waiting is over.
+        place: which of them is next.
+        failures: how many of them have failed in a row.
+        needs_whole: whether a delta will not do.
+    """
 
     back_off: BackOff
+    places: tuple[str, ...] = ()
     place: int = 0
+    failures: int = 0
     needs_whole: bool = field(default=False)
 
 
@@ -83,6 +94,7 @@ class ListUpkeep:
         self._entropy = entropy
         self._issuers: dict[tuple[ListKind, HashedId8], _Issuer] = {}
         self._errand: _Errand | None = None
+        self._asked_for: set[tuple[ListKind, HashedId8]] = set()
         self.counts: Counter[str] = Counter()
         self._restore(now)
         self._store = lists.trust(now)
@@ -103,10 +115,16 @@ class ListUpkeep:
         """Say whether some list is missing or near its end."""
         return bool(self._lists.wanted(now))
 
+    def refresh(self) -> None:
+        """Fetch every list anew, whether due or not, and without waiting."""
+        for each in self._lists.every_list():
+            self._asked_for.add((each.kind, each.issuer))
+            self._issuer(each).back_off.succeeded()
+
     def next_fetch(self, now: Instant) -> Fetch | None:
         """Return what to fetch now, or None."""
         if self._errand is None:
-            self._errand = next((self._errand_for(each) for each in self._lists.wanted(now) if self._may_fetch(each, now)), None)
+            self._errand = next((self._errand_for(each) for each in self._due(now) if self._may_fetch(each, now)), None)
         errand = self._errand
         if errand is None:
             return None
@@ -164,7 +182,9 @@ class ListUpkeep:
             return (*self._not_taken(errand, failure, now), *_evidence(errand, document, failure))
         self._errand = None
         key = (errand.wanted.kind, errand.wanted.issuer)
+        self._asked_for.discard(key)
         issuer = self._issuer(errand.wanted)
+        issuer.failures = 0
         issuer.needs_whole = errand.is_delta and not change.is_news
         if change.is_news:
             self.is_unkept = True
@@ -182,11 +202,20 @@ class ListUpkeep:
             issuer.needs_whole = True
             self.counts["delta_gap" if isinstance(failure, DeltaGapError) else "delta_not_taken"] += 1
             return ()
-        issuer.back_off.failed(now)
         issuer.place += 1
+        issuer.failures += 1
         self.counts[f"{errand.wanted.kind.value}_{failure.code}"] += 1
+        if issuer.failures < len(errand.wanted.places):
+            return ()
+        issuer.failures = 0
+        issuer.back_off.failed(now)
         key = (errand.wanted.kind, errand.wanted.issuer)
-        sentence = f"{errand.wanted.kind.value} of {errand.wanted.issuer.hex()}: {failure}"
+        self._asked_for.discard(key)
+        if errand.wanted.kind is not ListKind.ECTL:
+            self._asked_for |= {(ListKind.ECTL, each.issuer) for each in self._lists.every_list() if each.kind is ListKind.ECTL}
+        others = len(errand.wanted.places) - 1
+        elsewhere = f"; nor had {others} other place(s) it" if others else ""
+        sentence = f"{errand.wanted.kind.value} of {errand.wanted.issuer.hex()}: {failure}{elsewhere}"
         known, trouble = self.troubles.get(key), Trouble(subject=Subject.LISTS, code=failure.code, sentence=sentence)
         self.troubles[key] = trouble
         return () if known is not None and known.code == trouble.code else (trouble,)
@@ -204,10 +233,23 @@ class ListUpkeep:
         roots = self._store.roots
         for key in [key for key in self._issuers if key[0] is not ListKind.ECTL and key[1] not in roots]:
             del self._issuers[key]
+            self._asked_for.discard(key)
             self.troubles.pop(key, None)
 
+    def _due(self, now: Instant) -> tuple[WantedList, ...]:
+        """Return the lists that are due, and those asked for before that; none while the time is not known."""
+        due = self._lists.wanted(now)
+        if not self._asked_for or now.utc is None:
+            return due
+        return tuple(each for each in self._lists.every_list() if each in due or (each.kind, each.issuer) in self._asked_for)
+
     def _may_fetch(self, wanted: WantedList, now: Instant) -> bool:
-        return bool(wanted.places) and self._issuer(wanted).back_off.allows(now)
+        issuer = self._issuer(wanted)
+        if wanted.places != issuer.places:
+            if issuer.places:
+                issuer.back_off.succeeded()
+            issuer.places, issuer.place, issuer.failures = wanted.places, 0, 0
+        return bool(wanted.places) and issuer.back_off.allows(now)
 
     def _errand_for(self, wanted: WantedList) -> _Errand:
         issuer = self._issuer(wanted)

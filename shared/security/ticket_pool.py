@@ -5,12 +5,15 @@ issue. When none is left, the one used longest ago is used again: European certi
 tickets of a week more than once, and speaking under a known ticket is better than silence where others need to see the car. With no
 valid ticket at all there is nothing to speak under, and `next_ticket` answers None.
 
+A ticket nobody believes any more, because its authority was revoked or is no longer listed (`ticket_standing`), is set aside: it is
+neither used nor counted as valid, but kept, since lists that name its authority again give it back.
+
 Validity periods lie on a grid that all stations share, counted from the begin of ITS time: a period of one's own would name its
 owner on every ticket of the batch. Left out: requesting (`shared.pki`), and where tickets lie over night (`service.ticket_store`).
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -123,6 +126,7 @@ class TicketPool:
         self._policy = policy
         self._uses = uses
         self._tickets: dict[HashedId8, TicketCredential] = {}
+        self._set_aside: Mapping[HashedId8, str] = {}
         self.counts: Counter[str] = Counter()
         self.add(tickets)
         self._used: OrderedDict[HashedId8, None] = OrderedDict((each, None) for each in used if each in self._tickets)
@@ -150,17 +154,38 @@ class TicketPool:
             added += 1
         return added
 
+    @property
+    def tickets(self) -> tuple[TicketCredential, ...]:
+        """Every ticket, valid or not, set aside or not."""
+        return tuple(self._tickets.values())
+
+    def set_aside(self, reasons: Mapping[HashedId8, str]) -> None:
+        """Take these tickets out of use, each for a reason told in a sentence, and all others back into use."""
+        self._set_aside = {each: reason for each, reason in reasons.items() if each in self._tickets}
+
+    def why_set_aside(self, ticket: TicketCredential) -> str | None:
+        """Return why a ticket must not be used; None where it may."""
+        return self._set_aside.get(ticket.certificate.hashed_id8)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why tickets are set aside, each reason once."""
+        return tuple(dict.fromkeys(self._set_aside.values()))
+
     def valid(self, at: Time64) -> tuple[TicketCredential, ...]:
-        """Return the tickets valid at a moment."""
-        return tuple(ticket for ticket in self._tickets.values() if ticket.certificate.validity.contains(at))
+        """Return the tickets valid at a moment that are not set aside."""
+        return tuple(ticket for ticket in self._usable() if ticket.certificate.validity.contains(at))
+
+    def _usable(self) -> Iterator[TicketCredential]:
+        return (ticket for hashed_id8, ticket in self._tickets.items() if hashed_id8 not in self._set_aside)
 
     def unused(self, at: Time64) -> tuple[TicketCredential, ...]:
         """Return the tickets valid at a moment that were never used."""
         return tuple(ticket for ticket in self.valid(at) if ticket.certificate.hashed_id8 not in self._used)
 
     def last_to_end(self) -> TicketCredential | None:
-        """Return the ticket whose validity ends last, valid now or not; None when there is none."""
-        return max(self._tickets.values(), key=lambda each: each.certificate.validity.end_time64, default=None)
+        """Return the ticket that is not set aside whose validity ends last, valid now or not; None when there is none."""
+        return max(self._usable(), key=lambda each: each.certificate.validity.end_time64, default=None)
 
     def next_ticket(self, at: Time64, entropy: Entropy, *, instead_of: TicketCredential | None = None) -> NextTicket | None:
         """Choose the ticket to go on with, and mark it used.
@@ -179,7 +204,7 @@ class TicketPool:
             return self._hand_out(fresh[int.from_bytes(entropy(_DRAW_OCTETS), "big") % len(fresh)], is_reused=False)
         for hashed_id8 in self._used:
             ticket = self._tickets[hashed_id8]
-            is_allowed = self._policy.may_reuse or current is None
+            is_allowed = hashed_id8 not in self._set_aside and (self._policy.may_reuse or current is None)
             if is_allowed and hashed_id8 != current and ticket.certificate.validity.contains(at):
                 return self._hand_out(ticket, is_reused=True)
         if not self.valid(at):
@@ -192,6 +217,7 @@ class TicketPool:
         for hashed_id8 in expired:
             del self._tickets[hashed_id8]
             self._used.pop(hashed_id8, None)
+        self._set_aside = {each: reason for each, reason in self._set_aside.items() if each in self._tickets}
         return len(expired)
 
     def refill(self, at: Time64) -> tuple[TicketsWanted, ...]:
@@ -227,5 +253,6 @@ class TicketPool:
         return NextTicket(ticket=ticket, is_reused=is_reused)
 
     def summary(self, at: Time64) -> Mapping[str, int]:
-        """Return the counts, and how many tickets are `valid` and `unused` at a moment."""
-        return {"held": len(self), "valid": len(self.valid(at)), "unused": len(self.unused(at)), **self.counts}
+        """Return the counts, how many tickets are `valid` and `unused` at a moment, and `set_aside` where any is."""
+        set_aside = {"set_aside": len(self._set_aside)} if self._set_aside else {}
+        return {"held": len(self), "valid": len(self.valid(at)), "unused": len(self.unused(at)), **set_aside, **self.counts}

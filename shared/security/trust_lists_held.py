@@ -178,15 +178,17 @@ class TrustLists:
     def wanted(self, now: Instant) -> tuple[WantedList, ...]:
         """Return the lists to fetch: those we lack, and those of which three quarters of their life are over. None without UTC."""
         at = _time_or_none(now)
-        if at is None:
-            return ()
+        return () if at is None else tuple(each for each in self.every_list() if self._is_wanted(each, at))
+
+    def every_list(self) -> tuple[WantedList, ...]:
+        """Return every list there may be, due or not, and where it is fetched; a root that has revoked itself has none."""
         wanted = [self._wanted(ListKind.ECTL, manager, self._manager_places(manager)) for manager in self._managers]
         for root in self._roots():
             if self._has_revoked_itself(root):
                 continue
             places = self._root_places(root)
             wanted += [self._wanted(kind, root, places) for kind in (ListKind.ROOT_CTL, ListKind.CRL)]
-        return tuple(each for each in wanted if self._is_wanted(each, at))
+        return tuple(wanted)
 
     def next_due(self, now: Instant) -> MonotonicNs | None:
         """Return when `wanted` or `trust` change next by the passing of time; None while UTC is unknown or nothing will."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Clock
+from shared.security.ticket_pool import TicketPool
 from shared.service.evidence import EvidenceFolder
 from shared.service.notices import NoticeWriter
 from shared.service.station_identity import StationIdentityParts
@@ -20,6 +21,7 @@ async def open_upkeep(
     trust: StationTrust,
     identity: StationIdentityParts | None,
     *,
+    tickets: TicketPool,
     agent: UpkeptAgent,
     notices: NoticeWriter,
     evidence: EvidenceFolder,
@@ -31,6 +33,7 @@ async def open_upkeep(
     Args:
         trust: its lists.
         identity: its own keys and tickets; None where an operator brings them.
+        tickets: those it speaks under.
         agent: told of everything that concerns it.
         notices: where changes and troubles are written.
         evidence: where contradictions are kept.
@@ -40,8 +43,9 @@ async def open_upkeep(
     news = UpkeepNews(agent=agent, notices=notices, evidence=evidence, log=log, clock=clock)
     async with PkiHttp() as http:
         yield Upkeep(
-            lists=trust.upkeep,
+            trust=trust,
             list_store=trust.list_store,
+            tickets=tickets,
             identity=None if identity is None else identity.upkeep,
             http=http,
             clock=clock,

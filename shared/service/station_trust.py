@@ -15,11 +15,13 @@ from pathlib import Path
 
 from shared.core.clock import Instant
 from shared.core.entropy import Entropy
-from shared.core.errors import ConfigError, DecodeError
+from shared.core.errors import ConfigError, DecodeError, VerificationError
 from shared.ledger.policy import MAX_POLICY_BYTES, parse_policy
 from shared.ledger.proof import MAX_PROOF_BYTES
 from shared.pki.list_upkeep import ListUpkeep
 from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
+from shared.security.ticket_pool import TicketPool
+from shared.security.ticket_standing import TicketStanding
 from shared.security.trust_lists_held import TrustLists
 from shared.security.trust_pins import ListAdmission, PinnedAuthority, PinnedManager, TrustPins
 from shared.security.trust_store import TrustStore
@@ -43,12 +45,20 @@ class StationTrust:
         areas: the shapes of identified regions.
         upkeep: decides which lists to fetch.
         list_store: keeps them.
+        standing: says which of the station's own tickets they leave in use.
     """
 
     store: TrustStore
     areas: IdentifiedAreas
     upkeep: ListUpkeep
     list_store: TrustListStore
+    standing: TicketStanding
+
+    def set_aside(self, tickets: TicketPool, now: Instant) -> tuple[VerificationError, ...]:
+        """Take the tickets out of use that nobody believes any more; return why, for each of them."""
+        refused = self.standing.refused(tickets.tickets, now)
+        tickets.set_aside({each: str(refusal) for each, refusal in refused.items()})
+        return tuple(refused.values())
 
 
 def read_pins(directory: Path, config: TrustConfig) -> TrustPins:
@@ -94,6 +104,11 @@ def read_areas(config: TrustConfig | None) -> IdentifiedAreas:
     return NO_IDENTIFIED_AREAS if config is None or config.areas is None else read_identified_areas(config.areas)
 
 
+def make_trust_lists(directory: Path, config: TrustConfig) -> TrustLists:
+    """Make a station's trust lists, empty yet; raises `ConfigError` as `read_pins` and `read_admission`."""
+    return TrustLists(pins=read_pins(directory, config), admission=read_admission(config), grace_s=config.grace_h * _S_PER_H)
+
+
 @contextmanager
 def open_station_trust(directory: Path, config: TrustConfig, *, entropy: Entropy, now: Instant) -> Iterator[StationTrust]:
     """Open a station's trust; closed again on leaving.
@@ -108,8 +123,9 @@ def open_station_trust(directory: Path, config: TrustConfig, *, entropy: Entropy
         ConfigError: a file of the operator is not what it should be.
         StorageError: the kept lists are damaged, or another program has them open.
     """
-    lists = TrustLists(pins=read_pins(directory, config), admission=read_admission(config), grace_s=config.grace_h * _S_PER_H)
+    lists = make_trust_lists(directory, config)
     areas = read_areas(config)
     with locked(config.lists), open_trust_list_store(config.lists) as list_store:
         upkeep = ListUpkeep(lists=lists, needs_proof=config.require_logged, stored=list_store.load(), entropy=entropy, now=now)
-        yield StationTrust(store=upkeep.store, areas=areas, upkeep=upkeep, list_store=list_store)
+        standing = TicketStanding(lists=lists, areas=areas)
+        yield StationTrust(store=upkeep.store, areas=areas, upkeep=upkeep, list_store=list_store, standing=standing)

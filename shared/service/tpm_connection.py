@@ -225,8 +225,11 @@ class TpmConnection:
         return [int(curve) for curve in capability.data.eccCurves]
 
 
+_ELSEWHERE = "one that is reached in another way is named with ?tcti=, as in tpm2:DIR?tcti=swtpm:host=127.0.0.1,port=2321"
+
+
 def _nobody(name: str, tcti: str) -> ConfigError:
-    return ConfigError(name, f"no TPM answers at {tcti}; switch it on, start it, or correct tcti=")
+    return ConfigError(name, f"no TPM answers at {tcti}; switch it on, start it, or correct ?tcti=")
 
 
 def _check_device(tcti: str, name: str) -> None:
@@ -235,7 +238,7 @@ def _check_device(tcti: str, name: str) -> None:
         raise ConfigError(name, f"a TPM is not reached by {kind[:64]!r}; {', '.join(TCTI_KINDS)} are ways to one (tcti=)")
     if kind == "device" and where:
         if not Path(where).exists():
-            raise ConfigError(name, f"there is no {where}: no TPM, or switched off in the firmware")
+            raise ConfigError(name, f"there is no {where}: no TPM, or switched off in the firmware; {_ELSEWHERE}")
         if not os.access(where, os.R_OK | os.W_OK):
             raise ConfigError(name, f"this user may not use {where}; the group tss usually may")
 

@@ -3,7 +3,7 @@
 One exchange at a time, on the event loop of the agent: what `tell` does happens between two steps of the agent, never beside one.
 Lists that were taken are kept before anybody hears of them, or as soon as the disk lets them. A disk that fails, a silent server
 and an authority that says no are troubles, counted and told once; the agent goes on with what it has. Decides nothing: `ListUpkeep`
-and `IdentityUpkeep` do.
+and `IdentityUpkeep` do. Whenever trust changes, own tickets nobody believes any more are taken out of use.
 """
 
 import asyncio
@@ -14,9 +14,10 @@ from collections.abc import Callable
 from shared.core.clock import Clock
 from shared.core.errors import StorageError, TransportError, V2xError
 from shared.pki.back_off import BackOff
-from shared.pki.happenings import Happening, Recovered, Subject, Trouble
+from shared.pki.happenings import Happening, Recovered, Subject, Trouble, TrustChanged
 from shared.pki.identity_upkeep import IdentityUpkeep
-from shared.pki.list_upkeep import ListUpkeep
+from shared.security.ticket_pool import TicketPool
+from shared.service.station_trust import StationTrust
 from shared.service.trust_list_store import TrustListStore
 from shared.transport.pki_http import MAX_ANSWER_OCTETS, MAX_LIST_OCTETS, PkiHttp
 
@@ -30,8 +31,9 @@ class Upkeep:
     """Keeps one station's lists and identity fresh.
 
     Args:
-        lists: decides what to fetch.
+        trust: decides what to fetch, and which tickets are out of use.
         list_store: keeps lists over restarts.
+        tickets: those the station speaks under.
         identity: decides what to ask for; None for a station whose tickets an operator brings.
         http: reaches authorities.
         clock: says when.
@@ -41,14 +43,18 @@ class Upkeep:
     def __init__(
         self,
         *,
-        lists: ListUpkeep,
+        trust: StationTrust,
         list_store: TrustListStore,
+        tickets: TicketPool,
         identity: IdentityUpkeep | None,
         http: PkiHttp,
         clock: Clock,
         tell: Tell,
     ) -> None:
-        self._lists = lists
+        self._trust = trust
+        self._lists = trust.upkeep
+        self._tickets = tickets
+        self._are_tickets_judged = False
         self._list_store = list_store
         self._identity = identity
         self._http = http
@@ -70,6 +76,8 @@ class Upkeep:
         if self._lists.is_unkept and self._keep_again.allows(self._clock.now()):
             self._keep_lists()
         fetched = await self._fetch()
+        if not self._are_tickets_judged:
+            self._judge_tickets()
         posted = await self._post()
         if self._identity is not None and not fetched and not posted:
             self._all(self._identity.unserved())
@@ -144,6 +152,15 @@ class Upkeep:
             self._storage = None
             self._tell(Recovered(subject=Subject.LISTS))
 
+    def _judge_tickets(self) -> None:
+        """Take tickets out of use, or back into it, before anything is asked for."""
+        self._are_tickets_judged = True
+        refused = self._trust.set_aside(self._tickets, self._clock.now())
+        if self._identity is not None:
+            self._all(self._identity.set_aside(refused))
+
     def _all(self, happened: tuple[Happening, ...]) -> None:
         for each in happened:
+            if isinstance(each, TrustChanged):
+                self._are_tickets_judged = False
             self._tell(each)

@@ -144,6 +144,10 @@ class Station:
         if identity != self._identity:
             self._take_on(identity)
 
+    def fall_silent(self) -> None:
+        """Speak under no ticket any more until `assume` brings another: `send` raises `NoTicketError`."""
+        self._signing.change_ticket(None)
+
     def change_trust(self, trust_store: TrustStore) -> None:
         """Believe whom a new store names from the next packet on; tickets whose chain no longer holds are forgotten at once."""
         self._verifying.change_trust(trust_store)

@@ -45,8 +45,9 @@ class Station:
 
     def __post_init__(self) -> None:
         self.upkeep = Upkeep(
-            lists=self.trust.upkeep,
+            trust=self.trust,
             list_store=self.list_store,
+            tickets=self.identity.pool,
             identity=self.identity.upkeep,
             http=self.http,
             clock=self.authorities.desks.clock,
