@@ -48,6 +48,12 @@ def new_keys(uri: str | None, base: Path, *, opened: AuthorityKeys | None = None
             raise
 
 
+def check_is_new(directory: Path) -> None:
+    """Raise `ConfigError` unless a directory is not there yet, or empty."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConfigError(str(directory), "exists already and is not empty: keys and certificates are never overwritten")
+
+
 def begin_of_validity(valid_from: str | None) -> Time32:
     """Read `--valid-from`, None for now; raises `ConfigError`."""
     if valid_from is None:

@@ -7,7 +7,7 @@
 Signing keys are made in each authority's folder, or with `--keys URI` in a token or TPM (`key_store`), where they stay; the folder
 then names the store (`authority_keys`), and every command finds them there. Encryption keys are files in either case: tokens sign
 here, and agree on no secrets. A root may live in another token than the authorities below it, or its folder on another machine. The
-other commands are in `pki_serve`, `pki_lists`, `pki_stations`, `pki_requests` and `pki_inspect`.
+other commands are in `pki_serve`, `pki_lists`, `pki_stations`, `pki_station_table`, `pki_requests` and `pki_inspect`.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,12 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from shared.cli.new_authority import KINDS, MAX_YEARS, Keys, begin_of_validity, new_keys
+from shared.cli.new_authority import KINDS, MAX_YEARS, Keys, begin_of_validity, check_is_new, new_keys
 from shared.cli.pki_inspect import inspect
 from shared.cli.pki_lists import crl, ctl, ectl
 from shared.cli.pki_requests import certify, install, request
 from shared.cli.pki_serve import serve
+from shared.cli.pki_station_table import stations
 from shared.cli.pki_stations import block, register, unblock
 from shared.core.errors import ConfigError, EncodeError
 from shared.core.geo import GeoPoint
@@ -62,6 +63,7 @@ app.command()(serve)
 app.command()(register)
 app.command()(block)
 app.command()(unblock)
+app.command()(stations)
 app.command()(ctl)
 app.command()(ectl)
 app.command()(crl)
@@ -144,6 +146,9 @@ def issue(
         raise ConfigError("--name", "belongs to an authority, which is made one at a time and needs it")
     if below is None and keys is not None:
         raise ConfigError("--keys", "is for authorities; a station makes its keys itself when it enrols")
+    places = (out,) if count == 1 else tuple(out / f"{number:03d}" for number in range(1, count + 1))
+    for place in places:
+        check_is_new(place)
     start = begin_of_validity(valid_from)
     if below is not None and name is not None:
         _issue_authority(directory, out, below, name, hours(start, valid_hours or _THREE_YEARS_H), keys)
@@ -151,7 +156,7 @@ def issue(
     shape = None if region is None else _region(region)
     with AuthorityKeys() as authority_keys:
         issuer = PkiDirectory(directory).credential(AUTHORIZATION if kind is Kind.TICKET else ENROLMENT, authority_keys)
-        for place in (out,) if count == 1 else tuple(out / f"{number:03d}" for number in range(1, count + 1)):
+        for place in places:
             signer = SystemKeySource().generate(Curve.NIST_P256)
             match kind:
                 case Kind.TICKET:

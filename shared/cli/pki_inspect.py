@@ -4,10 +4,11 @@
     03 81 ...   signed data around a list: CTL, ECTL, CRL        03 82 ...   encrypted data: for whom
     01 8x ...   `EtsiTs102941Data` with a list in it
 
-What is nested deeper than anything genuine, or is none of these, is refused with the reason.
+What is nested deeper than anything genuine is refused with the reason; what is none of these, with what it looks like instead.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from shared.cli.source import Kind, is_hex, is_text, recognise
 from shared.cli.tree_view import visible
 from shared.core.errors import DecodeError
 from shared.security.certificate import decode_certificate
@@ -26,6 +28,10 @@ from shared.security.encrypted_data import EncryptedData
 from shared.security.secured_data import MAX_SECURED_OCTETS, SignedData, UnsecuredData, decode_secured_data
 from shared.security.trust_list import decode_trust_list
 from shared.service.keystore import read_bounded
+
+_SQLITE = b"SQLite format 3\x00"
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
+_DESCRIBED = frozenset((Kind.CERTIFICATE, Kind.SECURED_DATA, Kind.TRUST_LIST))
 
 
 def inspect(
@@ -37,6 +43,9 @@ def inspect(
     try:
         described = describe(encoded)
     except DecodeError as error:
+        foreign = _looks_like(encoded)
+        if foreign is not None:
+            raise DecodeError("file", f"{file} is no certificate and no trust list in COER: {foreign}") from None
         raise DecodeError(error.field, f"{file} is no certificate and no trust list: {error.reason}", error.bit_offset) from error
     if as_json:
         typer.echo(json.dumps(described, ensure_ascii=False))
@@ -44,6 +53,23 @@ def inspect(
     tree = Tree(" ".join(str(described[key]) for key in ("kind", "hashed_id8") if key in described))
     _grow(tree, described)
     Console(highlight=False).print(tree)
+
+
+def _looks_like(encoded: bytes) -> str | None:
+    """Say what octets are that begin like nothing `describe` knows, None where they begin like something it does."""
+    if not encoded:
+        return "it is empty"
+    if encoded.startswith(_SQLITE):
+        return "it is a SQLite database"
+    if pem := _PEM.match(encoded):
+        return f"it is a {pem[1].decode('ascii')} in PEM"
+    if is_hex(encoded):
+        return "it is hexadecimal text, which `v2x decode` reads"
+    try:
+        kind = recognise(encoded)
+    except DecodeError as error:
+        return "it is text" if is_text(encoded) else f"it {error.reason}"
+    return None if kind in _DESCRIBED else f"it begins like a {kind.value}, which `v2x decode` reads"
 
 
 def describe(encoded: bytes) -> Description:

@@ -13,6 +13,7 @@ import typer
 
 from shared.cli.pki_stations import Directory, identifier
 from shared.core.clock import Instant, TimeSource
+from shared.core.errors import ConfigError
 from shared.operator.list_office import ListOffice
 from shared.operator.list_settings import check_url
 from shared.operator.pki_directory import MANAGER, ROOT, PkiDirectory
@@ -81,12 +82,24 @@ def ectl(directory: Directory, url: Url = None, out: Out = None) -> None:
 def crl(
     directory: Directory,
     revoke: Annotated[
-        list[str] | None, typer.Option(help="Identifier of an authority's certificate; may be repeated.", metavar="HID8")
+        list[str] | None,
+        typer.Option(help="Identifier of an authority's certificate, revoked for good; may be repeated.", metavar="HID8"),
     ] = None,
+    whole_hierarchy: Annotated[  # noqa: FBT002 - a command-line flag
+        bool,
+        typer.Option("--whole-hierarchy", help="Needed to revoke the root itself, which ends every certificate of it for good."),
+    ] = False,
     out: Out = None,
 ) -> None:
-    """Publish the root's revocation list. Stations are not revoked in it: see `v2x pki block`."""
+    """Publish the root's revocation list. Stations are not revoked in it: see `v2x pki block`.
+
+    The list grows: what was revoked once is on every later list, and cannot be taken back. Agents take a new list when the one they
+    hold is near its end, which is within what `v2x pki serve --list-period-s` says, a day unless said otherwise.
+    """
     identifiers = [identifier(text, "--revoke") for text in revoke or ()]
+    if not whole_hierarchy and PkiDirectory(directory).root_certificate().hashed_id8 in identifiers:
+        words = "is the root itself: to revoke it ends every certificate of this hierarchy for good; say so with --whole-hierarchy"
+        raise ConfigError("--revoke", f"{PkiDirectory(directory).root_certificate().hashed_id8.hex()} {words}")
     with _office(directory, ROOT) as office:
         for each in identifiers:
             if office.settings.lists.newest(DocumentKind.CERTIFICATE, each) is None:

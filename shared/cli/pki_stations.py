@@ -1,7 +1,8 @@
 """`v2x pki register`, `block`, `unblock`: which stations an enrolment authority serves; a running one follows at once.
 
 A station is registered with the key its maker built in, which signs its first request. A blocked station gets no credential and no
-ticket; what it has runs out.
+ticket; what it has runs out. A station whose computer is exchanged keeps its name and gets another key: what the old one holds is
+accepted no longer.
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ from shared.core.errors import ConfigError, DecodeError
 from shared.core.ids import HashedId8
 from shared.operator.pki_directory import PkiDirectory
 from shared.pki.permission_sets import StationRole
-from shared.pki.registry import RegisteredStation, StationStatus
+from shared.pki.registry import RegisteredStation, StationStatus, its_id_text
 from shared.security.certificate import decode_certificate
 from shared.security.ecdsa import Curve, PublicKey
 from shared.service.keystore import MAX_KEY_FILE_OCTETS, read_bounded
@@ -35,11 +36,22 @@ def register(
         Path, typer.Option(help="The station's canonical public key: PEM, or a certificate in COER that holds it.", metavar="FILE")
     ],
     role: Annotated[StationRole, typer.Option(help="Whose permissions its tickets may have.")] = StationRole.VEHICLE,
+    replace: Annotated[  # noqa: FBT002 - a command-line flag
+        bool,
+        typer.Option("--replace", help="The station has another key now, such as a car with a new computer: forget the old one."),
+    ] = False,
 ) -> None:
     """Let a station enrol; registering it again as it is changes nothing."""
     station = RegisteredStation(its_id=_its_id(its_id), canonical_key=_read_public_key(key), role=role, status=StationStatus.ACTIVE)
     with PkiDirectory(directory).registry() as registry:
-        registry.register(station)
+        others = [its_id_text(each) for each in registry.stations_with(station.canonical_key) if each != station.its_id]
+        revoked = registry.replace_key(station) if replace else ()
+        if not replace:
+            registry.register(station)
+    if others:
+        typer.echo(f"{its_id}: its key is that of {', '.join(others)} too: whoever holds it is either of them", err=True)
+    for each in revoked:
+        typer.echo(f"{each.hex()}: got with the old key, accepted no longer")
     typer.echo(f"{its_id}: registered as {role.value}")
 
 

@@ -114,7 +114,7 @@ def open_source(text: str) -> Capture | Structure:
     if _exists(path):
         return _open_file(path)
     octets = text.encode("utf-8", "replace")
-    if not _is_hex(octets):
+    if not is_hex(octets):
         raise ConfigError(_shortened(text), "is neither a file nor hexadecimal text")
     return _structure("the octets given", octets)
 
@@ -173,7 +173,7 @@ def _from_stream(stream: BinaryIO, name: str) -> Capture | Structure:
 def _structure(name: str, octets: bytes) -> Structure:
     if len(octets) > MAX_INPUT_OCTETS:
         raise DecodeError("input", f"{name} has more than {MAX_INPUT_OCTETS} octets and is no capture")
-    was_hex = _is_hex(octets)
+    was_hex = is_hex(octets)
     if was_hex:
         octets = _from_hex(octets)
     if not octets:
@@ -183,18 +183,19 @@ def _structure(name: str, octets: bytes) -> Structure:
     try:
         kind = recognise(octets)
     except DecodeError as unknown:
-        is_text = "" if was_hex or not _is_text(octets) else "is text; it "
-        raise DecodeError(name, is_text + unknown.reason) from None
+        form = "is text; it " if not was_hex and is_text(octets) else ""
+        raise DecodeError(name, form + unknown.reason) from None
     return Structure(name=name, octets=octets, kind=kind, was_hex=was_hex)
 
 
-def _is_hex(octets: bytes) -> bool:
+def is_hex(octets: bytes) -> bool:
     """Whether these octets are text that says octets; no binary structure consists of digits."""
     digits = octets.translate(None, _HEX_SEPARATORS).removeprefix(b"0x")
     return bool(digits) and _HEX_DIGITS.issuperset(digits)
 
 
-def _is_text(octets: bytes) -> bool:
+def is_text(octets: bytes) -> bool:
+    """Whether these octets begin like text."""
     return all(32 <= octet < 127 or octet in b"\t\r\n" for octet in octets[:64])
 
 

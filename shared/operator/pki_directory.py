@@ -89,6 +89,7 @@ class PkiDirectory:
 
     def root_certificate(self) -> Certificate:
         """Return the root of the hierarchy, from its own folder or from `trust`; raises `ConfigError`."""
+        self.check_is_there()
         if self.knows(ROOT):
             return self.certificate(ROOT)
         roots = read_trust_directory(self.trust).roots
@@ -108,6 +109,7 @@ class PkiDirectory:
 
     def lists(self) -> PublishedLists:
         """Open the published lists; raises `ConfigError` where nothing belongs to a hierarchy."""
+        self.check_is_there()
         if not self.trust.is_dir():
             raise ConfigError(str(self.path), "is no directory made by `v2x pki init`: it has no trust/")
         return open_published_lists(self.path / LISTS_FILE)
@@ -131,8 +133,14 @@ class PkiDirectory:
         return self.trust / AUTHORITIES / f"{certificate.hashed_id8.hex().upper()}{PROOF_SUFFIX}"
 
     def _require(self, part: str, what: str) -> None:
+        self.check_is_there()
         if not self.knows(part):
             raise ConfigError(str(self.path / part), f"there is {what} here")
+
+    def check_is_there(self) -> None:
+        """Raise `ConfigError` where there is no such directory at all."""
+        if not self.path.is_dir():
+            raise ConfigError(str(self.path), "is no directory" if self.path.exists() else "there is no such directory")
 
 
 def check_authority_name(name: str) -> None:

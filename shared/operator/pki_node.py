@@ -112,6 +112,7 @@ class PkiNode:
         log: FilteringBoundLogger,
         on_ready: Callable[[str], None],
     ) -> None:
+        directory.check_is_there()
         for service, part in _PUBLISHERS:
             if service in options.services and not directory.has(part):
                 raise ConfigError(str(directory.path / part), f"no key is here, so {service} cannot be served")

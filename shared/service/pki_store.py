@@ -10,7 +10,7 @@ lie elsewhere.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from shared.codec.coer import CoerReader
@@ -43,6 +43,12 @@ MAX_CREDENTIALS = 4 * MAX_STATIONS
 
 MAX_KEPT_ANSWERS = 100_000
 """Answers kept for stations that ask again."""
+
+MAX_SHOWN_CREDENTIALS = 1_000
+"""Credentials of one station that are shown, the last ones."""
+
+_ROWS_AT_ONCE = 256
+"""Rows read at once, so that no reader keeps the file from being tidied."""
 
 GRANT_MEMORY_S = MAX_PRELOAD_S + 4 * MAX_TICKET_LIFETIME_S
 """Seconds a grant is remembered beyond its end, counted to the begin of a new one, which may be as far ahead as a preload."""
@@ -161,7 +167,9 @@ class EnrolmentStore(AnswerStore):
             known = self.station(station.its_id)
             if known is not None:
                 if known.canonical_key != station.canonical_key or known.role is not station.role:
-                    raise ConfigError(name, "is registered already, with another key or role")
+                    raise ConfigError(
+                        name, "is registered already, with another key or role; an exchanged key is registered with --replace"
+                    )
                 return
             if self._last_number("station") >= MAX_STATIONS:
                 raise ConfigError(name, f"{MAX_STATIONS} stations are registered already; there is no room for more")
@@ -169,6 +177,69 @@ class EnrolmentStore(AnswerStore):
                 "INSERT INTO station (its_id, canonical_key, role, status) VALUES (?, ?, ?, ?)",
                 (station.its_id, _encoded_key(station.canonical_key), station.role.value, station.status.value),
             )
+
+    def replace_key(self, station: RegisteredStation) -> tuple[HashedId8, ...]:
+        """Let a station have another canonical key, and return its credentials: got with the old one, they are revoked now.
+
+        Its status stays. With the key it has, nothing changes.
+
+        Raises:
+            ConfigError: it is not registered, or has another role.
+            StorageError: the file failed.
+        """
+        name = f"station {its_id_text(station.its_id)}"
+        with storage_errors(self._path), transaction(self._connection):
+            known = self.station(station.its_id)
+            if known is None:
+                raise ConfigError(name, "is not registered here, so it has no key to be replaced")
+            if known.role is not station.role:
+                raise ConfigError(name, f"is registered as {known.role.value}; its key can be replaced, its role cannot")
+            if known.canonical_key == station.canonical_key:
+                return ()
+            self._connection.execute(
+                "UPDATE station SET canonical_key = ? WHERE its_id = ?", (_encoded_key(station.canonical_key), station.its_id)
+            )
+            held = tuple(
+                HashedId8(blob(self._path, row[0]))
+                for row in self._connection.execute(
+                    "SELECT hashed_id8 FROM credential WHERE its_id = ? AND NOT is_revoked ORDER BY number", (station.its_id,)
+                )
+            )
+            self._connection.execute("UPDATE credential SET is_revoked = 1 WHERE its_id = ?", (station.its_id,))
+        return held
+
+    def stations(self) -> Iterator[RegisteredStation]:
+        """Yield the registered stations in the order they were registered."""
+        last = 0
+        while True:
+            with storage_errors(self._path):
+                rows = self._connection.execute(
+                    "SELECT number, its_id FROM station WHERE number > ? ORDER BY number LIMIT ?", (last, _ROWS_AT_ONCE)
+                ).fetchall()
+            for _number, its_id in rows:
+                station = self.station(blob(self._path, its_id))
+                if station is not None:
+                    yield station
+            if len(rows) < _ROWS_AT_ONCE:
+                return
+            last = rows[-1][0]
+
+    def stations_with(self, key: PublicKey) -> tuple[bytes, ...]:
+        """Return the identifiers of the stations that have this canonical key."""
+        with storage_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT its_id FROM station WHERE canonical_key = ? ORDER BY number LIMIT ?", (_encoded_key(key), _ROWS_AT_ONCE)
+            ).fetchall()
+        return tuple(blob(self._path, row[0]) for row in rows)
+
+    def credentials_of(self, its_id: bytes) -> tuple[IssuedCredential, ...]:
+        """Return the credentials a station was issued last, the oldest of them first, at most `MAX_SHOWN_CREDENTIALS`."""
+        with storage_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT hashed_id8 FROM credential WHERE its_id = ? ORDER BY number DESC LIMIT ?", (its_id, MAX_SHOWN_CREDENTIALS)
+            ).fetchall()
+        found = (self.credential(HashedId8(blob(self._path, row[0]))) for row in reversed(rows))
+        return tuple(each for each in found if each is not None)
 
     def set_status(self, its_id: bytes, status: StationStatus) -> None:
         """Block a station, or serve it again; raises `ConfigError` when it is not registered."""

@@ -104,7 +104,7 @@ class Story:
         enrolled: what `enrol` printed.
         renamed: status after the first change of pseudonym.
         refused_tickets: status after the credential was revoked.
-        refused_all: status of every agent after the root was revoked.
+        refused_all: status of every agent after the root was revoked, when somebody still spoke under it.
         crl: the list that revoked the root.
         exit_codes: of every agent.
     """
@@ -146,7 +146,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             drive_until_renamed(told)
             asyncio.run(let_a_rogue_speak(told, air))
             revoke_credentials(told)
-            revoke_root(told)
+            revoke_root(told, air)
         told.exit_codes = {name: agent.stop() for name, agent in told.agents.items()}
         yield told
 
@@ -183,10 +183,13 @@ def enrol_and_start(told: Story) -> None:
         wait_until(agent, bool)
 
 
-def wait_until(agent: Agent, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Wait until an agent's status says so, and return it."""
+def wait_until(
+    agent: Agent, condition: Callable[[dict[str, Any]], bool], *, meanwhile: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Wait until an agent's status says so, and return it; `meanwhile` is done before each look."""
     end = CLOCK.now().monotonic + round(PATIENCE_S * NS_PER_S)
     while True:
+        meanwhile()
         status = agent.status()
         if status is not None and condition(status):
             return status
@@ -203,17 +206,22 @@ def drive_until_renamed(told: Story) -> None:
 
 def rogue_station(node: PkiNode) -> Station:
     """Make a station whose ticket an unlisted authority issued; the root has signed that authority all the same."""
-    authority = AuthorizationAuthority(read_authority(node.directory / ROGUE))
+    return station_under(node, ROGUE)
+
+
+def station_under(node: PkiNode, name: str) -> Station:
+    """Make a station whose ticket an authority of the node's folder issued."""
+    authority = AuthorizationAuthority(read_authority(node.directory / name))
     signer = SoftwareSigner.generate(Curve.NIST_P256)
     start = time32_of(time64_of(UtcNs(CLOCK.now().require_utc() - 30 * NS_PER_S)))
     certificate = authority.issue_ticket(
         public_key=signer.public_key, validity=hours(start, 1), permissions=TICKET_PERMISSIONS[StationRole.VEHICLE]
     )
-    known = (node.certificate("aa"), authority.certificate)
+    known = {each.hashed_id8: each for each in (node.certificate("aa"), authority.certificate)}
     return make_station(
         identity=StationIdentity.drawn(StationType.PASSENGER_CAR, os.urandom),
         ticket=TicketCredential(certificate=certificate, signer=signer),
-        trust_store=TrustStore.of_operator((node.certificate("root"),), known),
+        trust_store=TrustStore.of_operator((node.certificate("root"),), tuple(known.values())),
         areas=NO_IDENTIFIED_AREAS,
     )
 
@@ -254,16 +262,38 @@ def about(status: dict[str, Any], subject: str) -> list[dict[str, Any]]:
     return [trouble for trouble in status["upkeep"]["troubles"] if trouble["about"] == subject]
 
 
-def revoke_root(told: Story) -> None:
-    """Put the root on its own revocation list: it vouches for nobody any more."""
+async def speak(station: Station, air: Air) -> None:
+    """Say one CAM."""
+    radio = UdpRadio.open(clock=CLOCK, group=RADIO_GROUP, port=air.radio_port)
+    try:
+        now = CLOCK.now()
+        await radio.send(station.send(cam_of(station, now), position=ego(now), now=now))
+    finally:
+        radio.close()
+
+
+def revoke_root(told: Story, air: Air) -> None:
+    """Put the root on its own revocation list: it vouches for nobody any more; somebody who has not heard of it speaks on."""
     for agent in told.agents.values():
         wait_until(agent, lambda status: sum(status["verified"].values()) > 0)
     root = told.node.certificate("root").hashed_id8.hex().upper()
     published = told.node.directory.with_name("revoked.crl")
-    v2x_pki("crl", told.node.directory, "--revoke", root, "--out", published)
+    v2x_pki("crl", told.node.directory, "--revoke", root, "--whole-hierarchy", "--out", published)
     told.crl = published.read_bytes()
+    ignorant = station_under(told.node, "aa")
     for name, agent in told.agents.items():
-        told.refused_all[name] = wait_until(agent, lambda status: status["refused"].get("revoked_certificate", 0) >= 1)
+        told.refused_all[name] = wait_until(
+            agent,
+            lambda status: status["refused"].get("revoked_certificate", 0) >= 1 and bool(why_silent(status)),
+            meanwhile=lambda: asyncio.run(speak(ignorant, air)),
+        )
+
+
+def why_silent(status: dict[str, Any]) -> str:
+    """Return why an agent sends nothing, empty while it does."""
+    if "pseudonym" in status:
+        return status["pseudonym"]["silent"] or ""
+    return "; ".join(status["tickets"].get("why_set_aside", ()))
 
 
 def vehicle(story: Story, home: str) -> Agent:
@@ -334,6 +364,18 @@ def test_the_tickets_of_a_revoked_root_are_refused_within_one_list_period(story:
     told = [notice for notice in agent.notices if notice["kind"] == "trust_changed" and root in notice["revoked"]]
     published = time64_of(utc_from_text(told[0]["utc"])) // 1_000_000 - revocation(story).this_update
     assert published <= LIST_PERIOD_S
+
+
+@pytest.mark.parametrize("name", ["rsu", *HOMES])
+def test_under_a_revoked_root_every_agent_falls_silent_and_says_why(story: Story, name: str) -> None:
+    agent = story.rsu if name == "rsu" else vehicle(story, name)
+    status, root = story.refused_all[name], story.node.certificate("root").hashed_id8.hex()
+    assert f"root {root} has revoked certificate" in why_silent(status)
+    (trouble,) = about(status, "tickets")
+    assert trouble["code"] == "revoked_certificate"
+    assert trouble["detail"].startswith(f"{TARGET_TICKETS} ticket(s) are out of use")
+    told = "ticket_set_aside" if name == "rsu" else "pseudonym_silent"
+    assert any(notice["kind"] == told for notice in agent.notices)
 
 
 def revocation(story: Story) -> Crl:

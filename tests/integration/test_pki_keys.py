@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from shared.cli.pki import app
-from shared.core.errors import ConfigError, StorageError, V2xError
+from shared.core.errors import ConfigError, V2xError
 from shared.security.ecdsa import SoftwareSigner
 from shared.service.authority_keys import AuthorityKeys
 from shared.service.key_store import open_key_store
@@ -110,7 +110,7 @@ def test_a_key_that_is_there_already_is_not_overwritten_and_not_removed(home: Ho
     directory = tmp_path / "authorities"
     v2x_pki("init", directory, "--keys", home.uri)
     taken = refused("issue", directory, "--kind", "ea", "--name", "other", "--keys", home.uri, "--out", directory / "ea")
-    assert isinstance(taken, StorageError)
+    assert isinstance(taken, ConfigError)
     with AuthorityKeys() as keys:
         assert keys.credential(directory / "ea").certificate.name == "v2x-trust EA"
 

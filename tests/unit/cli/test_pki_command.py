@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 
 from shared.cli.pki import app
 from shared.core.clock import Instant, MonotonicNs
-from shared.core.errors import ConfigError, DecodeError, StorageError
+from shared.core.errors import ConfigError, DecodeError
 from shared.core.ids import ItsAid
 from shared.core.itstime import time64_of, utc_from_text
 from shared.security.chain import ChainVerifier
@@ -117,7 +117,19 @@ def test_authorities_are_never_overwritten(authorities: Path) -> None:
 
 def test_a_ticket_is_never_overwritten(authorities: Path, tmp_path: Path) -> None:
     made("issue", authorities, "--kind", "ticket", "--out", tmp_path / "t")
-    assert isinstance(v2x_pki("issue", authorities, "--kind", "ticket", "--out", tmp_path / "t").exception, StorageError)
+    before = (tmp_path / "t/key.pem").read_bytes()
+    for further in (("--kind", "ticket"), ("--kind", "enrolment"), ("--kind", "aa", "--name", "other")):
+        again = v2x_pki("issue", authorities, *further, "--out", tmp_path / "t")
+        assert isinstance(again.exception, ConfigError)
+        assert "never overwritten" in str(again.exception)
+    assert (tmp_path / "t/key.pem").read_bytes() == before
+
+
+def test_of_several_tickets_none_is_made_when_one_has_no_place(authorities: Path, tmp_path: Path) -> None:
+    made("issue", authorities, "--kind", "ticket", "--out", tmp_path / "t/002")
+    several = v2x_pki("issue", authorities, "--kind", "ticket", "--count", 2, "--out", tmp_path / "t")
+    assert isinstance(several.exception, ConfigError)
+    assert not (tmp_path / "t/001").exists()
 
 
 def test_nothing_is_issued_without_authorities_or_beyond_their_years(authorities: Path, tmp_path: Path) -> None:
@@ -154,6 +166,27 @@ def test_what_is_no_certificate_is_refused_with_a_sentence(tmp_path: Path, octet
     result = v2x_pki("inspect", tmp_path / "x.oer")
     assert isinstance(result.exception, DecodeError)
     assert "is no certificate" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("octets", "words"),
+    [
+        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n", "it is a PUBLIC KEY in PEM"),
+        (b"SQLite format 3\x00" + bytes(84), "it is a SQLite database"),
+        (b"log pki.v2x-trust/00+11\nquorum none\n", "it is text"),
+        (b"8003008100\n", "it is hexadecimal text"),
+        (b"", "it is empty"),
+        (b"\x02\x02" + bytes(30), "it begins like a facilities message"),
+        (b"\xff\xfe\xfd", "it begins with ff fe"),
+        (b"\x80\x03\x00", "certificate"),
+    ],
+)
+def test_what_is_inspected_and_is_something_else_is_told_what_it_is(tmp_path: Path, octets: bytes, words: str) -> None:
+    (tmp_path / "x").write_bytes(octets)
+    result = v2x_pki("inspect", tmp_path / "x")
+    assert isinstance(result.exception, DecodeError)
+    assert words in str(result.exception)
+    assert "preamble" not in str(result.exception)
 
 
 @pytest.mark.parametrize("option", [("--role", "rsu"), ("--region", "45.07,7.68,20000")])

@@ -262,3 +262,26 @@ def test_a_directory_without_the_keys_cannot_be_served(tmp_path: Path) -> None:
     made("init", tmp_path / "a")
     (tmp_path / "a/ea/key.pem").unlink()
     assert "ea cannot be served" in refused("serve", tmp_path / "a")
+
+
+@pytest.mark.parametrize("command", [("serve",), ("serve", "--only", "dc"), ("block", "--its-id", "car"), ("crl",), ("stations",)])
+def test_a_directory_that_is_not_there_is_told_as_such(tmp_path: Path, command: tuple[str, ...]) -> None:
+    assert refused(command[0], tmp_path / "nope", *command[1:]) == f"{tmp_path / 'nope'}: there is no such directory"
+
+
+def test_the_root_itself_is_revoked_only_by_who_says_that_everything_ends(authorities: Path, tmp_path: Path) -> None:
+    made("ctl", authorities, "--url", "http://pki.example")
+    root = read_certificate_file(authorities / "root/certificate.oer")
+    known = read_certificate_file(authorities / "aa/certificate.oer").hashed_id8.hex()
+    revoking = ("crl", authorities, "--revoke", known, "--revoke", root.hashed_id8.hex())
+    assert "--whole-hierarchy" in refused(*revoking)
+    made("crl", authorities, "--out", tmp_path / "nothing.crl")
+    assert verify_crl((tmp_path / "nothing.crl").read_bytes(), issuer=root, now=now()).content.revoked == ()
+    made(*revoking, "--whole-hierarchy", "--out", tmp_path / "all.crl")
+    assert root.hashed_id8 in verify_crl((tmp_path / "all.crl").read_bytes(), issuer=root, now=now()).content.revoked
+
+
+def test_the_help_of_a_revocation_says_that_it_stays_and_when_agents_hear_of_it() -> None:
+    words = " ".join(made("crl", "--help").replace("\u2502", " ").split())
+    assert "cannot be taken back" in words
+    assert "--list-period-s" in words
