@@ -85,13 +85,13 @@ class ManagerLists:
         self.pinned = PinnedManager(certificate=self.certificate, access_point=CPOC)
         self.listed = listed
 
-    def ectl(self, elapsed_s: float = 0, *listed: RootLists, life_s: int = DAY_S) -> bytes:
-        """Publish the next list at noon and so many seconds: of `listed`, or of the same roots as before."""
+    def ectl(self, elapsed_s: float = 0, *listed: RootLists, life_s: int = DAY_S, dc: str = DC) -> bytes:
+        """Publish the next list at noon and so many seconds: of `listed`, or of the same roots as before, at a place."""
         self.listed = listed or self.listed
         entries: tuple[CtlEntry, ...] = (
             *(RootCaEntry(certificate=each.root) for each in self.listed),
             TlmEntry(certificate=self.certificate, access_point=CPOC),
-            *(DcEntry(url=DC, roots=(each.identifier,)) for each in self.listed),
+            *(DcEntry(url=dc, roots=(each.identifier,)) for each in self.listed),
         )
         published = self.manager.publish_ectl(
             entries, previous=self.previous, next_update=its_s(NOON, after_s=int(elapsed_s) + life_s), now=after(elapsed_s)

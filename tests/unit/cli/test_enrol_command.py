@@ -10,15 +10,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from shared.cli.enrol import EnrolmentError, enrol
-from shared.cli.station_check import describe_state
+from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import Clock, Instant, ManualClock
 from shared.core.errors import ConfigError, StorageError
+from shared.core.ids import HashedId8
 from shared.pki.permission_sets import StationRole
 from shared.pki.registry import StationStatus
 from shared.security.ecdsa import Curve, PublicKey
 from shared.service.file_keys import FileKeyStore
 from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.state_lock import locked
+from shared.service.trust_directory import read_trust_directory
 from tests.helpers.desks import ITS_ID
 from tests.helpers.online import Online, online, respond
 
@@ -32,7 +34,7 @@ class Car:
     trust: TrustConfig | None
     pki: PkiConfig | None
 
-    def enrol(self, *, clock: Clock | None = None, public_key: Path | None = None) -> None:
+    def enrol(self, *, clock: Clock | None = None, public_key: Path | None = None, refresh: bool = False) -> None:
         enrol(
             config_file=self.folder / "agent.toml",
             trust_folder=self.folder / "trust",
@@ -41,6 +43,7 @@ class Car:
             role=StationRole.VEHICLE,
             clock=clock or self.authorities.desks.clock,
             public_key=public_key,
+            refresh=refresh,
         )
 
     def register(self) -> None:
@@ -231,3 +234,45 @@ def test_a_key_that_is_gone_or_a_damaged_file_shows_in_the_check(car: Car) -> No
     lists.write_bytes(lists.read_bytes()[:-10])
     with pytest.raises(StorageError):
         car.state()
+
+
+def trusted(car: Car, now: Instant | None = None) -> str:
+    """What `check-config` says of whom the car trusts."""
+    folder = car.folder / "trust"
+    store = read_trust_directory(folder)
+    return describe_trust(store, folder=folder, trust=car.trust, now=now or car.authorities.desks.now)
+
+
+def test_the_numbers_of_the_check_are_those_of_the_lists_held(car: Car) -> None:
+    assert trusted(car) == "1 trusted root(s), 0 known authorities by the operator's folder alone"
+    car.register()
+    car.enrol()
+    assert trusted(car) == "1 trusted root(s), 2 known authorities by the operator's folder and the lists held"
+    assert trusted(car, ManualClock(None).now()).startswith("1 trusted root(s), 0 known")
+    car.trust = None
+    assert trusted(car) == "1 trusted root(s), 0 known authorities"
+
+
+def test_an_operator_who_cannot_wait_has_all_lists_fetched_anew(car: Car, capsys: pytest.CaptureFixture[str]) -> None:
+    car.register()
+    car.enrol()
+    asked = len(car.authorities.asked)
+    car.authorities.desks.pass_time(60)
+    aa = car.authorities.entries[1]
+    car.authorities.publish(entries=tuple(entry for entry in car.authorities.entries if entry != aa))
+    car.enrol()
+    assert len(car.authorities.asked) == asked
+    capsys.readouterr()
+    with pytest.raises(EnrolmentError, match=r"tickets: 2 ticket\(s\) are out of use"):
+        car.enrol(refresh=True)
+    assert capsys.readouterr().out.splitlines() == ["lists: 1 root(s), 1 authorities"]
+
+
+def test_however_often_trust_changes_the_lists_are_told_once(car: Car, capsys: pytest.CaptureFixture[str]) -> None:
+    car.register()
+    name = car.authorities.root.identifier.hex().upper()
+    car.authorities.documents[f"/dc/getcrl/{name}"] = car.authorities.root.crl(0, HashedId8(b"whoever!"))
+    car.enrol()
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("lists:")] == [
+        "lists: 1 root(s), 2 authorities"
+    ]

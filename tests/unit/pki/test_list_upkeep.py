@@ -134,10 +134,10 @@ def test_the_next_place_is_tried_after_one_that_failed() -> None:
     )
     web.publish(root)
     upkeep = upkeep_of(lists)
-    work(upkeep, web)
-    work(upkeep, web, 60)
-    assert upkeep.store.outdated == frozenset()
+    happened = work(upkeep, web)
+    assert root.hierarchy.aa.certificate.hashed_id8 in upkeep.store.authorities
     assert any(url.startswith(OTHER_DC) for url in web.asked)
+    assert not any(isinstance(each, Trouble) for each in happened), "there is a place that has it"
 
 
 def test_rubbish_and_a_list_of_another_root_are_refused_and_told() -> None:
@@ -252,3 +252,89 @@ def test_a_kept_list_that_ran_out_meanwhile_is_fetched_anew() -> None:
     web.publish(root, late)
     work(second, web, late)
     assert second.store.outdated == frozenset()
+
+
+def manager_and_centre(manager: ManagerLists, *, centre: str) -> TrustLists:
+    """Make lists that pin a manager, and a distribution centre the operator has named."""
+    return TrustLists(
+        pins=TrustPins(managers=(manager.pinned,), distribution_centres=(centre,)), admission=UnloggedAdmission(), grace_s=GRACE_S
+    )
+
+
+def test_a_root_that_a_manager_lists_at_a_place_that_is_gone_is_sought_at_the_operators_place_at_once() -> None:
+    root, web = RootLists(Hierarchy(61)), Web()
+    manager = ManagerLists(62, root)
+    web.documents[f"{CPOC}getectl/{manager.identifier.hex().upper()}"] = manager.ectl()
+    web.publish(root, places=(OTHER_DC,))
+    upkeep = upkeep_of(manager_and_centre(manager, centre=OTHER_DC))
+    work(upkeep, web)
+    assert any(url.startswith(DC) for url in web.asked)
+    assert root.hierarchy.aa.certificate.hashed_id8 in upkeep.store.authorities
+    assert upkeep.troubles == {}
+
+
+def test_where_no_place_has_a_list_that_is_told_once_and_says_how_many_were_tried() -> None:
+    root, web = RootLists(Hierarchy(63)), Web()
+    lists = TrustLists(
+        pins=TrustPins(roots=(root.root,), distribution_centres=(OTHER_DC, DC)), admission=UnloggedAdmission(), grace_s=GRACE_S
+    )
+    upkeep = upkeep_of(lists)
+    troubles = [each for each in work(upkeep, web) if isinstance(each, Trouble)]
+    assert len(troubles) == 2
+    assert all(f"{DC}/" in each.sentence and "nor had 1 other place(s) it" in each.sentence for each in troubles)
+    assert len(web.asked) == 4
+    assert work(upkeep, web) == []
+    assert len(web.asked) == 4, "after the last place it waits"
+
+
+def test_a_list_that_no_place_has_makes_the_manager_be_asked_for_a_newer_one_that_may_name_another() -> None:
+    root, web = RootLists(Hierarchy(64)), Web()
+    manager = ManagerLists(65, root)
+    place = f"{CPOC}getectl/{manager.identifier.hex().upper()}"
+    web.documents[place] = manager.ectl()
+    upkeep = upkeep_of(lists_of(manager))
+    work(upkeep, web)
+    assert {kind for kind, _ in upkeep.troubles} == {ListKind.ROOT_CTL, ListKind.CRL}
+    web.documents[place] = manager.ectl(60, dc=OTHER_DC)
+    web.publish(root, 60, places=(OTHER_DC,))
+    work(upkeep, web, 60)
+    assert root.hierarchy.aa.certificate.hashed_id8 in upkeep.store.authorities
+    assert upkeep.troubles == {}
+
+
+def test_a_manager_that_has_nothing_newer_is_not_asked_again_at_every_turn() -> None:
+    root, web = RootLists(Hierarchy(66)), Web()
+    manager = ManagerLists(67, root)
+    place = f"{CPOC}getectl/{manager.identifier.hex().upper()}"
+    web.documents[place] = manager.ectl()
+    upkeep = upkeep_of(lists_of(manager))
+    for _ in range(50):
+        work(upkeep, web)
+    assert web.asked.count(place) <= 2
+
+
+def test_what_is_not_due_is_fetched_when_the_operator_asks_for_it_and_then_no_more() -> None:
+    root, web = RootLists(Hierarchy(68)), Web()
+    web.publish(root)
+    upkeep = upkeep_of(pinned(root))
+    work(upkeep, web)
+    root.entries = (root.ea, root.dc)
+    web.publish(root, 60)
+    assert work(upkeep, web, 60) == []
+    upkeep.refresh()
+    work(upkeep, web, 60)
+    assert upkeep.store.authorities.keys() == {root.hierarchy.ea.certificate.hashed_id8}
+    assert (upkeep.counts["ctl_taken"], upkeep.counts["crl_taken"]) == (2, 2)
+    asked = len(web.asked)
+    assert work(upkeep, web, 61) == []
+    assert len(web.asked) == asked
+
+
+def test_asking_for_all_lists_ends_the_waiting_after_a_failure() -> None:
+    root, web = RootLists(Hierarchy(69)), Web()
+    upkeep = upkeep_of(pinned(root))
+    work(upkeep, web)
+    web.publish(root)
+    assert work(upkeep, web) == []
+    upkeep.refresh()
+    assert any(isinstance(each, TrustChanged) for each in work(upkeep, web))

@@ -83,7 +83,14 @@ def test_the_check_says_that_a_unit_is_not_enrolled_yet_and_makes_nothing(tmp_pa
     path = written(tmp_path, identity="", sections=TRUST + PKI)
     result = CliRunner().invoke(app, ["check-config", "-c", str(path)], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
-    for said in ("no ticket yet", "lists: none fetched yet", "not enrolled yet: `rsu-agent enrol` asks", "no tickets yet", ": ok"):
+    for said in (
+        "tickets from the authorities",
+        "by the operator's folder alone",
+        "lists: none fetched yet",
+        "not enrolled yet: `rsu-agent enrol` asks",
+        "no tickets yet",
+        ": ok",
+    ):
         assert said in result.output
     assert not (tmp_path / "state").exists()
     shutil.rmtree(tmp_path / "trust")

@@ -90,3 +90,22 @@ def test_nothing_changes_while_the_time_is_not_known() -> None:
     renewal = TicketRenewal(station=station(None), current=None, pool=pool_of(LONG))
     assert renewal.poll(Instant(MonotonicNs(5), None)) == ()
     assert renewal.status(Instant(MonotonicNs(5), None)) == {"current": None, "held": 1}
+
+
+def test_under_a_ticket_that_is_set_aside_a_unit_goes_on_under_a_shorter_one_and_without_any_is_silent() -> None:
+    unit, now = station(LONG), ManualClock(BEGIN).advance(HOUR_NS)
+    pool = pool_of(LONG, SHORT)
+    renewal = TicketRenewal(station=unit, current=LONG, pool=pool)
+    assert renewal.poll(now) == ()
+    pool.set_aside({LONG.certificate.hashed_id8: "root 01 has revoked certificate 02"})
+    assert [notice.kind for notice in renewal.poll(now)] == ["ticket_renewed"]
+    assert signer_of(unit, now) == SHORT.certificate.hashed_id8
+    pool.set_aside({each.certificate.hashed_id8: "root 01 has revoked certificate 02" for each in (LONG, SHORT)})
+    (notice,) = renewal.poll(now)
+    assert (notice.kind, notice.fields) == ("ticket_set_aside", {"reason": "root 01 has revoked certificate 02"})
+    with pytest.raises(NoTicketError):
+        unit.send(denm_of(unit, now), position=ego(now), now=now)
+    assert renewal.status(now)["why_set_aside"] == ["root 01 has revoked certificate 02"]
+    assert renewal.poll(now) == ()
+    renewal.add((LONGEST,))
+    assert [notice.kind for notice in renewal.poll(now)] == ["ticket_renewed"]

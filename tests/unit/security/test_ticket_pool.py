@@ -225,3 +225,23 @@ def test_the_grid_begins_with_its_time() -> None:
     assert TicketPolicy(period_hours=1, lead_hours=1).period_at(time64_of(UtcNs(NOON + NS_PER_S))) == hours(
         Time32(AT_NOON // 1_000_000 - 5), 1
     )
+
+
+def test_a_ticket_that_is_set_aside_is_neither_valid_nor_next_is_replaced_and_may_come_back() -> None:
+    hierarchy = Hierarchy(171)
+    first, second = hierarchy.ticket(), hierarchy.ticket()
+    pool = TicketPool((first, second), policy=TicketPolicy(target=2), uses=FleetingUse())
+    at = time64_of(NOON)
+    lacking = sum(each.count for each in pool.refill(at))
+    for _ in range(2):
+        assert pool.next_ticket(at, bytes) is not None
+    pool.set_aside({each.certificate.hashed_id8: "revoked" for each in (first, second)})
+    assert pool.valid(at) == pool.unused(at) == ()
+    assert pool.next_ticket(at, bytes) is pool.last_to_end() is None
+    assert pool.why_set_aside(first) == "revoked"
+    assert pool.reasons == ("revoked",)
+    assert pool.summary(at)["set_aside"] == 2
+    assert sum(each.count for each in pool.refill(at)) == lacking + 2
+    pool.set_aside({})
+    assert len(pool.valid(at)) == 2
+    assert "set_aside" not in pool.summary(at)

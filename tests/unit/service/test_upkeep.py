@@ -13,8 +13,10 @@ from random import Random
 import pytest
 
 from shared.core.errors import StorageError
+from shared.core.itstime import time64_of
 from shared.pki.happenings import CredentialGranted, Happening, Recovered, Subject, TicketGranted, Trouble, TrustChanged
 from shared.pki.permission_sets import StationRole
+from shared.security.trust_store import TrustStore
 from shared.service.station_identity import StationIdentityParts, open_station_identity
 from shared.service.station_trust import StationTrust, open_station_trust
 from shared.service.trust_list_store import TrustListStore
@@ -283,3 +285,72 @@ def test_two_programs_do_not_keep_up_one_station(authorities: Online, tmp_path: 
     with station(authorities, tmp_path) as alone:
         alone.work()
         assert len(alone.identity.pool) == 2
+
+
+def replace_aa(authorities: Online) -> None:
+    """Another AA takes over and is the only one listed."""
+    desks, hierarchy = authorities.desks, authorities.desks.hierarchy
+    hierarchy.aa = hierarchy.root.create_authorization_authority(
+        name="AA that follows", validity=hierarchy.aa.certificate.validity, keys=hierarchy.keys
+    )
+    known = (hierarchy.ea.certificate, hierarchy.aa.certificate)
+    hierarchy.trust_store = TrustStore.of_operator((hierarchy.root.certificate,), known)
+    desks.ea, desks.aa = desks.ea_desk(hierarchy.trust_store), desks.aa_desk(hierarchy.trust_store)
+    authorities.publish()
+
+
+def refresh(car: Station) -> list[Happening]:
+    car.authorities.desks.pass_time(1)
+    car.trust.upkeep.refresh()
+    return car.work()
+
+
+def test_tickets_of_an_authority_that_is_listed_no_more_are_replaced_at_once(authorities: Online, tmp_path: Path) -> None:
+    with station(authorities, tmp_path) as car:
+        car.work()
+        dead = car.identity.pool.tickets
+        authorities.desks.pass_time(1)
+        replace_aa(authorities)
+        happened = refresh(car)
+        assert codes(happened) == [(Subject.TICKETS, "signer_certificate_not_found")]
+        assert "2 ticket(s) are out of use: the issuing authority" in next(e.sentence for e in happened if isinstance(e, Trouble))
+        assert kinds(happened).count(TicketGranted) == 2
+        assert happened.count(Recovered(subject=Subject.TICKETS)) == 1
+        now = time64_of(authorities.desks.now.require_utc())
+        issuers = {each.certificate.issuer.hashed_id8 for each in car.identity.pool.valid(now)}
+        assert issuers == {authorities.desks.hierarchy.aa.certificate.hashed_id8}
+        assert all(car.identity.pool.why_set_aside(each) for each in dead)
+        assert car.status()["troubles"] == []
+    with station(authorities, tmp_path) as again:
+        again.work()
+        assert len(again.identity.pool.valid(now)) == 2, "what is out of use stays so over a restart"
+
+
+def test_where_nobody_is_left_to_ask_the_status_says_why_the_tickets_are_out_of_use(authorities: Online, tmp_path: Path) -> None:
+    with station(authorities, tmp_path) as car:
+        car.work()
+        authorities.desks.pass_time(1)
+        aa, name = authorities.desks.hierarchy.aa.certificate.hashed_id8, authorities.root.identifier.hex().upper()
+        authorities.documents[f"/dc/getcrl/{name}"] = authorities.root.crl(1, aa, life_s=86_400)
+        assert codes(refresh(car)) == [(Subject.TICKETS, "revoked_certificate")]
+        assert car.work() == []
+        (trouble,) = car.upkeep.troubles
+        assert trouble.code == "revoked_certificate"
+        assert f"has revoked certificate {aa.hex()}" in trouble.sentence
+        now = time64_of(authorities.desks.now.require_utc())
+        assert car.identity.pool.valid(now) == ()
+        authorities.desks.pass_time(1)
+        authorities.documents[f"/dc/getcrl/{name}"] = authorities.root.crl(2, life_s=86_400)
+        assert Recovered(subject=Subject.TICKETS) in refresh(car)
+        assert len(car.identity.pool.valid(now)) == 2
+
+
+def test_lists_that_run_out_take_no_ticket_out_of_use(authorities: Online, tmp_path: Path) -> None:
+    authorities.publish(life_s=3_600)
+    with station(authorities, tmp_path) as car:
+        car.work()
+        authorities.spoil["dc"] = failing
+        authorities.desks.pass_time(40 * 3_600)
+        happened = car.work()
+        assert any(isinstance(each, TrustChanged) and each.store.outdated for each in happened)
+        assert len(car.identity.pool.valid(time64_of(authorities.desks.now.require_utc()))) == 2

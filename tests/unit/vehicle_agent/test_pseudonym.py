@@ -326,3 +326,30 @@ def test_an_instant_before_its_time_chooses_no_ticket(tmp_path: Path) -> None:
     with Bench(tmp_path, utc=UtcNs(0), tickets=several()) as bench:
         bench.agent.on_timer(Instant(bench.clock.now().monotonic, UtcNs(0)))
         assert bench.status("pseudonym")["tickets"] == {"held": 4}
+
+
+def test_a_car_under_a_ticket_that_is_set_aside_goes_on_under_another_and_without_any_is_silent_and_says_why(
+    tmp_path: Path,
+) -> None:
+    first, second = several(2)
+    with Bench(tmp_path, tickets=(first,)) as bench:
+        bench.run(3.0)
+        bench.agent.add_tickets((second,))
+        bench.agent.tickets.set_aside({first.certificate.hashed_id8: "root 01 has revoked certificate 02"})
+        bench.run(3.0)
+        assert [bytes(each) for each in tickets_heard(bench)] == [first.certificate.hashed_id8, second.certificate.hashed_id8]
+        assert pseudonym(bench)["changes"] == {"ticket_set_aside": 1}
+        assert len(names(bench)) == 2
+        said = len(bench.packets)
+        reason = "root 01 has revoked certificate 02"
+        bench.agent.tickets.set_aside({each.certificate.hashed_id8: reason for each in (first, second)})
+        bench.run(5.0)
+        assert len(bench.packets) == said
+        (notice,) = bench.notices("pseudonym_silent")
+        assert notice == {"reason": f"no authorization ticket may be used ({reason}): nothing is sent"}
+        assert pseudonym(bench)["silent"] == notice["reason"]
+        assert list(bench.status("unsent")) == ["no_valid_ticket"]
+        bench.agent.add_tickets(several(1))
+        bench.run(3.0)
+        assert pseudonym(bench)["silent"] is None
+        assert len(tickets_heard(bench)) == 3
