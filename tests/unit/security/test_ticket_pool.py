@@ -237,7 +237,8 @@ def test_a_ticket_that_is_set_aside_is_neither_valid_nor_next_is_replaced_and_ma
         assert pool.next_ticket(at, bytes) is not None
     pool.set_aside({each.certificate.hashed_id8: "revoked" for each in (first, second)})
     assert pool.valid(at) == pool.unused(at) == ()
-    assert pool.next_ticket(at, bytes) is pool.last_to_end() is None
+    assert pool.next_ticket(at, bytes) is None
+    assert pool.last_to_end() is None
     assert pool.why_set_aside(first) == "revoked"
     assert pool.reasons == ("revoked",)
     assert pool.summary(at)["set_aside"] == 2
