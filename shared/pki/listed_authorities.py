@@ -7,7 +7,7 @@ beside the old one, whose tickets are believed as long as it is listed.
 from shared.core.clock import Instant
 from shared.core.errors import V2xError
 from shared.core.ids import HashedId8
-from shared.pki.identity_upkeep import AccessPoint
+from shared.pki.account import AccessPoint
 from shared.security.certificate import Certificate
 from shared.security.chain import ChainVerifier
 from shared.security.ctl import AaEntry, EaEntry

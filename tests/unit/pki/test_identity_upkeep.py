@@ -3,9 +3,10 @@
 from shared.core.clock import Instant, MonotonicNs
 from shared.core.errors import StorageError, TransportError
 from shared.core.itstime import time64_of
+from shared.pki.account import AccessPoint
 from shared.pki.authority import hours
 from shared.pki.happenings import CredentialGranted, Happening, Recovered, Subject, TicketGranted, Trouble
-from shared.pki.identity_upkeep import RESEND_US, AccessPoint, IdentityUpkeep, Request
+from shared.pki.identity_upkeep import RESEND_US, IdentityUpkeep, Request
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
 from shared.pki.registry import StationStatus
 from shared.security.certificate import Certificate
