@@ -284,15 +284,22 @@ def revoke_root(told: Story, air: Air) -> None:
     for name, agent in told.agents.items():
         told.refused_all[name] = wait_until(
             agent,
-            lambda status: status["refused"].get("revoked_certificate", 0) >= 1 and bool(why_silent(status)),
+            has_understood,
             meanwhile=lambda: asyncio.run(speak(ignorant, air)),
         )
+
+
+def has_understood(status: dict[str, Any]) -> bool:
+    """Say whether an agent refuses what hangs below the revoked root, is silent itself, and has told its troubles."""
+    return status["refused"].get("revoked_certificate", 0) >= 1 and bool(why_silent(status)) and bool(about(status, "tickets"))
 
 
 def why_silent(status: dict[str, Any]) -> str:
     """Return why an agent sends nothing, empty while it does."""
     if "pseudonym" in status:
         return status["pseudonym"]["silent"] or ""
+    if status["tickets"]["current"] is not None:
+        return ""
     return "; ".join(status["tickets"].get("why_set_aside", ()))
 
 
