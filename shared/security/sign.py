@@ -26,7 +26,7 @@ from shared.security.header_policy import HeaderProfile, profile_of
 from shared.security.permissions import PsidSsp, no_permission
 from shared.security.region import Location
 from shared.security.secured_data import SignerIdentifier, SignerKind, encode_signed_front, encode_signer, join_tbs_data
-from shared.security.trust_store import NONE_REVOKED, TrustStore
+from shared.security.trust_store import TrustStore
 
 CERTIFICATE_INTERVAL_NS = NS_PER_S
 """A service shows its certificate this often (TS 103 097 7.1.1)."""
@@ -264,9 +264,13 @@ class SigningService:
 
 
 def _to_pass_on(trust_store: TrustStore) -> dict[HashedId3, Certificate]:
-    """Return the authorities of a store by short identifier, without those a root has revoked."""
-    revoked = NONE_REVOKED.union(*(trust_store.revoked_by(root) for root in trust_store.roots))
-    return {each.hashed_id3: each for each in trust_store.authorities.values() if each.hashed_id8 not in revoked}
+    """Return the authorities of a store by short identifier, without those their own root has revoked, or one above them."""
+    return {each.hashed_id3: each for each in trust_store.authorities.values() if not _is_revoked(each, trust_store)}
+
+
+def _is_revoked(authority: Certificate, trust_store: TrustStore) -> bool:
+    path = trust_store.path_to_root(authority.hashed_id8)
+    return any(trust_store.revokes(path[-1].hashed_id8, each) for each in path)
 
 
 def _located(its_aid: ItsAid, generation_time: Time64, location: GeoPoint | None, profile: HeaderProfile) -> HeaderInfo:

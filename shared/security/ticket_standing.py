@@ -13,7 +13,7 @@ from shared.core.clock import Instant
 from shared.core.errors import VerificationError
 from shared.core.ids import HashedId8
 from shared.core.report import VerificationReport
-from shared.security.chain import MAX_CHAIN_CERTIFICATES, ChainVerifier
+from shared.security.chain import ChainVerifier
 from shared.security.list_sequence import ListKind
 from shared.security.region import IdentifiedAreas
 from shared.security.sign import TicketCredential
@@ -44,9 +44,9 @@ class TicketStanding:
         issuers = {each.certificate.issuer.hashed_id8 for each in tickets}
         self._roots_above = {each: root for each, root in self._roots_above.items() if each in issuers}
         for issuer in issuers:
-            root = None if issuer is None else _root_above(issuer, store)
-            if issuer is not None and root is not None:
-                self._roots_above[issuer] = root
+            path = () if issuer is None else store.path_to_root(issuer)
+            if issuer is not None and path:
+                self._roots_above[issuer] = path[-1].hashed_id8
         verifier = ChainVerifier(trust_store=store, areas=self._areas)
         refusals = {}
         for ticket in tickets:
@@ -69,16 +69,3 @@ class TicketStanding:
         if root is None:
             return not store.outdated and not lacking
         return root not in store.outdated and root not in lacking
-
-
-def _root_above(authority: HashedId8, store: TrustStore) -> HashedId8 | None:
-    """Return the root a known authority names, through sub-authorities; None where it ends at none that is known."""
-    for _ in range(MAX_CHAIN_CERTIFICATES):
-        if authority in store.roots:
-            return authority
-        certificate = store.authorities.get(authority)
-        above = None if certificate is None else certificate.issuer.hashed_id8
-        if above is None:
-            return None
-        authority = above
-    return None

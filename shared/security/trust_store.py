@@ -22,8 +22,6 @@ from shared.security.hashing import hashed_id8
 MAX_TRUST_STORE_CERTIFICATES = 1_024
 """Roots, and likewise authorities, in one store."""
 
-NONE_REVOKED: frozenset[HashedId8] = frozenset()
-
 
 @dataclass(frozen=True, slots=True)
 class EveryAuthority:
@@ -107,12 +105,26 @@ class TrustStore:
 
     def revoked_by(self, root: HashedId8) -> frozenset[HashedId8]:
         """Return what a root has revoked; meant for certificates whose chain ends there, and for no others."""
-        return self._revoked.get(root, NONE_REVOKED)
+        return self._revoked.get(root, frozenset())
 
     def revokes(self, root: HashedId8, certificate: Certificate) -> bool:
         """Say whether a root has revoked a certificate whose chain ends there."""
         revoked = self._revoked.get(root)
         return revoked is not None and is_named(certificate, revoked)
+
+    def path_to_root(self, authority: HashedId8) -> tuple[Certificate, ...]:
+        """Return a known authority (or root) and those above it, the root last; empty where it leads to no known root."""
+        path: dict[HashedId8, Certificate] = {}
+        identifier: HashedId8 | None = authority
+        while identifier is not None and identifier not in path:
+            certificate = self._roots.get(identifier) or self._authorities.get(identifier)
+            if certificate is None:
+                break
+            path[identifier] = certificate
+            if identifier in self._roots:
+                return tuple(path.values())
+            identifier = certificate.issuer.hashed_id8
+        return ()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TrustStore) and self._value == other._value

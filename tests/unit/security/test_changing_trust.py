@@ -398,3 +398,23 @@ def test_two_stores_are_equal_when_they_say_the_same() -> None:
         revoking(hierarchy, hierarchy.aa.certificate),
     ]
     assert len(set(different)) == len(different)
+
+
+@pytest.mark.parametrize("who", ["itself", "its root", "another root's word"])
+def test_an_authority_is_passed_on_unless_its_own_root_revoked_it_or_itself(who: str) -> None:
+    hierarchy, stranger, clock = Hierarchy(26), Hierarchy(27), clock_at()
+    authority, root, other = hierarchy.aa.certificate, hierarchy.root.certificate, stranger.root.certificate
+    revoked = {
+        "itself": {root.hashed_id8: frozenset((authority.hashed_id8,))},
+        "its root": {root.hashed_id8: frozenset((root.hashed_id8,))},
+        "another root's word": {other.hashed_id8: frozenset((authority.hashed_id8, root.hashed_id8))},
+    }[who]
+    store = TrustStore((root, other), (authority,), openness=EveryAuthority(), revoked=revoked, outdated=frozenset())
+    signing = hierarchy.signing()
+    signing.sign(PAYLOAD, ItsAid.CAM, now=clock.now(), location=None)
+    signing.change_trust(store)
+    signing.note_requests((authority.hashed_id3,))
+    clock.advance(seconds(0.1))
+    content = decode_secured_data(signing.sign(PAYLOAD, ItsAid.CAM, now=clock.now(), location=None)).content
+    assert isinstance(content, SignedData)
+    assert content.header.requested_certificate == (authority if who == "another root's word" else None)
