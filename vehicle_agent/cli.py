@@ -29,7 +29,7 @@ from shared.service.notify import Notifier, Watchdog
 from shared.service.run import Service, run_service
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
-from shared.stack.effects import Effect, Evidence, Notice, Transmit
+from shared.stack.effects import DriverView, Effect, Evidence, Notice, Transmit
 from shared.transport.can_log import CanLog
 from shared.transport.pcap import UNKNOWN_MAC, PcapWriter
 from vehicle_agent.agent import VehicleAgent
@@ -227,7 +227,7 @@ class _ReplaySink:
                     self.pcap.write(packet, utc=now.require_utc(), source_mac=source_mac)
             case Notice():
                 self.notices.write(effect, now)
-            case Evidence():  # a recorded bus hears nobody
+            case Evidence() | DriverView():  # a recorded bus hears nobody, and nobody looks
                 pass
 
 

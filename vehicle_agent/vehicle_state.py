@@ -87,6 +87,23 @@ class VehicleState:
     low_beam: Aged[bool] | None = None
     high_beam: Aged[bool] | None = None
     doors_open: Aged[bool] | None = None
+    front_fog_light: Aged[bool] | None = None
+    rear_fog_light: Aged[bool] | None = None
+    daytime_running_light: Aged[bool] | None = None
+    parking_light: Aged[bool] | None = None
+    gas_pedal_pressed: Aged[bool] | None = None
+    cruise_control: Aged[bool] | None = None
+    parking_brake: Aged[bool] | None = None
+    abs_active: Aged[bool] | None = None
+    stability_control_active: Aged[bool] | None = None
+    traction_control_active: Aged[bool] | None = None
+    automatic_emergency_braking: Aged[bool] | None = None
+    airbag_deployed: Aged[bool] | None = None
+    breakdown: Aged[bool] | None = None
+    wipers_on: Aged[bool] | None = None
+    wipers_fast: Aged[bool] | None = None
+    light_bar_on: Aged[bool] | None = None
+    siren_on: Aged[bool] | None = None
 
 
 class FieldKind(Enum):
@@ -143,6 +160,23 @@ FIELDS: Mapping[str, FieldSpec] = MappingProxyType(
         "low_beam": _FLAG,
         "high_beam": _FLAG,
         "doors_open": _FLAG,
+        "front_fog_light": _FLAG,
+        "rear_fog_light": _FLAG,
+        "daytime_running_light": _FLAG,
+        "parking_light": _FLAG,
+        "gas_pedal_pressed": _FLAG,
+        "cruise_control": _FLAG,
+        "parking_brake": _FLAG,
+        "abs_active": _FLAG,
+        "stability_control_active": _FLAG,
+        "traction_control_active": _FLAG,
+        "automatic_emergency_braking": _FLAG,
+        "airbag_deployed": _FLAG,
+        "breakdown": _FLAG,
+        "wipers_on": _FLAG,
+        "wipers_fast": _FLAG,
+        "light_bar_on": _FLAG,
+        "siren_on": _FLAG,
     }
 )
 """Every field of `VehicleState`. Ranges: TS 102 894-2 where it has one, else what no road vehicle reaches."""

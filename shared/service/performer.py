@@ -56,7 +56,7 @@ class Performer:
         match effect:
             case Transmit(packet):
                 try:
-                    await self._radio.send(packet)
+                    await self._radio.send(packet, source_mac=self._source_mac())
                     self._radio_state.works()
                 except TransportError as failure:
                     self._radio_state.lost(str(failure))

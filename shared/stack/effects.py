@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Transmit:
-    """Send one GeoNetworking packet on the radio.
+    """Send one GeoNetworking packet.
 
     Attributes:
         packet: everything after the Ethernet header, from the Basic Header on.
+        links: names of the radios it goes to; None for all of them.
     """
 
     packet: bytes
+    links: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +51,15 @@ class Evidence:
     documents: Mapping[str, bytes]
 
 
-Effect = Transmit | Notice | Evidence
+@dataclass(frozen=True, slots=True)
+class DriverView:
+    """Show the driver the whole picture: it replaces what was shown before.
+
+    Attributes:
+        fields: JSON values as `docs/driver-view.md` says, units in their names.
+    """
+
+    fields: Mapping[str, object]
+
+
+Effect = Transmit | Notice | Evidence | DriverView

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from shared.core.clock import Clock, Instant
 from shared.core.errors import TransportError
+from shared.core.geo import GeoPoint
 from shared.network.packet import MAX_PACKET_OCTETS
 
 RECEIVE_QUEUE_PACKETS = 1_024
@@ -24,10 +25,12 @@ class ReceivedPacket:
     Attributes:
         packet: from the Basic Header on, 1..`MAX_PACKET_OCTETS` octets.
         received: when it arrived.
+        sender_mac: link-layer address of whoever transmitted it (a forwarder's, not the source's); None where the medium has none.
     """
 
     packet: bytes
     received: Instant
+    sender_mac: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +60,24 @@ class Radio(Protocol):
         """What was sent, received and dropped so far."""
         ...
 
-    async def send(self, packet: bytes) -> None:
-        """Transmit one packet; raises `TransportError` if the medium refuses it or the radio is closed."""
+    async def send(self, packet: bytes, *, source_mac: bytes) -> None:
+        """Transmit one packet.
+
+        Args:
+            packet: from the Basic Header on.
+            source_mac: our link-layer address while we hold the present pseudonym; a medium without addresses ignores it.
+
+        Raises:
+            TransportError: the medium refuses it, or the radio is closed.
+        """
         ...
 
     async def receive(self) -> ReceivedPacket:
         """Wait for the next packet, oldest first; raises `TransportError` once the radio is closed and empty."""
+        ...
+
+    def attend(self, position: GeoPoint) -> None:
+        """Say where we are: a medium that is everywhere delivers what concerns the surroundings. Others ignore it."""
         ...
 
     def close(self) -> None:
@@ -88,7 +103,7 @@ class ReceiveQueue:
         self.dropped_empty = 0
         self.dropped_oversize = 0
 
-    def put(self, packet: bytes, received: Instant) -> None:
+    def put(self, packet: bytes, received: Instant, *, sender_mac: bytes | None = None) -> None:
         """Queue what a medium delivered, or count why not."""
         if not packet:
             self.dropped_empty += 1
@@ -98,7 +113,7 @@ class ReceiveQueue:
             if len(self._packets) == self._packets.maxlen:
                 self.dropped_oldest += 1
             self.received += 1
-            self._packets.append(ReceivedPacket(packet, received))
+            self._packets.append(ReceivedPacket(packet, received, sender_mac))
             self._arrived.set()
 
     async def get(self) -> ReceivedPacket:
@@ -147,11 +162,11 @@ class MemoryMedium:
         self._queues.append(queue)
         return MemoryRadio(self, queue)
 
-    def spread(self, packet: bytes) -> None:
+    def spread(self, packet: bytes, *, sender_mac: bytes) -> None:
         """Deliver one packet to every open radio."""
         now = self._clock.now()
         for queue in self._queues:
-            queue.put(packet, now)
+            queue.put(packet, now, sender_mac=sender_mac)
 
     def leave(self, queue: ReceiveQueue) -> None:
         """Deliver nothing more to `queue`."""
@@ -172,16 +187,19 @@ class MemoryRadio:
         """What was sent, received and dropped so far."""
         return counts_of(self._queue, self._sent)
 
-    async def send(self, packet: bytes) -> None:
+    async def send(self, packet: bytes, *, source_mac: bytes) -> None:
         """Deliver one packet to every radio on the medium; raises `TransportError` when closed."""
         self._queue.require_open()
         require_sendable(packet, self._medium.name)
-        self._medium.spread(packet)
+        self._medium.spread(packet, sender_mac=source_mac)
         self._sent += 1
 
     async def receive(self) -> ReceivedPacket:
         """Wait for the next packet; raises `TransportError` once closed and empty."""
         return await self._queue.get()
+
+    def attend(self, position: GeoPoint) -> None:
+        """All is heard everywhere."""
 
     def close(self) -> None:
         """Leave the medium."""

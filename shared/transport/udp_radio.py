@@ -13,6 +13,7 @@ from typing import Self
 
 from shared.core.clock import Clock
 from shared.core.errors import TransportError
+from shared.core.geo import GeoPoint
 from shared.network.packet import MAX_PACKET_OCTETS
 from shared.transport.radio import (
     RECEIVE_QUEUE_PACKETS,
@@ -103,7 +104,7 @@ class UdpRadio:
         """What was sent, received and dropped so far."""
         return counts_of(self._queue, self._sent)
 
-    async def send(self, packet: bytes) -> None:
+    async def send(self, packet: bytes, *, source_mac: bytes) -> None:  # noqa: ARG002 - a datagram has no such address
         """Transmit one packet; raises `TransportError` when closed, when it is no packet, or when the network is down."""
         self._queue.require_open()
         require_sendable(packet, self._endpoint)
@@ -116,6 +117,9 @@ class UdpRadio:
     async def receive(self) -> ReceivedPacket:
         """Wait for the next packet; raises `TransportError` once closed and empty."""
         return await self._queue.get()
+
+    def attend(self, position: GeoPoint) -> None:
+        """All is heard everywhere."""
 
     def close(self) -> None:
         """Leave the group."""

@@ -237,7 +237,7 @@ async def let_a_rogue_speak(told: Story, air: Air) -> None:
                 with suppress(V2xError):
                     rogue.receive(received.packet, received.received)
                 now = CLOCK.now()
-                await radio.send(rogue.send(cam_of(rogue, now), position=ego(now), now=now))
+                await radio.send(rogue.send(cam_of(rogue, now), position=ego(now), now=now), source_mac=rogue.identity.address.mac)
     finally:
         radio.close()
 
@@ -267,7 +267,7 @@ async def speak(station: Station, air: Air) -> None:
     radio = UdpRadio.open(clock=CLOCK, group=RADIO_GROUP, port=air.radio_port)
     try:
         now = CLOCK.now()
-        await radio.send(station.send(cam_of(station, now), position=ego(now), now=now))
+        await radio.send(station.send(cam_of(station, now), position=ego(now), now=now), source_mac=station.identity.address.mac)
     finally:
         radio.close()
 

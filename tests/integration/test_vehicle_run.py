@@ -222,7 +222,8 @@ async def listen(setup: Setup, heard: Inbound) -> list[Cam]:
                     cams.append(indication.message)
                     now = CLOCK.now()
                     ahead = displaced(HERE, 600.0, 0.0)
-                    await radio.send(unit.send(denm_of(unit, now, point=ahead), position=ego(now), now=now))
+                    packet = unit.send(denm_of(unit, now, point=ahead), position=ego(now), now=now)
+                    await radio.send(packet, source_mac=unit.identity.address.mac)
     finally:
         car.cancel()
         with suppress(asyncio.CancelledError):

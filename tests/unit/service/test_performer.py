@@ -23,7 +23,7 @@ class Air:
         self.sent: list[bytes] = []
         self.fails = False
 
-    async def send(self, packet: bytes) -> None:
+    async def send(self, packet: bytes, *, source_mac: bytes) -> None:
         if self.fails:
             raise TransportError("air", "nobody is there")
         self.sent.append(packet)

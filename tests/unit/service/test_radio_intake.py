@@ -60,7 +60,8 @@ def test_what_a_radio_hears_is_verified_by_the_loop() -> None:
             working = tasks.create_task(loop.run())
             for _ in range(300):
                 now = clock.advance(1_000)
-                await mouth.send(car.send(cam_of(car, now), position=ego(now), now=now))
+                packet = car.send(cam_of(car, now), position=ego(now), now=now)
+                await mouth.send(packet, source_mac=car.identity.address.mac)
                 await asyncio.sleep(0)
             await agent.all_heard.wait()
             feeding.cancel()

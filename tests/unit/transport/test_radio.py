@@ -9,11 +9,13 @@ import pytest
 from shared.core.clock import ManualClock, MonotonicNs, UtcNs
 from shared.core.errors import TransportError
 from shared.network.packet import MAX_PACKET_OCTETS
-from shared.transport.radio import MemoryMedium, Radio, ReceivedPacket, ReceiveQueue
+from shared.transport.radio import MemoryMedium, Radio, ReceiveQueue
 from shared.transport.udp_radio import UdpRadio
 
 PATIENCE_S = 60.0
 """A guard against a hung test; nothing waits for it to pass."""
+
+MAC = bytes.fromhex("020000000001")
 
 
 class Medium(Protocol):
@@ -65,10 +67,10 @@ class TestEveryRadio:
             clock = ManualClock(UtcNs(1_800_000_000_000_000_000), MonotonicNs(7))
             medium = make_medium(clock)
             car, rsu = medium.open(), medium.open()
-            await car.send(b"\x12packet")
-            heard = ReceivedPacket(b"\x12packet", clock.now())
-            assert await rsu.receive() == heard
-            assert await car.receive() == heard
+            await car.send(b"\x12packet", source_mac=MAC)
+            for each in (rsu, car):
+                heard = await each.receive()
+                assert (heard.packet, heard.received) == (b"\x12packet", clock.now())
             assert (car.counts.sent, car.counts.received, rsu.counts.sent, rsu.counts.received) == (1, 1, 0, 1)
             car.close()
             rsu.close()
@@ -81,7 +83,7 @@ class TestEveryRadio:
             medium = make_medium(clock)
             car, rsu = medium.open(), medium.open()
             for number in range(5):
-                await car.send(bytes((number,)))
+                await car.send(bytes((number,)), source_mac=MAC)
                 await until_received(rsu, number + 1)
                 clock.advance(100)
             heard = [await rsu.receive() for _ in range(5)]
@@ -96,7 +98,7 @@ class TestEveryRadio:
             medium = make_medium(ManualClock(None))
             car, slow = medium.open(), medium.open(capacity_packets=2)
             for number in range(5):
-                await car.send(bytes((number,)))
+                await car.send(bytes((number,)), source_mac=MAC)
             await until_received(slow, 5)
             assert [(await slow.receive()).packet[0] for _ in range(2)] == [3, 4]
             assert slow.counts.dropped_oldest == 3
@@ -111,7 +113,7 @@ class TestEveryRadio:
             car, rsu = medium.open(), medium.open()
             waiting = asyncio.create_task(rsu.receive())
             await asyncio.sleep(0)
-            await car.send(b"x")
+            await car.send(b"x", source_mac=MAC)
             assert (await waiting).packet == b"x"
             car.close()
             rsu.close()
@@ -123,7 +125,7 @@ class TestEveryRadio:
         async def scene() -> None:
             radio = make_medium(ManualClock(None)).open()
             with pytest.raises(TransportError, match=f"{octets} octets"):
-                await radio.send(bytes(octets))
+                await radio.send(bytes(octets), source_mac=MAC)
             assert radio.counts.sent == 0
             radio.close()
 
@@ -133,7 +135,7 @@ class TestEveryRadio:
         async def scene() -> None:
             radio = make_medium(ManualClock(None)).open()
             largest = bytes(range(256)) * (MAX_PACKET_OCTETS // 256)
-            await radio.send(largest)
+            await radio.send(largest, source_mac=MAC)
             assert (await radio.receive()).packet == largest
             radio.close()
 
@@ -143,13 +145,13 @@ class TestEveryRadio:
         async def scene() -> None:
             medium = make_medium(ManualClock(None))
             car, rsu = medium.open(), medium.open()
-            await car.send(b"last")
+            await car.send(b"last", source_mac=MAC)
             await until_received(rsu, 1)
             rsu.close()
             rsu.close()
-            await car.send(b"unheard")
+            await car.send(b"unheard", source_mac=MAC)
             assert (await rsu.receive()).packet == b"last"
-            for attempt in (rsu.receive, lambda: rsu.send(b"x")):
+            for attempt in (rsu.receive, lambda: rsu.send(b"x", source_mac=MAC)):
                 await refused(attempt)
             car.close()
 

@@ -30,8 +30,8 @@ def test_radios_of_different_groups_do_not_hear_each_other() -> None:
         clock = ManualClock(None)
         here = UdpRadio.open(clock=clock, port=0)
         there = UdpRadio.open(clock=clock, port=here.port, group="239.137.71.2")
-        await there.send(b"there")
-        await here.send(b"here")
+        await there.send(b"there", source_mac=bytes(6))
+        await here.send(b"here", source_mac=bytes(6))
         async with asyncio.timeout(5):
             assert (await here.receive()).packet == b"here"
             assert (await there.receive()).packet == b"there"

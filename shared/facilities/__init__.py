@@ -1,0 +1,1 @@
+"""What stations do with messages, both kinds alike: events reported and heard of, neighbours. Sans-IO."""
