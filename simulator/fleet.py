@@ -168,4 +168,5 @@ class SimulatedCar:
             turn_left=motion.turn_signal is Movement.LEFT,
             turn_right=motion.turn_signal is Movement.RIGHT,
             low_beam=True,
+            hazard_lights=motion.broken_down and motion.standing,
         )

@@ -2,7 +2,8 @@
 
 Car following is the Intelligent Driver Model (Treiber, Hennecke, Helbing 2000); a stop line at red, or at amber when there is
 room to stop, is a standing obstacle; a bend caps the speed by its sideways acceleration. Cars change lane only where the street
-parts before the crossing. One `random.Random` decides everything, in one fixed order. Left out: overtaking, reverse gear, slip.
+parts before the crossing. One `random.Random` decides everything, in one fixed order. One car may break down: it brakes as hard as
+it can, stands for a while with its hazard lights on, and drives on. Left out: overtaking, reverse gear, slip.
 """
 
 from dataclasses import dataclass
@@ -36,6 +37,15 @@ BRAKING_LAG_S = 0.25
 CREEP_MPS = 0.02
 """Below this speed a braking car stands."""
 
+BREAKDOWN_BRAKING_MPS2 = 7.5
+"""How hard a car brakes that breaks down: an emergency."""
+
+BREAKDOWN_LEAST_MPS = 9.0
+"""Only a car that is at least so fast breaks down: from less, nobody has to brake hard."""
+
+BREAKDOWN_CLEAR_M = 35.0
+"""It breaks down so far before the end of its street: not on the crossing."""
+
 LOOK_AHEAD_M = 90.0
 MAX_VEHICLES = 60
 """More cars than this do not fit the streets around the crossing with room to move."""
@@ -52,6 +62,19 @@ class Driver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """One car comes to grief and recovers; seconds of `Traffic.elapsed_s`.
+
+    Attributes:
+        from_s: from then on, the first car that is fast enough and on a street away from the crossing.
+        standing_s: how long it stands.
+    """
+
+    from_s: float
+    standing_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Motion:
     """Where a car's centre is and how it moves at one moment.
 
@@ -62,6 +85,7 @@ class Motion:
         yaw_rate_deg_s: positive clockwise (to the right) as seen from above.
         steering_wheel_deg: positive to the left, as on a CAN bus.
         travelled_m: path length since the start of the simulation.
+        broken_down: it stands because it cannot go on; its hazard lights are on.
     """
 
     east_m: float
@@ -75,6 +99,7 @@ class Motion:
     braking: bool
     standing: bool
     turn_signal: Movement
+    broken_down: bool = False
 
 
 class Car:
@@ -100,12 +125,13 @@ class Traffic:
         count: how many cars, 1..`MAX_VEHICLES`.
         rng: the only source of chance.
         start_offset_s: where in the signal cycle the simulation begins.
+        breakdown: what happens to one car, or None.
 
     Raises:
         ConfigError: more cars than the streets hold.
     """
 
-    def __init__(self, count: int, rng: Random, *, start_offset_s: float = 0.0) -> None:
+    def __init__(self, count: int, rng: Random, *, start_offset_s: float = 0.0, breakdown: Breakdown | None = None) -> None:
         if not 1 <= count <= MAX_VEHICLES:
             raise ConfigError("--vehicles", f"{count} is outside 1..{MAX_VEHICLES}: the streets around the crossing hold no more")
         self.network = RoadNetwork()
@@ -113,6 +139,9 @@ class Traffic:
         self._elapsed_s = start_offset_s
         self._limits = {segment: _limits(self.network, segment) for segment in self.network.paths}
         self.cars = self._placed(count)
+        self._breakdown = breakdown
+        self._stricken: Car | None = None
+        self._goes_on_s: float | None = None
 
     @property
     def elapsed_s(self) -> float:
@@ -136,6 +165,7 @@ class Traffic:
             braking=car.acceleration_mps2 < -0.4 or car.speed_mps == 0.0,
             standing=car.speed_mps == 0.0,
             turn_signal=self._turn_signal(car),
+            broken_down=car is self._stricken,
         )
 
     def pose(self, number: int) -> Pose:
@@ -145,6 +175,7 @@ class Traffic:
 
     def step(self, step_s: float) -> None:
         """Move every car on by `step_s` seconds (0.005..0.1)."""
+        self._strike()
         occupants: dict[Segment, list[Car]] = {}
         for car in self.cars:
             occupants.setdefault(car.segment, []).append(car)
@@ -165,6 +196,23 @@ class Traffic:
         """Return what a driver on `arm` who will make `movement` sees now."""
         return crossing.aspect_at(crossing.signal_group(arm, movement), self._elapsed_s)
 
+    def _strike(self) -> None:
+        """Let the breakdown begin when its time has come, and end when the car has stood long enough."""
+        if self._breakdown is None or self._elapsed_s < self._breakdown.from_s:
+            return
+        if self._stricken is None:
+            if self._goes_on_s is None:
+                self._stricken = next((car for car in self.cars if self._may_break_down(car)), None)
+        elif self._goes_on_s is None:
+            if self._stricken.speed_mps == 0.0:
+                self._goes_on_s = self._elapsed_s + self._breakdown.standing_s
+        elif self._elapsed_s >= self._goes_on_s:
+            self._stricken = None
+
+    def _may_break_down(self, car: Car) -> bool:
+        clear_m = self.network.paths[car.segment].length_m - car.along_m
+        return isinstance(car.segment, Exit) and car.speed_mps >= BREAKDOWN_LEAST_MPS and clear_m >= BREAKDOWN_CLEAR_M
+
     def _advance(self, car: Car, moved_m: float) -> None:
         car.along_m += moved_m
         length = self.network.paths[car.segment].length_m
@@ -177,6 +225,8 @@ class Traffic:
 
     def _acceleration(self, car: Car, occupants: dict[Segment, list[Car]]) -> float:
         """Return the IDM acceleration towards whichever obstacle ahead asks for the hardest braking."""
+        if car is self._stricken:
+            return -BREAKDOWN_BRAKING_MPS2
         wish = min(car.driver.cruise_mps, crossing.SPEED_LIMIT_MPS)
         limit = self._limit_ahead(car, wish)
         if car.speed_mps <= limit:

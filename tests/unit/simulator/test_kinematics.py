@@ -7,7 +7,16 @@ from random import Random
 import pytest
 
 from shared.core.errors import ConfigError
-from simulator.kinematics import CAR_LENGTH_M, CAR_WIDTH_M, HARDEST_BRAKING_MPS2, MAX_VEHICLES, Motion, Traffic
+from simulator.kinematics import (
+    BREAKDOWN_BRAKING_MPS2,
+    CAR_LENGTH_M,
+    CAR_WIDTH_M,
+    HARDEST_BRAKING_MPS2,
+    MAX_VEHICLES,
+    Breakdown,
+    Motion,
+    Traffic,
+)
 from simulator.roads import Approach, Exit, RoadNetwork, Turn, after
 from simulator.scenarios import crossing
 from simulator.scenarios.crossing import Arm, Aspect, Movement
@@ -50,6 +59,29 @@ def test_no_two_cars_ever_overlap(seed: int, count: int) -> None:
             assert not overlap(a, b), (traffic.elapsed_s, a, b)
         for _ in range(4):
             traffic.step(STEP_S)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_car_breaks_down_and_drives_on_and_nobody_runs_into_it(seed: int) -> None:
+    count = 24
+    traffic = Traffic(count, Random(seed), breakdown=Breakdown(from_s=6.0, standing_s=12.0))
+    stood: set[int] = set()
+    standing_s, hardest_mps2 = 0.0, 0.0
+    for _ in range(int(40 / STEP_S)):
+        traffic.step(STEP_S)
+        motions = [traffic.motion(n) for n in range(count)]
+        broken = [n for n, motion in enumerate(motions) if motion.broken_down]
+        assert len(broken) <= 1
+        for n in broken:
+            stood.add(n)
+            standing_s += STEP_S if motions[n].standing else 0.0
+            hardest_mps2 = min(hardest_mps2, motions[n].acceleration_mps2)
+            near = (m for other, m in enumerate(motions) if other != n)
+            assert not any(overlap(motions[n], other) for other in near)
+    (number,) = stood
+    assert standing_s == pytest.approx(12.0, abs=0.2)
+    assert hardest_mps2 == pytest.approx(-BREAKDOWN_BRAKING_MPS2)
+    assert traffic.motion(number).travelled_m > 50.0
 
 
 @pytest.mark.parametrize("seed", range(3))
