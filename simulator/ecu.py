@@ -54,6 +54,33 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What is switched on, or at work, beyond what a car does on every drive; named as the fields of `VehicleState`."""
+
+    front_fog_light: bool = False
+    rear_fog_light: bool = False
+    daytime_running_light: bool = False
+    parking_light: bool = False
+    gas_pedal_pressed: bool = False
+    cruise_control: bool = False
+    parking_brake: bool = False
+    abs_active: bool = False
+    stability_control_active: bool = False
+    traction_control_active: bool = False
+    automatic_emergency_braking: bool = False
+    airbag_deployed: bool = False
+    breakdown: bool = False
+    wipers_on: bool = False
+    wipers_fast: bool = False
+    light_bar_on: bool = False
+    siren_on: bool = False
+
+
+NOTHING_ON = Body()
+"""A car on an ordinary drive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KinematicSample:
     """How the car stands and moves at one moment; None where the car itself does not know.
 
@@ -68,6 +95,7 @@ class KinematicSample:
         steering_wheel_angle_deg: positive to the left.
         odometer_m: the true distance travelled in the car's life.
         drive_direction: None in neutral.
+        body: what else is switched on or at work.
     """
 
     position: GeoPoint | None
@@ -88,6 +116,7 @@ class KinematicSample:
     low_beam: bool = False
     high_beam: bool = False
     doors_open: bool = False
+    body: Body = NOTHING_ON
 
 
 class SimulatedEcu:
@@ -111,6 +140,9 @@ class SimulatedEcu:
             ("POWERTRAIN", self._powertrain),
             ("BODY", self._body),
             ("ODOMETER", self._odometer),
+            ("BRAKE_CONTROL", self._brakes),
+            ("LIGHTS_AND_WIPERS", self._lights),
+            ("RESTRAINTS", self._restraints),
         )
         self._messages = tuple(
             _CyclicMessage(dbc.message(name), values, MonotonicNs(start + n * STAGGER_NS)) for n, (name, values) in enumerate(units)
@@ -162,7 +194,14 @@ class SimulatedEcu:
     @staticmethod
     def _powertrain(sample: KinematicSample, _now: MonotonicNs) -> dict[str, float | None]:
         gears = {None: _NEUTRAL_GEAR, DriveDirection.BACKWARD: _REVERSE_GEAR, DriveDirection.FORWARD: _FORWARD_GEAR}
-        return {"GEAR": gears[sample.drive_direction], "IGNITION": sample.ignition_on, "BRAKE_PEDAL": sample.brake_pedal_pressed}
+        return {
+            "GEAR": gears[sample.drive_direction],
+            "IGNITION": sample.ignition_on,
+            "BRAKE_PEDAL": sample.brake_pedal_pressed,
+            "ACCELERATOR_PEDAL": sample.body.gas_pedal_pressed,
+            "CRUISE_CONTROL": sample.body.cruise_control,
+            "BREAKDOWN": sample.body.breakdown,
+        }
 
     @staticmethod
     def _body(sample: KinematicSample, _now: MonotonicNs) -> dict[str, float | None]:
@@ -174,6 +213,33 @@ class SimulatedEcu:
             "HIGH_BEAM": sample.high_beam,
             "DOOR_FL": sample.doors_open,
         }
+
+    @staticmethod
+    def _brakes(sample: KinematicSample, _now: MonotonicNs) -> dict[str, float | None]:
+        return {
+            "ABS_ACTIVE": sample.body.abs_active,
+            "STABILITY_CONTROL_ACTIVE": sample.body.stability_control_active,
+            "TRACTION_CONTROL_ACTIVE": sample.body.traction_control_active,
+            "AUTOMATIC_BRAKING": sample.body.automatic_emergency_braking,
+            "PARKING_BRAKE": sample.body.parking_brake,
+        }
+
+    @staticmethod
+    def _lights(sample: KinematicSample, _now: MonotonicNs) -> dict[str, float | None]:
+        return {
+            "FRONT_FOG_LIGHT": sample.body.front_fog_light,
+            "REAR_FOG_LIGHT": sample.body.rear_fog_light,
+            "DAYTIME_RUNNING_LIGHT": sample.body.daytime_running_light,
+            "PARKING_LIGHT": sample.body.parking_light,
+            "LIGHT_BAR": sample.body.light_bar_on,
+            "SIREN": sample.body.siren_on,
+            "WIPERS": sample.body.wipers_on,
+            "WIPERS_FAST": sample.body.wipers_fast,
+        }
+
+    @staticmethod
+    def _restraints(sample: KinematicSample, _now: MonotonicNs) -> dict[str, float | None]:
+        return {"AIRBAG_DEPLOYED": sample.body.airbag_deployed}
 
     def _odometer(self, sample: KinematicSample, now: MonotonicNs) -> dict[str, float | None]:
         if sample.odometer_m is None:

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 
 import cantools
@@ -10,13 +10,15 @@ from shared.core.clock import NS_PER_MS, NS_PER_S, ManualClock, MonotonicNs, Utc
 from shared.core.geo import GeoPoint
 from shared.messages.cdd import DriveDirection
 from shared.transport.can_bus import CanBus, CanBusConfig, CanFrame, StampSource
-from simulator.ecu import SIM_CAR_DBC, SIM_CAR_MAP, KinematicSample, Rollback, SimulatedEcu, load_sim_car
+from simulator.ecu import SIM_CAR_DBC, SIM_CAR_MAP, Body, KinematicSample, Rollback, SimulatedEcu, load_sim_car
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.dbc import Dbc
 from vehicle_agent.signal_map import SignalMap, load_signal_map
-from vehicle_agent.vehicle_state import FIELDS, VehicleState, fold, fresh
+from vehicle_agent.vehicle_state import FIELDS, FieldKind, VehicleState, fold, fresh
 
 START = MonotonicNs(7_000)
+FLAGS = frozenset(name for name, spec in FIELDS.items() if spec.kind is FieldKind.FLAG)
+BODY_FLAGS = tuple(field.name for field in fields(Body))
 
 
 @cache
@@ -90,21 +92,15 @@ def test_the_agent_reads_what_the_car_does() -> None:
     assert fresh(state.steering_wheel_angle_deg, now) == pytest.approx(42.5)
     assert fresh(state.drive_direction, now) is DriveDirection.FORWARD
     assert fresh(state.odometer_m, now) == 123_456_789.0
-    flags = {
-        name
-        for name in (
-            "ignition_on",
-            "brake_pedal_pressed",
-            "turn_left",
-            "turn_right",
-            "hazard_lights",
-            "low_beam",
-            "high_beam",
-            "doors_open",
-        )
-        if fresh(getattr(state, name), now)
-    }
+    flags = {name for name in FLAGS if fresh(getattr(state, name), now)}
     assert flags == {"ignition_on", "brake_pedal_pressed", "turn_left", "low_beam"}
+
+
+@pytest.mark.parametrize("name", BODY_FLAGS)
+def test_each_thing_that_is_switched_on_is_heard_by_itself(name: str) -> None:
+    now = _at(600)
+    state = _state(_ecu().poll(replace(SAMPLE, body=Body(**{name: True})), now))
+    assert {flag for flag in BODY_FLAGS if fresh(getattr(state, flag), now)} == {name}
 
 
 def _whole_steps(value: float) -> float:
@@ -117,16 +113,7 @@ def test_what_the_car_does_not_know_is_not_available_to_the_agent() -> None:
     state = _state(_ecu().poll(unknown, _at(600)))
     for field in FIELDS:
         value = getattr(state, field)
-        flag = field in {
-            "ignition_on",
-            "brake_pedal_pressed",
-            "turn_left",
-            "turn_right",
-            "hazard_lights",
-            "low_beam",
-            "high_beam",
-            "doors_open",
-        }
+        flag = field in FLAGS
         assert (value is not None) is flag, field
 
 
@@ -136,7 +123,7 @@ def test_every_message_keeps_its_cycle_time_whatever_the_step_of_the_simulation(
     times: dict[int, list[int]] = {}
     for frame in frames:
         times.setdefault(frame.arbitration_id, []).append(frame.received)
-    assert len(times) == 7
+    assert len(times) == 10
     for message in _cantools().messages:
         gaps = {b - a for a, b in zip(times[message.frame_id], times[message.frame_id][1:], strict=False)}
         assert message.cycle_time is not None
@@ -157,7 +144,7 @@ def test_counters_grow_by_one_across_polls_and_wrap() -> None:
     for step in range(40):
         _state(ecu.poll(SAMPLE, _at(50 * step)), source)
     assert source.fault_counts() == {}
-    speed = source.statistics()[0]
+    speed = source.statistics()[1]
     assert (speed.message, speed.frames) == ("VEHICLE_SPEED", 196)
 
 
@@ -165,7 +152,7 @@ def test_after_a_long_sleep_the_units_resume_in_the_present() -> None:
     ecu = _ecu()
     ecu.poll(SAMPLE, _at(0))
     frames = ecu.poll(SAMPLE, _at(3_600_000))
-    assert len(frames) == 7
+    assert len(frames) == 10
     assert min(f.received for f in frames) > _at(3_600_000 - 500)
     assert ecu.next_due() > _at(3_600_000)
 
@@ -248,7 +235,7 @@ def test_a_vehicle_second_goes_over_a_virtual_bus_without_loss() -> None:
                 state = fold(state, source.on_frame(frame))
     agent_end.close()
     ecu_end.close()
-    assert len(received) == 101 + 50 + 10 + 20 + 10 + 2  # all but the wheel speeds, which no field needs
+    assert len(received) == 101 + 50 + 10 + 20 + 10 + 2 + 20 + 10 + 10  # all but the wheel speeds, which no field needs
     assert [f.received for f in received] == sorted(f.received for f in received)
     assert source.fault_counts() == {}
     assert fresh(state.speed_mps, clock.now().monotonic) == pytest.approx(13.9, abs=0.002)

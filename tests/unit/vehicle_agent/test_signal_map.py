@@ -300,8 +300,13 @@ class TestShippedMaps:
         assert report.missing == ()
         assert all(message.checksum == "crc8_j1850" and message.has_counter for message in report.messages)
 
-    def test_the_rav4_feeds_all_but_the_position(self) -> None:
+    def test_the_rav4_lacks_a_position_and_what_its_dbc_does_not_name(self) -> None:
         pytest.importorskip("opendbc")
         report = check_map(RAV4_MAP)
-        assert report.missing == ("position", "altitude_m", "heading_deg")
+        assert report.missing == (
+            *("position", "altitude_m", "heading_deg"),
+            *("rear_fog_light", "gas_pedal_pressed", "abs_active", "stability_control_active", "traction_control_active"),
+            *("automatic_emergency_braking", "airbag_deployed", "breakdown"),
+            *("wipers_on", "wipers_fast", "light_bar_on", "siren_on"),
+        )
         assert {m.name: m.arbitration_id for m in report.messages}["UI_SETTING"] == 0x611
