@@ -2,8 +2,8 @@
 
 The same object runs in the car, in the replay of a log, and in the simulator; only the shell around it differs. It ties the parts
 together and decides nothing that a part decides: `CanInput` and `fold` make the state, `CamService` the messages, `Station`
-signs and verifies, `Pseudonym` says under which name, `Hazards` and `SignalsAhead` find what matters to the driver, `OdometerWatch`
-says when to record, `OdometerRecorder` records, `Anchoring` brings the record into the ledger.
+signs and verifies, `Pseudonym` says under which name, `Hazards` and `SignalsAhead` find what matters to the driver, `Mileage` keeps
+the odometer's readings and brings them into the ledger.
 
 Nothing hostile gets past `Inbound`; nothing of ours is lost silently: what could not be sent or recorded is counted by its reason.
 """
@@ -11,33 +11,30 @@ Nothing hostile gets past `Inbound`; nothing of ours is lost silently: what coul
 from collections import Counter
 from collections.abc import Iterable
 
-from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
-from shared.core.errors import StorageError, V2xError
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
+from shared.core.errors import V2xError
 from shared.core.geo import GeoPoint
 from shared.messages.denm import Denm
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
-from shared.records.odometer import OdometerSource, RecordReason
-from shared.records.recorder import OdometerRecorder
 from shared.security.certificate import Certificate
 from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import TicketPool
 from shared.security.trust_store import TrustStore
 from shared.service.record_key import EnrolledSigner
 from shared.stack.batch import Outcome
-from shared.stack.effects import Effect, Notice, Transmit
+from shared.stack.effects import Effect, Transmit
 from shared.stack.inbound import Inbound
 from shared.stack.indication import Indication
 from shared.stack.station import Station, StationIdentity
 from shared.stack.unlogged import UnloggedAuthorities
 from shared.transport.can_bus import CanFrame
-from vehicle_agent.anchoring import Anchoring
 from vehicle_agent.cam_service import CamService
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.driver_notices import hazard_notice, signal_notice
 from vehicle_agent.ego import ego_position
 from vehicle_agent.hazards import Hazards
-from vehicle_agent.odometer import OdometerWatch, RecordDue
+from vehicle_agent.mileage import Mileage
 from vehicle_agent.pseudonym import Pseudonym
 from vehicle_agent.signals_ahead import SignalsAhead
 from vehicle_agent.vehicle_state import SignalUpdate, VehicleState, fold, fresh
@@ -51,9 +48,6 @@ ANCHOR_INTERVAL_NS = NS_PER_S
 FIXED_POSITION_MAX_AGE_NS = NS_PER_S
 """Age limit of a fixed position; it is renewed at every turn of the timer."""
 
-CLUSTER = "cluster"
-"""Name of the instrument cluster among an odometer record's sources."""
-
 
 class VehicleAgent:
     """One vehicle.
@@ -63,9 +57,7 @@ class VehicleAgent:
         cam_service: builds CAMs.
         pseudonym: changes the name of both.
         can_input: decodes frames.
-        odometer: says when a reading becomes a record.
-        recorder: makes and keeps records.
-        anchoring: brings records into the ledger.
+        mileage: keeps the odometer's readings and brings them into the ledger.
         fixed_position: where a vehicle stands that never moves; None where its bus or a receiver gives the position.
         started: when the agent starts to work.
     """
@@ -77,9 +69,7 @@ class VehicleAgent:
         cam_service: CamService,
         pseudonym: Pseudonym,
         can_input: CanInput,
-        odometer: OdometerWatch,
-        recorder: OdometerRecorder,
-        anchoring: Anchoring,
+        mileage: Mileage,
         fixed_position: GeoPoint | None,
         started: Instant,
     ) -> None:
@@ -88,9 +78,7 @@ class VehicleAgent:
         self._cam_service = cam_service
         self._pseudonym = pseudonym
         self._can_input = can_input
-        self._odometer = odometer
-        self._recorder = recorder
-        self._anchoring = anchoring
+        self._mileage = mileage
         self._fixed_position = fixed_position
         self._hazards = Hazards()
         self._signals = SignalsAhead()
@@ -99,15 +87,8 @@ class VehicleAgent:
         self._next_anchor = started.monotonic
         self._sent: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
-        self._unrecorded: Counter[str] = Counter()
-        self._is_store_failing = False
-        self._owed: RecordDue | None = None
-        self._successor: EnrolledSigner | None = None
         self._unlogged = UnloggedAuthorities()
-        self._recorded = 0
-        self._flags_recorded: Counter[str] = Counter()
         self._frames = 0
-        self._anchored = 0
 
     @property
     def state(self) -> VehicleState:
@@ -138,7 +119,7 @@ class VehicleAgent:
         Raises:
             ConfigError: the key is on another curve than P-256.
         """
-        self._successor = EnrolledSigner(credential, authority=authority)
+        self._mileage.renew_signer(EnrolledSigner(credential, authority=authority))
 
     def hold_pseudonym(self, name: str, *, until: MonotonicNs, now: MonotonicNs) -> None:
         """Keep the pseudonym while something we reported is live; arguments as for `PseudonymRules.hold`."""
@@ -181,10 +162,10 @@ class VehicleAgent:
         self._state = fold(self._state, updates)
         is_off = fresh(self._state.ignition_on, now.monotonic) is False
         for update in updates:
-            if update.field == "odometer_m" and isinstance(update.value, int | float) and not is_off:
-                effects += self._record(self._odometer.read(round(update.value), update.at), now)
+            if not is_off:
+                effects += self._mileage.read(update, now)
         if was_on and is_off:
-            effects += self._record(self._odometer.ignition_off(), now)
+            effects += self._mileage.ignition_off(now)
         return tuple(effects)
 
     def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
@@ -215,17 +196,15 @@ class VehicleAgent:
             effects += self._tell_driver(now)
         if now.monotonic >= self._next_anchor:
             self._next_anchor = MonotonicNs(now.monotonic + ANCHOR_INTERVAL_NS)
-            effects += self._record(self._owed, now)
-            effects += self._anchor(now)
+            effects += self._mileage.poll(now)
         return tuple(effects)
 
     def stop(self, now: Instant) -> tuple[Effect, ...]:
         """The vehicle or the program goes to sleep: record the last reading."""
-        return (*self._record(self._odometer.ignition_off(), now), *self._anchor(now))
+        return self._mileage.stop(now)
 
     def status(self) -> dict[str, object]:
         """Everything counted so far, as JSON values."""
-        contradiction = self._anchoring.contradiction
         return {
             "station_id": self._station.identity.station_id,
             "pseudonym": self._pseudonym.status(),
@@ -235,14 +214,7 @@ class VehicleAgent:
             "verified": dict(self._inbound.verified),
             "refused": dict(self._inbound.refused),
             "hazards": len(self._hazards),
-            "odometer": {
-                "recorded": self._recorded,
-                "flags": dict(self._flags_recorded),
-                "unrecorded": dict(self._unrecorded),
-                "last_recorded_m": self._odometer.last_recorded_m,
-                "anchored": self._anchored,
-                "ledger_contradiction": None if contradiction is None else str(contradiction),
-            },
+            "odometer": self._mileage.status(),
         }
 
     def _hear(self, indication: Indication, now: Instant) -> None:
@@ -284,72 +256,3 @@ class VehicleAgent:
             *(hazard_notice(told) for told in self._hazards.poll(now, ego)),
             *(signal_notice(signal) for signal in self._signals.poll(now, ego)),
         ]
-
-    def _record(self, due: RecordDue | None, now: Instant) -> tuple[Effect, ...]:
-        """Record what is due, if anything; a store that fails is told once, and asked again with the next reading or second."""
-        if due is None:
-            return ()
-        age_ns = now.monotonic - due.read_at
-        read = Instant(due.read_at, None if now.utc is None else UtcNs(now.utc - age_ns))
-        source = OdometerSource(name=CLUSTER, odometer_m=due.odometer_m, age_ms=max(0, age_ns) // NS_PER_MS)
-        try:
-            notices = self._not_introduced()
-            notices += self._hand_over(due, source, read)
-            signed = self._recorder.record(
-                odometer_m=due.odometer_m, reason=due.reason, sources=(source,), flags=due.flags, at=read
-            )
-        except V2xError as failure:
-            self._owed = due if due.reason is RecordReason.IGNITION_OFF else None
-            return self._store_failed(failure)
-        self._owed = None
-        self._is_store_failing = False
-        self._odometer.note_recorded(due)
-        self._recorded += 1
-        self._flags_recorded.update(flag.value for flag in signed.record.flags)
-        return (
-            *notices,
-            Notice(
-                "odometer_recorded",
-                {
-                    "seq": signed.record.seq,
-                    "odometer_m": due.odometer_m,
-                    "reason": due.reason.value,
-                    "flags": [flag.value for flag in signed.record.flags],
-                },
-            ),
-        )
-
-    def _not_introduced(self) -> tuple[Notice, ...]:
-        """Tell of the next record if nothing before it leads to the credential it is signed under."""
-        if self._recorder.is_introduced:
-            return ()
-        reason = "no earlier credential handed over to the present one; whoever verifies the records sees that"
-        return (Notice("records_not_introduced", {"reason": reason}),)
-
-    def _hand_over(self, due: RecordDue, source: OdometerSource, read: Instant) -> tuple[Notice, ...]:
-        """Let a credential that was renewed take over the signing of records."""
-        successor = self._successor
-        if successor is None:
-            return ()
-        signed = self._recorder.change_signer(successor, odometer_m=due.odometer_m, sources=(source,), flags=due.flags, at=read)
-        self._successor = None
-        if signed is None:
-            return ()
-        self._recorded += 1
-        self._flags_recorded.update(flag.value for flag in signed.record.flags)
-        return (Notice("records_signed_anew", {"seq": signed.record.seq}),)
-
-    def _anchor(self, now: Instant) -> tuple[Notice, ...]:
-        try:
-            notices = self._anchoring.poll(now)
-        except StorageError as failure:
-            return self._store_failed(failure)
-        self._anchored += sum(notice.kind == "odometer_anchored" for notice in notices)
-        return notices
-
-    def _store_failed(self, failure: V2xError) -> tuple[Notice, ...]:
-        self._unrecorded[failure.code] += 1
-        if self._is_store_failing:
-            return ()
-        self._is_store_failing = True
-        return (Notice("odometer_not_recorded", {"reason": str(failure)}),)

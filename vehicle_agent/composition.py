@@ -44,6 +44,7 @@ from vehicle_agent.cam_service import CamService
 from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.config import VehicleConfig
+from vehicle_agent.mileage import Mileage
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch
 from vehicle_agent.pseudonym import Pseudonym, first_ticket
 from vehicle_agent.signal_map import SignalMap, load_signal_map
@@ -143,9 +144,11 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
             ticket=ticket,
         ),
         can_input=CanInput(parts.signal_map, parts.channels),
-        odometer=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
-        recorder=OdometerRecorder(signer=parts.enrolled, store=parts.spool, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
-        anchoring=Anchoring(store=parts.spool, transport=parts.ledger, origin=parts.origin, policy=parts.policy),
+        mileage=Mileage(
+            watch=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
+            recorder=OdometerRecorder(signer=parts.enrolled, store=parts.spool, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
+            anchoring=Anchoring(store=parts.spool, transport=parts.ledger, origin=parts.origin, policy=parts.policy),
+        ),
         fixed_position=parts.fixed_position,
         started=started,
     )

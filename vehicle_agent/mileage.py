@@ -1,0 +1,145 @@
+"""From the cluster's readings to records in the ledger: what the agent does about the odometer, in one place.
+
+`OdometerWatch` says when a reading becomes a record, `OdometerRecorder` makes and keeps it, `Anchoring` brings it into the ledger;
+this ties them together, counts, and tells. A store that fails is told once; the last reading before the ignition went off is owed
+until it is on disk, every other is made good by the next.
+"""
+
+from collections import Counter
+
+from shared.core.clock import NS_PER_MS, Instant, UtcNs
+from shared.core.errors import StorageError, V2xError
+from shared.records.odometer import OdometerSource, RecordReason
+from shared.records.recorder import OdometerRecorder
+from shared.service.record_key import EnrolledSigner
+from shared.stack.effects import Notice
+from vehicle_agent.anchoring import Anchoring
+from vehicle_agent.odometer import OdometerWatch, RecordDue
+from vehicle_agent.vehicle_state import SignalUpdate
+
+CLUSTER = "cluster"
+"""Name of the instrument cluster among an odometer record's sources."""
+
+
+class Mileage:
+    """The records of one vehicle's odometer.
+
+    Args:
+        watch: says when a reading becomes a record.
+        recorder: makes and keeps records.
+        anchoring: brings records into the ledger.
+    """
+
+    def __init__(self, *, watch: OdometerWatch, recorder: OdometerRecorder, anchoring: Anchoring) -> None:
+        self._watch = watch
+        self._recorder = recorder
+        self._anchoring = anchoring
+        self._owed: RecordDue | None = None
+        self._successor: EnrolledSigner | None = None
+        self._is_store_failing = False
+        self._recorded = 0
+        self._anchored = 0
+        self._flags_recorded: Counter[str] = Counter()
+        self._unrecorded: Counter[str] = Counter()
+
+    def renew_signer(self, successor: EnrolledSigner) -> None:
+        """Sign records under another credential from the next reading on; the present one says so in its last record."""
+        self._successor = successor
+
+    def read(self, update: SignalUpdate, now: Instant) -> tuple[Notice, ...]:
+        """Take a reading of the cluster."""
+        if update.field != "odometer_m" or not isinstance(update.value, int | float):
+            return ()
+        return self._record(self._watch.read(round(update.value), update.at), now)
+
+    def ignition_off(self, now: Instant) -> tuple[Notice, ...]:
+        """Record the last reading of a drive."""
+        return self._record(self._watch.ignition_off(), now)
+
+    def poll(self, now: Instant) -> tuple[Notice, ...]:
+        """Record what is owed, and go on with anchoring."""
+        return (*self._record(self._owed, now), *self._anchor(now))
+
+    def stop(self, now: Instant) -> tuple[Notice, ...]:
+        """The vehicle or the program goes to sleep: record the last reading."""
+        return (*self.ignition_off(now), *self._anchor(now))
+
+    def status(self) -> dict[str, object]:
+        """Return what was counted, as JSON values."""
+        contradiction = self._anchoring.contradiction
+        return {
+            "recorded": self._recorded,
+            "flags": dict(self._flags_recorded),
+            "unrecorded": dict(self._unrecorded),
+            "last_recorded_m": self._watch.last_recorded_m,
+            "anchored": self._anchored,
+            "ledger_contradiction": None if contradiction is None else str(contradiction),
+        }
+
+    def _record(self, due: RecordDue | None, now: Instant) -> tuple[Notice, ...]:
+        if due is None:
+            return ()
+        age_ns = now.monotonic - due.read_at
+        read = Instant(due.read_at, None if now.utc is None else UtcNs(now.utc - age_ns))
+        source = OdometerSource(name=CLUSTER, odometer_m=due.odometer_m, age_ms=max(0, age_ns) // NS_PER_MS)
+        try:
+            notices = self._not_introduced()
+            notices += self._hand_over(due, source, read)
+            signed = self._recorder.record(
+                odometer_m=due.odometer_m, reason=due.reason, sources=(source,), flags=due.flags, at=read
+            )
+        except V2xError as failure:
+            self._owed = due if due.reason is RecordReason.IGNITION_OFF else None
+            return self._store_failed(failure)
+        self._owed = None
+        self._is_store_failing = False
+        self._watch.note_recorded(due)
+        self._recorded += 1
+        self._flags_recorded.update(flag.value for flag in signed.record.flags)
+        return (
+            *notices,
+            Notice(
+                "odometer_recorded",
+                {
+                    "seq": signed.record.seq,
+                    "odometer_m": due.odometer_m,
+                    "reason": due.reason.value,
+                    "flags": [flag.value for flag in signed.record.flags],
+                },
+            ),
+        )
+
+    def _not_introduced(self) -> tuple[Notice, ...]:
+        """Tell of the next record if nothing before it leads to the credential it is signed under."""
+        if self._recorder.is_introduced:
+            return ()
+        reason = "no earlier credential handed over to the present one; whoever verifies the records sees that"
+        return (Notice("records_not_introduced", {"reason": reason}),)
+
+    def _hand_over(self, due: RecordDue, source: OdometerSource, read: Instant) -> tuple[Notice, ...]:
+        """Let a credential that was renewed take over the signing of records."""
+        successor = self._successor
+        if successor is None:
+            return ()
+        signed = self._recorder.change_signer(successor, odometer_m=due.odometer_m, sources=(source,), flags=due.flags, at=read)
+        self._successor = None
+        if signed is None:
+            return ()
+        self._recorded += 1
+        self._flags_recorded.update(flag.value for flag in signed.record.flags)
+        return (Notice("records_signed_anew", {"seq": signed.record.seq}),)
+
+    def _anchor(self, now: Instant) -> tuple[Notice, ...]:
+        try:
+            notices = self._anchoring.poll(now)
+        except StorageError as failure:
+            return self._store_failed(failure)
+        self._anchored += sum(notice.kind == "odometer_anchored" for notice in notices)
+        return notices
+
+    def _store_failed(self, failure: V2xError) -> tuple[Notice, ...]:
+        self._unrecorded[failure.code] += 1
+        if self._is_store_failing:
+            return ()
+        self._is_store_failing = True
+        return (Notice("odometer_not_recorded", {"reason": str(failure)}),)
