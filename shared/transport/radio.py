@@ -1,7 +1,7 @@
 """What a radio is to the shells: packets out, packets with their time of arrival in.
 
 A packet is everything after the Ethernet header, from the Basic Header on: the same octets on every medium. A radio delivers what
-it hears, our own echoes among it; who recognises them is the stack. `MemoryMedium` is the ether of one process, for tests.
+it hears, where the medium echoes our own packets among it; who recognises them is the stack. `MemoryMedium` is the ether of one process, for tests.
 """
 
 import asyncio
@@ -43,6 +43,9 @@ class RadioCounts:
         dropped_oldest: queued packets a slow reader lost.
         dropped_empty: datagrams without an octet.
         dropped_oversize: datagrams longer than a packet can be.
+        dropped_foreign: frames for somebody else's link-layer address.
+        dropped_kernel: what the operating system dropped because we read too late; 0 where it does not say.
+        interruptions: times the medium went away: an interface down or gone, a connection lost.
     """
 
     sent: int = 0
@@ -50,6 +53,9 @@ class RadioCounts:
     dropped_oldest: int = 0
     dropped_empty: int = 0
     dropped_oversize: int = 0
+    dropped_foreign: int = 0
+    dropped_kernel: int = 0
+    interruptions: int = 0
 
 
 class Radio(Protocol):
@@ -60,8 +66,13 @@ class Radio(Protocol):
         """What was sent, received and dropped so far."""
         ...
 
+    @property
+    def fault(self) -> str | None:
+        """Why the medium cannot be used at the moment, as a sentence; None while it can. It comes back by itself."""
+        ...
+
     async def send(self, packet: bytes, *, source_mac: bytes) -> None:
-        """Transmit one packet.
+        """Transmit one packet; never waits for a medium that is away.
 
         Args:
             packet: from the Basic Header on.
@@ -187,6 +198,10 @@ class MemoryRadio:
         """What was sent, received and dropped so far."""
         return counts_of(self._queue, self._sent)
 
+    @property
+    def fault(self) -> None:
+        """Memory does not go away."""
+
     async def send(self, packet: bytes, *, source_mac: bytes) -> None:
         """Deliver one packet to every radio on the medium; raises `TransportError` when closed."""
         self._queue.require_open()
@@ -207,7 +222,9 @@ class MemoryRadio:
         self._queue.close()
 
 
-def counts_of(queue: ReceiveQueue, sent: int) -> RadioCounts:
+def counts_of(
+    queue: ReceiveQueue, sent: int, *, dropped_foreign: int = 0, dropped_kernel: int = 0, interruptions: int = 0
+) -> RadioCounts:
     """Return the counts of a radio that reads from `queue`."""
     return RadioCounts(
         sent=sent,
@@ -215,4 +232,7 @@ def counts_of(queue: ReceiveQueue, sent: int) -> RadioCounts:
         dropped_oldest=queue.dropped_oldest,
         dropped_empty=queue.dropped_empty,
         dropped_oversize=queue.dropped_oversize,
+        dropped_foreign=dropped_foreign,
+        dropped_kernel=dropped_kernel,
+        interruptions=interruptions,
     )
