@@ -12,10 +12,12 @@ A schema says which bits there are; a shape says what the program gets for them.
     })
 
 A *shape* stands for one value: `PLAIN`, a `Conversion`, a `Record`, an `Items`. A *part* stands for what one component gives to the
-record around it: a `Field`, `Fields`, a `Choice`, a `Fixed` number.
+record around it: a `Field`, `Fields`, a `Choice`, a `Fixed` number. A `Record` of a `Choice` stands for a CHOICE that is a value of
+its own, such as each item of a list.
 
 An OPTIONAL component that is absent leaves its fields at `absent`, and is sent when any of them is something else. Components a
-shape does not mention are checked and dropped on decoding, and absent on encoding.
+shape does not mention are checked and dropped on decoding, and absent on encoding. Components behind an extension marker may be
+mentioned too; their fields must have `absent` as the default of their class, and the complete path alone reads and writes them.
 
 `shaping.py` applies shapes to trees; `decoder_source.py` and `encoder_source.py` write them into the fast path.
 """
@@ -126,10 +128,12 @@ class Choice:
 
     Args:
         alternatives: by name. Fields of those not chosen keep the record's default.
-        select: the name of the alternative for a record, None where none fits; needless with a single alternative.
+        select: the name of the alternative for a record, None where none fits; without it, each alternative gives one field and
+            the one whose field is given is chosen.
         unless: instead of `select`, where there are two alternatives: the field that is None for the first and not for the second.
         demand: what a record needs for one to fit, as the reason of the `EncodeError`.
         tolerant: whether alternatives the shape does not mention are accepted, giving nothing.
+        later: instead, the field that takes such an alternative as its plain tree `(name, content)`, and gives it back.
     """
 
     alternatives: Mapping[str, "Part"]
@@ -137,12 +141,21 @@ class Choice:
     unless: str | None = None
     demand: str = "fits no alternative"
     tolerant: bool = False
+    later: str | None = None
+
+    @property
+    def by_given(self) -> bool:
+        """Whether the alternative is the one whose fields are given."""
+        return self.select is None and self.unless is None and len(self.alternatives) > 1
 
     def selected(self, record: Any) -> str | None:  # noqa: ANN401 - any record
         """Return the name of the alternative for a record, None where none fits."""
         names = tuple(self.alternatives)
         if self.unless is not None:
             return names[getattr(record, self.unless) is not None]
+        if self.by_given:
+            given = [name for name, part in self.alternatives.items() if is_given(part, record)]
+            return given[0] if len(given) == 1 else None
         return names[0] if self.select is None else self.select(record)
 
 
@@ -174,17 +187,23 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A SEQUENCE that becomes a value of its own.
+    """A SEQUENCE, or a CHOICE, that becomes a value of its own.
 
     Args:
         cls: its class; `cls(*values)` takes the fields in their order.
-        parts: by name of the component.
+        parts: by name of the component; a `Choice` where the type is a CHOICE.
         settled: fields no component gives, and their values; fields neither given nor settled keep their default.
     """
 
     cls: type[Any]
-    parts: Mapping[str, "Part"]
+    parts: "Mapping[str, Part] | Choice"
     settled: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Return every field its parts may give, each name once."""
+        parts = (self.parts,) if isinstance(self.parts, Choice) else self.parts.values()
+        return tuple({one.name: one for part in parts for one in fields_of(part)}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +237,7 @@ def fields_of(part: Part) -> tuple[Field, ...]:
         case Fields():
             inner = part.parts.values()
         case Choice():
-            inner = part.alternatives.values()
+            inner = [*([] if part.later is None else [Field(part.later)]), *part.alternatives.values()]
     found = {one.name: one for each in inner for one in fields_of(each)}
     return tuple(found.values())
 

@@ -25,7 +25,10 @@ def to_value(shape: Shape, tree: Tree) -> Any:  # noqa: ANN401 - whatever the sh
             return tuple([value for value in values if value is not None]) if shape.drop_unknown else tuple(values)
         case Record():
             fields = dict(shape.settled)
-            _gather_all(shape.parts.items(), tree, fields)
+            if isinstance(shape.parts, Choice):
+                _gather(shape.parts, tree, fields)
+            else:
+                _gather_all(shape.parts.items(), tree, fields)
             return shape.cls(**fields)
         case _:
             return shape.decode(tree)
@@ -40,6 +43,8 @@ def to_tree(shape: Shape, type_: UperType, value: Any, path: str) -> Tree:  # no
             assert isinstance(type_, SequenceOf)
             return tuple([to_tree(shape.item, type_.item, one, f"{path}[{n}]") for n, one in enumerate(value)])
         case Record():
+            if isinstance(shape.parts, Choice):
+                return _tree_of_choice(shape.parts, type_, value, path)
             return _tree_of_parts(shape.parts.get, type_, value, path)
         case _:
             return shape.encode(path, value)
@@ -84,6 +89,8 @@ def _gather(part: Part, tree: Tree, fields: dict[str, Any]) -> None:
             chosen = part.alternatives.get(alternative)
             if chosen is not None:
                 _gather_all(((alternative, chosen),), {alternative: inner}, fields)
+            elif part.later is not None:
+                fields[part.later] = tree
             elif not part.tolerant:
                 raise Fault(f"{alternative} belongs to a later version")
 
@@ -100,6 +107,14 @@ def _tree_of_parts(part_named: Callable[[str], Part | None], type_: UperType, re
         part = part_named(component.name)
         if part is not None and (not component.optional or _is_sent(part, record, path)):
             tree[component.name] = _tree_of_part(part, component.type, record, path)
+    for addition in type_.additions or ():
+        parts = [(name, part) for name in addition.names if (part := part_named(name)) is not None]
+        if not any(_is_sent(part, record, path) for _, part in parts):
+            continue
+        if addition.is_group:
+            tree |= _tree_of_parts(dict(parts).get, addition.type, record, path)
+        else:
+            tree[addition.name] = _tree_of_part(parts[0][1], addition.type, record, path)
     return tree
 
 
@@ -121,12 +136,29 @@ def _tree_of_part(part: Part, type_: UperType, record: Any, path: str) -> Tree: 
         case Fixed():
             return part.number
         case Choice():
-            alternative = part.selected(record)
-            if alternative is None:
-                raise EncodeError(path, part.demand)
-            assert isinstance(type_, ChoiceType)
-            inner = next(inner for name, inner in type_.root if name == alternative)
-            return alternative, _tree_of_part(part.alternatives[alternative], inner, record, path)
+            return _tree_of_choice(part, type_, record, path)
+
+
+def _tree_of_choice(part: Choice, type_: UperType, record: Any, path: str) -> Tree:  # noqa: ANN401
+    assert isinstance(type_, ChoiceType)
+    alternative = part.selected(record)
+    if part.by_given and sum(one.is_given(record) for one in fields_of(part)) > 1:
+        raise EncodeError(path, part.demand)
+    if alternative is None and part.later is not None:
+        return _later(_join(path, part.later), getattr(record, part.later), part)
+    if alternative is None:
+        raise EncodeError(path, part.demand)
+    inner = next(inner for name, inner in (*type_.root, *(type_.additions or ())) if name == alternative)
+    return alternative, _tree_of_part(part.alternatives[alternative], inner, record, path)
+
+
+def _later(path: str, tree: Tree, part: Choice) -> Tree:
+    """Return an alternative of a later version, which is kept as a tree; raises `EncodeError` for any other value."""
+    match tree:
+        case (str(), bytes()):
+            return tree
+        case _:
+            raise EncodeError(path, part.demand)
 
 
 def _join(path: str, name: str) -> str:

@@ -1,6 +1,6 @@
 """Cooperative awareness messages (EN 302 637-2 V1.4.1): who and where a station is, up to ten times a second.
 
-The special-vehicle container stays a plain decoded tree (`Cam.special_vehicle`); its fields are few and rare.
+The special-vehicle containers are in `cam_special.py`.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from functools import partial
 from shared.codec.asn1 import message_type
 from shared.codec.message_codec import MessageCodec
 from shared.codec.shape import Choice, Field, Fields, Items, Record
-from shared.codec.uper import Tree
 from shared.core.ids import MessageId, StationId
 from shared.core.itstime import TimestampIts
 from shared.core.value import Value
 from shared.messages import conversions as cv
+from shared.messages.cam_special import ALTERNATIVES, CONTAINERS, LaterContainer, SpecialVehicle
 from shared.messages.cdd import (
     AccelerationControl,
     CurvatureCalculationMode,
@@ -104,7 +104,7 @@ class Cam(Value):
         tolling_zone: a protected zone the vehicle is near; only its centre and `zone_id` are sent.
         protected_zones: None for a vehicle; a roadside unit's zones (at most 16), `()` where it has none.
         low_frequency: the low-frequency container, None where not sent.
-        special_vehicle: the special-vehicle container as a plain tree `(alternative, fields)`, None where not sent.
+        special_vehicle: the special-vehicle container, None where not sent; one of a later version as `(name, octets)`.
     """
 
     station_id: StationId
@@ -144,7 +144,7 @@ class Cam(Value):
     tolling_zone: ProtectedZone | None = None
     protected_zones: tuple[ProtectedZone, ...] | None = None
     low_frequency: LowFrequency | None = None
-    special_vehicle: Tree | None = None
+    special_vehicle: SpecialVehicle | LaterContainer | None = None
 
 
 def encode_cam(cam: Cam) -> bytes:
@@ -155,6 +155,10 @@ def encode_cam(cam: Cam) -> bytes:
 def decode_cam(encoded: bytes) -> Cam:
     """Decode a whole CAM; raises `DecodeError` and nothing else."""
     return CODEC.decode(encoded)
+
+
+def _container(cam: Cam) -> str | None:
+    return ALTERNATIVES.get(type(cam.special_vehicle))  # type: ignore[arg-type]  # other types are what is asked for
 
 
 _ZONE = Record(
@@ -279,7 +283,9 @@ _CAM = Record(
                         "lowFrequencyContainer": Choice(
                             {"basicVehicleContainerLowFrequency": Field("low_frequency", _LOW_FREQUENCY)}, tolerant=True
                         ),
-                        "specialVehicleContainer": Field("special_vehicle"),
+                        "specialVehicleContainer": Choice(
+                            CONTAINERS, select=_container, later="special_vehicle", demand="is no special-vehicle container"
+                        ),
                     }
                 ),
             }

@@ -7,12 +7,11 @@ from enum import IntEnum, IntFlag
 
 from shared.codec.shape import Field, Fields, Items, Record
 from shared.codec.uper import Tree
-from shared.core.errors import EncodeError
 from shared.core.ids import ActionId
 from shared.core.value import Value
 from shared.messages import conversions as cv
-from shared.messages.cdd import ClosedLanes, HardShoulderStatus, LightBarSirenInUse, PathPoint, TrafficRule
-from shared.messages.positions import ACTION_ID, DELTA_POSITION, REFERENCE_POSITION, STATION_TYPE, cause
+from shared.messages.cdd import ClosedLanes, LightBarSirenInUse, PathPoint, TrafficRule
+from shared.messages.positions import ACTION_ID, CLOSED_LANES, DELTA_POSITION, REFERENCE_POSITION, STATION_TYPE, cause
 
 
 class PositioningSolution(IntEnum):
@@ -45,9 +44,6 @@ class EnergyStorage(IntFlag):
     DIESEL = 0x04
     GASOLINE = 0x02
     AMMONIA = 0x01
-
-
-_MAX_DRIVING_LANES = 13
 
 
 class Place(Value):
@@ -134,33 +130,11 @@ class Alacarte(Value):
     stationary_vehicle: StationaryVehicle | None = None
 
 
-def _encode_lanes(field: str, lanes: tuple[bool, ...]) -> Tree:
-    if not 1 <= len(lanes) <= _MAX_DRIVING_LANES:
-        raise EncodeError(field, f"{len(lanes)} lanes are not 1..{_MAX_DRIVING_LANES}")
-    return sum(bool(closed) << (len(lanes) - 1 - lane) for lane, closed in enumerate(lanes)), len(lanes)
-
-
-def _decode_lanes(bit_string: Tree) -> tuple[bool, ...]:
-    status, count = bit_string
-    return tuple([status >> (count - 1 - lane) & 1 == 1 for lane in range(count)])
-
-
-_SHOULDER = cv.Members(HardShoulderStatus)
-
-_CLOSED_LANES = Record(
-    ClosedLanes,
-    {
-        "innerhardShoulderStatus": Field("inner_hard_shoulder", _SHOULDER),
-        "outerhardShoulderStatus": Field("outer_hard_shoulder", _SHOULDER),
-        "drivingLaneStatus": Field("closed_driving_lanes", cv.Converted(_decode_lanes, _encode_lanes)),
-    },
-)
-
 _ROAD_WORKS = Record(
     RoadWorks,
     {
         "lightBarSirenInUse": Field("light_bar_siren", cv.Flags(LightBarSirenInUse, 2)),
-        "closedLanes": Field("closed_lanes", _CLOSED_LANES),
+        "closedLanes": Field("closed_lanes", CLOSED_LANES),
         "restriction": Field("restriction", Items(STATION_TYPE)),
         "speedLimit": Field("speed_limit_mps", cv.SPEED_LIMIT),
         "incidentIndication": cause("incident_cause_code", Field("incident_sub_cause_code", cv.Whole(assumed=0))),

@@ -1,4 +1,4 @@
-"""Shapes of the positions, paths and causes that CAM and DENM share (TS 102 894-2 V1.3.1)."""
+"""Shapes of the positions, paths, causes and closed lanes that CAM and DENM share (TS 102 894-2 V1.3.1)."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -8,9 +8,11 @@ from shared.codec.asn1 import schema_type
 from shared.codec.decoder_source import packing_of
 from shared.codec.packed import Packing
 from shared.codec.shape import Field, Fields, Items, Part, Record
+from shared.codec.uper import Tree
+from shared.core.errors import EncodeError
 from shared.core.ids import ActionId, StationType
 from shared.messages import conversions as cv
-from shared.messages.cdd import CauseCode, PathPoint
+from shared.messages.cdd import CauseCode, ClosedLanes, HardShoulderStatus, PathPoint
 
 STATION_TYPE = cv.OpenMembers(StationType)
 CAUSE_CODE = cv.OpenMembers(CauseCode)
@@ -69,3 +71,30 @@ ACTION_ID = Record(
 def cause(cause_code: str, sub_cause_code: Field) -> Fields:
     """Return the shape of a `CauseCode`; without a cause there is none."""
     return Fields({"causeCode": Field(cause_code, CAUSE_CODE), "subCauseCode": sub_cause_code}, key=cause_code)
+
+
+_MAX_DRIVING_LANES = 13
+
+
+def _encode_lanes(field: str, lanes: tuple[bool, ...]) -> Tree:
+    if not 1 <= len(lanes) <= _MAX_DRIVING_LANES:
+        raise EncodeError(field, f"{len(lanes)} lanes are not 1..{_MAX_DRIVING_LANES}")
+    return sum(bool(closed) << (len(lanes) - 1 - lane) for lane, closed in enumerate(lanes)), len(lanes)
+
+
+def _decode_lanes(bit_string: Tree) -> tuple[bool, ...]:
+    status, count = bit_string
+    return tuple([status >> (count - 1 - lane) & 1 == 1 for lane in range(count)])
+
+
+_SHOULDER = cv.Members(HardShoulderStatus)
+
+CLOSED_LANES = Record(
+    ClosedLanes,
+    {
+        "innerhardShoulderStatus": Field("inner_hard_shoulder", _SHOULDER),
+        "outerhardShoulderStatus": Field("outer_hard_shoulder", _SHOULDER),
+        "drivingLaneStatus": Field("closed_driving_lanes", cv.Converted(_decode_lanes, _encode_lanes)),
+    },
+)
+"""A `ClosedLanes`."""

@@ -8,7 +8,8 @@ from shared.core.geo import GeoPoint
 from shared.core.ids import BtpPort, ItsAid, MessageId
 from shared.core.itstime import gn_timestamp_at
 from shared.messages.cam import encode_cam
-from shared.messages.cdd import CauseCode
+from shared.messages.cam_special import Emergency, EmergencyPriority, PublicTransport, SafetyCar
+from shared.messages.cdd import CauseCode, LightBarSirenInUse, TrafficRule
 from shared.messages.denm import encode_denm
 from shared.messages.mapem import encode_mapem
 from shared.messages.spatem import encode_spatem
@@ -185,10 +186,11 @@ def _mismatches(shop: Workshop, talk: _Talk) -> Cases:
 
 def _contents(shop: Workshop, talk: _Talk) -> Cases:
     denied = "permission_denied"
-    siren: tuple[str, dict[str, object]] = ("emergencyContainer", {"lightBarSirenInUse": (0b11, 2)})
-    right_of_way = ("emergencyContainer", {"lightBarSirenInUse": (0b11, 2), "emergencyPriority": (0b10, 2)})
-    no_passing = ("safetyCarContainer", {"lightBarSirenInUse": (0b11, 2), "trafficRule": 0})
-    bus = ("publicTransportContainer", {"embarkationStatus": False})
+    both = LightBarSirenInUse.LIGHT_BAR_ACTIVATED | LightBarSirenInUse.SIREN_ACTIVATED
+    siren = Emergency(light_bar_siren=both)
+    right_of_way = Emergency(light_bar_siren=both, priority=EmergencyPriority.REQUEST_FOR_RIGHT_OF_WAY)
+    no_passing = SafetyCar(light_bar_siren=both, traffic_rule=TrafficRule.NO_PASSING)
+    bus = PublicTransport(embarkation_status=False)
 
     def ticket(*permissions: PsidSsp) -> Pen:
         return shop.ticket(app_permissions=permissions)

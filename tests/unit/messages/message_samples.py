@@ -5,6 +5,20 @@ from math import inf
 from shared.core.ids import ActionId, IntersectionId, StationId, StationType
 from shared.core.itstime import TimestampIts
 from shared.messages.cam import Cam, LowFrequency, ProtectedZone
+from shared.messages.cam_special import (
+    DangerousGoods,
+    DangerousGoodsBasic,
+    Emergency,
+    EmergencyPriority,
+    PtActivationType,
+    PublicTransport,
+    Rescue,
+    RoadWorksBasic,
+    SafetyCar,
+    SpecialTransport,
+    SpecialTransportType,
+    SpecialVehicle,
+)
 from shared.messages.cdd import (
     AccelerationControl,
     CauseCode,
@@ -99,8 +113,47 @@ CAR = Cam(
         exterior_lights=ExteriorLights.LEFT_TURN_SIGNAL_ON | ExteriorLights.PARKING_LIGHTS_ON,
         path_history=PATH,
     ),
-    special_vehicle=("emergencyContainer", {"lightBarSirenInUse": (0b11, 2), "emergencyPriority": (0b10, 2)}),
+    special_vehicle=Emergency(
+        light_bar_siren=LightBarSirenInUse.LIGHT_BAR_ACTIVATED | LightBarSirenInUse.SIREN_ACTIVATED,
+        incident_cause_code=CauseCode.ACCIDENT,
+        incident_sub_cause_code=3,
+        priority=EmergencyPriority.REQUEST_FOR_RIGHT_OF_WAY,
+    ),
 )
+
+SPECIAL_VEHICLES: dict[str, SpecialVehicle] = {
+    "a tram": PublicTransport(
+        embarkation_status=True, activation_type=PtActivationType.R09_16_CODING_TYPE, activation_data=bytes.fromhex("9801f3")
+    ),
+    "a bus": PublicTransport(embarkation_status=False),
+    "a heavy load": SpecialTransport(
+        transport_type=SpecialTransportType.HEAVY_LOAD | SpecialTransportType.EXCESS_LENGTH,
+        light_bar_siren=LightBarSirenInUse.LIGHT_BAR_ACTIVATED,
+    ),
+    "a tanker": DangerousGoods(dangerous_goods=DangerousGoodsBasic.FLAMMABLE_LIQUIDS),
+    "roadworks": RoadWorksBasic(
+        light_bar_siren=LightBarSirenInUse.LIGHT_BAR_ACTIVATED,
+        sub_cause_code=4,
+        closed_lanes=ClosedLanes(
+            inner_hard_shoulder=HardShoulderStatus.AVAILABLE_FOR_STOPPING,
+            outer_hard_shoulder=HardShoulderStatus.CLOSED,
+            closed_driving_lanes=(True, False, True),
+        ),
+    ),
+    "a breakdown service": Rescue(light_bar_siren=LightBarSirenInUse.LIGHT_BAR_ACTIVATED),
+    "a fire engine": Emergency(
+        light_bar_siren=LightBarSirenInUse.LIGHT_BAR_ACTIVATED | LightBarSirenInUse.SIREN_ACTIVATED,
+        priority=EmergencyPriority.REQUEST_FOR_RIGHT_OF_WAY | EmergencyPriority.REQUEST_FOR_FREE_CROSSING_AT_A_TRAFFIC_LIGHT,
+    ),
+    "a safety car": SafetyCar(
+        light_bar_siren=LightBarSirenInUse.LIGHT_BAR_ACTIVATED,
+        incident_cause_code=CauseCode.HUMAN_PRESENCE_ON_THE_ROAD,
+        incident_sub_cause_code=0,
+        traffic_rule=TrafficRule.NO_PASSING,
+        speed_limit_mps=80 / 3.6,
+    ),
+}
+"""Every special-vehicle container."""
 
 SILENT_CAR = Cam(station_id=StationId(1), generation_delta_time_ms=0, station_type=200, lat_deg=None, lon_deg=None)
 

@@ -29,6 +29,10 @@ SAMPLES = [
     pytest.param(MessageId.CAM, samples.CAR, id="a car"),
     pytest.param(MessageId.CAM, samples.SILENT_CAR, id="a car that knows nothing"),
     pytest.param(MessageId.CAM, samples.ROADSIDE, id="a roadside unit"),
+    *(
+        pytest.param(MessageId.CAM, replace(samples.SILENT_CAR, special_vehicle=special), id=what)
+        for what, special in samples.SPECIAL_VEHICLES.items()
+    ),
     pytest.param(MessageId.DENM, samples.ROADWORKS, id="roadworks"),
     pytest.param(MessageId.DENM, samples.BARE_DENM, id="an event and nothing about it"),
     pytest.param(MessageId.SPATEM, samples.PHASES, id="phases"),

@@ -30,6 +30,10 @@ PERMANENT_ZONE = msgspec.structs.replace(
 MESSAGES = [
     pytest.param(cam.CODEC, samples.CAM, id="CAM"),
     pytest.param(cam.CODEC, message_samples.CAR, id="CAM of a car with everything"),
+    *(
+        pytest.param(cam.CODEC, msgspec.structs.replace(samples.CAM, special_vehicle=special), id=f"CAM of {what} with everything")
+        for what, special in message_samples.SPECIAL_VEHICLES.items()
+    ),
     pytest.param(cam.CODEC, PERMANENT_ZONE, id="CAM of a roadside unit with everything"),
     pytest.param(denm.CODEC, samples.DENM, id="DENM"),
     pytest.param(denm.CODEC, message_samples.ROADWORKS, id="DENM with everything"),

@@ -1,7 +1,5 @@
 """Which flag of an SSP each content needs: every container, every right and every cause, one by one, as decoded from the air."""
 
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
@@ -10,7 +8,21 @@ from shared.core.ids import StationId, StationType
 from shared.core.itstime import TimestampIts
 from shared.core.report import VerificationReport as Report
 from shared.messages.cam import Cam, ProtectedZone, decode_cam, encode_cam
-from shared.messages.cdd import CauseCode, TrafficRule
+from shared.messages.cam_special import (
+    DangerousGoods,
+    DangerousGoodsBasic,
+    Emergency,
+    EmergencyPriority,
+    LaterContainer,
+    PublicTransport,
+    Rescue,
+    RoadWorksBasic,
+    SafetyCar,
+    SpecialTransport,
+    SpecialTransportType,
+    SpecialVehicle,
+)
+from shared.messages.cdd import CauseCode, ClosedLanes, HardShoulderStatus, LightBarSirenInUse, TrafficRule
 from shared.messages.denm import Denm, Termination, decode_denm, encode_denm
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
 from shared.security.permissions import find_permission
@@ -18,40 +30,43 @@ from shared.stack.content_permissions import DENM_CAUSES, Message, check_content
 from tests.helpers.hierarchy import Hierarchy, clock_at
 from tests.helpers.identities import denm_of, make_peer, mapem_of, spatem_of
 
-SIREN = {"lightBarSirenInUse": (0b11, 2)}
+SIREN = LightBarSirenInUse.LIGHT_BAR_ACTIVATED | LightBarSirenInUse.SIREN_ACTIVATED
+RIGHT_OF_WAY = EmergencyPriority.REQUEST_FOR_RIGHT_OF_WAY
+FREE_CROSSING = EmergencyPriority.REQUEST_FOR_FREE_CROSSING_AT_A_TRAFFIC_LIGHT
+LIMIT_MPS = 80 / 3.6
 NO_ZONE = ProtectedZone(is_temporary=False, lat_deg=48.0, lon_deg=11.0)
 
 PLAIN = Cam(station_id=StationId(1), generation_delta_time_ms=0, station_type=StationType.PASSENGER_CAR, lat_deg=48.0, lon_deg=11.0)
 SENDER = make_peer(Hierarchy(1), 1)
 NOW = clock_at().now()
 
-CLOSED_LANES = {"innerhardShoulderStatus": 1, "drivingLaneStatus": (0b101, 3)}
+CLOSED_LANES = ClosedLanes(inner_hard_shoulder=HardShoulderStatus.CLOSED, closed_driving_lanes=(True, False, True))
 
-CAM_NEEDS: dict[str, tuple[Any, int]] = {
+CAM_NEEDS: dict[str, tuple[SpecialVehicle | None, int]] = {
     "nothing special": (None, 0),
-    "public transport": (("publicTransportContainer", {"embarkationStatus": True}), 0x40_00),
-    "special transport": (("specialTransportContainer", SIREN | {"specialTransportType": (0b1000, 4)}), 0x20_00),
-    "dangerous goods": (("dangerousGoodsContainer", {"dangerousGoodsBasic": 3}), 0x10_00),
-    "roadworks": (("roadWorksContainerBasic", SIREN), 0x08_00),
-    "roadworks with closed lanes": (("roadWorksContainerBasic", SIREN | {"closedLanes": CLOSED_LANES}), 0x08_80),
-    "rescue": (("rescueContainer", SIREN), 0x04_00),
-    "emergency": (("emergencyContainer", SIREN), 0x02_00),
-    "emergency that asks for nothing": (("emergencyContainer", SIREN | {"emergencyPriority": (0b00, 2)}), 0x02_00),
-    "emergency with right of way": (("emergencyContainer", SIREN | {"emergencyPriority": (0b10, 2)}), 0x02_40),
-    "emergency with free crossing": (("emergencyContainer", SIREN | {"emergencyPriority": (0b01, 2)}), 0x02_20),
-    "emergency with both": (("emergencyContainer", SIREN | {"emergencyPriority": (0b11, 2)}), 0x02_60),
-    "safety car": (("safetyCarContainer", SIREN), 0x01_00),
-    "safety car: no passing": (("safetyCarContainer", SIREN | {"trafficRule": TrafficRule.NO_PASSING}), 0x01_10),
-    "safety car: trucks": (("safetyCarContainer", SIREN | {"trafficRule": TrafficRule.NO_PASSING_FOR_TRUCKS}), 0x01_08),
-    "safety car: pass right": (("safetyCarContainer", SIREN | {"trafficRule": TrafficRule.PASS_TO_RIGHT}), 0x01_00),
-    "safety car: pass left": (("safetyCarContainer", SIREN | {"trafficRule": TrafficRule.PASS_TO_LEFT}), 0x01_00),
-    "safety car with a limit": (("safetyCarContainer", SIREN | {"speedLimit": 80}), 0x01_04),
-    "safety car with both": (("safetyCarContainer", SIREN | {"trafficRule": 0, "speedLimit": 80}), 0x01_14),
+    "public transport": (PublicTransport(embarkation_status=True), 0x40_00),
+    "special transport": (SpecialTransport(transport_type=SpecialTransportType.HEAVY_LOAD, light_bar_siren=SIREN), 0x20_00),
+    "dangerous goods": (DangerousGoods(dangerous_goods=DangerousGoodsBasic.EXPLOSIVES_4), 0x10_00),
+    "roadworks": (RoadWorksBasic(light_bar_siren=SIREN), 0x08_00),
+    "roadworks with closed lanes": (RoadWorksBasic(light_bar_siren=SIREN, closed_lanes=CLOSED_LANES), 0x08_80),
+    "rescue": (Rescue(light_bar_siren=SIREN), 0x04_00),
+    "emergency": (Emergency(light_bar_siren=SIREN), 0x02_00),
+    "emergency that asks for nothing": (Emergency(light_bar_siren=SIREN, priority=EmergencyPriority(0)), 0x02_00),
+    "emergency with right of way": (Emergency(light_bar_siren=SIREN, priority=RIGHT_OF_WAY), 0x02_40),
+    "emergency with free crossing": (Emergency(light_bar_siren=SIREN, priority=FREE_CROSSING), 0x02_20),
+    "emergency with both": (Emergency(light_bar_siren=SIREN, priority=RIGHT_OF_WAY | FREE_CROSSING), 0x02_60),
+    "safety car": (SafetyCar(light_bar_siren=SIREN), 0x01_00),
+    "safety car: no passing": (SafetyCar(light_bar_siren=SIREN, traffic_rule=TrafficRule.NO_PASSING), 0x01_10),
+    "safety car: trucks": (SafetyCar(light_bar_siren=SIREN, traffic_rule=TrafficRule.NO_PASSING_FOR_TRUCKS), 0x01_08),
+    "safety car: pass right": (SafetyCar(light_bar_siren=SIREN, traffic_rule=TrafficRule.PASS_TO_RIGHT), 0x01_00),
+    "safety car: pass left": (SafetyCar(light_bar_siren=SIREN, traffic_rule=TrafficRule.PASS_TO_LEFT), 0x01_00),
+    "safety car with a limit": (SafetyCar(light_bar_siren=SIREN, speed_limit_mps=LIMIT_MPS), 0x01_04),
+    "safety car with both": (SafetyCar(traffic_rule=TrafficRule.NO_PASSING, speed_limit_mps=LIMIT_MPS), 0x01_14),
 }
 """A special-vehicle container, and the flags of octets 1 and 2 it needs (EN 302 637-2 V1.4.1 clause 6.2.2)."""
 
 
-def cam_with(special: Any) -> Cam:
+def cam_with(special: SpecialVehicle | LaterContainer | None) -> Cam:
     """Return the CAM as a receiver sees it: encoded and decoded again."""
     return decode_cam(encode_cam(replace(PLAIN, special_vehicle=special)))
 
@@ -107,18 +122,13 @@ def test_a_roadside_unit_without_zones_needs_no_flag() -> None:
 
 @pytest.mark.parametrize(
     "special",
-    [
-        ("_ext_7", b"\x00"),
-        ("someContainer", {}),
-        ("emergencyContainer", None),
-        ("emergencyContainer", {"emergencyPriority": 3}),
-        ("emergencyContainer", {"emergencyPriority": (7, 3)}),
-        ("safetyCarContainer", {"trafficRule": "_ext_1"}),
-        ("safetyCarContainer", {"trafficRule": 4}),
-    ],
+    [("_ext_7", b"\x00"), SafetyCar(traffic_rule="_ext_1")],
+    ids=["a container", "a traffic rule"],
 )
-def test_what_no_version_of_ours_knows_no_ticket_allows(special: Any) -> None:
-    denial(replace(PLAIN, special_vehicle=special), ssp(0xFF_FF))
+def test_what_no_version_of_ours_knows_no_ticket_allows(special: SpecialVehicle | LaterContainer) -> None:
+    heard = cam_with(special)
+    assert heard.special_vehicle == special
+    denial(heard, ssp(0xFF_FF))
 
 
 @pytest.mark.parametrize("permissions", [None, b"", b"\x01", b"\x01\xff", b"\x01\xff\xff\xff", b"\x00\xff\xff", b"\x02\xff\xff"])

@@ -12,7 +12,8 @@ from shared.core.ids import BtpPort, ItsAid, MessageId
 from shared.core.itstime import Time64, time64_of
 from shared.core.report import VerificationReport as Report
 from shared.messages.cam import encode_cam
-from shared.messages.cdd import CauseCode
+from shared.messages.cam_special import Emergency, SafetyCar
+from shared.messages.cdd import CauseCode, LightBarSirenInUse, TrafficRule
 from shared.messages.denm import encode_denm
 from shared.messages.spatem import encode_spatem
 from shared.network.area import Circle
@@ -274,13 +275,13 @@ def roadworks_of_a_car() -> Refusal:
 
 
 def blue_lights_of_an_ordinary_car() -> Refusal:
-    special = ("emergencyContainer", {"lightBarSirenInUse": (0b11, 2)})
+    special = Emergency(light_bar_siren=LightBarSirenInUse.LIGHT_BAR_ACTIVATED | LightBarSirenInUse.SIREN_ACTIVATED)
     return one(forged_packet(TICKET, cam_payload(special_vehicle=special), now()))
 
 
 def a_ban_on_passing_by_a_safety_car_that_may_not() -> Refusal:
     ticket = HIERARCHY.ticket(permissions=(PsidSsp(psid=ItsAid.CAM, ssp=b"\x01\x01\x00"),))
-    special = ("safetyCarContainer", {"lightBarSirenInUse": (0b11, 2), "trafficRule": 0})
+    special = SafetyCar(traffic_rule=TrafficRule.NO_PASSING)
     return one(forged_packet(ticket, cam_payload(special_vehicle=special), now()))
 
 
@@ -413,7 +414,7 @@ def test_a_message_with_content_beyond_its_ticket_is_still_remembered_as_heard()
 
 
 def test_a_ticket_that_may_is_heard_with_the_same_content() -> None:
-    special = ("safetyCarContainer", {"lightBarSirenInUse": (0b11, 2), "trafficRule": 0})
+    special = SafetyCar(traffic_rule=TrafficRule.NO_PASSING)
     ticket = HIERARCHY.ticket(permissions=(PsidSsp(psid=ItsAid.CAM, ssp=ALL_CAM_FLAGS),))
     packet = forged_packet(ticket, cam_payload(special_vehicle=special), now())
     assert make_peer(HIERARCHY, 99).receive(packet, now()) is not None
