@@ -127,7 +127,6 @@ class _Decoder:
             case Plain():
                 return self._plain(type_, name)
             case Record():
-                assert isinstance(type_, Sequence)
                 return self._record(type_, shape)
             case Items():
                 assert isinstance(type_, SequenceOf)
@@ -223,12 +222,16 @@ class _Decoder:
 
     # Records and their parts
 
-    def _record(self, type_: Sequence, record: Record) -> str:
-        """Read a SEQUENCE into the arguments of its class, by position."""
+    def _record(self, type_: UperType, record: Record) -> str:
+        """Read a SEQUENCE or a CHOICE into the arguments of its class, by position."""
         outer, self._variables = self._variables, {}
         known = {**defaults_of(record.cls), **record.settled}
         values = {name: self._source.constant(value) for name, value in known.items()}
-        self._sequence(type_, record.parts, values)
+        if isinstance(record.parts, Choice):
+            self._part(type_, record.parts, values)
+        else:
+            assert isinstance(type_, Sequence)
+            self._sequence(type_, record.parts, values)
         self._variables = outer
         arguments = [values[name] for name in record.cls.__struct_fields__]
         return f"{self._source.refer(record.cls.__name__, record.cls)}({', '.join(arguments)})"

@@ -123,7 +123,6 @@ class _Encoder:
             case Plain():
                 self._plain(type_, value, name)
             case Record():
-                assert isinstance(type_, Sequence)
                 self._record(type_, shape, value)
             case Items():
                 assert isinstance(type_, SequenceOf)
@@ -212,12 +211,20 @@ class _Encoder:
 
     # Records and their parts
 
-    def _record(self, type_: Sequence, record: Record, value: str) -> None:
-        names = dict.fromkeys(one.name for part in record.parts.values() for one in fields_of(part))
-        self._sequence(type_, record.parts, value, {name: self._variable(name, f"{value}.{name}") for name in names})
+    def _record(self, type_: UperType, record: Record, value: str) -> None:
+        variables = {one.name: self._variable(one.name, f"{value}.{one.name}") for one in record.fields}
+        if isinstance(record.parts, Choice):
+            self._part(type_, record.parts, value, variables)
+        else:
+            assert isinstance(type_, Sequence)
+            self._sequence(type_, record.parts, value, variables)
 
     def _sequence(self, type_: Sequence, parts: Mapping[str, Part], record: str, variables: Mapping[str, str]) -> None:
         if type_.additions is not None:
+            added = [parts[name] for addition in type_.additions for name in addition.names if name in parts]
+            if added:
+                extended = " or ".join(_given(one, variables) for part in added for one in fields_of(part))
+                self._source.line(f"if {extended}: raise GiveUp")
             self.words.put(0, 1)
         tests: dict[str, str] = {}
         for component in type_.components:
@@ -237,7 +244,7 @@ class _Encoder:
 
     def _test(self, component: Component, part: Part, variables: Mapping[str, str]) -> str:
         """Return a condition that holds where an optional component is sent."""
-        given = {one.name: variables[one.name] + (" is not None" if one.absent is None else "") for one in fields_of(part)}
+        given = {one.name: _given(one, variables) for one in fields_of(part)}
         if component.default is not None:
             assert isinstance(part, Field)
             default = self._source.constant(to_value(part.shape, component.default))
@@ -279,6 +286,9 @@ class _Encoder:
                 self._choice(type_, part, record, variables)
 
     def _choice(self, type_: ChoiceType, part: Choice, record: str, variables: Mapping[str, str]) -> None:
+        if part.by_given:
+            self._choice_of_given(type_, part, record, variables)
+            return
         if part.unless is not None:
             tests = [f"if {variables[part.unless]} is None:", "else:"]
             self.words.flush()
@@ -297,6 +307,21 @@ class _Encoder:
             with self.words.suite(f"{word} {chosen} == {alternative!r}:"):
                 self._part(self._index(type_, alternative), inner, record, variables)
             word = "elif"
+        with self.words.suite("else:"):
+            self._source.line("raise GiveUp")
+
+    def _choice_of_given(self, type_: ChoiceType, part: Choice, record: str, variables: Mapping[str, str]) -> None:
+        tests = {name: " or ".join(_given(one, variables) for one in fields_of(inner)) for name, inner in part.alternatives.items()}
+        given = [_as_bit(_given(one, variables)) for one in fields_of(part)]
+        self._source.line(f"if {' + '.join(given)} != 1: raise GiveUp")
+        self.words.flush()
+        word = "if"
+        for alternative, test in tests.items():
+            if alternative in type_.root_indices:
+                inner = part.alternatives[alternative]
+                with self._certain(inner, variables), self.words.suite(f"{word} {test}:"):
+                    self._part(self._index(type_, alternative), inner, record, variables)
+                word = "elif"
         with self.words.suite("else:"):
             self._source.line("raise GiveUp")
 
@@ -392,9 +417,15 @@ class _Encoder:
             self._source.line("raise GiveUp")
 
 
+def _given(field: Field, variables: Mapping[str, str]) -> str:
+    """Return the condition that a field is something to send."""
+    return variables[field.name] + (" is not None" if field.absent is None else "")
+
+
 def _as_bit(test: str) -> str:
     """Return a condition as a number; a bool serves as one."""
-    return f"({test})" if test.endswith("None") and " and " not in test else f"(1 if {test} else 0)"
+    plain = test.endswith("None") and " and " not in test and " or " not in test
+    return f"({test})" if plain else f"(1 if {test} else 0)"
 
 
 def _count_of_none(cell: Cell, conversion: Conversion) -> int | None:
