@@ -10,7 +10,8 @@ said.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.core.errors import EncodeError
+from shared.core.clock import MonotonicNs
+from shared.core.errors import EncodeError, V2xError
 from shared.core.geo import GeoPoint
 from shared.core.ids import ActionId, StationId
 from shared.core.itstime import TimestampIts
@@ -108,6 +109,47 @@ class Announcement:
     action_id: ActionId
 
 
+class NoSuchEventError(V2xError):
+    """An update for an event that is not live: never triggered, cancelled, or run out. Trigger it anew."""
+
+    def __init__(self, action_id: ActionId) -> None:
+        super().__init__(f"event {action_id.sequence_number} of station {action_id.originating_station_id} is not live")
+
+    @property
+    def code(self) -> str:
+        """`no_such_event`."""
+        return "no_such_event"
+
+
+class EventsFullError(V2xError):
+    """There are as many live events as this station tells of."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(f"{capacity} events are live already, and no more are told of")
+
+    @property
+    def code(self) -> str:
+        """`events_full`."""
+        return "events_full"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveEvent:
+    """One event that lasts.
+
+    Attributes:
+        action_id: under which it is said now.
+        report: what is said of it.
+        expires: when it runs out by itself.
+        denm: what was last said; None until UTC is known.
+    """
+
+    action_id: ActionId
+    report: EventReport
+    expires: MonotonicNs
+    denm: Denm | None
+
+
 def announcing_denm(
     report: EventReport,
     *,
@@ -163,6 +205,7 @@ def terminating_denm(
     detection_time: TimestampIts,
     reference_time: TimestampIts,
     validity_s: int,
+    interval_ms: int | None,
 ) -> Denm:
     """Say that an event is over (its originator) or never was (anybody else): the management container alone.
 
@@ -172,8 +215,9 @@ def terminating_denm(
         station_id: who says so.
         station_type: likewise.
         detection_time: when the end was noticed.
-        reference_time: not before that of `latest`; later for a cancellation.
+        reference_time: later than that of `latest` for a cancellation, the same for a negation (8.2.1.3).
         validity_s: from `detection_time`; long enough for the event to have run out by then.
+        interval_ms: between repetitions; without it nobody keeps the message alive.
     """
     return Denm(
         station_id=station_id,
@@ -192,6 +236,7 @@ def terminating_denm(
         relevance_distance=latest.relevance_distance,
         relevance_traffic_direction=latest.relevance_traffic_direction,
         validity_duration_s=validity_s,
+        transmission_interval_ms=interval_ms,
     )
 
 

@@ -30,7 +30,8 @@ class SavedEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     Attributes:
         name: what its reporter calls it.
-        denm: the last version said, UPER; a cancellation for an event that has ended.
+        is_ended: whether it was cancelled.
+        denm: the last version said, UPER; its cancellation once that was said.
         shape: `AreaShape` of `area`.
         area: fourteen octets.
         interval_ms: from one repetition to the next, or None.
@@ -38,6 +39,7 @@ class SavedEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     name: str
+    is_ended: bool
     denm: bytes
     shape: int
     area: bytes
@@ -61,7 +63,10 @@ class SavedEvents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoredEvent:
-    """A `SavedEvent` that was read: `report` is None when the event has ended, and `repeat_until` is a date."""
+    """A `SavedEvent` that was read: `report` is None when the event has ended, and `repeat_until` is a date.
+
+    An event may have ended (`report` is None) although `denm` still announces it: nobody was told of the end yet.
+    """
 
     name: str
     denm: Denm
@@ -76,10 +81,13 @@ class RestoredEvent:
         return TimestampIts(self.denm.detection_time + self.denm.validity_duration_s * 1_000)
 
 
-def save_event(*, name: str, denm: Denm, area: Area, interval_ms: int | None, repeat_until: TimestampIts) -> SavedEvent:
+def save_event(
+    *, name: str, is_ended: bool, denm: Denm, area: Area, interval_ms: int | None, repeat_until: TimestampIts
+) -> SavedEvent:
     """Return what is kept of one event; raises `EncodeError` for one that could not have been said."""
     return SavedEvent(
         name=name,
+        is_ended=is_ended,
         denm=encode_denm(denm),
         shape=shape_of(area),
         area=encode_area(area),
@@ -119,12 +127,10 @@ def _read(field: str, event: SavedEvent, station_id: StationId) -> RestoredEvent
         raise DecodeError(f"{field}.denm", "it is another station's event")
     if denm.termination is Termination.IS_NEGATION:
         raise DecodeError(f"{field}.denm", "it negates an event")
+    if denm.termination is not None and not event.is_ended:
+        raise DecodeError(f"{field}.is_ended", "the event was cancelled, and yet it is said to last")
     try:
-        report = (
-            None
-            if denm.termination is not None
-            else report_of(denm, area, name=event.name, repetition_interval_ms=event.interval_ms)
-        )
+        report = None if event.is_ended else report_of(denm, area, name=event.name, repetition_interval_ms=event.interval_ms)
     except EncodeError as error:
         raise DecodeError(f"{field}.denm", str(error)) from error
     return RestoredEvent(
