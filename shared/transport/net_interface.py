@@ -112,10 +112,10 @@ class InterfaceWatch:
 
     Args:
         look: returns the index of the usable interface, or raises `TransportError`.
-        attach: binds the socket to it; OSError when that fails.
+        attach: binds the socket to the interface of an index; raises OSError or `TransportError` when that fails.
     """
 
-    def __init__(self, *, look: Callable[[], int], attach: Callable[[], None]) -> None:
+    def __init__(self, *, look: Callable[[], int], attach: Callable[[int], None]) -> None:
         self._look = look
         self._attach = attach
         self._loop = asyncio.get_running_loop()
@@ -144,7 +144,7 @@ class InterfaceWatch:
             if index != self._index:
                 if self._index is not None:
                     self.interruptions += 1
-                self._attach()
+                self._attach(index)
         except TransportError as away:
             self._gone(away.reason)
         except OSError as error:

@@ -1,7 +1,8 @@
 """What a radio is to the shells: packets out, packets with their time of arrival in.
 
 A packet is everything after the Ethernet header, from the Basic Header on: the same octets on every medium. A radio delivers what
-it hears, where the medium echoes our own packets among it; who recognises them is the stack. `MemoryMedium` is the ether of one process, for tests.
+it hears; on media that echo, our own packets are among it, and who recognises them is the stack. `MemoryMedium` is the ether of one
+process, for tests.
 """
 
 import asyncio

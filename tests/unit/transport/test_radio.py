@@ -1,57 +1,38 @@
-"""One class of tests for every radio: what holds on a medium in memory holds on a real socket."""
+"""One class of tests for every radio: what holds on a medium in memory holds on a real socket, a cable and a broker.
+
+A medium is added in `tests.unit.transport.media`.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Protocol
 
 import pytest
 
 from shared.core.clock import ManualClock, MonotonicNs, UtcNs
 from shared.core.errors import TransportError
+from shared.core.geo import GeoPoint
 from shared.network.packet import MAX_PACKET_OCTETS
-from shared.transport.radio import MemoryMedium, Radio, ReceiveQueue
-from shared.transport.udp_radio import UdpRadio
+from shared.transport.radio import Radio, ReceiveQueue
+from tests.unit.transport.media import MEDIA, Medium, MediumFactory
 
 PATIENCE_S = 60.0
 """A guard against a hung test; nothing waits for it to pass."""
 
 MAC = bytes.fromhex("020000000001")
+OTHER_MAC = bytes.fromhex("020000000002")
+
+Scene = Callable[[Medium, ManualClock], Coroutine[object, object, None]]
 
 
-class Medium(Protocol):
-    """A place where radios of one kind meet."""
+def run(make_medium: MediumFactory, scene: Scene, clock: ManualClock | None = None) -> None:
+    clock = ManualClock(None) if clock is None else clock
 
-    def open(self, capacity_packets: int = 16) -> Radio: ...
-
-
-class InMemory:
-    def __init__(self, clock: ManualClock) -> None:
-        self._medium = MemoryMedium(clock)
-
-    def open(self, capacity_packets: int = 16) -> Radio:
-        return self._medium.open_radio(capacity_packets)
-
-
-class OnLoopback:
-    def __init__(self, clock: ManualClock) -> None:
-        self._clock = clock
-        self._port = 0
-
-    def open(self, capacity_packets: int = 16) -> Radio:
-        radio = UdpRadio.open(clock=self._clock, port=self._port, capacity_packets=capacity_packets)
-        self._port = radio.port
-        return radio
-
-
-MediumFactory = Callable[[ManualClock], Medium]
-
-
-def run(scene: Callable[[], Coroutine[object, object, None]]) -> None:
-    async def guarded_scene() -> None:
+    async def guarded_scene(medium: Medium) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            await scene()
+            await scene(medium, clock)
 
-    asyncio.run(guarded_scene())
+    with make_medium(clock) as medium:
+        asyncio.run(guarded_scene(medium))
 
 
 async def until_received(radio: Radio, packets: int) -> None:
@@ -60,27 +41,36 @@ async def until_received(radio: Radio, packets: int) -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("make_medium", [InMemory, OnLoopback])
+@pytest.mark.parametrize("make_medium", MEDIA, ids=lambda factory: factory.__name__)
 class TestEveryRadio:
-    def test_what_one_sends_all_hear_itself_included(self, make_medium: MediumFactory) -> None:
-        async def scene() -> None:
-            clock = ManualClock(UtcNs(1_800_000_000_000_000_000), MonotonicNs(7))
-            medium = make_medium(clock)
+    def test_what_one_sends_the_other_hears_with_its_time(self, make_medium: MediumFactory) -> None:
+        async def scene(medium: Medium, clock: ManualClock) -> None:
             car, rsu = medium.open(), medium.open()
             await car.send(b"\x12packet", source_mac=MAC)
-            for each in (rsu, car):
-                heard = await each.receive()
-                assert (heard.packet, heard.received) == (b"\x12packet", clock.now())
-            assert (car.counts.sent, car.counts.received, rsu.counts.sent, rsu.counts.received) == (1, 1, 0, 1)
+            heard = await rsu.receive()
+            assert (heard.packet, heard.received) == (b"\x12packet", clock.now())
+            assert heard.sender_mac == (MAC if medium.tells_the_sender else None)
+            assert (car.counts.sent, rsu.counts.sent, rsu.counts.received) == (1, 0, 1)
+            assert (car.fault, rsu.fault) == (None, None)
             car.close()
             rsu.close()
 
-        run(scene)
+        run(make_medium, scene, ManualClock(UtcNs(1_800_000_000_000_000_000), MonotonicNs(7)))
+
+    def test_a_radio_hears_itself_where_its_medium_echoes_and_nowhere_else(self, make_medium: MediumFactory) -> None:
+        async def scene(medium: Medium, _clock: ManualClock) -> None:
+            car, rsu = medium.open(), medium.open()
+            await car.send(b"mine", source_mac=MAC)
+            await rsu.receive()
+            await rsu.send(b"theirs", source_mac=OTHER_MAC)
+            assert (await car.receive()).packet == (b"mine" if medium.echoes else b"theirs")
+            car.close()
+            rsu.close()
+
+        run(make_medium, scene)
 
     def test_packets_keep_their_order_and_their_time(self, make_medium: MediumFactory) -> None:
-        async def scene() -> None:
-            clock = ManualClock(None)
-            medium = make_medium(clock)
+        async def scene(medium: Medium, clock: ManualClock) -> None:
             car, rsu = medium.open(), medium.open()
             for number in range(5):
                 await car.send(bytes((number,)), source_mac=MAC)
@@ -91,11 +81,10 @@ class TestEveryRadio:
             car.close()
             rsu.close()
 
-        run(scene)
+        run(make_medium, scene)
 
     def test_a_slow_reader_loses_the_oldest_and_the_loss_is_counted(self, make_medium: MediumFactory) -> None:
-        async def scene() -> None:
-            medium = make_medium(ManualClock(None))
+        async def scene(medium: Medium, _clock: ManualClock) -> None:
             car, slow = medium.open(), medium.open(capacity_packets=2)
             for number in range(5):
                 await car.send(bytes((number,)), source_mac=MAC)
@@ -105,11 +94,10 @@ class TestEveryRadio:
             car.close()
             slow.close()
 
-        run(scene)
+        run(make_medium, scene)
 
     def test_a_waiting_reader_is_woken(self, make_medium: MediumFactory) -> None:
-        async def scene() -> None:
-            medium = make_medium(ManualClock(None))
+        async def scene(medium: Medium, _clock: ManualClock) -> None:
             car, rsu = medium.open(), medium.open()
             waiting = asyncio.create_task(rsu.receive())
             await asyncio.sleep(0)
@@ -118,32 +106,44 @@ class TestEveryRadio:
             car.close()
             rsu.close()
 
-        run(scene)
+        run(make_medium, scene)
 
     @pytest.mark.parametrize("octets", [0, MAX_PACKET_OCTETS + 1])
     def test_what_is_no_packet_is_not_sent(self, make_medium: MediumFactory, octets: int) -> None:
-        async def scene() -> None:
-            radio = make_medium(ManualClock(None)).open()
+        async def scene(medium: Medium, _clock: ManualClock) -> None:
+            radio = medium.open()
             with pytest.raises(TransportError, match=f"{octets} octets"):
                 await radio.send(bytes(octets), source_mac=MAC)
             assert radio.counts.sent == 0
             radio.close()
 
-        run(scene)
+        run(make_medium, scene)
 
     def test_the_largest_packet_arrives_whole(self, make_medium: MediumFactory) -> None:
-        async def scene() -> None:
-            radio = make_medium(ManualClock(None)).open()
+        async def scene(medium: Medium, _clock: ManualClock) -> None:
+            car, rsu = medium.open(), medium.open()
             largest = bytes(range(256)) * (MAX_PACKET_OCTETS // 256)
-            await radio.send(largest, source_mac=MAC)
-            assert (await radio.receive()).packet == largest
-            radio.close()
+            await car.send(largest, source_mac=MAC)
+            assert (await rsu.receive()).packet == largest
+            car.close()
+            rsu.close()
 
-        run(scene)
+        run(make_medium, scene)
+
+    def test_saying_where_we_are_changes_nothing_nearby(self, make_medium: MediumFactory) -> None:
+        async def scene(medium: Medium, _clock: ManualClock) -> None:
+            car, rsu = medium.open(), medium.open()
+            for radio in (car, rsu):
+                radio.attend(GeoPoint(48.137, 11.575))
+            await car.send(b"near", source_mac=MAC)
+            assert (await rsu.receive()).packet == b"near"
+            car.close()
+            rsu.close()
+
+        run(make_medium, scene)
 
     def test_a_closed_radio_gives_what_it_had_and_then_says_that_it_is_closed(self, make_medium: MediumFactory) -> None:
-        async def scene() -> None:
-            medium = make_medium(ManualClock(None))
+        async def scene(medium: Medium, _clock: ManualClock) -> None:
             car, rsu = medium.open(), medium.open()
             await car.send(b"last", source_mac=MAC)
             await until_received(rsu, 1)
@@ -153,19 +153,20 @@ class TestEveryRadio:
             assert (await rsu.receive()).packet == b"last"
             for attempt in (rsu.receive, lambda: rsu.send(b"x", source_mac=MAC)):
                 await refused(attempt)
+            assert rsu.counts.received == 1
             car.close()
 
-        run(scene)
+        run(make_medium, scene)
 
     def test_closing_wakes_a_waiting_reader(self, make_medium: MediumFactory) -> None:
-        async def scene() -> None:
-            radio = make_medium(ManualClock(None)).open()
+        async def scene(medium: Medium, _clock: ManualClock) -> None:
+            radio = medium.open()
             waiting = asyncio.create_task(radio.receive())
             await asyncio.sleep(0)
             radio.close()
             await refused(lambda: waiting)
 
-        run(scene)
+        run(make_medium, scene)
 
 
 async def refused(attempt: Callable[[], Awaitable[object]]) -> None:
