@@ -261,6 +261,7 @@ def names_of(part: Part) -> tuple[str, ...]:
             names = [name for inner in part.parts.values() for name in names_of(inner)]
         case Choice():
             names = [name for inner in part.alternatives.values() for name in names_of(inner)]
+            names += [] if part.later is None else [part.later]
     return tuple(dict.fromkeys(names))
 
 
