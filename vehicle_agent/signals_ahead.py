@@ -1,30 +1,33 @@
 """The lights ahead of this vehicle, from verified MAPEM and SPATEM (TS 103 301 V1.3.1 on ISO/TS 19091).
 
 `SignalsAhead` keeps the latest map and the latest lights of each junction, finds the lane towards a junction that the vehicle is on
-(nearest centre line whose width and direction fit), and says for each signal group of that lane what it shows, how long, and when
-it turns green. Map and lights belong together only if one ticket signed both and their revisions are equal, so nobody puts other
-lights on somebody's junction; where two tickets speak for one junction and show different lights, neither is told. Lights that are
-older than `SPATEM_LIFETIME_NS` are forgotten: no answer is better than an old one, or than a disputed one.
+(`vehicle_agent.junction_map`), and says for each signal group of that lane where it leads, what it shows and will show, how long,
+and when it turns green. Map and lights belong together only if one ticket signed both and their revisions are equal, so nobody puts
+other lights on somebody's junction; where two tickets speak for one junction and show different lights, neither is told, and where
+only their times differ, the times are not to be relied on. Lights that are older than `SPATEM_LIFETIME_NS` are forgotten: no answer
+is better than an old one, or than a disputed one.
 
-Left out: rotated and scaled computed lanes, junctions joined through `remote_intersection`, advisory speeds.
+Left out: junctions joined through `remote_intersection`, lanes open at times, advisory speeds.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import atan2, degrees, hypot, inf
+from math import inf
 from typing import TypeVar
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import VerificationError
-from shared.core.geo import GeoPoint, heading_difference_deg, offset_m
+from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId8, IntersectionId
 from shared.core.report import VerificationReport
-from shared.messages.mapem import Intersection, Lane, LaneDirection, LaneType, Mapem
+from shared.messages.mapem import AllowedManeuvers, Mapem, SpeedLimitType
 from shared.messages.spatem import IntersectionState, IntersectionStatus, MovementEvent, MovementPhaseState, MovementState, Spatem
 from shared.messages.time_mark import minute_of_year, ms_of_minute, seconds_until
 from shared.stack.indication import Verified
 from shared.stack.station import EgoPosition
+from vehicle_agent.junction_map import JunctionMap, OnLane, junction_map, lane_of
 
 MAX_JUNCTIONS = 128
 """Most junctions remembered; beyond it the one heard longest ago gives way."""
@@ -38,20 +41,11 @@ MAPEM_LIFETIME_NS = 300 * NS_PER_S
 SPATEM_LIFETIME_NS = 2 * NS_PER_S
 """Lights not heard for this long are forgotten."""
 
-REACH_M = 400.0
-"""Junctions further away along the lane are not spoken of."""
-
-LATERAL_MARGIN_M = 1.0
-"""How far beyond half the lane's width a position may lie: what a good GNSS receiver is wrong by."""
-
-DEFAULT_LANE_WIDTH_M = 3.0
-"""Width of a lane where the map gives none."""
-
-MAX_HEADING_DIFFERENCE_DEG = 45.0
-"""A vehicle whose heading differs more from the lane's direction is crossing it, not driving on it."""
-
 REPEAT_NS = NS_PER_S
 """How often the driver is told the same phase again, with its remaining time."""
+
+MAX_TIMES_APART_S = 2.0
+"""Two tickets whose times for one light differ by more do not agree."""
 
 PERMITTING = frozenset({MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED, MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED})
 """Green."""
@@ -59,8 +53,39 @@ PERMITTING = frozenset({MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED, Movement
 STOPPING = frozenset({MovementPhaseState.STOP_AND_REMAIN, MovementPhaseState.PRE_MOVEMENT})
 """Phases after which, if nothing else is announced, the light turns green or is about to."""
 
+CAR_LIMITS = frozenset({SpeedLimitType.VEHICLE_MAX_SPEED})
+"""The kinds of speed limit that bind a car."""
 
+_INVALID = IntersectionStatus.NO_VALID_SPAT_IS_AVAILABLE_AT_THIS_TIME | IntersectionStatus.OFF | IntersectionStatus.FAILURE_MODE
+_UNDEPENDABLE = (
+    IntersectionStatus.MANUAL_CONTROL_IS_ENABLED
+    | IntersectionStatus.STOP_TIME_IS_ACTIVATED
+    | IntersectionStatus.PREEMPT_IS_ACTIVE
+    | IntersectionStatus.FAILURE_FLASH
+    | IntersectionStatus.STANDBY_OPERATION
+)
 _NS_PER_MINUTE = 60 * NS_PER_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseAhead:
+    """What a light shows now or will show.
+
+    Attributes:
+        phase: the colour.
+        starts_in_s: until it begins, where announced; None for the present one and where unknown.
+        earliest_end_s: it lasts at least so long; None if unknown.
+        likely_end_s: best guess of the end; None if unknown.
+        latest_end_s: it lasts at most so long; None if unknown.
+        confidence: `TimeIntervalConfidence` 0..15 of the best guess (21 % ... 100 %), or None.
+    """
+
+    phase: MovementPhaseState
+    starts_in_s: float | None = None
+    earliest_end_s: float | None = None
+    likely_end_s: float | None = None
+    latest_end_s: float | None = None
+    confidence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +103,10 @@ class SignalAhead:
         time_to_green_s: 0 when green; otherwise until green begins, by the announced phases or, where only the present one is
             announced and it is red, until that ends (red-amber not counted); None if unknown.
         distance_to_stop_m: along the lane to the stop line.
+        turns: where the group leads from the lane; 0 where the map does not tell.
+        speed_limit_mps: the lowest limit on the way to the stop line, or None.
+        phases: the present phase and what is announced after it.
+        is_dependable: whether the announced times may be relied on: the controller runs by itself and nobody says otherwise.
     """
 
     intersection: IntersectionId
@@ -89,30 +118,16 @@ class SignalAhead:
     latest_change_s: float | None
     time_to_green_s: float | None
     distance_to_stop_m: float
-
-
-@dataclass(frozen=True, slots=True)
-class _LaneLine:
-    """A signalled ingress lane: metres east and north of the junction's reference point, from the stop line outward."""
-
-    number: int
-    points: tuple[tuple[float, float], ...]
-    half_width_m: float
-    signal_groups: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Junction:
-    revision: int
-    reference: GeoPoint
-    lanes: tuple[_LaneLine, ...]
-    heard: MonotonicNs
+    turns: AllowedManeuvers = AllowedManeuvers(0)  # noqa: RUF009  # a constant, made once
+    speed_limit_mps: float | None = None
+    phases: tuple[PhaseAhead, ...] = ()
+    is_dependable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Lights:
     revision: int
-    is_valid: bool
+    status: IntersectionStatus
     movements: dict[int, MovementState]
     heard: MonotonicNs
 
@@ -126,13 +141,15 @@ class SignalsAhead:
 
     Args:
         capacity: most junctions remembered, of maps and of lights.
+        limits: the kinds of speed limit that bind the vehicle.
     """
 
-    def __init__(self, capacity: int = MAX_JUNCTIONS) -> None:
+    def __init__(self, capacity: int = MAX_JUNCTIONS, *, limits: frozenset[SpeedLimitType] = CAR_LIMITS) -> None:
         if capacity < 1:
             raise ValueError("at least one junction has to be remembered")
         self._capacity = capacity
-        self._junctions: OrderedDict[_Key, _Junction] = OrderedDict()
+        self._limits = limits
+        self._junctions: OrderedDict[_Key, JunctionMap] = OrderedDict()
         self._lights: OrderedDict[_Key, _Lights] = OrderedDict()
         self._told: dict[tuple[IntersectionId, int, int], tuple[MovementPhaseState, MonotonicNs]] = {}
 
@@ -143,7 +160,7 @@ class SignalsAhead:
     def hear_map(self, indication: Verified[Mapem], now: Instant) -> None:
         """Take in one verified MAPEM; junctions without a reference point are left out."""
         for intersection in indication.message.intersections:
-            junction = _junction(intersection, now.monotonic)
+            junction = junction_map(intersection, now.monotonic, self._limits)
             if junction is not None:
                 _put(self._junctions, (intersection.id, indication.signer.hashed_id8), junction, self._capacity)
 
@@ -158,54 +175,59 @@ class SignalsAhead:
             _check_present(state, now.require_utc())
             _put(self._lights, (state.id, indication.signer.hashed_id8), _lights(state, now.monotonic), self._capacity)
 
-    def ahead(self, now: Instant, ego: EgoPosition) -> tuple[SignalAhead, ...]:
+    def ahead(self, now: Instant, ego: EgoPosition, path: Sequence[GeoPoint] = ()) -> tuple[SignalAhead, ...]:
         """Return what the signal groups of the vehicle's lane show, in order of their numbers; empty where there is nothing to say.
+
+        Args:
+            now: the present.
+            ego: where the vehicle is and where it heads.
+            path: where it was lately, the latest first; tells apart lanes that lie close together.
 
         Raises:
             UntrustedTimeError: UTC is not known, so no remaining time can be given.
         """
         utc = now.require_utc()
-        matches: list[tuple[float, _Key, _LaneLine]] = []
+        views: list[tuple[float, IntersectionId, tuple[SignalAhead, ...]]] = []
         for key, junction in self._junctions.items():
             if now.monotonic - junction.heard > MAPEM_LIFETIME_NS:
                 continue
-            match = _match(junction, ego)
-            if match is not None:
-                matches.append((match[0], key, match[1]))
-        views = [
-            (distance_m, key[0], view)
-            for distance_m, key, lane in matches
-            if (view := self._view(key, lane, distance_m, now, utc)) is not None
-        ]
+            place = lane_of(junction, ego, path)
+            view = None if place is None else self._view(key, place, now, utc)
+            if place is not None and view is not None:
+                views.append((place.to_stop_m, key[0], view))
         if not views:
             return ()
         _, nearest, _ = min(views, key=lambda found: found[0])
-        shown = [view for _, junction, view in views if junction == nearest]
+        shown = [view for _, junction_id, view in views if junction_id == nearest]
         if any(_shown(view) != _shown(shown[0]) for view in shown):
             return ()
-        return min(shown, key=lambda view: min((signal.distance_to_stop_m for signal in view), default=inf))
+        told = min(shown, key=lambda view: min((signal.distance_to_stop_m for signal in view), default=inf))
+        return told if _agree(shown) else tuple(replace(signal, is_dependable=False) for signal in told)
 
-    def _view(self, key: _Key, lane: _LaneLine, distance_m: float, now: Instant, utc: UtcNs) -> tuple[SignalAhead, ...] | None:
+    def _view(self, key: _Key, place: OnLane, now: Instant, utc: UtcNs) -> tuple[SignalAhead, ...] | None:
         """Return what one ticket's lights show for a lane of that ticket's map; None where it has none to go with it."""
         lights = self._lights.get(key)
-        if lights is None or not lights.is_valid or now.monotonic - lights.heard > SPATEM_LIFETIME_NS:
+        if lights is None or lights.status & _INVALID or now.monotonic - lights.heard > SPATEM_LIFETIME_NS:
             return None
         if lights.revision != self._junctions[key].revision:
             return None
         found = []
-        for signal_group in lane.signal_groups:
+        for signal_group in place.lane.turns:
             movement = lights.movements.get(signal_group)
             if movement is not None and movement.events and movement.events[0].phase is not MovementPhaseState.UNAVAILABLE:
-                found.append(_signal_ahead(key[0], lane.number, movement, distance_m, utc))
+                found.append(_signal_ahead(key[0], place, movement, lights.status, utc))
         return tuple(found)
 
-    def poll(self, now: Instant, ego: EgoPosition) -> tuple[SignalAhead, ...]:
+    def poll(self, now: Instant, ego: EgoPosition, path: Sequence[GeoPoint] = ()) -> tuple[SignalAhead, ...]:
         """Return what is new for the driver: a lane or phase not told yet, and the rest every `REPEAT_NS`.
 
         Raises:
             UntrustedTimeError: UTC is not known, so no remaining time can be given.
         """
-        found = self.ahead(now, ego)
+        return self.news(self.ahead(now, ego, path), now)
+
+    def news(self, found: Sequence[SignalAhead], now: Instant) -> tuple[SignalAhead, ...]:
+        """Return what of `found`, all that is ahead at present, is new for the driver."""
         told: dict[tuple[IntersectionId, int, int], tuple[MovementPhaseState, MonotonicNs]] = {}
         news = []
         for signal in found:
@@ -223,6 +245,26 @@ def _shown(view: tuple[SignalAhead, ...]) -> dict[int, MovementPhaseState]:
     return {signal.signal_group: signal.phase for signal in view}
 
 
+def _agree(shown: list[tuple[SignalAhead, ...]]) -> bool:
+    """Whether all give the same times for the same lights, or nearly so."""
+    by_group: dict[int, list[SignalAhead]] = {}
+    for view in shown:
+        for signal in view:
+            by_group.setdefault(signal.signal_group, []).append(signal)
+    return all(_near(group[0], other) for group in by_group.values() for other in group[1:])
+
+
+def _near(one: SignalAhead, other: SignalAhead) -> bool:
+    return all(
+        (a is None and b is None) or (a is not None and b is not None and abs(a - b) <= MAX_TIMES_APART_S)
+        for a, b in (
+            (one.earliest_change_s, other.earliest_change_s),
+            (one.latest_change_s, other.latest_change_s),
+            (one.time_to_green_s, other.time_to_green_s),
+        )
+    )
+
+
 _T = TypeVar("_T")
 
 
@@ -237,58 +279,10 @@ def _put(store: OrderedDict[_Key, _T], key: _Key, value: _T, capacity: int) -> N
     store[key] = value
 
 
-def _junction(intersection: Intersection, heard: MonotonicNs) -> _Junction | None:
-    if intersection.lat_deg is None or intersection.lon_deg is None:
-        return None
-    reference = GeoPoint(intersection.lat_deg, intersection.lon_deg)
-    by_number = {lane.id: lane for lane in intersection.lanes}
-    width_m = intersection.lane_width_m or DEFAULT_LANE_WIDTH_M
-    lines = (_lane_line(lane, by_number, reference, width_m) for lane in intersection.lanes)
-    return _Junction(intersection.revision, reference, tuple(line for line in lines if line is not None), heard)
-
-
-def _lane_line(lane: Lane, by_number: dict[int, Lane], reference: GeoPoint, width_m: float) -> _LaneLine | None:
-    """Return a vehicle lane that leads in and has lights; None for every other."""
-    groups = tuple(sorted({c.signal_group for c in lane.connects_to if c.signal_group}))
-    if not groups or LaneDirection.INGRESS_PATH not in lane.directional_use or lane.lane_type is not LaneType.VEHICLE:
-        return None
-    points = _points(lane, by_number, reference)
-    if len(points) < 2:
-        return None
-    change_m = lane.nodes[0].width_change_m if lane.nodes else None
-    return _LaneLine(lane.id, points, (width_m + (change_m or 0.0)) / 2, groups)
-
-
-def _points(lane: Lane, by_number: dict[int, Lane], reference: GeoPoint) -> tuple[tuple[float, float], ...]:
-    """Return a lane's nodes in metres east and north of the reference point; empty where they cannot be known."""
-    shift_x, shift_y = 0.0, 0.0
-    source: Lane | None = lane
-    if lane.computed is not None:
-        computed = lane.computed
-        if computed.rotation_deg or computed.scale_x or computed.scale_y:
-            return ()
-        source = by_number.get(computed.reference_lane_id)
-        shift_x, shift_y = computed.offset_x_m, computed.offset_y_m
-    if source is None:
-        return ()
-    points: list[tuple[float, float]] = []
-    x, y = 0.0, 0.0
-    for node in source.nodes:
-        if node.dx_m is not None and node.dy_m is not None:
-            x, y = x + node.dx_m, y + node.dy_m
-        elif node.lat_deg is not None and node.lon_deg is not None:
-            x, y = offset_m(reference, GeoPoint(node.lat_deg, node.lon_deg))
-        else:
-            return ()
-        points.append((x + shift_x, y + shift_y))
-    return tuple(points)
-
-
 def _lights(state: IntersectionState, heard: MonotonicNs) -> _Lights:
-    invalid = IntersectionStatus.NO_VALID_SPAT_IS_AVAILABLE_AT_THIS_TIME | IntersectionStatus.OFF | IntersectionStatus.FAILURE_MODE
     return _Lights(
         revision=state.revision,
-        is_valid=not state.status & invalid,
+        status=state.status,
         movements={movement.signal_group: movement for movement in state.movements},
         heard=heard,
     )
@@ -306,52 +300,35 @@ def _check_present(state: IntersectionState, utc: UtcNs) -> None:
     raise VerificationError(VerificationReport.INVALID_TIMESTAMP, "the lights' own date is not the present")
 
 
-def _match(junction: _Junction, ego: EgoPosition) -> tuple[float, _LaneLine] | None:
-    """Return (distance to the stop line in metres, lane) of the lane the vehicle is on, or None."""
-    if ego.heading_deg is None:
-        return None
-    x, y = offset_m(junction.reference, ego.point)
-    best: tuple[float, float, _LaneLine] | None = None
-    for lane in junction.lanes:
-        place = _place_on(lane, x, y, ego.heading_deg)
-        if place is not None and place[1] <= REACH_M and (best is None or place[0] < best[0]):
-            best = *place, lane
-    return None if best is None else best[1:]
-
-
-def _place_on(lane: _LaneLine, x: float, y: float, heading_deg: float) -> tuple[float, float] | None:
-    """Return (distance aside, distance to the stop line) for a place on the lane with the lane's direction, or None."""
-    best: tuple[float, float] | None = None
-    from_stop_m = 0.0
-    for index, ((ax, ay), (bx, by)) in enumerate(pairwise(lane.points)):
-        dx, dy = bx - ax, by - ay
-        length_m = hypot(dx, dy)
-        if length_m == 0.0:
-            continue
-        raw_m = ((x - ax) * dx + (y - ay) * dy) / length_m
-        along_m = min(max(raw_m, 0.0), length_m)
-        aside_m = hypot(x - ax - along_m * dx / length_m, y - ay - along_m * dy / length_m)
-        is_beside = (raw_m >= 0.0 or from_stop_m > 0.0) and (raw_m <= length_m or index < len(lane.points) - 2)
-        direction_deg = degrees(atan2(-dx, -dy)) % 360.0
-        fits = heading_difference_deg(direction_deg, heading_deg) <= MAX_HEADING_DIFFERENCE_DEG
-        if is_beside and fits and aside_m <= lane.half_width_m + LATERAL_MARGIN_M and (best is None or aside_m < best[0]):
-            best = aside_m, from_stop_m + along_m
-        from_stop_m += length_m
-    return best
-
-
-def _signal_ahead(intersection: IntersectionId, lane: int, movement: MovementState, distance_m: float, utc: UtcNs) -> SignalAhead:
+def _signal_ahead(
+    intersection: IntersectionId, place: OnLane, movement: MovementState, status: IntersectionStatus, utc: UtcNs
+) -> SignalAhead:
     event = movement.events[0]
     return SignalAhead(
         intersection=intersection,
-        lane=lane,
+        lane=place.lane.number,
         signal_group=movement.signal_group,
         phase=event.phase,
         time_to_change_s=_end_s(event, utc),
         earliest_change_s=_remaining_s(event.min_end_time_s, utc),
         latest_change_s=_remaining_s(event.max_end_time_s, utc),
         time_to_green_s=_time_to_green_s(movement.events, utc),
-        distance_to_stop_m=distance_m,
+        distance_to_stop_m=place.to_stop_m,
+        turns=place.lane.turns[movement.signal_group],
+        speed_limit_mps=place.limit_mps,
+        phases=tuple(_phase_ahead(one, utc, is_present=index == 0) for index, one in enumerate(movement.events)),
+        is_dependable=not status & _UNDEPENDABLE,
+    )
+
+
+def _phase_ahead(event: MovementEvent, utc: UtcNs, *, is_present: bool) -> PhaseAhead:
+    return PhaseAhead(
+        phase=event.phase,
+        starts_in_s=None if is_present else _remaining_s(event.start_time_s, utc),
+        earliest_end_s=_remaining_s(event.min_end_time_s, utc),
+        likely_end_s=_remaining_s(event.likely_time_s, utc),
+        latest_end_s=_remaining_s(event.max_end_time_s, utc),
+        confidence=event.confidence,
     )
 
 
