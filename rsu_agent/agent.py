@@ -21,24 +21,31 @@ from shared.core.ids import MessageId
 from shared.core.itstime import utc_text
 from shared.messages.cam import Cam
 from shared.messages.denm import Denm
+from shared.messages.ivim import Ivim
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
+from shared.messages.srem import Srem
+from shared.messages.ssem import Ssem
 from shared.network.area import Area
 from shared.security.certificate import Certificate
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
 from shared.stack.batch import Outcome
+from shared.stack.content_permissions import Message
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.inbound import Inbound
 from shared.stack.indication import Indication
 from shared.stack.station import EgoPosition, Station, StationIdentity
 from shared.stack.unlogged import UnloggedAuthorities
 
-_MESSAGE_IDS: dict[type[Cam | Denm | Spatem | Mapem], MessageId] = {
+_MESSAGE_IDS: dict[type[Message], MessageId] = {
     Cam: MessageId.CAM,
     Denm: MessageId.DENM,
     Spatem: MessageId.SPATEM,
     Mapem: MessageId.MAPEM,
+    Ivim: MessageId.IVIM,
+    Srem: MessageId.SREM,
+    Ssem: MessageId.SSEM,
 }
 
 

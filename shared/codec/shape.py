@@ -235,7 +235,7 @@ def fields_of(part: Part) -> tuple[Field, ...]:
         case With():
             return fields_of(part.part)
         case Fields():
-            inner = part.parts.values()
+            inner = list(part.parts.values())
         case Choice():
             inner = [*([] if part.later is None else [Field(part.later)]), *part.alternatives.values()]
     found = {one.name: one for each in inner for one in fields_of(each)}

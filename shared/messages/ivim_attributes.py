@@ -65,7 +65,7 @@ def mass_kg(value: int | None, unit: int | None) -> float | None:
 
 
 def _in_si(value: int | None, unit: int | None, scale: Mapping[int, float]) -> float | None:
-    return None if value is None or unit not in scale else value * scale[unit]
+    return None if value is None or unit is None or unit not in scale else value * scale[unit]
 
 
 class DayTypes(IntFlag):

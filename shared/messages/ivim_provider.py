@@ -68,7 +68,7 @@ def encode_letter_pair(field: str, value: Any) -> Tree:  # noqa: ANN401 - whatev
     """Return two letters, or a number, as ten bits; raises `EncodeError`."""
     if isinstance(value, str) and len(value) == 2 and all(letter in _CODES for letter in value):
         return _CODES[value[0]] << _BITS_PER_LETTER | _CODES[value[1]], _BITS
-    number = _NUMBER.encode(field, value)
+    number: Any = _NUMBER.encode(field, value)
     if not isinstance(number, int) or not 0 <= number < 1 << _BITS:
         raise EncodeError(field, "is neither two letters from A to Z nor a number of ten bits")
     return number, _BITS

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from shared.codec.message_codec import MessageCodec
 from shared.core.ids import MessageId
-from shared.messages import cam, denm, mapem, spatem
+from shared.messages import cam, denm, ivim, mapem, spatem, srem, ssem
 
 TYPED_CODECS: Final[Mapping[MessageId, MessageCodec[Any]]] = MappingProxyType(
     {
@@ -14,6 +14,9 @@ TYPED_CODECS: Final[Mapping[MessageId, MessageCodec[Any]]] = MappingProxyType(
         MessageId.DENM: denm.CODEC,
         MessageId.SPATEM: spatem.CODEC,
         MessageId.MAPEM: mapem.CODEC,
+        MessageId.IVIM: ivim.CODEC,
+        MessageId.SREM: srem.CODEC,
+        MessageId.SSEM: ssem.CODEC,
     }
 )
 

@@ -1,6 +1,6 @@
 """Does the ticket allow what the message says? Content against service specific permissions (SSP).
 
-CAM: EN 302 637-2 V1.4.1 clause 6.2.2. DENM: EN 302 637-3 V1.3.1 clause 6.2.2. SPATEM and MAPEM: TS 103 301 V1.3.1.
+CAM: EN 302 637-2 V1.4.1 clause 6.2.2. DENM: EN 302 637-3 V1.3.1 clause 6.2.2. The infrastructure's messages: TS 103 301 V1.3.1.
 The first octet of an SSP is its version; the others are flags, most significant bit first. A bit is needed only for content
 that is there, so a plain car needs no flag at all. Whether the ticket has the ITS-AID is not asked here: the verifier did that.
 """
@@ -11,14 +11,23 @@ from shared.core.errors import VerificationError
 from shared.core.report import VerificationReport
 from shared.messages.cam import Cam
 from shared.messages.denm import Denm
+from shared.messages.ivim import Ivim
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
+from shared.messages.srem import Srem
+from shared.messages.ssem import Ssem
 from shared.stack.cam_permissions import CAM_SSP_OCTETS, SSP_VERSION, cam_needs, granted_flags
 
-Message = Cam | Denm | Spatem | Mapem
+Message = Cam | Denm | Spatem | Mapem | Ivim | Srem | Ssem
 """Every message a station says and understands."""
 
 DENM_SSP_OCTETS = 4
+IVIM_SSP_OCTETS = 6
+SREM_SSP_OCTETS = 4
+SSEM_SSP_OCTETS = 1
+
+SREM_SSP_VERSIONS = frozenset({1, 2})
+"""European tickets for signal requests are of version 2, those of the ETSI test chain of version 1; both are as long."""
 
 DENM_CAUSES = (1, 2, 3, 6, 9, 10, 11, 12, 14, 15, 17, 18, 19, 26, 27, 91, 92, 93, 94, 95, 96, 97, 98, 99)
 """Causes in the order of the bits of octets 1 to 3 of a DENM's SSP."""
@@ -38,6 +47,12 @@ def check_content(message: Message, ssp: bytes | None) -> None:
             _check_denm(message, ssp)
         case Spatem() | Mapem():
             _check_version(ssp, type(message).__name__)
+        case Ivim():
+            _check_form(ssp, "IVIM", IVIM_SSP_OCTETS)
+        case Srem():
+            _check_form(ssp, "SREM", SREM_SSP_OCTETS, SREM_SSP_VERSIONS)
+        case Ssem():
+            _check_form(ssp, "SSEM", SSEM_SSP_OCTETS)
         case _:
             assert_never(message)
 
@@ -71,12 +86,24 @@ def _check_version(ssp: bytes | None, message: str) -> None:
         raise _unfit(ssp, message)
 
 
-def _unfit(ssp: bytes | None, message: str, octets: int | None = None) -> VerificationError:
+def _check_form(ssp: bytes | None, message: str, octets: int, versions: frozenset[int] = frozenset({SSP_VERSION})) -> None:
+    """Check version and size.
+
+    What each flag behind the version stands for could not be read in two public sources, so the flags restrict nothing here.
+    """
+    if ssp is None or len(ssp) != octets or ssp[0] not in versions:
+        raise _unfit(ssp, message, octets, versions)
+
+
+def _unfit(
+    ssp: bytes | None, message: str, octets: int | None = None, versions: frozenset[int] = frozenset({SSP_VERSION})
+) -> VerificationError:
     """Return what is wrong with permissions that are none, of another version, or not `octets` long."""
     if not ssp:
         return _denied(f"the ticket names no permissions for {message}")
-    if ssp[0] != SSP_VERSION:
-        return _denied(f"the ticket's permissions for {message} are of version {ssp[0]}; this station knows {SSP_VERSION}")
+    if ssp[0] not in versions:
+        known = " and ".join(map(str, sorted(versions)))
+        return _denied(f"the ticket's permissions for {message} are of version {ssp[0]}; this station knows {known}")
     return _denied(f"the ticket's permissions for {message} have {len(ssp)} octets instead of {octets}")
 
 

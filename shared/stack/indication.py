@@ -1,10 +1,11 @@
 """What a station hands up: a message that was verified, and who said it, where and when.
 
     VerifiedPacket   signature, chain, time, permission and place held; the message inside is still octets
+    VerifiedBeacon   the same of a packet that has no message: where its sender is, and nothing else
     Verified[T]      the message, read; its content within what the ticket allows, its sender at one place
 
 `Verified` is the one type that handlers accept, and `VerifiedPacket.read` the one way to the message: there is none around the last
-three checks. Only `shared.stack.station.Station` makes a `VerifiedPacket`.
+three checks. Only `shared.stack.station.Station` makes a `VerifiedPacket` or a `VerifiedBeacon`.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from shared.core.geo import GeoPoint, distance_m
 from shared.core.ids import MessageId, StationId
 from shared.core.itstime import Time64
 from shared.core.report import VerificationReport
-from shared.messages import cam, denm, mapem, spatem
+from shared.messages import cam, denm, ivim, mapem, spatem, srem, ssem
 from shared.messages.cam import Cam
 from shared.network.area import Area
 from shared.network.packet import UnsupportedPacketError
@@ -47,6 +48,9 @@ _DECODERS: Mapping[MessageId, Callable[[bytes], Message]] = {
     MessageId.DENM: denm.CODEC.decode,
     MessageId.SPATEM: spatem.CODEC.decode,
     MessageId.MAPEM: mapem.CODEC.decode,
+    MessageId.IVIM: ivim.CODEC.decode,
+    MessageId.SREM: srem.CODEC.decode,
+    MessageId.SSEM: ssem.CODEC.decode,
 }
 
 
@@ -81,6 +85,18 @@ class Verified(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
 
 Indication = Verified[Message]
 """A verified message of any kind; `indication.of(Denm)` tells whether it is a DENM."""
+
+
+class VerifiedBeacon(msgspec.Struct, frozen=True, gc=False):
+    """A beacon of which everything held.
+
+    Attributes:
+        position_vector: the sender's, its 24 octets as signed.
+        claim: what was verified.
+    """
+
+    position_vector: bytes
+    claim: ProvenClaim
 
 
 class VerifiedPacket(msgspec.Struct, frozen=True, gc=False):

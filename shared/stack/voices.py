@@ -11,8 +11,11 @@ from typing import Any
 from shared.core.ids import MESSAGE_BINDINGS, ItsAid, MessageId
 from shared.messages.cam import Cam, encode_cam
 from shared.messages.denm import Denm, encode_denm
+from shared.messages.ivim import Ivim, encode_ivim
 from shared.messages.mapem import Mapem, encode_mapem
 from shared.messages.spatem import Spatem, encode_spatem
+from shared.messages.srem import Srem, encode_srem
+from shared.messages.ssem import Ssem, encode_ssem
 from shared.network.address import GnAddress
 from shared.network.headers import DEFAULT_HOP_LIMIT, BasicHeader, BasicNextHeader, TrafficClass, encode_basic_header
 from shared.network.packet import SINGLE_HOP
@@ -22,6 +25,9 @@ LIFETIME_MS: dict[MessageId, int] = {
     MessageId.CAM: 1_000,
     MessageId.SPATEM: 1_000,
     MessageId.MAPEM: 1_000,
+    MessageId.IVIM: 10_000,
+    MessageId.SREM: 1_000,
+    MessageId.SSEM: 1_000,
     MessageId.DENM: 60_000,
 }
 """How long a packet is of use on its way; a repetition renews it."""
@@ -31,6 +37,9 @@ TRAFFIC_CLASSES: dict[MessageId, TrafficClass] = {
     MessageId.DENM: TrafficClass(priority=1),
     MessageId.SPATEM: TrafficClass(priority=2),
     MessageId.MAPEM: TrafficClass(priority=3),
+    MessageId.IVIM: TrafficClass(priority=3),
+    MessageId.SREM: TrafficClass(priority=2),
+    MessageId.SSEM: TrafficClass(priority=2),
 }
 
 _ENCODERS: dict[type[Any], tuple[MessageId, Callable[[Any], bytes]]] = {
@@ -38,6 +47,9 @@ _ENCODERS: dict[type[Any], tuple[MessageId, Callable[[Any], bytes]]] = {
     Denm: (MessageId.DENM, encode_denm),
     Spatem: (MessageId.SPATEM, encode_spatem),
     Mapem: (MessageId.MAPEM, encode_mapem),
+    Ivim: (MessageId.IVIM, encode_ivim),
+    Srem: (MessageId.SREM, encode_srem),
+    Ssem: (MessageId.SSEM, encode_ssem),
 }
 
 
