@@ -87,6 +87,7 @@ class KinematicSample:
     Attributes:
         position: of the antenna.
         altitude_m: above the ellipsoid.
+        position_accuracy_m: radius that holds the antenna with 95 % confidence.
         heading_deg: clockwise from north.
         speed_mps: not negative.
         longitudinal_acceleration_mps2: positive when gaining speed forwards.
@@ -100,6 +101,7 @@ class KinematicSample:
 
     position: GeoPoint | None
     altitude_m: float | None = None
+    position_accuracy_m: float | None = None
     heading_deg: float | None
     speed_mps: float | None
     longitudinal_acceleration_mps2: float | None = None
@@ -188,6 +190,7 @@ class SimulatedEcu:
             "LATITUDE": None if position is None else position.lat_deg,
             "LONGITUDE": None if position is None else position.lon_deg,
             "ALTITUDE": sample.altitude_m,
+            "ACCURACY": sample.position_accuracy_m,
             "HEADING": None if heading is None else round(heading, 2) % 360.0,
         }
 

@@ -211,6 +211,7 @@ class VehicleAgent:
             "can": {"frames": self._frames, "faults": dict(self._can_input.fault_counts())},
             "sent": dict(self._sent),
             "unsent": dict(self._unsent),
+            "withheld": self._cam_service.withheld,
             "verified": dict(self._inbound.verified),
             "refused": dict(self._inbound.refused),
             "hazards": len(self._hazards),
@@ -245,7 +246,7 @@ class VehicleAgent:
             return []
         self._cam_service.note_sent(due, now.monotonic)
         self._sent["cam"] += 1
-        return [Transmit(packet)]
+        return [*self._cam_service.take_notices(), Transmit(packet)]
 
     def _tell_driver(self, now: Instant) -> list[Effect]:
         """Nothing is said while time or position are not known: what is ahead, and for how long, cannot be told."""

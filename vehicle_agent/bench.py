@@ -11,6 +11,7 @@ from shared.core.geo import displaced
 from shared.core.ids import StationType
 from shared.messages.cdd import DriveDirection
 from vehicle_agent.cam_service import CamService
+from vehicle_agent.special_vehicle import NO_DUTY
 from vehicle_agent.vehicle_state import SignalUpdate, Value, VehicleState, fold
 
 SPEED_MPS = 50.0
@@ -47,6 +48,8 @@ class _Car:
             length_m=4.6,
             width_m=1.8,
             phase_ns=0,
+            duty=NO_DUTY,
+            granted=0,
         )
         self._state = VehicleState()
         self._driven_m = 0.0

@@ -1,14 +1,15 @@
 """The CAM basic service of a vehicle: state in, CAM out (EN 302 637-2 V1.4.1 clauses 5.3 and 6.1).
 
-The service fills both containers from a `VehicleState`, adds the low-frequency container to the first CAM and then whenever
-500 ms have passed since the last that had it, and keeps the path history. It signs and sends nothing: it answers `poll` with a
-`CamDue`, and takes `note_sent` once the packet really left. A value the bus does not give, or gave too long ago, is unavailable
-in the CAM. Special-vehicle containers are not here yet.
+The service fills the containers from a `VehicleState`, adds the low-frequency container to the first CAM and then whenever 500 ms
+have passed since the last that had it, likewise the special-vehicle container while `SpecialRole` claims one, and keeps the path
+history. It signs and sends nothing: it answers `poll` with a `CamDue`, and takes `note_sent` once the packet really left. A value
+the bus does not give, or gave too long ago, is unavailable in the CAM.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
+from math import radians
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
 from shared.core.geo import GeoPoint
@@ -25,18 +26,22 @@ from shared.messages.cdd import (
 )
 from shared.messages.positions import path_led_by
 from shared.security.freshness import trusted_time64
+from shared.stack.effects import Notice
 from shared.stack.station import EgoPosition
 from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS, T_GEN_CAM_MIN_NS, CamTrigger, Dynamics, TriggerCondition
 from vehicle_agent.ego import ego_position
-from vehicle_agent.path_history import PathHistory, TracePoint
+from vehicle_agent.path_history import PathHistory, TracePoint, can_be_said, delta_deg
+from vehicle_agent.special_vehicle import Duty, SpecialRole
 from vehicle_agent.vehicle_state import VehicleState, fresh
 
 T_GEN_CAM_LF_NS = 500 * NS_PER_MS
-"""Least interval between two low-frequency containers."""
+"""Least interval between two low-frequency containers, and between two special-vehicle containers."""
+
+MIN_CURVATURE_SPEED_MPS = 2.0
+"""Slower than this the quotient of yaw rate and speed is noise."""
 
 MIN_PATH_DELTA_TIME_S = 0.01
 MAX_PATH_DELTA_TIME_S = 655.35
-MAX_PATH_DELTA_DEG = 0.0131071
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,27 +70,52 @@ class CamService:
         length_m: outline of the vehicle.
         width_m: likewise.
         phase_ns: offset of this station's checks within `T_CHECK_CAM_GEN_NS`, so that a fleet does not speak in lock-step.
+        duty: what the vehicle is for.
+        granted: octets 1 and 2 of the CAM SSP of the ticket to begin with (`shared.stack.cam_permissions.ticket_flags`).
     """
 
-    def __init__(self, *, station_id: StationId, station_type: StationType, length_m: float, width_m: float, phase_ns: int) -> None:
+    def __init__(
+        self,
+        *,
+        station_id: StationId,
+        station_type: StationType,
+        length_m: float,
+        width_m: float,
+        phase_ns: int,
+        duty: Duty,
+        granted: int,
+    ) -> None:
+        self._role = SpecialRole(duty, granted=granted)
         self._station_type = station_type
         self._length_m = length_m
         self._width_m = width_m
-        self.assume(station_id=station_id, first_check=MonotonicNs(phase_ns % T_CHECK_CAM_GEN_NS))
+        self.assume(station_id=station_id, first_check=MonotonicNs(phase_ns % T_CHECK_CAM_GEN_NS), granted=granted)
 
-    def assume(self, *, station_id: StationId, first_check: MonotonicNs) -> None:
+    @property
+    def withheld(self) -> dict[str, int]:
+        """How many CAMs lacked what the ticket does not allow, by what it is."""
+        return self._role.withheld
+
+    def take_notices(self) -> tuple[Notice, ...]:
+        """Return what there is to tell of the role, once."""
+        return self._role.take_notices()
+
+    def assume(self, *, station_id: StationId, first_check: MonotonicNs, granted: int) -> None:
         """Speak as another from now on: nothing is kept of the path, pace and interval of the one before.
 
         Args:
             station_id: of the new pseudonym.
             first_check: when to check first; the later checks follow at `T_CHECK_CAM_GEN_NS`, so it should be drawn.
+            granted: what its ticket allows, as for the service.
         """
+        self._role.assume(granted)
         self._station_id = station_id
         self._trigger = CamTrigger()
         self._path = PathHistory()
         self._trace: tuple[TracePoint, ...] = ()
         self._behind_first: Sequence[PathPoint] = ()
         self._low_frequency_sent_at: MonotonicNs | None = None
+        self._special_sent_at: MonotonicNs | None = None
         self._next_check = first_check
 
     def next_due(self) -> MonotonicNs:
@@ -121,15 +151,24 @@ class CamService:
         self._trigger.note_sent(due.dynamics, now, due.condition)
         if due.cam.low_frequency is not None:
             self._low_frequency_sent_at = now
+        if due.cam.special_vehicle is not None:
+            self._special_sent_at = now
 
     def _cam(self, state: VehicleState, point: GeoPoint, taken_at: Time64, now: MonotonicNs) -> Cam:
-        wants_low_frequency = self._low_frequency_sent_at is None or now - self._low_frequency_sent_at >= T_GEN_CAM_LF_NS
+        claim = self._role.claim(state, now)
+        if claim.container is None:
+            self._special_sent_at = None
+        accuracy_m = fresh(state.position_accuracy_m, now)
+        curvature = _curvature(state, now)
         return Cam(
             station_id=self._station_id,
             generation_delta_time_ms=generation_delta_time(taken_at),
             station_type=self._station_type,
             lat_deg=point.lat_deg,
             lon_deg=point.lon_deg,
+            semi_major_m=accuracy_m,
+            semi_minor_m=accuracy_m,
+            semi_major_orientation_deg=None if accuracy_m is None else 0.0,
             altitude_m=fresh(state.altitude_m, now),
             heading_deg=fresh(state.heading_deg, now),
             speed_mps=fresh(state.speed_mps, now),
@@ -138,16 +177,18 @@ class CamService:
             vehicle_width_m=self._width_m,
             longitudinal_acceleration_mps2=fresh(state.longitudinal_acceleration_mps2, now),
             lateral_acceleration_mps2=fresh(state.lateral_acceleration_mps2, now),
-            curvature_calculation_mode=CurvatureCalculationMode.YAW_RATE_NOT_USED,
+            curvature_per_m=curvature,
+            curvature_calculation_mode=None if curvature is None else CurvatureCalculationMode.YAW_RATE_USED,
             yaw_rate_dps=fresh(state.yaw_rate_dps, now),
             steering_wheel_angle_deg=fresh(state.steering_wheel_angle_deg, now),
             acceleration_control=_acceleration_control(state, now),
-            low_frequency=self._low_frequency(state, point, now) if wants_low_frequency else None,
+            low_frequency=self._low_frequency(state, claim.role, point, now) if _is_due(self._low_frequency_sent_at, now) else None,
+            special_vehicle=claim.container if _is_due(self._special_sent_at, now) else None,
         )
 
-    def _low_frequency(self, state: VehicleState, reference: GeoPoint, now: MonotonicNs) -> LowFrequency:
+    def _low_frequency(self, state: VehicleState, role: VehicleRole, reference: GeoPoint, now: MonotonicNs) -> LowFrequency:
         return LowFrequency(
-            vehicle_role=VehicleRole.DEFAULT,
+            vehicle_role=role,
             exterior_lights=_exterior_lights(state, now),
             path_history=self._path_points(self._path.points(reference), reference, now),
         )
@@ -162,11 +203,15 @@ class CamService:
         return () if first is None else path_led_by(first, self._behind_first)
 
 
+def _is_due(sent_at: MonotonicNs | None, now: MonotonicNs) -> bool:
+    """Tell whether a container that was last sent then belongs into the next CAM."""
+    return sent_at is None or now - sent_at >= T_GEN_CAM_LF_NS
+
+
 def _step(here: GeoPoint, here_at: MonotonicNs, there: TracePoint) -> PathPoint | None:
     """Return where a point of the path lies as seen from the one before it; None where that is too far to be said."""
-    delta_lat = there.position.lat_deg - here.lat_deg
-    delta_lon = (there.position.lon_deg - here.lon_deg + 180.0) % 360.0 - 180.0
-    if max(abs(delta_lat), abs(delta_lon)) > MAX_PATH_DELTA_DEG:
+    delta_lat, delta_lon = delta_deg(here, there.position)
+    if not can_be_said(delta_lat, delta_lon):
         return None
     delta_time_s = (here_at - there.at) / NS_PER_S
     in_range = MIN_PATH_DELTA_TIME_S <= delta_time_s <= MAX_PATH_DELTA_TIME_S
@@ -183,14 +228,30 @@ def _path_behind_first(points: tuple[TracePoint, ...]) -> Sequence[PathPoint]:
     return path
 
 
+def _curvature(state: VehicleState, now: MonotonicNs) -> float | None:
+    """Return 1/radius in 1/m, positive to the vehicle's left, backwards too; None where it does not say or hardly moves."""
+    speed_mps, yaw_rate_dps = fresh(state.speed_mps, now), fresh(state.yaw_rate_dps, now)
+    if speed_mps is None or yaw_rate_dps is None or speed_mps < MIN_CURVATURE_SPEED_MPS:
+        return None
+    is_backward = fresh(state.drive_direction, now) is DriveDirection.BACKWARD
+    return radians(yaw_rate_dps) / (-speed_mps if is_backward else speed_mps)
+
+
 def _acceleration_control(state: VehicleState, now: MonotonicNs) -> AccelerationControl | None:
-    match fresh(state.brake_pedal_pressed, now):
-        case None:
-            return None
-        case True:
-            return AccelerationControl.BRAKE_PEDAL_ENGAGED
-        case False:
-            return AccelerationControl(0)
+    """Return what is pressed or engaged; None where the bus says nothing of any of it."""
+    flags = {
+        AccelerationControl.BRAKE_PEDAL_ENGAGED: fresh(state.brake_pedal_pressed, now),
+        AccelerationControl.GAS_PEDAL_ENGAGED: fresh(state.gas_pedal_pressed, now),
+        AccelerationControl.EMERGENCY_BRAKE_ENGAGED: fresh(state.automatic_emergency_braking, now),
+        AccelerationControl.CRUISE_CONTROL_ENGAGED: fresh(state.cruise_control, now),
+    }
+    if all(is_on is None for is_on in flags.values()):
+        return None
+    control = AccelerationControl(0)
+    for flag, is_on in flags.items():
+        if is_on:
+            control |= flag
+    return control
 
 
 def _exterior_lights(state: VehicleState, now: MonotonicNs) -> ExteriorLights:
@@ -204,6 +265,12 @@ def _exterior_lights(state: VehicleState, now: MonotonicNs) -> ExteriorLights:
         lights |= ExteriorLights.LEFT_TURN_SIGNAL_ON
     if hazard or fresh(state.turn_right, now):
         lights |= ExteriorLights.RIGHT_TURN_SIGNAL_ON
+    if fresh(state.daytime_running_light, now):
+        lights |= ExteriorLights.DAYTIME_RUNNING_LIGHTS_ON
     if fresh(state.drive_direction, now) is DriveDirection.BACKWARD:
         lights |= ExteriorLights.REVERSE_LIGHT_ON
+    if fresh(state.front_fog_light, now) or fresh(state.rear_fog_light, now):
+        lights |= ExteriorLights.FOG_LIGHT_ON
+    if fresh(state.parking_light, now):
+        lights |= ExteriorLights.PARKING_LIGHTS_ON
     return lights

@@ -37,6 +37,7 @@ from shared.service.state_lock import locked
 from shared.service.station_identity import StationIdentityParts, open_station_identity
 from shared.service.station_trust import StationTrust, open_station_trust, pinned_store, read_admission, read_areas, read_pins
 from shared.service.trust_directory import read_trust_directory
+from shared.stack.cam_permissions import ticket_flags
 from shared.stack.station import StationIdentity, make_station
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.anchoring import Anchoring, LedgerTransport
@@ -48,6 +49,7 @@ from vehicle_agent.mileage import Mileage
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch
 from vehicle_agent.pseudonym import Pseudonym, first_ticket
 from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.special_vehicle import NO_DUTY, Duty
 
 POLICY_MODE = 0o644
 """Whoever verifies a passport may read the policy."""
@@ -89,6 +91,7 @@ class VehicleParts:
         policy: the log's key, and the witnesses it needs.
         areas: the shapes of identified regions.
         fixed_position: where a vehicle stands that never moves.
+        duty: what it is for.
         channels: what the map calls a bus -> what its frames call it; empty where they agree (a log replayed).
     """
 
@@ -106,6 +109,7 @@ class VehicleParts:
     policy: Policy
     areas: IdentifiedAreas = NO_IDENTIFIED_AREAS
     fixed_position: GeoPoint | None = None
+    duty: Duty = NO_DUTY
     channels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -130,6 +134,8 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         length_m=parts.length_m,
         width_m=parts.width_m,
         phase_ns=started.monotonic + int.from_bytes(entropy(4), "big") % T_CHECK_CAM_GEN_NS,
+        duty=parts.duty,
+        granted=ticket_flags(ticket),
     )
     head = parts.spool.head()
     return VehicleAgent(
@@ -258,6 +264,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
             policy=policy,
             areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
             fixed_position=config.position.fixed_point,
+            duty=config.station.duty,
         )
         if trust is not None:
             trust.set_aside(parts.tickets, now)

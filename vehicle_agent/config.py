@@ -17,6 +17,7 @@ from shared.service.config import ConfigStruct
 from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.verification_pool import VerificationConfig
 from shared.transport.udp_radio import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK_INTERFACE, check_addresses
+from vehicle_agent.role_config import RoleConfig
 
 Metres = Annotated[float, msgspec.Meta(ge=0.1, le=100.0)]
 """What an outline can measure; wider than any vehicle."""
@@ -25,12 +26,13 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class StationConfig(ConfigStruct, frozen=True, kw_only=True):
-    """What the vehicle is: type and outline in metres (both are sent in every CAM)."""
+class StationConfig(RoleConfig, frozen=True, kw_only=True):
+    """What the vehicle is: type and outline in metres (both are sent in every CAM), and its role."""
 
     length_m: Metres
     width_m: Metres
     type: Literal[
+        "cyclist",
         "moped",
         "motorcycle",
         "passenger_car",

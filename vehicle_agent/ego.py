@@ -8,6 +8,9 @@ from shared.messages.cdd import DriveDirection
 from shared.stack.station import EgoPosition
 from vehicle_agent.vehicle_state import VehicleState, fresh
 
+GN_PAI_INTERVAL_M = 80.0
+"""`itsGnPaiInterval` of EN 302 636-4-1: a position is accurate while it is known to less than half of it."""
+
 
 def ego_position(state: VehicleState, now: Instant) -> EgoPosition | None:
     """Return position, signed speed and heading; None where the position is not known or too old.
@@ -24,7 +27,13 @@ def ego_position(state: VehicleState, now: Instant) -> EgoPosition | None:
         taken_at=UtcNs(now.require_utc() - (now.monotonic - position.at)),
         speed_mps=_signed_speed(state, now.monotonic),
         heading_deg=fresh(state.heading_deg, now.monotonic),
+        is_accurate=_is_accurate(fresh(state.position_accuracy_m, now.monotonic)),
     )
+
+
+def _is_accurate(accuracy_m: float | None) -> bool:
+    """Tell the position accuracy indicator; a receiver that says nothing of its accuracy is taken for a good one."""
+    return accuracy_m is None or accuracy_m < GN_PAI_INTERVAL_M / 2
 
 
 def _signed_speed(state: VehicleState, now: MonotonicNs) -> float | None:

@@ -23,6 +23,7 @@ from shared.security.freshness import trusted_time64
 from shared.security.pseudonyms import PseudonymRules
 from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import NextTicket, TicketPool
+from shared.stack.cam_permissions import ticket_flags
 from shared.stack.effects import Notice
 from shared.stack.station import Station, StationIdentity
 from vehicle_agent.cam_service import CamService
@@ -220,7 +221,9 @@ class Pseudonym:
         identity = StationIdentity.drawn(self._station.identity.station_type, self._entropy)
         self._station.assume(identity, chosen.ticket)
         wait_ns = 1 + int.from_bytes(self._entropy(4), "big") % T_CHECK_CAM_GEN_NS
-        self._cam_service.assume(station_id=identity.station_id, first_check=MonotonicNs(now + wait_ns))
+        self._cam_service.assume(
+            station_id=identity.station_id, first_check=MonotonicNs(now + wait_ns), granted=ticket_flags(chosen.ticket)
+        )
         self._rules.changed(now)
         self._ticket = chosen.ticket
         self._silence = self._next_try = None

@@ -70,6 +70,7 @@ class VehicleState:
     """Everything known of the car; None where the car never said or said "not available"."""
 
     position: Aged[GeoPoint] | None = None
+    position_accuracy_m: Aged[float] | None = None
     altitude_m: Aged[float] | None = None
     heading_deg: Aged[float] | None = None
     speed_mps: Aged[float] | None = None
@@ -143,6 +144,7 @@ _FLAG = FieldSpec(FieldKind.FLAG)
 FIELDS: Mapping[str, FieldSpec] = MappingProxyType(
     {
         "position": FieldSpec(FieldKind.POSITION, "deg"),
+        "position_accuracy_m": _quantity("m", 0.0, 10_000.0),
         "altitude_m": _quantity("m", -1_000.0, 9_000.0),
         "heading_deg": FieldSpec(FieldKind.QUANTITY, "deg", 0.0, 360.0, modulus=360.0),
         "speed_mps": _quantity("m/s", 0.0, 163.81),
@@ -179,7 +181,10 @@ FIELDS: Mapping[str, FieldSpec] = MappingProxyType(
         "siren_on": _FLAG,
     }
 )
-"""Every field of `VehicleState`. Ranges: TS 102 894-2 where it has one, else what no road vehicle reaches."""
+"""Every field of `VehicleState`. Ranges: TS 102 894-2 where it has one, else what no road vehicle reaches.
+
+`position_accuracy_m` is the radius of the circle that holds the position with 95 % confidence.
+"""
 
 
 def fold(state: VehicleState, updates: Iterable[SignalUpdate]) -> VehicleState:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from shared.core.errors import VerificationError
+from shared.core.ids import ItsAid
 from shared.messages.cam import Cam
 from shared.messages.cam_special import (
     ALTERNATIVES,
@@ -23,6 +25,8 @@ from shared.messages.cam_special import (
     SpecialVehicle,
 )
 from shared.messages.cdd import TrafficRule
+from shared.security.permissions import find_permission
+from shared.security.sign import TicketCredential
 
 SSP_VERSION: Final = 1
 CAM_SSP_OCTETS: Final = 3
@@ -78,6 +82,16 @@ def granted_flags(ssp: bytes | None) -> int:
     """Return octets 1 and 2 of a CAM's SSP as a number; 0 where the ticket has none, or one of another version or length."""
     fits = ssp is not None and len(ssp) == CAM_SSP_OCTETS and ssp[0] == SSP_VERSION
     return int.from_bytes(ssp[1:], "big") if fits and ssp is not None else 0
+
+
+def ticket_flags(ticket: TicketCredential | None) -> int:
+    """Return what `granted_flags` says of a ticket; 0 where there is none, or one without the CAM service."""
+    if ticket is None:
+        return 0
+    try:
+        return granted_flags(find_permission(ticket.certificate.tbs.app_permissions or (), ItsAid.CAM).ssp)
+    except VerificationError:
+        return 0
 
 
 def cam_needs(cam: Cam) -> Iterator[Need]:

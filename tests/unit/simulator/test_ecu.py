@@ -41,6 +41,7 @@ def _cantools() -> cantools.database.Database:
 SAMPLE = KinematicSample(
     position=GeoPoint(48.123456_7, -11.543210_9),
     altitude_m=512.34,
+    position_accuracy_m=1.4,
     heading_deg=271.25,
     speed_mps=13.9,
     longitudinal_acceleration_mps2=-1.25,
@@ -84,6 +85,7 @@ def test_the_agent_reads_what_the_car_does() -> None:
     state = _state(_ecu().poll(SAMPLE, now))
     assert fresh(state.position, now) == GeoPoint(_whole_steps(48.1234567), _whole_steps(-11.5432109))
     assert fresh(state.altitude_m, now) == pytest.approx(512.34)
+    assert fresh(state.position_accuracy_m, now) == pytest.approx(1.4)
     assert fresh(state.heading_deg, now) == pytest.approx(271.25)
     assert fresh(state.speed_mps, now) == pytest.approx(13.9, abs=0.002)
     assert fresh(state.longitudinal_acceleration_mps2, now) == pytest.approx(-1.25)

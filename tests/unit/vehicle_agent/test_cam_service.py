@@ -13,6 +13,7 @@ from shared.core.itstime import generation_delta_time, time64_of
 from shared.messages.cam import Cam, decode_cam, encode_cam
 from shared.messages.cdd import AccelerationControl, DriveDirection, ExteriorLights
 from vehicle_agent.cam_service import CamDue, CamService
+from vehicle_agent.special_vehicle import NO_DUTY
 from vehicle_agent.vehicle_state import Aged, VehicleState
 
 T = TypeVar("T")
@@ -32,6 +33,8 @@ def _service(phase_ms: int = 0) -> CamService:
         length_m=4.6,
         width_m=1.85,
         phase_ns=phase_ms * NS_PER_MS,
+        duty=NO_DUTY,
+        granted=0,
     )
 
 

@@ -304,7 +304,7 @@ class TestShippedMaps:
         pytest.importorskip("opendbc")
         report = check_map(RAV4_MAP)
         assert report.missing == (
-            *("position", "altitude_m", "heading_deg"),
+            *("position", "position_accuracy_m", "altitude_m", "heading_deg"),
             *("rear_fog_light", "gas_pedal_pressed", "abs_active", "stability_control_active", "traction_control_active"),
             *("automatic_emergency_braking", "airbag_deployed", "breakdown"),
             *("wipers_on", "wipers_fast", "light_bar_on", "siren_on"),

@@ -183,9 +183,9 @@ def keeps_ticket(patch: pytest.MonkeyPatch) -> None:
 def _keep_of_cam_service(patch: pytest.MonkeyPatch, *attributes: str) -> None:
     assume = CamService.assume
 
-    def assume_but_some(service: CamService, *, station_id: StationId, first_check: Any) -> None:
+    def assume_but_some(service: CamService, *, station_id: StationId, first_check: Any, granted: int) -> None:
         kept = {each: getattr(service, each) for each in attributes if hasattr(service, each)}
-        assume(service, station_id=station_id, first_check=first_check)
+        assume(service, station_id=station_id, first_check=first_check, granted=granted)
         for name, value in kept.items():
             setattr(service, name, value)
 
