@@ -1,0 +1,196 @@
+"""A car on a drive, second by second: simulated control units, real bus decoding, the real vehicle state, the real DENM service.
+
+What happens is said in words (`drive(10.0, hazard_lights=True)`); speed and place follow from the acceleration. Everything the service
+wants sent is kept with the moment it was said and what it was: new, update, repeat or end.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock, MonotonicNs, UtcNs
+from shared.core.geo import GeoPoint, displaced
+from shared.core.ids import StationId, StationType
+from shared.facilities.event_report import Announcement
+from shared.facilities.neighbours import Sighting
+from shared.facilities.originated_events import OriginatedEvents
+from shared.messages.cdd import CauseCode
+from shared.messages.denm_alacarte import EnergyStorage
+from shared.stack.station import EgoPosition
+from simulator.ecu import SIM_CAR_MAP, Body, KinematicSample, SimulatedEcu, load_sim_car
+from tests.helpers.hierarchy import NOON
+from vehicle_agent.can_input import CanInput
+from vehicle_agent.denm_service import DenmService
+from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.triggers.catalogue import make_triggers
+from vehicle_agent.triggers.surroundings import Surroundings
+from vehicle_agent.vehicle_state import VehicleState, fold
+
+DBC = load_sim_car()
+SIGNAL_MAP = load_signal_map(SIM_CAR_MAP)
+NAMES = {DBC.message(name).arbitration_id: name for name in DBC.message_names()}
+START = MonotonicNs(5 * NS_PER_S)
+STEP_NS = 50 * NS_PER_MS
+HOME = GeoPoint(48.137, 11.575)
+EVERYTHING = bytes.fromhex("01ffffff")
+PRODUCTION_CAR = bytes.fromhex("01901a25")
+"""What the ticket of a car on sale allows."""
+
+KMH = 1 / 3.6
+STATION = StationId(4_711)
+_BODY = frozenset(field.name for field in fields(Body))
+
+
+class Others:
+    """The neighbours of a test: what it says is there, is there."""
+
+    def __init__(self) -> None:
+        self.standing: tuple[Sighting, ...] = ()
+        self.reports: dict[CauseCode, int] = {}
+
+    def standing_ahead(self, ego: EgoPosition, now: Instant) -> tuple[Sighting, ...]:
+        return self.standing
+
+    def reported(self, cause: CauseCode) -> int:
+        return self.reports.get(cause, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One DENM: seconds since the start of the drive, what it was, and itself."""
+
+    at_s: float
+    what: str
+    announcement: Announcement
+
+    @property
+    def cause(self) -> tuple[int | None, int]:
+        """Cause and sub cause."""
+        return self.announcement.denm.cause_code, self.announcement.denm.sub_cause_code
+
+
+class Drive:
+    """One car.
+
+    Args:
+        utc: what its clock says, None while it is not set.
+        ssp: what its ticket allows.
+        without: use cases that are switched off.
+        events: from before a restart; None for a first start.
+        speed_mps: at the start.
+        changes: how the car begins, as for `drive`.
+    """
+
+    def __init__(
+        self,
+        *,
+        utc: UtcNs | None = NOON,
+        ssp: bytes | None = EVERYTHING,
+        without: frozenset[str] = frozenset(),
+        events: OriginatedEvents | None = None,
+        speed_mps: float = 0.0,
+        start: MonotonicNs = START,
+        **changes: Any,
+    ) -> None:
+        self.clock = ManualClock(utc, start)
+        self.others = Others()
+        self.ssp = ssp
+        self.said: list[Said] = []
+        self.state = VehicleState()
+        self.muted: frozenset[str] = frozenset()
+        self.sample = KinematicSample(
+            position=HOME,
+            altitude_m=520.0,
+            heading_deg=90.0,
+            speed_mps=speed_mps,
+            longitudinal_acceleration_mps2=0.0,
+            lateral_acceleration_mps2=0.0,
+            yaw_rate_dps=0.0,
+            steering_wheel_angle_deg=0.0,
+            odometer_m=1_000.0,
+            low_beam=True,
+        )
+        self.events = OriginatedEvents(STATION, StationType.PASSENGER_CAR, 7) if events is None else events
+        self.service = DenmService(
+            events=self.events,
+            triggers=make_triggers(Surroundings(neighbours=self.others, reported=self.others.reported), without),
+            energy_storage=EnergyStorage.DIESEL,
+            phase_ns=0,
+            started=self.clock.now(),
+        )
+        self._start = start
+        self._ecu = SimulatedEcu(DBC, channel="can0", start=start)
+        self._can_input = CanInput(SIGNAL_MAP)
+        self._known: dict[object, int] = {}
+        self.change(**changes)
+
+    def change(self, **changes: Any) -> None:
+        """Switch things on and off; names of `KinematicSample` and of `Body`."""
+        body = {name: value for name, value in changes.items() if name in _BODY}
+        rest = {name: value for name, value in changes.items() if name not in _BODY}
+        self.sample = replace(self.sample, body=replace(self.sample.body, **body), **rest)
+
+    def drive(self, seconds: float, *, acceleration_mps2: float = 0.0, **changes: Any) -> "Drive":
+        """Let time pass, after the changes; the car does not roll backwards."""
+        self.change(longitudinal_acceleration_mps2=acceleration_mps2, **changes)
+        end = self.clock.now().monotonic + round(seconds * NS_PER_S)
+        while self.clock.now().monotonic < end:
+            now = self.clock.advance(min(STEP_NS, end - self.clock.now().monotonic))
+            self._move(STEP_NS / NS_PER_S, acceleration_mps2)
+            for frame in self._ecu.poll(self.sample, now.monotonic):
+                if NAMES[frame.arbitration_id] not in self.muted:
+                    self.state = fold(self.state, self._can_input.on_frame(frame))
+            if now.monotonic >= self.service.next_due():
+                for announcement in self.service.poll(self.state, now, ssp=self.ssp):
+                    self._keep(announcement, now)
+        return self
+
+    def brake_to(self, speed_mps: float, by_mps2: float, **changes: Any) -> "Drive":
+        """Slow down."""
+        assert self.sample.speed_mps is not None
+        seconds = (self.sample.speed_mps - speed_mps) / by_mps2
+        self.drive(seconds, acceleration_mps2=-by_mps2, brake_pedal_pressed=True, **changes)
+        self.change(speed_mps=speed_mps, longitudinal_acceleration_mps2=0.0)
+        return self
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since the start."""
+        return (self.clock.now().monotonic - self._start) / NS_PER_S
+
+    def of(self, cause: int, sub_cause: int = 0) -> list[Said]:
+        """Return what was said of events of a cause, their ends too."""
+        numbers = {said.announcement.action_id for said in self.said if said.cause == (cause, sub_cause)}
+        return [said for said in self.said if said.announcement.action_id in numbers]
+
+    def times(self, what: str, cause: int, sub_cause: int = 0) -> list[float]:
+        """Return when something was said, to the tenth of a second."""
+        return [round(said.at_s, 1) for said in self.of(cause, sub_cause) if said.what == what]
+
+    def causes(self) -> set[tuple[int | None, int]]:
+        """Return every cause that was told of."""
+        return {said.cause for said in self.said if said.what != "end"}
+
+    def _move(self, step_s: float, acceleration_mps2: float) -> None:
+        sample = self.sample
+        if sample.speed_mps is None or sample.position is None or sample.odometer_m is None:
+            return
+        speed_mps = max(0.0, sample.speed_mps + acceleration_mps2 * step_s)
+        moved_m = speed_mps * step_s
+        self.sample = replace(
+            sample,
+            speed_mps=speed_mps,
+            position=displaced(sample.position, moved_m, 0.0),
+            odometer_m=sample.odometer_m + moved_m,
+        )
+
+    def _keep(self, announcement: Announcement, now: Instant) -> None:
+        denm = announcement.denm
+        last = self._known.get(announcement.action_id)
+        if denm.termination is not None:
+            what = "end"
+        elif last is None:
+            what = "new"
+        else:
+            what = "repeat" if denm.reference_time == last else "update"
+        self._known[announcement.action_id] = denm.reference_time
+        self.said.append(Said(at_s=(now.monotonic - self._start) / NS_PER_S, what=what, announcement=announcement))

@@ -1,0 +1,42 @@
+"""Is this a road outside towns? Without a map, the car's own driving says so (C2CCC RS 2004).
+
+    yes     80 km/h or more for 30 s, and since then, for at most 180 s, the steering wheel never turned by 90 degrees
+
+Who leaves a motorway turns the wheel in the exit or at the next corner; then whatever follows is a town's traffic until 80 km/h
+were driven again. The speed, its time and the angle are published; how long the evidence lasts is ours. A steering wheel that does
+not say its angle is no evidence of anything.
+"""
+
+from shared.core.clock import NS_PER_S, MonotonicNs
+from shared.core.units import KMH_PER_MPS
+from vehicle_agent.triggers.conditions import all_of, at_least, is_on, magnitude_at_most
+from vehicle_agent.vehicle_state import VehicleState
+
+FAST_MPS = 80.0 / KMH_PER_MPS
+FAST_FOR_NS = 30 * NS_PER_S
+EVIDENCE_LASTS_NS = 180 * NS_PER_S
+STEERING_MOST_DEG = 90.0
+
+_STRAIGHT = magnitude_at_most("steering_wheel_angle_deg", STEERING_MOST_DEG)
+_FAST = all_of(is_on("ignition_on"), at_least("speed_mps", FAST_MPS), _STRAIGHT)
+
+
+class FastRoad:
+    """What the last minutes of driving say of the road."""
+
+    def __init__(self) -> None:
+        self._fast_since: MonotonicNs | None = None
+        self._last_fast: MonotonicNs | None = None
+
+    def observe(self, state: VehicleState, now: MonotonicNs) -> bool:
+        """Look at the car, and tell whether the road is a fast one."""
+        if _FAST.test(state, now):
+            if self._fast_since is None:
+                self._fast_since = now
+            if now - self._fast_since >= FAST_FOR_NS:
+                self._last_fast = now
+        else:
+            self._fast_since = None
+        if _STRAIGHT.test(state, now) is False or (self._last_fast is not None and now - self._last_fast > EVIDENCE_LASTS_NS):
+            self._last_fast = None
+        return self._last_fast is not None
