@@ -21,6 +21,7 @@ from shared.core.ids import HashedId8, StationId
 from shared.core.itstime import Time64, utc_of
 from shared.core.value import Value
 from shared.messages.cam import Cam
+from shared.messages.cam_special import LaterContainer, SpecialVehicle
 from shared.messages.cdd import DriveDirection, ExteriorLights, VehicleRole
 from shared.stack.indication import Verified
 from shared.stack.station import EgoPosition
@@ -96,7 +97,7 @@ class Neighbour(Value):
     length_m: float | None
     width_m: float | None
     lights: ExteriorLights | None
-    special_vehicle: object
+    special_vehicle: SpecialVehicle | LaterContainer | None
     accuracy_m: float | None
 
     @property
@@ -145,7 +146,7 @@ class _Row:
     role: VehicleRole | None = None
     lights: ExteriorLights | None = None
     low_frequency_heard: MonotonicNs | None = None
-    special: object = None
+    special: SpecialVehicle | LaterContainer | None = None
     special_heard: MonotonicNs | None = None
 
 
