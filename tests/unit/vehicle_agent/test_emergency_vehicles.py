@@ -163,7 +163,7 @@ def test_one_that_overtakes_is_told_when_it_comes_when_it_is_near_beside_ahead_a
         (EmergencyChange.PASSED, Side.AHEAD),
     ]
     first, urgent, beside, ahead, calm, passed = (seconds for seconds, _, _ in events)
-    assert first == 0.0
+    assert first <= 0.2
     assert urgent == pytest.approx(14, abs=0.3)  # 20 s to reach, 6 s before
     assert beside <= 20.0 < ahead <= beside + 1.2
     assert calm == pytest.approx(20 + 50 / 15, abs=0.3)
