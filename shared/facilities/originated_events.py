@@ -6,7 +6,7 @@
     negate     an event of somebody else is not there; said with their action id and our station id
     (validity) T_O_Validity runs out: the event ends by itself, and nothing is said
 
-`poll` returns what is due. What happened while UTC was unknown is dated by how long ago it was once UTC is known, and nothing is said
+`poll` returns what is due. What happened while UTC was unknown is dated by how long ago it was, once UTC is known; nothing is said
 before. A sequence number is free again only when the event that had it would have run out. Under a new name
 (`assume`) live events go on under new action ids; what was being cancelled or negated is let go, for only the old name could.
 
