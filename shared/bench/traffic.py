@@ -80,7 +80,7 @@ class Hierarchy:
 
     def station(self, number: int, role: StationRole = StationRole.VEHICLE) -> Station:
         """Put up station `number` with a ticket of its own."""
-        is_vehicle = role is StationRole.VEHICLE
+        is_vehicle = role.is_vehicle
         kind = StationType.PASSENGER_CAR if is_vehicle else StationType.ROAD_SIDE_UNIT
         mac = bytes((2, 0)) + number.to_bytes(4, "big")
         identity = StationIdentity(

@@ -16,11 +16,9 @@ from shared.codec.packed import Packed
 from shared.codec.uper import Tree
 from shared.core.clock import NS_PER_MS, UtcNs
 from shared.core.itstime import Time64, time64_of, utc_of, utc_text
-from shared.messages.cam import Cam
-from shared.messages.denm import Denm
-from shared.messages.mapem import Mapem
-from shared.messages.spatem import IntersectionState, MovementEvent, MovementPhaseState, Spatem
+from shared.messages.spatem import IntersectionState, MovementEvent, MovementPhaseState
 from shared.messages.time_mark import seconds_until
+from shared.stack.content_permissions import Message
 
 Description = Mapping[str, object]
 
@@ -45,11 +43,16 @@ _COLOURS = {
     MovementPhaseState.CAUTION_CONFLICTING_TRAFFIC: "flashing amber",
 }
 _ZERO_SAYS_NOTHING = frozenset(("lane_type_attributes", "linked_sub_cause_code"))
-_ITS_TIMES = frozenset(("detection_time", "reference_time", "expiry_time"))
+_ITS_TIMES = frozenset(
+    ("detection_time", "reference_time", "expiry_time", "timestamp", "valid_from", "valid_until", "position_time")
+)
+_IN_SI = ("speed_mps", "length_m", "mass_kg", "highest_mps", "lowest_mps")
+"""Properties that give in SI what a sign shows in its own unit."""
+
 _US_PER_MS = 1_000
 
 
-def describe_message(message: Cam | Denm | Spatem | Mapem, reference: UtcNs | None) -> Description:
+def describe_message(message: Message, reference: UtcNs | None) -> Description:
     """Return a typed message.
 
     Args:
@@ -96,6 +99,9 @@ class _Describer:
             self._add(described, name, getattr(value, name))
         if isinstance(value, MovementEvent):
             described |= self._phase(value)
+        for name in _IN_SI:
+            if name not in described and isinstance(getattr(type(value), name, None), property):
+                self._add(described, name, getattr(value, name))
         return described
 
     def _add(self, described: dict[str, object], name: str, value: object) -> None:

@@ -12,7 +12,6 @@ from shared.cli.describe_controller import describe_tscbm
 from shared.cli.describe_message import Description, describe_message, describe_tree
 from shared.cli.describe_network import describe_btp, describe_common, describe_extended, describe_source, station_type_name
 from shared.cli.source import Kind
-from shared.codec.asn1 import schema_codec
 from shared.core.clock import UtcNs
 from shared.core.errors import DecodeError, V2xError, VerificationError
 from shared.core.ids import ItsAid, MessageId
@@ -20,9 +19,12 @@ from shared.core.itstime import time64_of, utc_of
 from shared.core.report import VerificationReport
 from shared.messages.cam import Cam, decode_cam
 from shared.messages.denm import Denm, decode_denm
+from shared.messages.ivim import Ivim, IviStatus, decode_ivim
 from shared.messages.mapem import Mapem, decode_mapem
 from shared.messages.pdu import HEADER_OCTETS, peek_header
 from shared.messages.spatem import Spatem, decode_spatem
+from shared.messages.srem import Srem, decode_srem
+from shared.messages.ssem import PrioritizationStatus, Ssem, decode_ssem
 from shared.messages.tree import decode_tree
 from shared.messages.tscbm import decode_tscbm
 from shared.network.address import MAC_OCTETS
@@ -47,7 +49,7 @@ from shared.security.trust_list import decode_trust_list, peek_management_conten
 from shared.security.verify import MESSAGE_ITS_AIDS
 from shared.stack.content_permissions import Message, check_content
 from shared.stack.packet_checks import agreed_message_id
-from shared.transport.pcap import ETHERNET_OCTETS
+from shared.transport.link_frames import ETHERNET_OCTETS
 
 _MANAGEMENT_ITS_AIDS = frozenset((ItsAid.CRL, ItsAid.CERTIFICATE_REQUEST, ItsAid.CTL))
 _DECODERS: Mapping[MessageId, Callable[[bytes], Message]] = {
@@ -55,10 +57,12 @@ _DECODERS: Mapping[MessageId, Callable[[bytes], Message]] = {
     MessageId.DENM: decode_denm,
     MessageId.SPATEM: decode_spatem,
     MessageId.MAPEM: decode_mapem,
+    MessageId.IVIM: decode_ivim,
+    MessageId.SREM: decode_srem,
+    MessageId.SSEM: decode_ssem,
 }
 _FRAME_TITLES = {0x12: "MAP", 0x13: "SPAT", 0x1D: "SRM", 0x1E: "SSM"}
-_FRAME_TYPED = {0x12: MessageId.MAPEM, 0x13: MessageId.SPATEM}
-_FRAME_TREES = {0x1D: "SignalRequestMessage", 0x1E: "SignalStatusMessage"}
+_FRAME_MESSAGES = {0x12: MessageId.MAPEM, 0x13: MessageId.SPATEM, 0x1D: MessageId.SREM, 0x1E: MessageId.SSEM}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,15 +278,10 @@ class _Dissector:
         number, body = _frame_body(octets)
         name = _FRAME_TITLES[number]
         self.summary = name
-        fields: dict[str, object]
-        if number in _FRAME_TYPED:
-            typed = _FRAME_TYPED[number]
-            header = bytes((2, typed)) + bytes(HEADER_OCTETS - 2)
-            fields = dict(describe_message(_DECODERS[typed](header + body), self._reference))
-            del fields["station_id"]
-        else:
-            described = describe_tree(schema_codec("ITS_IS", "DSRC", _FRAME_TREES[number]).decode(body))
-            fields = {"value": described} if not isinstance(described, Mapping) else dict(described)
+        message_id = _FRAME_MESSAGES[number]
+        header = bytes((2, message_id)) + bytes(HEADER_OCTETS - 2)
+        fields = dict(describe_message(_DECODERS[message_id](header + body), self._reference))
+        del fields["station_id"]
         self._add(name.lower(), f"{name} (SAE J2735 MessageFrame)", fields)
 
 
@@ -329,6 +328,16 @@ def _summary(message: Message) -> str:
         case Mapem():
             lanes = sum(len(intersection.lanes) for intersection in message.intersections)
             return f"MAPEM of station {message.station_id}: {lanes} lanes"
+        case Ivim():
+            signs = sum(len(part.road_signs) for container in message.containers for part in container.signs)
+            ended = ", ended" if message.status in (IviStatus.CANCELLATION, IviStatus.NEGATION) else ""
+            return f"IVIM of station {message.station_id}: {signs} road signs{ended}"
+        case Srem():
+            return f"SREM of station {message.station_id}: {len(message.requests)} requests"
+        case Ssem():
+            answers = [answer.status for status in message.statuses for answer in status.requests]
+            granted = answers.count(PrioritizationStatus.GRANTED)
+            return f"SSEM of station {message.station_id}: {len(answers)} answers, {granted} granted"
 
 
 def _is_its_time(utc: UtcNs) -> bool:

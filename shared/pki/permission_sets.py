@@ -1,4 +1,4 @@
-"""The permissions our certificates carry: what each authority may issue, and what a vehicle's and a roadside unit's ticket allows.
+"""The permissions our certificates carry: what each authority may issue, and what the ticket of each kind of station allows.
 
 Service numbers: TS 102 965. SSP bits: EN 302 637-2 and -3, TS 103 301; those of the public key infrastructure: TS 103 097 clause 6
 and TS 102 941. Ranges follow the European test hierarchy: version 1 fixed, defined bits free, undefined bits zero.
@@ -37,18 +37,50 @@ EC_APP_PERMISSIONS = (PsidSsp(psid=ItsAid.CERTIFICATE_REQUEST, ssp=b"\x01\xc0"),
 
 
 class StationRole(Enum):
-    """What a ticket is made for."""
+    """What a ticket is made for; the special vehicles are those that have a container of their own in a CAM."""
 
     VEHICLE = "vehicle"
     RSU = "rsu"
+    PUBLIC_TRANSPORT = "public_transport"
+    SPECIAL_TRANSPORT = "special_transport"
+    DANGEROUS_GOODS = "dangerous_goods"
+    ROAD_WORK = "road_work"
+    RESCUE = "rescue"
+    EMERGENCY = "emergency"
+    SAFETY_CAR = "safety_car"
+
+    @property
+    def is_vehicle(self) -> bool:
+        """Whether it is for something that drives."""
+        return self is not StationRole.RSU
+
+
+_VEHICLE_CAUSES = 0xDF_BF_E5
+_ROADWORKS = 0x20_00_00
+_RESCUE_AND_RECOVERY = 0x00_40_00
+_EMERGENCY_VEHICLE = 0x00_00_10
+
+
+def _vehicle(container: int = 0, also: int = 0, *, asks_for_priority: bool = False) -> tuple[PsidSsp, ...]:
+    """Return a vehicle's permissions: flags of its CAM's special container, causes besides the usual, requests to signals."""
+    requests = (PsidSsp(psid=ItsAid.SREM, ssp=b"\x01\xff\xff\xe0"),) if asks_for_priority else ()
+    return (
+        PsidSsp(psid=ItsAid.CAM, ssp=b"\x01" + container.to_bytes(2, "big")),
+        PsidSsp(psid=ItsAid.DENM, ssp=b"\x01" + (_VEHICLE_CAUSES | also).to_bytes(3, "big")),
+        *requests,
+        PsidSsp(psid=ItsAid.GN_MANAGEMENT),
+    )
 
 
 TICKET_PERMISSIONS: dict[StationRole, tuple[PsidSsp, ...]] = {
-    StationRole.VEHICLE: (
-        PsidSsp(psid=ItsAid.CAM, ssp=b"\x01\x00\x00"),
-        PsidSsp(psid=ItsAid.DENM, ssp=b"\x01\xdf\xbf\xe5"),
-        PsidSsp(psid=ItsAid.GN_MANAGEMENT),
-    ),
+    StationRole.VEHICLE: _vehicle(),
+    StationRole.PUBLIC_TRANSPORT: _vehicle(0x40_00, asks_for_priority=True),
+    StationRole.SPECIAL_TRANSPORT: _vehicle(0x20_00),
+    StationRole.DANGEROUS_GOODS: _vehicle(0x10_00),
+    StationRole.ROAD_WORK: _vehicle(0x08_80, _ROADWORKS),
+    StationRole.RESCUE: _vehicle(0x04_00, _RESCUE_AND_RECOVERY),
+    StationRole.EMERGENCY: _vehicle(0x02_60, _EMERGENCY_VEHICLE, asks_for_priority=True),
+    StationRole.SAFETY_CAR: _vehicle(0x01_1C),
     StationRole.RSU: (
         PsidSsp(psid=ItsAid.CAM, ssp=b"\x01\x80\x00"),
         PsidSsp(psid=ItsAid.DENM, ssp=b"\x01\xff\xff\xff"),
@@ -56,10 +88,13 @@ TICKET_PERMISSIONS: dict[StationRole, tuple[PsidSsp, ...]] = {
         PsidSsp(psid=ItsAid.RLT, ssp=b"\x01\xc0"),
         PsidSsp(psid=ItsAid.IVIM, ssp=b"\x01\x00\x00\x00\xff\xf8"),
         PsidSsp(psid=ItsAid.GN_MANAGEMENT),
+        PsidSsp(psid=ItsAid.SSEM, ssp=b"\x01"),
     ),
 }
 """A vehicle: no special-vehicle container; every cause but roadworks (3), rescue (15), emergency vehicle (95), curve (96), signal
-violation (98). A roadside unit: protected zones in its CAM, every cause, signal phases, maps, signs."""
+violation (98). A special vehicle: that, its own container with what may stand in it (closed lanes of roadworks, both requests of an
+emergency, rules and limits of a safety car), and the cause that is its own. Vehicles of public transport and in an emergency ask
+signals for priority. A roadside unit: protected zones in its CAM, every cause, signal phases, maps, signs, answers to requests."""
 
 
 def _bitmap(psid: int, value: str, mask: str) -> PsidSspRange:

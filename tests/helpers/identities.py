@@ -37,7 +37,7 @@ JUNCTION = IntersectionId(region=276, number=7)
 
 def make_identity(number: int, role: StationRole = StationRole.VEHICLE) -> StationIdentity:
     """Return the identity of station `number`."""
-    is_vehicle = role is StationRole.VEHICLE
+    is_vehicle = role.is_vehicle
     station_type = StationType.PASSENGER_CAR if is_vehicle else StationType.ROAD_SIDE_UNIT
     address = GnAddress(station_type=station_type, mac=bytes((2, 0, 0, 0, 0, number)))
     return StationIdentity(station_id=StationId(number), address=address, is_mobile=is_vehicle, first_sequence_number=0)

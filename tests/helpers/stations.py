@@ -46,7 +46,7 @@ class Speaker:
     """
 
     def __init__(self, hierarchy: Hierarchy, role: StationRole = StationRole.VEHICLE, *, seed: int = 1) -> None:
-        kind = StationType.PASSENGER_CAR if role is StationRole.VEHICLE else StationType.ROAD_SIDE_UNIT
+        kind = StationType.PASSENGER_CAR if role.is_vehicle else StationType.ROAD_SIDE_UNIT
         self.ticket = hierarchy.ticket(role)
         self.station: Station = make_station(
             identity=StationIdentity.drawn(kind, Random(seed).randbytes),

@@ -79,7 +79,7 @@ def test_headers_and_certificates_say_to_others_what_we_meant(tmp_path: Path) ->
     place = values(denm, "latitude")[0], values(denm, "longitude")[0]
     assert place == (str(450_700_000), str(76_800_000))
     assert "5000" in values(first, "radius")
-    assert values(first, "psid")[1:] == ["36", "37", "137", "138", "139", "141"]
+    assert values(first, "psid")[1:] == ["36", "37", "137", "138", "139", "141", "637"]
     assert hierarchy.aa.certificate.name in values(passing_on, "name")
 
 

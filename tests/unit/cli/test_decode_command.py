@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -13,7 +14,7 @@ from shared.cli.rows import Rows, line_console
 from shared.cli.source import MAX_INPUT_OCTETS, MAX_STRUCTURE_OCTETS, Kind, recognise
 from shared.core.clock import UtcNs
 from shared.core.errors import ConfigError, DecodeError, V2xError
-from shared.core.ids import BtpPort, ItsAid
+from shared.core.ids import BtpPort, ItsAid, MessageId
 from shared.messages.cam import encode_cam
 from shared.messages.denm import encode_denm
 from shared.messages.mapem import encode_mapem
@@ -30,11 +31,13 @@ from shared.security.ctl import AaEntry, Ctl, CtlKind, DcEntry, DeleteCertificat
 from shared.security.header_info import HeaderInfo
 from shared.security.secured_data import encode_unsecured
 from shared.security.trust_list import encode_trust_list
-from shared.transport.pcap import BROADCAST_MAC, PcapWriter
+from shared.transport.link_frames import BROADCAST_MAC
+from shared.transport.pcap import PcapWriter
 from tests.helpers.data import REPOSITORY, data_file
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.stations import Speaker, after_ms, payload_of, sealed
 from tests.helpers.trust_lists import ListIssuer, its, its_s
+from tests.unit.codec.uper_values import Draw
 from tests.unit.messages.message_samples import BARE_DENM, CAR, PHASES, ROADSIDE, ROADWORKS, SILENT_CAR, TOPOLOGY
 
 HIERARCHY = Hierarchy(21)
@@ -323,8 +326,13 @@ def test_a_trust_list_without_its_signature_is_shown() -> None:
 def test_messages_of_the_united_states_are_shown_with_units_too() -> None:
     assert "lane width 3.66 m" in shown(data_file("messages/jpo-ode_udp_map.hex"))
     assert "events: red until 36:58.1 past the hour" in shown(data_file("messages/jpo-ode_udp_spat.hex"))
-    assert "inBoundLane: lane 13" in shown(data_file("messages/jpo-ode_udp_srm.hex"))
-    assert "sigStatus" in shown(data_file("messages/jpo-ode_udp_ssm.hex"))
+    request = shown(data_file("messages/jpo-ode_udp_srm.hex"))
+    assert "request type priority request, duration 10979 ms" in request
+    assert "inbound: lane 13" in request
+    assert "role public transport" in request
+    answer = shown(data_file("messages/jpo-ode_udp_ssm.hex"))
+    assert "status granted" in answer
+    assert "inbound: lane 23" in answer
 
 
 def test_what_a_signal_controller_broadcasts_is_shown_by_what_it_shows() -> None:
@@ -335,12 +343,19 @@ def test_what_a_signal_controller_broadcasts_is_shown_by_what_it_shows() -> None
     assert "refused (malformed): tscbm: 2 octets, not 241 or 245" in shown("cd10", status=1)
 
 
-def test_messages_without_units_are_shown_as_their_asn1_has_them() -> None:
+def test_the_same_content_in_a_european_message_is_shown_alike() -> None:
     for name, message, number in (("srm", "srem", 9), ("ssm", "ssem", 10)):
         frame = bytes.fromhex(data_file(f"messages/jpo-ode_udp_{name}.hex").read_text())
         described = as_json((bytes((2, number, 0, 0, 0, 77)) + frame[3:]).hex())
         assert layers(described) == [message]
-        assert innermost(described)["header"] == {"protocolVersion": 2, "messageID": number, "stationID": 77}
+        assert innermost(described) == {**innermost(as_json(frame.hex())), "layer": message, "station_id": 77}
+
+
+def test_messages_without_units_are_shown_as_their_asn1_has_them() -> None:
+    _, corrections = Draw(Random(1)).message(MessageId.RTCMEM)
+    described = as_json(corrections.hex())
+    assert layers(described) == ["rtcmem"]
+    assert innermost(described)["header"]["messageID"] == MessageId.RTCMEM
 
 
 def test_a_message_frame_cut_at_any_octet_is_refused() -> None:
@@ -385,7 +400,7 @@ def test_a_capture_that_was_cut_is_shown_up_to_the_cut(tmp_path: Path) -> None:
 def test_a_capture_without_packets_or_of_another_format_is_refused(tmp_path: Path) -> None:
     assert "holds no GeoNetworking packet" in str(refused(pcap(tmp_path / "empty.pcap")))
     (tmp_path / "ng.pcap").write_bytes(bytes.fromhex("0a0d0d0a") + bytes(40))
-    assert "editcap" in str(refused(tmp_path / "ng.pcap"))
+    assert "its byte order is neither" in str(refused(tmp_path / "ng.pcap"))
 
 
 def test_a_packet_from_before_its_time_is_shown_all_the_same(tmp_path: Path) -> None:

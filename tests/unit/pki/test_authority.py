@@ -58,7 +58,7 @@ def test_a_ticket_tells_nothing_about_its_owner() -> None:
 def test_roles_differ_in_what_they_may_say() -> None:
     vehicle = {entry.psid for entry in TICKET_PERMISSIONS[StationRole.VEHICLE]}
     rsu = {entry.psid for entry in TICKET_PERMISSIONS[StationRole.RSU]}
-    assert {ItsAid.TLM, ItsAid.RLT, ItsAid.IVIM} == rsu - vehicle
+    assert {ItsAid.TLM, ItsAid.RLT, ItsAid.IVIM, ItsAid.SSEM} == rsu - vehicle
     assert vehicle < rsu
 
 
