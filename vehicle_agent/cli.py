@@ -31,7 +31,8 @@ from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
 from shared.stack.effects import DriverView, Effect, Evidence, Notice, Transmit
 from shared.transport.can_log import CanLog
-from shared.transport.pcap import UNKNOWN_MAC, PcapWriter
+from shared.transport.capture import CaptureWriter, open_capture
+from shared.transport.link_frames import UNKNOWN_MAC
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
@@ -155,7 +156,7 @@ def replay(
     config: ConfigOption = DEFAULT_CONFIG,
     track: Annotated[Path | None, typer.Option(help="Recorded GNSS track (CSV) on the log's time base.")] = None,
     start_utc: Annotated[str | None, typer.Option(help="UTC of the log's first frame, e.g. 2018-08-02T16:20:00Z.")] = None,
-    pcap: Annotated[Path | None, typer.Option(help="Write every signed packet to this capture.")] = None,
+    pcap: Annotated[Path | None, typer.Option(help="Write every signed packet to this capture (pcap; pcapng by .pcapng).")] = None,
     passport: Annotated[Path | None, typer.Option(help="Write the vehicle's passport to this new file.")] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON document.")] = False,
@@ -173,7 +174,7 @@ def replay(
         begin = Instant(MonotonicNs(0), utc)
         opening = open_vehicle(settings, base=config.parent, environment=os.environ, now=begin)
         parts = stack.enter_context(opening).parts
-        capture = None if pcap is None else stack.enter_context(PcapWriter(pcap))
+        capture = None if pcap is None else stack.enter_context(open_capture(pcap))
         sink = _ReplaySink(capture, NoticeWriter(sys.stderr if as_json else sys.stdout))
 
         def make(started: Instant) -> VehicleAgent:
@@ -213,7 +214,7 @@ def replay(
 class _ReplaySink:
     """Where a replay's effects go: the capture and the notices."""
 
-    pcap: PcapWriter | None
+    pcap: CaptureWriter | None
     notices: NoticeWriter
     speaker: VehicleAgent | None = None
     packets: int = 0

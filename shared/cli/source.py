@@ -3,6 +3,7 @@
 Kinds are told apart by content alone, from the first two octets, which no two kinds share:
 
     a1b2c3d4 ...  pcap (either byte order and resolution)      11, 12      GeoNetworking packet, plain or secured
+    0a0d0d0a      pcapng
     80 03 00      certificate                                  03 80..84   Ieee1609Dot2Data
     01 84..86     trust list, unsigned (TS 102 941)            01..03, 01..1f   facilities message: version, messageID
     00 12 ...     MessageFrame of SAE J2735 (12 MAP, 13 SPAT, 1d SRM, 1e SSM)
@@ -21,14 +22,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from shared.core.errors import ConfigError, DecodeError
-from shared.transport.pcap import (
-    BROADCAST_MAC,
-    ETHERNET_OCTETS,
-    ETHERTYPE_GEONETWORKING,
-    CapturedPacket,
-    read_pcap,
-    read_pcap_stream,
-)
+from shared.transport.capture import read_capture, read_capture_stream
+from shared.transport.link_frames import BROADCAST_MAC, ETHERNET_OCTETS, ETHERTYPE
+from shared.transport.pcap import CapturedPacket
 
 MAX_STRUCTURE_OCTETS = 65_536
 """Octets of anything but a capture; the longest structure a station knows."""
@@ -41,13 +37,12 @@ MAX_STREAM_OCTETS = 64 * 1024 * 1024
 
 STANDARD_INPUT = "-"
 
-_PCAP_MAGICS = frozenset(bytes.fromhex(magic) for magic in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "0a0d0d0a"))
-"""The last is pcapng, which the capture reader refuses with advice."""
+_CAPTURE_MAGICS = frozenset(bytes.fromhex(magic) for magic in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "0a0d0d0a"))
+"""The last is pcapng."""
 
 _J2735_IDS = frozenset((0x12, 0x13, 0x1D, 0x1E))
 _MAX_MESSAGE_ID = 0x1F
 _MAX_PDU_VERSION = 3
-_ETHERTYPE = ETHERTYPE_GEONETWORKING.to_bytes(2, "big")
 _HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 _HEX_SEPARATORS = b" \t\r\n:"
 
@@ -80,8 +75,8 @@ class Capture:
     octets: bytes = b""
 
     def packets(self) -> Iterator[CapturedPacket]:
-        """Yield its GeoNetworking packets; raises `DecodeError` and `StorageError` as `read_pcap`."""
-        return read_pcap_stream(BytesIO(self.octets), self.name) if self.path is None else read_pcap(self.path)
+        """Yield its GeoNetworking packets; raises `DecodeError` and `StorageError` as `read_capture`."""
+        return read_capture_stream(BytesIO(self.octets), self.name) if self.path is None else read_capture(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +117,7 @@ def open_source(text: str) -> Capture | Structure:
 def recognise(octets: bytes) -> Kind:
     """Say what octets are by how they begin; raises `DecodeError` where they begin like nothing known."""
     head = octets[:2]
-    if octets[:6] == BROADCAST_MAC and octets[12:ETHERNET_OCTETS] == _ETHERTYPE:
+    if octets[:6] == BROADCAST_MAC and octets[12:ETHERNET_OCTETS] == ETHERTYPE:
         return Kind.ETHERNET_FRAME
     match tuple(head):
         case (0x11 | 0x12, *_):
@@ -154,7 +149,7 @@ def _open_file(path: Path) -> Capture | Structure:
             if not path.is_file():
                 return _from_stream(file, str(path))
             octets = file.read(4)
-            if octets in _PCAP_MAGICS:
+            if octets in _CAPTURE_MAGICS:
                 return Capture(name=path.name, path=path)
             octets += file.read(MAX_INPUT_OCTETS + 1 - len(octets))
     except OSError as error:
@@ -167,7 +162,7 @@ def _from_stream(stream: BinaryIO, name: str) -> Capture | Structure:
     octets = stream.read(MAX_STREAM_OCTETS + 1)
     if len(octets) > MAX_STREAM_OCTETS:
         raise DecodeError("input", f"{name} gives more than {MAX_STREAM_OCTETS} octets; write them to a file first")
-    return Capture(name=name, path=None, octets=octets) if octets[:4] in _PCAP_MAGICS else _structure(name, octets)
+    return Capture(name=name, path=None, octets=octets) if octets[:4] in _CAPTURE_MAGICS else _structure(name, octets)
 
 
 def _structure(name: str, octets: bytes) -> Structure:

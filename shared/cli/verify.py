@@ -32,7 +32,7 @@ from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.trust_store import TrustStore
 from shared.service.identified_areas import read_identified_areas
 from shared.service.trust_directory import MANAGERS, ROOTS, read_certificates, read_trust_directory
-from shared.transport.pcap import ETHERNET_OCTETS
+from shared.transport.link_frames import ETHERNET_OCTETS
 
 MAX_SIGNERS = 4_096
 """Signers the closing table keeps account of."""

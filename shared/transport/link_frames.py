@@ -1,7 +1,8 @@
 """Frames of the link layer around GeoNetworking packets: written as Ethernet, read as whatever a capture holds.
 
 Ethernet (IEEE 802.3 with an ethertype), IEEE 802.11 data frames as ITS-G5 sends them outside any cell (LLC/SNAP inside), those
-behind a radiotap header, and the two headers of Linux's "any" device. A frame of another protocol is no error: `gn_frame` gives None.
+behind a radiotap header, and the two headers of Linux's "any" device. A frame of another protocol is no error: `gn_frame` gives
+None.
 
 A short Ethernet frame is filled up to sixty octets, and nothing in the link layer says by how much. A packet that is secured is
 longer than that, always: its signature alone has 64 octets. One that is not says its own length, and is cut there

@@ -1,15 +1,16 @@
 """Packets in capture files: what every agent sent or heard, readable by Wireshark.
 
-Classic pcap (draft-ietf-opsawg-pcap), link type Ethernet. Each record is a GeoNetworking packet behind a header of fourteen octets:
-broadcast destination, the sender's link-layer address, ethertype 0x8947. We write nanoseconds in the byte order of the network;
-the reader takes either resolution and either byte order. pcapng, radiotap and 802.11 captures are refused by name.
+Classic pcap (draft-ietf-opsawg-pcap). What we write is link type Ethernet: each record is a GeoNetworking packet behind a header of
+fourteen octets, broadcast destination, the sender's link-layer address, ethertype 0x8947, in nanoseconds and the byte order of the
+network. The reader takes either resolution, either byte order and every link type of `shared.transport.link_frames`; another one is
+refused by name. pcapng is `shared.transport.pcapng`; `shared.transport.capture` tells the two apart.
 
 A file may have been cut short by a crash. The writer, opening one, drops the incomplete record at its end and goes on behind the
 last whole one; the reader yields every whole record before it raises.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import SEEK_END
 from pathlib import Path
 from struct import Struct
@@ -20,24 +21,24 @@ from shared.core.clock import NS_PER_S, NS_PER_US, UtcNs
 from shared.core.errors import DecodeError, StorageError
 from shared.network.address import MAC_OCTETS
 from shared.network.packet import MAX_PACKET_OCTETS
-
-ETHERTYPE_GEONETWORKING = 0x8947
-ETHERNET_OCTETS = 14
-BROADCAST_MAC = b"\xff" * MAC_OCTETS
-UNKNOWN_MAC = bytes(MAC_OCTETS)
-"""Source of a packet whose sender is not known; a capture needs some address."""
+from shared.transport.link_frames import (
+    LINK_TYPE_ETHERNET,
+    UNKNOWN_MAC,
+    ethernet_frame,
+    gn_frame,
+    is_readable,
+    link_type_name,
+)
 
 FILE_HEADER_OCTETS = 24
 RECORD_HEADER_OCTETS = 16
 MAX_FRAME_OCTETS = 65_535
 """Snapshot length we announce, and the largest record we read."""
 
-_LINK_TYPE_ETHERNET = 1
 _MAGIC_NS = 0xA1B23C4D
 _MAGIC_US = 0xA1B2C3D4
-_MAGIC_PCAPNG = 0x0A0D0D0A
 _VERSION = (2, 4)
-_ETHERTYPE = ETHERTYPE_GEONETWORKING.to_bytes(2, "big")
+_FCS_IS_KNOWN = 0x0400_0000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class CapturedPacket:
         source_mac: link-layer sender.
         destination_mac: link-layer destination.
         frame_number: its place in the file, from 1, as Wireshark counts.
+        link: name of the interface or radio it came by, where the capture says so.
     """
 
     packet: bytes
@@ -57,6 +59,7 @@ class CapturedPacket:
     source_mac: bytes
     destination_mac: bytes
     frame_number: int
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class _Format:
 
     order: str
     ns_per_tick: int
+    link_type: int = LINK_TYPE_ETHERNET
+    fcs_octets: int = 0
 
     @property
     def file_header(self) -> Struct:
@@ -76,7 +81,7 @@ class _Format:
 
 
 _OURS = _Format(">", 1)
-_OUR_FILE_HEADER = _OURS.file_header.pack(_MAGIC_NS, *_VERSION, 0, 0, MAX_FRAME_OCTETS, _LINK_TYPE_ETHERNET)
+_OUR_FILE_HEADER = _OURS.file_header.pack(_MAGIC_NS, *_VERSION, 0, 0, MAX_FRAME_OCTETS, LINK_TYPE_ETHERNET)
 
 
 class PcapWriter:
@@ -114,20 +119,29 @@ class PcapWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def write(self, packet: bytes, *, utc: UtcNs, source_mac: bytes = UNKNOWN_MAC) -> None:
+    def write(
+        self,
+        packet: bytes,
+        *,
+        utc: UtcNs,
+        source_mac: bytes = UNKNOWN_MAC,
+        link: str | None = None,  # noqa: ARG002 - this format has no place for it
+        is_outbound: bool = True,  # noqa: ARG002 - nor for this
+    ) -> None:
         """Append one packet.
 
         Args:
             packet: from the Basic Header on.
             utc: when it was sent or heard, 1970..2106.
             source_mac: the sender's link-layer address (`GnAddress.mac`).
+            link: which radio it went or came by; not recorded.
+            is_outbound: we sent it; not recorded.
 
         Raises:
             StorageError: the file is closed, the disk is full, or the packet cannot be recorded.
         """
-        if len(source_mac) != MAC_OCTETS or not 1 <= len(packet) <= MAX_PACKET_OCTETS or not 0 <= utc < NS_PER_S << 32:
-            raise StorageError(str(self._path), f"no record for {len(packet)} octets from {source_mac.hex(':')} at {utc} ns")
-        frame = BROADCAST_MAC + source_mac + _ETHERTYPE + packet
+        require_recordable(packet, utc, source_mac, self._path)
+        frame = ethernet_frame(packet, source_mac)
         seconds, ns = divmod(utc, NS_PER_S)
         ticks = ns // self._format.ns_per_tick
         record = self._format.record_header.pack(seconds, ticks, len(frame), len(frame)) + frame
@@ -155,6 +169,8 @@ class PcapWriter:
             found = _read_file_header(self._file, str(self._path))
         except DecodeError as error:
             raise StorageError(str(self._path), f"not a capture to continue: {error.reason}") from error
+        if found.link_type != LINK_TYPE_ETHERNET:
+            raise StorageError(str(self._path), f"not a capture to continue: link type {link_type_name(found.link_type)}")
         self._size = _end_of_whole_records(self._file, found, self._size)
         self._file.truncate(self._size)
         return found
@@ -176,7 +192,8 @@ def read_pcap(path: Path) -> Iterator[CapturedPacket]:
 
     Raises:
         StorageError: the file cannot be read.
-        DecodeError: not an Ethernet pcap, or a record is damaged or cut short; every whole record before it was yielded.
+        DecodeError: not a pcap, of a link type that cannot be read, or a record is damaged or cut short; every whole record before
+            it was yielded.
     """
     try:
         file = path.open("rb")
@@ -186,37 +203,35 @@ def read_pcap(path: Path) -> Iterator[CapturedPacket]:
         yield from read_pcap_stream(file, path.name)
 
 
-def read_pcap_stream(file: BinaryIO, name: str) -> Iterator[CapturedPacket]:
+def require_recordable(packet: bytes, utc: UtcNs, source_mac: bytes, path: Path) -> None:
+    """Raise `StorageError` for what no capture of ours can hold."""
+    if len(source_mac) != MAC_OCTETS or not 1 <= len(packet) <= MAX_PACKET_OCTETS or not 0 <= utc < NS_PER_S << 32:
+        raise StorageError(str(path), f"no record for {len(packet)} octets from {source_mac.hex(':')} at {utc} ns")
+
+
+def read_pcap_stream(file: BinaryIO, name: str, magic: bytes = b"") -> Iterator[CapturedPacket]:
     """Yield the GeoNetworking packets of a capture that is open already, such as standard input.
 
     Args:
-        file: at the beginning of the capture.
+        file: at the beginning of the capture, or behind `magic`.
         name: for errors.
+        magic: its first octets, where they were read already.
 
     Raises:
         DecodeError: as `read_pcap`.
     """
-    found = _read_file_header(file, name)
+    found = _read_file_header(file, name, magic)
     number = 0
     while head := file.read(RECORD_HEADER_OCTETS):
         number += 1
-        captured = _read_record(file, head, found, f"{name}: frame {number}")
+        captured = _read_record(file, head, found, name, number)
         if captured is not None:
-            utc, frame = captured
-            yield CapturedPacket(
-                packet=frame[ETHERNET_OCTETS:],
-                utc=utc,
-                source_mac=frame[MAC_OCTETS : 2 * MAC_OCTETS],
-                destination_mac=frame[:MAC_OCTETS],
-                frame_number=number,
-            )
+            yield captured
 
 
-def _read_file_header(file: BinaryIO, field: str) -> _Format:
-    data = file.read(FILE_HEADER_OCTETS)
+def _read_file_header(file: BinaryIO, field: str, begun: bytes = b"") -> _Format:
+    data = begun + file.read(FILE_HEADER_OCTETS - len(begun))
     magic = int.from_bytes(data[:4], "big")
-    if magic == _MAGIC_PCAPNG:
-        raise DecodeError(field, "a pcapng capture; convert it with `editcap -F pcap`")
     swapped = int.from_bytes(data[:4], "little")
     formats = {
         _MAGIC_NS: 1,
@@ -233,12 +248,15 @@ def _read_file_header(file: BinaryIO, field: str) -> _Format:
     _magic, major, minor, _zone, _accuracy, _snap, link_type = found.file_header.unpack(data)
     if (major, minor) != _VERSION:
         raise DecodeError(field, f"pcap version {major}.{minor} is not known")
-    if link_type & 0xFFFF != _LINK_TYPE_ETHERNET:
-        raise DecodeError(field, f"link type {link_type & 0xFFFF} is not Ethernet")
-    return found
+    kind = link_type & 0xFFFF
+    if not is_readable(kind):
+        raise DecodeError(field, f"link type {link_type_name(kind)} cannot be read")
+    fcs_octets = (link_type >> 28) * 2 if link_type & _FCS_IS_KNOWN else 0
+    return replace(found, link_type=kind, fcs_octets=fcs_octets)
 
 
-def _read_record(file: BinaryIO, head: bytes, found: _Format, field: str) -> tuple[UtcNs, bytes] | None:
+def _read_record(file: BinaryIO, head: bytes, found: _Format, name: str, number: int) -> CapturedPacket | None:
+    field = f"{name}: frame {number}"
     if len(head) < RECORD_HEADER_OCTETS:
         raise DecodeError(field, f"cut short: {len(head)} of the {RECORD_HEADER_OCTETS} octets of its header")
     seconds, ticks, captured, original = found.record_header.unpack(head)
@@ -249,11 +267,18 @@ def _read_record(file: BinaryIO, head: bytes, found: _Format, field: str) -> tup
     frame = file.read(captured)
     if len(frame) < captured:
         raise DecodeError(field, f"cut short: {len(frame)} of its {captured} octets")
-    if frame[2 * MAC_OCTETS : ETHERNET_OCTETS] != _ETHERTYPE:
+    inside = gn_frame(found.link_type, frame, fcs_octets=found.fcs_octets)
+    if inside is None:
         return None
     if captured < original:
         raise DecodeError(field, f"captured only {captured} of {original} octets")
-    return UtcNs(seconds * NS_PER_S + ticks * found.ns_per_tick), frame
+    return CapturedPacket(
+        packet=inside.packet,
+        utc=UtcNs(seconds * NS_PER_S + ticks * found.ns_per_tick),
+        source_mac=inside.source_mac,
+        destination_mac=inside.destination_mac,
+        frame_number=number,
+    )
 
 
 def _end_of_whole_records(file: BinaryIO, found: _Format, size: int) -> int:

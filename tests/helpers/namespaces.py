@@ -1,7 +1,8 @@
 """Network namespaces with veth pairs: cables between programs, without hardware and without touching the machine's own network.
 
 Making one needs root, or a kernel that lets users make namespaces of their own; where neither is so, a test is skipped with the
-reason (under CI it fails). `NetworkNamespace` holds programs; `inside` moves the calling thread, so that sockets it opens are in there.
+reason (under CI it fails). `NetworkNamespace` holds programs; `inside` moves the calling thread, so that sockets it opens are in
+there.
 """
 
 import contextlib

@@ -230,16 +230,16 @@ def test_a_packet_longer_than_the_interface_takes_is_refused_and_the_next_one_go
 
 def test_an_interface_that_is_no_ethernet_is_refused_by_its_type(cable: NetworkNamespace) -> None:
     async def scene() -> None:
-        with Path("/dev/net/tun").open("r+b", buffering=0) as tunnel:
-            fcntl.ioctl(tunnel, TUNSETIFF, struct.pack("@16sH22x", b"tun0", IFF_TUN))
-            ip("link", "set", "tun0", "up")
-            radio = opened("tun0")
-            assert radio.fault == "interface tun0 is no Ethernet (hardware type 65534)"
-            with pytest.raises(TransportError, match="is no Ethernet"):
-                await radio.send(b"x", source_mac=MAC)
-            radio.close()
+        radio = opened("tun0")
+        assert radio.fault == "interface tun0 is no Ethernet (hardware type 65534)"
+        with pytest.raises(TransportError, match="is no Ethernet"):
+            await radio.send(b"x", source_mac=MAC)
+        radio.close()
 
-    run(scene)
+    with Path("/dev/net/tun").open("r+b", buffering=0) as tunnel:
+        fcntl.ioctl(tunnel, TUNSETIFF, struct.pack("@16sH22x", b"tun0", IFF_TUN))
+        ip("link", "set", "tun0", "up")
+        run(scene)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "two words", "x" * 16, ".."])

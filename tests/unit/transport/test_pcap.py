@@ -6,7 +6,8 @@ import pytest
 from shared.core.clock import UtcNs
 from shared.core.errors import DecodeError, StorageError
 from shared.network.packet import MAX_PACKET_OCTETS
-from shared.transport.pcap import BROADCAST_MAC, UNKNOWN_MAC, CapturedPacket, PcapWriter, read_pcap
+from shared.transport.link_frames import BROADCAST_MAC, UNKNOWN_MAC
+from shared.transport.pcap import CapturedPacket, PcapWriter, read_pcap
 
 UTC = UtcNs(1_800_000_000_123_456_789)
 MAC = bytes.fromhex("02000000002a")
@@ -108,8 +109,8 @@ def test_frames_of_other_protocols_are_passed_over(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"not a capture at all, but text", "not a pcap capture"),
-        (bytes.fromhex("0a0d0d0a1c0000004d3c2b1a"), "pcapng"),
-        (foreign("<", 0xA1B2C3D4, 0, link_type=127), "link type 127 is not Ethernet"),
+        (bytes.fromhex("0a0d0d0a1c0000004d3c2b1a"), "not a pcap capture"),
+        (foreign("<", 0xA1B2C3D4, 0, link_type=195), r"link type 195 \(IEEE 802.15.4\) cannot be read"),
         (foreign("<", 0xA1B2C3D4, 1_000_000), "more than a second"),
         (foreign(">", 0xA1B23C4D, 1_000_000_000), "more than a second"),
         (foreign(">", 0xA1B23C4D, 0)[:32] + b"\xff" * 8, "no frame"),
@@ -122,6 +123,13 @@ def test_what_is_no_ethernet_capture_is_refused_with_the_reason(tmp_path: Path, 
     path.write_bytes(content)
     with pytest.raises(DecodeError, match=reason):
         list(read_pcap(path))
+
+
+def test_a_capture_of_another_link_type_is_not_continued(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.pcap"
+    path.write_bytes(foreign("<", 0xA1B2C3D4, 0, link_type=127))
+    with pytest.raises(StorageError, match="not a capture to continue: link type 127"):
+        PcapWriter(path)
 
 
 def test_a_file_that_is_no_capture_is_not_written_to(tmp_path: Path) -> None:
