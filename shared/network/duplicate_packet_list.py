@@ -1,47 +1,86 @@
 """Duplicate packet detection for geocast packets (EN 302 636-4-1 V1.4.1 clause 8.1.2 and annex A.2).
 
-Each forwarder repeats a packet, so one reaches us many times. The list holds the last sequence numbers of each source. Asking and
-remembering are two steps on purpose: a packet is remembered only after its signature held, so a forger cannot make us deaf to a
-number. Single-hop packets have no number; the replay check of the security layer covers them.
+Each forwarder repeats a packet, so one reaches us many times. The list holds the geocasts accepted last, by their octets from
+behind the Basic Header, the only part a forwarder changes. The standard's list holds source addresses and sequence numbers; nobody
+vouches for either, and whoever has a ticket could use the number a neighbour will use next, and make us deaf to it. Octets cannot
+be used by anybody before they were said. A packet is remembered only after its signature held, so a forger fills nothing.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
+from dataclasses import dataclass, field
 
-from shared.network.address import GnAddress
+from shared.core.clock import MonotonicNs
+from shared.core.ids import HashedId8
+from shared.network.area import Area
+from shared.network.headers import BASIC_HEADER_OCTETS
 
-NUMBERS_PER_SOURCE = 8
-"""`itsGnDPLLength`."""
+MAX_PACKETS = 1_024
+"""Geocasts remembered: those of a minute with seventeen new ones each second."""
 
-MAX_SOURCES = 4_096
-"""Sources remembered; then the one silent longest is forgotten."""
+MAX_OCTETS = 1 << 20
+"""Their octets together; beyond either, the oldest are forgotten, and their copies are for the replay check to refuse."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Geocast:
+    """One geocast that was accepted.
+
+    Attributes:
+        max_hop_limit: hops it began with; signed.
+        area: where it is meant to be heard.
+        priority: identifier of its traffic class.
+        signer: whose ticket signed it.
+        source: its source's position vector, 24 octets.
+        expires: from then on it is neither handed up nor forwarded.
+        best_hops: by link, the most hops left with which it came to be forwarded there.
+        contentions: how often it entered contention.
+    """
+
+    max_hop_limit: int
+    area: Area
+    priority: int
+    signer: HashedId8
+    source: bytes
+    expires: MonotonicNs
+    best_hops: dict[str, int] = field(default_factory=dict)
+    contentions: int = 0
 
 
 class DuplicatePacketList:
-    """The last sequence numbers of the sources heard last.
+    """The geocasts accepted last.
 
     Args:
-        numbers_per_source: how many numbers of one source are kept.
-        max_sources: how many sources are kept.
+        max_packets: how many are kept.
+        max_octets: likewise.
+
+    Attributes:
+        known: the geocasts by their octets from behind the Basic Header; to be read only.
     """
 
-    def __init__(self, *, numbers_per_source: int = NUMBERS_PER_SOURCE, max_sources: int = MAX_SOURCES) -> None:
-        self._numbers_per_source = numbers_per_source
-        self._max_sources = max_sources
-        self._numbers: OrderedDict[bytes, deque[int]] = OrderedDict()
+    __slots__ = ("_max_octets", "_max_packets", "_octets", "known")
 
-    def __len__(self) -> int:
-        """Return how many sources are remembered."""
-        return len(self._numbers)
+    def __init__(self, *, max_packets: int = MAX_PACKETS, max_octets: int = MAX_OCTETS) -> None:
+        self._max_packets = max_packets
+        self._max_octets = max_octets
+        self._octets = 0
+        self.known: OrderedDict[bytes, Geocast] = OrderedDict()
 
-    def contains(self, source: GnAddress, sequence_number: int) -> bool:
-        """Say whether this packet of this source was remembered."""
-        return sequence_number in self._numbers.get(source.mac, ())
+    @property
+    def octets(self) -> int:
+        """Octets remembered."""
+        return self._octets
 
-    def remember(self, source: GnAddress, sequence_number: int) -> None:
-        """Note a packet whose signature held."""
-        numbers = self._numbers.setdefault(source.mac, deque(maxlen=self._numbers_per_source))
-        self._numbers.move_to_end(source.mac)
-        if sequence_number not in numbers:
-            numbers.append(sequence_number)
-        while len(self._numbers) > self._max_sources:
-            self._numbers.popitem(last=False)
+    def find(self, packet: bytes) -> Geocast | None:
+        """Return the geocast of which a packet, from the Basic Header on, is a copy."""
+        return self.known.get(packet[BASIC_HEADER_OCTETS:])
+
+    def remember(self, packet: bytes, geocast: Geocast) -> None:
+        """Note a packet, from the Basic Header on, whose signature held; one that is known already stays as it is."""
+        signed = packet[BASIC_HEADER_OCTETS:]
+        if signed in self.known:
+            return
+        self.known[signed] = geocast
+        self._octets += len(signed)
+        while len(self.known) > self._max_packets or self._octets > self._max_octets:
+            forgotten, _ = self.known.popitem(last=False)
+            self._octets -= len(forgotten)

@@ -32,6 +32,13 @@ DEFAULT_HOP_LIMIT = 10
 
 LIFETIME_BASES_MS = (50, 1_000, 10_000, 100_000)
 
+LIFETIME_OCTET = 2
+HOP_LIMIT_OCTET = 3
+"""Where the Basic Header says how long a packet is of use, and how many hops are left."""
+
+LEAST_LIFETIME = 1 << 2
+"""A lifetime octet below this says no time at all, whatever its base."""
+
 _BASIC = Struct(">BBBB")
 _COMMON = Struct(">BBBBHBB")
 _MAX_MULTIPLIER = 0x3F

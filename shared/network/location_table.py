@@ -1,15 +1,14 @@
 """Location table (EN 302 636-4-1 V1.4.1 clause 8.1): the last position vector of every station heard.
 
 An entry lives `itsGnLifetimeLocTE` after it was last heard and is replaced only by a later vector of the same station (annex C).
-Enter only vectors whose signature held. Packet data rates and location service are not kept: nothing of ours unicasts.
+Enter only vectors whose signature held. Every verified packet is entered, so an entry keeps the 24 octets as they came and decodes
+them when somebody asks. Packet data rates and location service are not kept: nothing of ours unicasts.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from shared.core.clock import NS_PER_S, MonotonicNs
-from shared.network.address import GnAddress
-from shared.network.position_vector import LongPositionVector, is_later
+from shared.network.position_vector import LongPositionVector, decode_long_position_vector
 
 ENTRY_LIFETIME_NS = 20 * NS_PER_S
 """`itsGnLifetimeLocTE`."""
@@ -17,20 +16,36 @@ ENTRY_LIFETIME_NS = 20 * NS_PER_S
 MAX_ENTRIES = 4_096
 """Stations remembered; then the one silent longest is forgotten."""
 
+MAC_AT = slice(2, 8)
+"""The link-layer address within a position vector: names the station in the table."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_TIMESTAMP_AT = slice(8, 12)
+_HALF_CIRCLE = 1 << 31
+_FULL_CIRCLE = 0xFFFF_FFFF
+
+
 class LocationEntry:
     """What is known of one station.
 
     Attributes:
-        vector: its latest position vector.
-        is_neighbour: it was heard directly, not through a forwarder.
+        octets: its latest position vector as it was signed.
+        timestamp_ms: the vector's own time.
+        is_neighbour: it was heard directly, not only through a forwarder.
         heard: when it was last heard.
     """
 
-    vector: LongPositionVector
-    is_neighbour: bool
-    heard: MonotonicNs
+    __slots__ = ("heard", "is_neighbour", "octets", "timestamp_ms")
+
+    def __init__(self, octets: bytes, timestamp_ms: int, heard: MonotonicNs, *, is_neighbour: bool) -> None:
+        self.octets = octets
+        self.timestamp_ms = timestamp_ms
+        self.heard = heard
+        self.is_neighbour = is_neighbour
+
+    @property
+    def vector(self) -> LongPositionVector:
+        """Its latest position vector, read anew at every call."""
+        return decode_long_position_vector(self.octets)
 
 
 class LocationTable:
@@ -41,35 +56,49 @@ class LocationTable:
         max_entries: how many stations are kept.
     """
 
+    __slots__ = ("_entries", "_entry_lifetime_ns", "_max_entries")
+
     def __init__(self, *, entry_lifetime_ns: int = ENTRY_LIFETIME_NS, max_entries: int = MAX_ENTRIES) -> None:
         self._entry_lifetime_ns = entry_lifetime_ns
         self._max_entries = max_entries
         self._entries: OrderedDict[bytes, LocationEntry] = OrderedDict()
 
-    def update(self, vector: LongPositionVector, now: MonotonicNs, *, is_neighbour: bool) -> bool:
-        """Enter what was heard.
+    def update(self, vector: bytes, now: MonotonicNs, *, is_neighbour: bool) -> bool:
+        """Enter what was heard; it runs for every verified packet.
 
         A station that was a neighbour stays one when a forwarder repeats an older packet of it.
+
+        Args:
+            vector: 24 octets that `decode_long_position_vector` reads without fail.
+            now: the present.
+            is_neighbour: heard directly.
 
         Returns:
             Whether the vector is later than what was known.
         """
-        self.expire(now)
-        known = self._entries.get(vector.address.mac)
-        later = known is None or is_later(vector.timestamp_ms, known.vector.timestamp_ms)
-        self._entries[vector.address.mac] = LocationEntry(
-            vector=vector if known is None or later else known.vector,
-            is_neighbour=is_neighbour or (known is not None and known.is_neighbour),
-            heard=now,
-        )
-        self._entries.move_to_end(vector.address.mac)
-        while len(self._entries) > self._max_entries:
-            self._entries.popitem(last=False)
-        return later
+        entries = self._entries
+        mac = vector[MAC_AT]
+        timestamp_ms = int.from_bytes(vector[_TIMESTAMP_AT], "big")
+        entry = entries.get(mac)
+        if entry is None or now - entry.heard >= self._entry_lifetime_ns:
+            self.expire(now)
+            entries[mac] = LocationEntry(vector, timestamp_ms, now, is_neighbour=is_neighbour)
+            if len(entries) > self._max_entries:
+                entries.popitem(last=False)
+            return True
+        entry.heard = now
+        entries.move_to_end(mac)
+        if is_neighbour:
+            entry.is_neighbour = True
+        if 0 < (timestamp_ms - entry.timestamp_ms) & _FULL_CIRCLE < _HALF_CIRCLE:  # `is_later`
+            entry.octets = vector
+            entry.timestamp_ms = timestamp_ms
+            return True
+        return False
 
-    def get(self, address: GnAddress, now: MonotonicNs) -> LocationEntry | None:
-        """Return what is known of a station, or None when it was never heard or is silent too long."""
-        entry = self._entries.get(address.mac)
+    def get(self, mac: bytes, now: MonotonicNs) -> LocationEntry | None:
+        """Return what is known of the station with a link-layer address; None when it was never heard or is silent too long."""
+        entry = self._entries.get(mac)
         return entry if entry is not None and self._is_alive(entry, now) else None
 
     def neighbours(self, now: MonotonicNs) -> tuple[LocationEntry, ...]:
@@ -80,18 +109,16 @@ class LocationTable:
         """Forget the stations that are silent too long; returns how many."""
         forgotten = 0
         while self._entries:
-            address, entry = next(iter(self._entries.items()))
+            mac, entry = next(iter(self._entries.items()))
             if self._is_alive(entry, now):
                 break
-            del self._entries[address]
+            del self._entries[mac]
             forgotten += 1
         return forgotten
 
-    def next_due(self) -> MonotonicNs | None:
-        """Return when the next entry expires, or None while the table is empty."""
-        for entry in self._entries.values():
-            return MonotonicNs(entry.heard + self._entry_lifetime_ns)
-        return None
+    def __len__(self) -> int:
+        """Return how many stations are kept, those not expired yet among them."""
+        return len(self._entries)
 
     def _is_alive(self, entry: LocationEntry, now: MonotonicNs) -> bool:
         return now - entry.heard < self._entry_lifetime_ns

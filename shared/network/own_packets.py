@@ -1,26 +1,16 @@
 """Our own packets coming back (EN 302 636-4-1 V1.4.1 clause 10.2.1.5, duplicate address detection).
 
-A multicast loopback returns every packet, and a forwarder repeats it with one hop less. Both are echoes and dropped. A packet
-under our address that we did *not* send is another matter: somebody uses our address, and the station needs a new pseudonym.
-Packets are compared from behind the Basic Header, the only part a forwarder changes.
+A multicast loopback returns every packet, and a forwarder repeats it with one hop less. Both are echoes and dropped. Packets are
+compared from behind the Basic Header, the only part a forwarder changes. What comes back after more packets than are remembered
+here is known by its signature (`shared.stack.router`), as is a packet under our address that is not ours.
 """
 
 from collections import OrderedDict
-from enum import Enum
 
-from shared.network.address import GnAddress
 from shared.network.headers import BASIC_HEADER_OCTETS
 
 CAPACITY_PACKETS = 64
 """Sent packets remembered: several seconds of everything a station says."""
-
-
-class Origin(Enum):
-    """Whose a received packet is."""
-
-    OTHER = "other"
-    ECHO = "echo"
-    ADDRESS_CONFLICT = "address_conflict"
 
 
 class OwnPackets:
@@ -54,9 +44,3 @@ class OwnPackets:
     def is_own(self, signed: bytes) -> bool:
         """Say the same of a packet's octets from behind the Basic Header."""
         return signed in self.sent
-
-    def origin(self, packet: bytes, source: GnAddress, own_address: GnAddress) -> Origin:
-        """Say whose a packet is, once its source address is known."""
-        if self.is_echo(packet):
-            return Origin.ECHO
-        return Origin.ADDRESS_CONFLICT if source.mac == own_address.mac else Origin.OTHER

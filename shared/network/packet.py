@@ -61,6 +61,15 @@ class UnsupportedPacketError(DecodeError):
         return "unsupported_packet"
 
 
+class ExpiredPacketError(DecodeError):
+    """A well-formed packet that is of no use any more, or says that it never was."""
+
+    @property
+    def code(self) -> str:
+        """`expired_packet`."""
+        return "expired_packet"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GnPayload:
     """A packet that carries a message.
@@ -157,8 +166,13 @@ def decode_gn_payload(data: bytes) -> GnPayload:
     """
     pdu = decode_gn_pdu(data)
     if isinstance(pdu, Beacon):
-        raise UnsupportedPacketError("common_header.header_type", "a beacon carries no message", 8)
+        raise no_message()
     return pdu
+
+
+def no_message() -> UnsupportedPacketError:
+    """Return what is raised for a beacon where a message is wanted."""
+    return UnsupportedPacketError("common_header.header_type", "a beacon carries no message", 8)
 
 
 def decode_gn_pdu(data: bytes) -> GnPayload | Beacon:

@@ -16,8 +16,9 @@ verified; nobody can make up known senders, and their places are in `SenderLane`
 comes, because whoever makes up certificates can make up any number of them. Messages that name a ticket nobody has shown, or a
 service that is not ours, are refused for next to nothing and travel beside the batch.
 
-The delay is bounded because what is too old is dropped, and memory because places, lanes and octets have limits. `shed` counts by
-reason: stale, superseded by a newer verified CAM, crowded out by packets under the same name, crowded out among strangers.
+The delay is bounded because what is too old, or past the lifetime in its Basic Header, is dropped, and memory because places, lanes
+and octets have limits. `shed` counts by reason: stale, superseded by a newer verified CAM, crowded out by packets under the same
+name, crowded out among strangers.
 """
 
 from collections import Counter
@@ -27,11 +28,12 @@ from types import MappingProxyType
 
 from shared.core.clock import NS_PER_MS, Instant, MonotonicNs
 from shared.core.ids import HashedId8, ItsAid
-from shared.network.headers import BASIC_HEADER_OCTETS
+from shared.network.headers import BASIC_HEADER_OCTETS, LIFETIME_OCTET, decode_lifetime
 from shared.security.peek import peek_claims
-from shared.security.verify import MESSAGE_ITS_AIDS
+from shared.stack.arrival import UNKNOWN_ARRIVAL, Arrival
 from shared.stack.common_lane import CommonLane
-from shared.stack.sender_lane import SenderLane, Waiting
+from shared.stack.sender_lane import SHED_STALE, SenderLane, Waiting
+from shared.stack.station import HEARD_ITS_AIDS
 
 BATCH_PACKETS = 32
 """Packets taken at once: some two milliseconds of elliptic curve."""
@@ -54,6 +56,11 @@ STRANGERS_PACKETS = 128
 
 SCARCE_OCTETS = 8 << 20
 """Octets waiting in the lanes of known senders, beyond which each sender keeps one packet."""
+
+LIFETIMES_NS = tuple(decode_lifetime(octet) * NS_PER_MS for octet in range(256))
+"""What each lifetime octet of a Basic Header says."""
+
+MAX_LIFETIME_NS = max(LIFETIMES_NS)
 
 _URGENT = frozenset((ItsAid.DENM, ItsAid.TLM))
 
@@ -84,7 +91,7 @@ class AdmissionQueue:
             (self._strangers, 3),
             (self._unreadable, 1),
         )
-        self._arrivals: list[tuple[bytes, Instant]] = []
+        self._arrivals: list[tuple[bytes, Instant, Arrival]] = []
         self._is_sorting = False
 
     def __len__(self) -> int:
@@ -94,24 +101,25 @@ class AdmissionQueue:
     def octets(self) -> int:
         """Octets of everything that waits."""
         lanes = self._light.octets + sum(lane.octets for lane, _ in self._shares)
-        return lanes + sum(len(packet) for packet, _ in self._arrivals)
+        return lanes + sum(len(packet) for packet, _, _ in self._arrivals)
 
     @property
     def shed(self) -> Mapping[str, int]:
         """Packets dropped without a look, by reason."""
         return MappingProxyType(self._shed)
 
-    def offer(self, packet: bytes, received: Instant) -> None:
+    def offer(self, packet: bytes, received: Instant, arrival: Arrival = UNKNOWN_ARRIVAL) -> None:
         """Let a packet wait, or drop and count it or another.
 
         Args:
             packet: from the Basic Header on.
             received: when it arrived; not before the packet offered last.
+            arrival: how it came; kept with it.
         """
         if self._is_sorting:
-            self._sort(packet, received)
+            self._sort(packet, received, arrival)
             return
-        self._arrivals.append((packet, received))
+        self._arrivals.append((packet, received, arrival))
         if len(self._arrivals) > BATCH_PACKETS:
             self._is_sorting = True
             for earlier in self._arrivals:
@@ -121,7 +129,13 @@ class AdmissionQueue:
     def take(self, now: MonotonicNs) -> list[Waiting]:
         """Return what is to be verified next, at most `BATCH_PACKETS` and `LIGHT_PACKETS` together; empty when nothing waits."""
         if not self._is_sorting:
-            taken = [Waiting(packet, MonotonicNs(received.monotonic + GENERIC_MAX_WAIT_NS)) for packet, received in self._arrivals]
+            taken = []
+            for packet, received, arrival in self._arrivals:
+                stale_at = MonotonicNs(received.monotonic + GENERIC_MAX_WAIT_NS)
+                if _stale_at(packet, received.monotonic, MAX_LIFETIME_NS) > now:
+                    taken.append(Waiting(packet, stale_at, arrival=arrival))
+                else:
+                    self._shed[SHED_STALE] += 1
             self._arrivals.clear()
             return taken
         taken = []
@@ -138,15 +152,15 @@ class AdmissionQueue:
         if waiting.place is not None:
             waiting.place.lane.settle(waiting.place, waiting, now, is_verified=is_verified)
 
-    def _sort(self, packet: bytes, received: Instant) -> None:
+    def _sort(self, packet: bytes, received: Instant, arrival: Arrival) -> None:
         now = received.monotonic
         claims = peek_claims(packet, BASIC_HEADER_OCTETS)
         if claims is None:
-            self._unreadable.offer(Waiting(packet, MonotonicNs(now + GENERIC_MAX_WAIT_NS)))
+            self._unreadable.offer(Waiting(packet, MonotonicNs(now + GENERIC_MAX_WAIT_NS), arrival=arrival))
             return
-        stale_at = MonotonicNs(now + MAX_WAIT_NS.get(claims.psid, GENERIC_MAX_WAIT_NS))
-        waiting = Waiting(packet, stale_at, claims.generation_time)
-        if claims.psid not in MESSAGE_ITS_AIDS:
+        stale_at = _stale_at(packet, now, MAX_WAIT_NS.get(claims.psid, GENERIC_MAX_WAIT_NS))
+        waiting = Waiting(packet, stale_at, claims.generation_time, arrival=arrival)
+        if claims.psid not in HEARD_ITS_AIDS:
             self._light.offer(waiting)
         elif self._knows(claims.signer, received):
             lane = self._cam if claims.psid == ItsAid.CAM else self._urgent if claims.psid in _URGENT else self._other
@@ -159,6 +173,12 @@ class AdmissionQueue:
             self._urgent_strangers.offer(waiting)
         else:
             self._strangers.offer(waiting)
+
+
+def _stale_at(packet: bytes, received: MonotonicNs, max_wait_ns: int) -> MonotonicNs:
+    """Return until when a packet may wait: so long, and no longer than it says that it is of use. One that says never is judged."""
+    lifetime_ns = LIFETIMES_NS[packet[LIFETIME_OCTET]] if len(packet) > LIFETIME_OCTET else 0
+    return MonotonicNs(received + (min(lifetime_ns, max_wait_ns) or max_wait_ns))
 
 
 def _take(lane: SenderLane | CommonLane, count: int, now: MonotonicNs, taken: list[Waiting]) -> None:

@@ -18,10 +18,11 @@ from shared.core.ids import HashedId8
 from shared.security.chain import UnknownSignerError
 from shared.security.verify import Claim, ProvenClaim, prove, teaches
 from shared.stack.indication import Indication, VerifiedPacket
-from shared.stack.station import Station
+from shared.stack.station import Copy, Station, Unread
 
 Outcome = Indication | V2xError | None
-"""What became of a packet: what it says, why it was refused, or None for an echo of our own."""
+"""What became of a packet: what it says, why it was refused, or None for what says nothing: an echo of our own, a beacon, a copy of
+a geocast, or one that is not for this place."""
 
 Verdict = ProvenClaim | VerificationError
 
@@ -59,22 +60,17 @@ def receive_batch(station: Station, packets: Sequence[bytes], now: Instant, chec
         now: the present for all of them.
         checker: checks the signatures.
     """
-    return [
-        _read(unread) if isinstance(unread, VerifiedPacket) else unread
-        for unread in receive_batch_unread(station, packets, now, checker)
-    ]
+    return [_outcome(unread) for unread in receive_batch_unread(station, packets, now, checker)]
 
 
-def receive_batch_unread(
-    station: Station, packets: Sequence[bytes], now: Instant, checker: SignatureChecker
-) -> list[VerifiedPacket | V2xError | None]:
+def receive_batch_unread(station: Station, packets: Sequence[bytes], now: Instant, checker: SignatureChecker) -> list[Unread]:
     """Do what `receive_batch` does, but leave the messages inside unread, as `Station.receive_unread` does."""
     weighed = station.weigh_all(packets, now)
     claims = [outcome for outcome in weighed if isinstance(outcome, Claim)]
     if len(claims) == len(weighed):
-        return [*_accepted(station, claims, checker)]
-    outcomes: list[VerifiedPacket | V2xError | None] = []
-    part: list[Claim | V2xError | None] = []
+        return _accepted(station, claims, checker)
+    outcomes: list[Unread] = []
+    part: list[Claim | Copy | V2xError | None] = []
     shown: set[HashedId8] = set()
     shown_in_part: set[HashedId8] = set()
     for packet, outcome in zip(packets, weighed, strict=True):
@@ -92,13 +88,11 @@ def receive_batch_unread(
     return outcomes + _finished(station, part, checker)
 
 
-def _finished(
-    station: Station, part: Sequence[Claim | V2xError | None], checker: SignatureChecker
-) -> list[VerifiedPacket | V2xError | None]:
+def _finished(station: Station, part: Sequence[Claim | Copy | V2xError | None], checker: SignatureChecker) -> list[Unread]:
     """Have the signatures of a part checked, then go through it in order: accept, or note an unknown signer."""
     claims = [outcome for outcome in part if isinstance(outcome, Claim)]
     verdicts = iter(checker.check_all(claims))
-    outcomes: list[VerifiedPacket | V2xError | None] = []
+    outcomes: list[Unread] = []
     for outcome in part:
         if isinstance(outcome, Claim):
             outcomes.append(_settled(station, outcome, next(verdicts)))
@@ -109,15 +103,15 @@ def _finished(
     return outcomes
 
 
-def _accepted(station: Station, claims: Sequence[Claim], checker: SignatureChecker) -> list[VerifiedPacket | V2xError]:
+def _accepted(station: Station, claims: Sequence[Claim], checker: SignatureChecker) -> list[Unread]:
     verdicts = checker.check_all(claims)
     proven = [verdict for verdict in verdicts if not isinstance(verdict, VerificationError)]
     if len(proven) == len(claims):
-        return station.accept_all(proven)
+        return [*station.accept_all(proven)]
     return [_settled(station, claim, verdict) for claim, verdict in zip(claims, verdicts, strict=True)]
 
 
-def _settled(station: Station, claim: Claim, verdict: Verdict) -> VerifiedPacket | V2xError:
+def _settled(station: Station, claim: Claim, verdict: Verdict) -> Unread:
     """Accept a claim if it was proven. One that was not, and is a copy of what was accepted meanwhile, is a duplicate."""
     if not isinstance(verdict, VerificationError):
         return station.accept_all((verdict,))[0]
@@ -128,8 +122,10 @@ def _settled(station: Station, claim: Claim, verdict: Verdict) -> VerifiedPacket
     return verdict
 
 
-def _read(unread: VerifiedPacket) -> Indication | V2xError:
-    try:
-        return unread.read()
-    except V2xError as refusal:
-        return refusal
+def _outcome(unread: Unread) -> Outcome:
+    if isinstance(unread, VerifiedPacket):
+        try:
+            return unread.read()
+        except V2xError as refusal:
+            return refusal
+    return unread if isinstance(unread, V2xError) else None

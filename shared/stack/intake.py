@@ -11,6 +11,7 @@ from typing import Protocol
 from shared.core.clock import Instant
 from shared.core.errors import V2xError
 from shared.stack.admission import AdmissionQueue
+from shared.stack.arrival import UNKNOWN_ARRIVAL, Arrival
 from shared.stack.batch import Outcome, SignatureChecker
 from shared.stack.effects import Effect
 from shared.stack.inbound import Inbound
@@ -30,7 +31,7 @@ class Listener(Protocol):
 
 
 class Intake:
-    """Feeds one agent from one radio.
+    """Feeds one agent from its radios.
 
     Args:
         listener: the agent.
@@ -58,14 +59,22 @@ class Intake:
         """Packets dropped without a look, by reason."""
         return self._admission.shed
 
-    def offer(self, packet: bytes, received: Instant) -> None:
-        """Let a packet wait for its turn."""
-        self._admission.offer(packet, received)
+    def offer(self, packet: bytes, received: Instant, arrival: Arrival = UNKNOWN_ARRIVAL) -> None:
+        """Let a packet wait for its turn; its airtime counts whether it is looked at or not.
+
+        Args:
+            packet: from the Basic Header on.
+            received: when it arrived; not before the packet offered last.
+            arrival: how it came.
+        """
+        self._listener.inbound.arrived(len(packet), received, arrival)
+        self._admission.offer(packet, received, arrival)
 
     def take(self, now: Instant) -> tuple[Effect, ...]:
         """Verify one batch and let the agent hear it."""
         batch = self._admission.take(now.monotonic)
-        outcomes = self._listener.inbound.receive_batch([waiting.packet for waiting in batch], now, self._checker)
+        packets, arrivals = [waiting.packet for waiting in batch], [waiting.arrival for waiting in batch]
+        outcomes = self._listener.inbound.receive_batch(packets, now, self._checker, arrivals)
         effects: list[Effect] = []
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if outcome is not None:

@@ -1,6 +1,6 @@
 """What is judged of a packet around its signature, for stations that speak and for those that only listen. Sans-IO.
 
-    before     size, Basic Header, secured; hops, which are not signed
+    before     size, Basic Header, secured; lifetime and hops, which are not signed
     behind     GeoNetworking, BTP-B; port, ITS-AID and message id agree; the sender is inside the ticket's region
 
 `shared.stack.station` passes the usual packet without these and comes here for every other, and to have it said what is wrong.
@@ -8,15 +8,31 @@
 
 from shared.core.errors import DecodeError, VerificationError
 from shared.core.geo import GeoPoint
-from shared.core.ids import MESSAGE_BINDINGS, MessageId
+from shared.core.ids import MESSAGE_BINDINGS, ItsAid, MessageId
 from shared.core.report import VerificationReport
 from shared.messages.pdu import HEADER_OCTETS, peek_header
-from shared.network.headers import BASIC_HEADER_OCTETS, PROTOCOL_VERSION, BasicNextHeader, decode_basic_header
-from shared.network.packet import MAX_PACKET_OCTETS, SINGLE_HOP, check_hop_limit, decode_gn_payload
+from shared.network.headers import (
+    BASIC_HEADER_OCTETS,
+    HOP_LIMIT_OCTET,
+    LEAST_LIFETIME,
+    LIFETIME_OCTET,
+    PROTOCOL_VERSION,
+    BasicNextHeader,
+    decode_basic_header,
+)
+from shared.network.packet import (
+    MAX_PACKET_OCTETS,
+    SINGLE_HOP,
+    Beacon,
+    ExpiredPacketError,
+    check_hop_limit,
+    decode_gn_pdu,
+    no_message,
+)
 from shared.network.position_vector import encode_long_position_vector
 from shared.security.region import Region
 from shared.security.verify import Claim, ProvenClaim
-from shared.stack.indication import VerifiedPacket
+from shared.stack.indication import VerifiedBeacon, VerifiedPacket
 
 BINDING_BY_OCTET = {int(message_id): binding for message_id, binding in MESSAGE_BINDINGS.items()}
 """What belongs to the message whose second octet it is."""
@@ -26,20 +42,20 @@ MESSAGE_ID_OCTET = 1
 SECURED = PROTOCOL_VERSION << 4 | BasicNextHeader.SECURED
 """First octet of a secured packet."""
 
-HOP_LIMIT_OCTET = 3
-
 
 def secured_part(packet: bytes) -> bytes:
     """Return the secured structure behind a packet's Basic Header.
 
     Raises:
-        DecodeError: too long, cut short, or no GeoNetworking packet.
+        DecodeError: too long, cut short, or no GeoNetworking packet; `ExpiredPacketError` for a lifetime of zero.
         VerificationError: `UNSIGNED_MESSAGE`.
     """
     if len(packet) > MAX_PACKET_OCTETS:
         raise DecodeError("packet", f"{len(packet)} octets exceed the {MAX_PACKET_OCTETS} of a frame")
     if len(packet) < BASIC_HEADER_OCTETS or packet[0] != SECURED:
         raise _not_secured(packet)
+    if packet[LIFETIME_OCTET] < LEAST_LIFETIME:
+        raise ExpiredPacketError("basic_header.lifetime", "zero: the packet is of use at no time", LIFETIME_OCTET * 8)
     return packet[BASIC_HEADER_OCTETS:]
 
 
@@ -56,12 +72,17 @@ def check_hops(packet: bytes, claim: Claim) -> None:
     packet with too many hops would make us take the real one for a duplicate. A single hop cannot be too many.
     """
     if packet[HOP_LIMIT_OCTET] > SINGLE_HOP:
-        check_hop_limit(decode_basic_header(packet)[0], decode_gn_payload(claim.payload).common)
+        check_hop_limit(decode_basic_header(packet)[0], decode_gn_pdu(claim.payload).common)
 
 
-def unread_packet(proven: ProvenClaim) -> VerifiedPacket:
-    """Judge a packet of any form."""
-    gn = decode_gn_payload(proven.payload)
+def unread_packet(proven: ProvenClaim) -> VerifiedPacket | VerifiedBeacon:
+    """Judge a packet of any form; a beacon is one only if it is signed as such."""
+    gn = decode_gn_pdu(proven.payload)
+    if isinstance(gn, Beacon):
+        if proven.service.its_aid != ItsAid.GN_MANAGEMENT:
+            raise no_message()
+        _check_region(gn.source.position, proven.ticket.region)
+        return VerifiedBeacon(encode_long_position_vector(gn.source), proven)
     message_id = agreed_message_id(gn.message, gn.btp.destination_port, proven.service.its_aid)
     _check_region(gn.source.position, proven.ticket.region)
     return VerifiedPacket(message_id, gn.message, encode_long_position_vector(gn.source), gn.area, proven)

@@ -9,10 +9,11 @@ For tools that look at captures. It has no ticket, so it asks for no certificate
 from dataclasses import dataclass
 
 from shared.core.clock import Instant
+from shared.network.packet import no_message
 from shared.security.region import IdentifiedAreas
 from shared.security.trust_store import TrustStore
 from shared.security.verify import Claim, ProvenClaim, VerifiedPayload, VerifyService, prove
-from shared.stack.indication import Indication
+from shared.stack.indication import Indication, VerifiedBeacon
 from shared.stack.packet_checks import check_hops, secured_part, unread_packet
 from shared.stack.station import make_verify_service
 
@@ -52,7 +53,10 @@ class Receiver:
 
     def indicate(self, opened: Opened) -> Indication:
         """Return what a verified packet says; raises as `Station.receive` for content its sender may not say."""
-        return unread_packet(opened.proven).read()
+        packet = unread_packet(opened.proven)
+        if isinstance(packet, VerifiedBeacon):
+            raise no_message()
+        return packet.read()
 
     def _opened(self, claim: Claim) -> Opened:
         proven = prove(claim)

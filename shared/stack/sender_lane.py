@@ -22,6 +22,7 @@ from random import Random
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.core.ids import HashedId8
 from shared.core.itstime import Time64
+from shared.stack.arrival import UNKNOWN_ARRIVAL, Arrival
 
 MAX_SENDERS = 4_096
 """Senders with a place in a lane; as many as tickets are remembered."""
@@ -48,12 +49,14 @@ class Waiting:
         stale_at: from this moment on it is of no use.
         generation_time: what it claims.
         place: where it waited; None outside the lanes of known senders.
+        arrival: how it came.
     """
 
     packet: bytes
     stale_at: MonotonicNs
     generation_time: Time64 = NO_TIME
     place: "Place | None" = None
+    arrival: Arrival = UNKNOWN_ARRIVAL
 
 
 @dataclass(slots=True, eq=False)

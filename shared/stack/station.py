@@ -1,32 +1,48 @@
 """One ITS station: messages down to packets, packets up to verified messages. Sans-IO.
 
     down    message -> UPER -> content within our own SSP -> BTP-B -> GeoNetworking -> SIGN -> prefix Basic Header
-    up      size, Basic Header -> own echo? -> envelope and ticket -> hops -> SIGNATURE -> remember -> GeoNetworking, BTP-B
+    up      size, Basic Header -> own echo, or copy of a geocast? -> envelope and ticket -> hops -> SIGNATURE -> remember
+            -> GeoNetworking, BTP-B
             -> port, ITS-AID and message id agree -> sender inside the ticket's region -> VerifiedPacket
             -> decode -> content within SSP, the place a CAM claims inside the region -> Verified
 
-This is the one place where messages, network and security meet. `receive` either returns a `Verified` message, or None for an
-echo of our own packet, or raises a `V2xError`; whoever calls it counts the error by its code (`shared.stack.inbound`). There is
-no way to send unsigned or to receive unverified. Forwarding of others' packets and channel congestion are not here yet.
+This is the one place where messages, network and security meet. `receive` either returns a `Verified` message, or None for what
+says nothing (an echo of our own packet, a beacon), or raises a `V2xError`; whoever calls it counts the error by its code
+(`shared.stack.inbound`). There is no way to send unsigned or to receive unverified. Others' packets are forwarded, and the channel
+is kept free, by `shared.stack.router`, which stands around a station.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TypeVar
 
 from shared.core.clock import Instant, UtcNs
 from shared.core.errors import EncodeError, V2xError
 from shared.core.geo import GeoPoint
-from shared.core.ids import HashedId8, StationId, StationType
+from shared.core.ids import HashedId8, ItsAid, StationId, StationType
 from shared.core.itstime import gn_timestamp_at
 from shared.core.value import Value
 from shared.messages.pdu import HEADER_OCTETS
 from shared.network.address import MAC_OCTETS, GnAddress
 from shared.network.area import Area
 from shared.network.btp import BtpB
+from shared.network.duplicate_packet_list import DuplicatePacketList
 from shared.network.extended import GbcHeader
-from shared.network.headers import BASIC_HEADER_OCTETS, DEFAULT_HOP_LIMIT
+from shared.network.headers import (
+    BASIC_HEADER_OCTETS,
+    DEFAULT_HOP_LIMIT,
+    HOP_LIMIT_OCTET,
+    LEAST_LIFETIME,
+    LIFETIME_OCTET,
+    BasicHeader,
+    BasicNextHeader,
+    encode_basic_header,
+)
 from shared.network.own_packets import OwnPackets
-from shared.network.packet import MAX_PACKET_OCTETS, SINGLE_HOP, encode_gn_payload
+from shared.network.packet import MAX_PACKET_OCTETS, SINGLE_HOP, encode_beacon, encode_gn_payload
 from shared.network.position_vector import LongPositionVector
 from shared.network.sequence_number import MODULUS, SequenceNumbers
 from shared.network.single_hop import read_single_hop
@@ -35,21 +51,38 @@ from shared.security.chain import UnknownSignerError
 from shared.security.freshness import Freshness
 from shared.security.region import IdentifiedAreas
 from shared.security.replay import ReplayGuard
-from shared.security.sign import SigningService, TicketCredential
+from shared.security.sign import NoTicketError, SigningService, TicketCredential
 from shared.security.trust_store import TrustStore
-from shared.security.verify import Claim, ProvenClaim, VerifyService, prove
+from shared.security.verify import MESSAGE_ITS_AIDS, Claim, ProvenClaim, VerifyService, prove
 from shared.stack.content_permissions import Message, check_content
-from shared.stack.indication import Indication, VerifiedPacket
-from shared.stack.packet_checks import (
-    BINDING_BY_OCTET,
-    HOP_LIMIT_OCTET,
-    MESSAGE_ID_OCTET,
-    SECURED,
-    check_hops,
-    secured_part,
-    unread_packet,
-)
+from shared.stack.indication import Indication, VerifiedBeacon, VerifiedPacket
+from shared.stack.packet_checks import BINDING_BY_OCTET, MESSAGE_ID_OCTET, SECURED, check_hops, secured_part, unread_packet
 from shared.stack.voices import Voice, voices
+
+HEARD_ITS_AIDS = MESSAGE_ITS_AIDS | {ItsAid.GN_MANAGEMENT}
+"""The services a station hears: those with messages, and GeoNetworking itself, which has beacons."""
+
+BEACON_FRONT = encode_basic_header(
+    BasicHeader(next_header=BasicNextHeader.SECURED, lifetime_ms=1_000, remaining_hop_limit=SINGLE_HOP)
+)
+"""Basic Header of a beacon: a place is of use about as long as in a CAM."""
+
+MAX_OWN_NAMES = 16
+"""Own tickets and addresses remembered, so that what we said under them is known for ours when it comes back late."""
+
+
+class Copy(Enum):
+    """What a packet is that a forwarder has repeated and we have accepted before; it says nothing new and is not verified."""
+
+    COPY = "copy"
+
+
+COPY = Copy.COPY
+
+Name = TypeVar("Name")
+
+Unread = VerifiedPacket | VerifiedBeacon | Copy | V2xError | None
+"""What became of a packet whose message is not read yet: verified, a copy, refused, or None for an echo of our own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +109,10 @@ class StationIdentity:
             station_type: of the station; a roadside unit does not move, all others do.
             entropy: returns that many random octets.
         """
-        mac = entropy(MAC_OCTETS)
-        unicast_local = bytes([mac[0] & 0xFC | 0x02])
+        mac = drawn_mac(entropy)
         return cls(
             station_id=StationId(int.from_bytes(entropy(4), "big")),
-            address=GnAddress(station_type=station_type, mac=unicast_local + mac[1:]),
+            address=GnAddress(station_type=station_type, mac=mac),
             is_mobile=station_type is not StationType.ROAD_SIDE_UNIT,
             first_sequence_number=int.from_bytes(entropy(2), "big") % MODULUS,
         )
@@ -116,12 +148,21 @@ class Station:
         identity: what it calls itself.
         signing: signs with the current ticket.
         verifying: judges others' packets.
+
+    Attributes:
+        geocasts: the geocasts accepted; whoever accepts one notes it there, and copies of it are not judged again.
+        own_macs: link-layer addresses of ours, the present and the last; to be read only.
     """
 
     def __init__(self, *, identity: StationIdentity, signing: SigningService, verifying: VerifyService) -> None:
         self._signing = signing
         self._verifying = verifying
         self._own_packets = OwnPackets()
+        self._own_signers: OrderedDict[HashedId8, None] = OrderedDict()
+        self.geocasts = DuplicatePacketList()
+        self.own_macs: OrderedDict[bytes, None] = OrderedDict()
+        with suppress(NoTicketError):
+            _note_name(self._own_signers, signing.ticket.certificate.hashed_id8)
         self._take_on(identity)
 
     @property
@@ -141,8 +182,18 @@ class Station:
             ticket: signs its messages from now on.
         """
         self._signing.change_ticket(ticket)
+        _note_name(self._own_signers, ticket.certificate.hashed_id8)
         if identity != self._identity:
             self._take_on(identity)
+
+    def move_to(self, mac: bytes) -> None:
+        """Keep name and ticket and take another link-layer address: somebody else uses the present one.
+
+        Args:
+            mac: six octets, from `drawn_mac`.
+        """
+        identity = self._identity
+        self._take_on(replace(identity, address=replace(identity.address, mac=mac)))
 
     def fall_silent(self) -> None:
         """Speak under no ticket any more until `assume` brings another: `send` raises `NoTicketError`."""
@@ -157,8 +208,25 @@ class Station:
         self._identity = identity
         self._sequence_numbers = SequenceNumbers(identity.first_sequence_number)
         self._voices = voices(identity.address, is_mobile=identity.is_mobile)
+        _note_name(self.own_macs, identity.address.mac)
 
-    def send(self, message: Message, *, position: EgoPosition, now: Instant, area: Area | None = None) -> bytes:
+    def is_own_signer(self, signer: HashedId8) -> bool:
+        """Say whether a ticket is one we have signed under lately."""
+        return signer in self._own_signers
+
+    def priority_of(self, message: Message) -> int:
+        """Return the identifier of the traffic class of a kind of message, 0 the most urgent."""
+        return self._voices[message.__class__].traffic_class.priority
+
+    def send(
+        self,
+        message: Message,
+        *,
+        position: EgoPosition,
+        now: Instant,
+        area: Area | None = None,
+        max_hop_limit: int = DEFAULT_HOP_LIMIT,
+    ) -> bytes:
         """Return the signed packet that says `message`.
 
         Args:
@@ -166,6 +234,7 @@ class Station:
             position: where we are; goes into the position vector, and into the header of a DENM.
             now: the present; signing needs trusted UTC.
             area: where it should be heard (geo-broadcast); None for a single hop.
+            max_hop_limit: hops a geo-broadcast may take, 1..255.
 
         Raises:
             EncodeError: a value does not fit, the message names another station, or the position is older than ITS time.
@@ -178,10 +247,7 @@ class Station:
         voice = self._voices[message.__class__]
         encoded = voice.encode(message)
         check_content(message, self._signing.permission(voice.its_aid).ssp)
-        try:
-            timestamp_ms = gn_timestamp_at(position.taken_at)
-        except ValueError as before_its_time:
-            raise EncodeError("position.taken_at", str(before_its_time)) from before_its_time
+        timestamp_ms = _timestamp_ms(position)
         if area is None:
             payload = voice.single_hop.encode(
                 encoded,
@@ -193,24 +259,34 @@ class Station:
             )
             front = voice.single_hop_front
         else:
-            payload = self._geocast_payload(voice, encoded, position, timestamp_ms, area)
-            front = voice.geocast_front
+            payload = self._geocast_payload(voice, encoded, position, area, max_hop_limit)
+            front = voice.geocast_front[:HOP_LIMIT_OCTET] + bytes((max_hop_limit,))
         secured = self._signing.sign(payload, voice.its_aid, now=now, location=position.point)
         self._own_packets.note_signed(secured)
         return front + secured
 
+    def send_beacon(self, *, position: EgoPosition, now: Instant) -> bytes:
+        """Return a signed packet that says where we are and nothing else (clause 10.3.6); raises as `send`."""
+        payload = encode_beacon(self._vector(position), is_mobile=self._identity.is_mobile)
+        secured = self._signing.sign(payload, ItsAid.GN_MANAGEMENT, now=now, location=position.point)
+        self._own_packets.note_signed(secured)
+        return BEACON_FRONT + secured
+
     def receive(self, packet: bytes, now: Instant) -> Indication | None:
-        """Return what a packet says once everything about it held; None when it is our own echo.
+        """Return what a packet says once everything about it held; None when it says nothing: our own echo, a beacon, a copy.
 
         Raises:
             DecodeError: malformed at any layer; `UnsupportedPacketError` for what is sound but none of our business.
             VerificationError: well-formed, but must not be believed; `report` says why, `UNTRUSTED_TIME` that the fault is ours.
         """
         unread = self.receive_unread(packet, now)
-        return None if unread is None else unread.read()
+        return unread.read() if isinstance(unread, VerifiedPacket) else None
 
-    def receive_unread(self, packet: bytes, now: Instant) -> VerifiedPacket | None:
-        """Return a packet once everything held that can be judged before its message is read; else like `receive`."""
+    def receive_unread(self, packet: bytes, now: Instant) -> VerifiedPacket | VerifiedBeacon | Copy | None:
+        """Return a packet once everything held that can be judged before its message is read; None for our own echo.
+
+        Raises as `receive`.
+        """
         (outcome,) = self.weigh_all((packet,), now)
         if isinstance(outcome, Claim):
             (accepted,) = self.accept_all((prove(outcome),))
@@ -219,33 +295,38 @@ class Station:
             return accepted
         if isinstance(outcome, UnknownSignerError):
             self.note_unknown_signer(outcome)
-        if outcome is not None:
+        if isinstance(outcome, V2xError):
             raise outcome
-        return None
+        return outcome
 
-    def weigh_all(self, packets: Sequence[bytes], now: Instant) -> Sequence[Claim | V2xError | None]:
+    def weigh_all(self, packets: Sequence[bytes], now: Instant) -> Sequence[Claim | Copy | V2xError | None]:
         """Check everything about packets that comes before their signatures.
 
         Returns:
-            For each packet a claim, or why it is refused, or None when it is our own echo. Unknown signers are not noted
-            (`note_unknown_signer`).
+            For each packet a claim, or why it is refused, or `COPY` when a forwarder repeats what we have accepted, or None when it
+            is our own echo. Unknown signers are not noted (`note_unknown_signer`).
         """
-        own = self._own_packets.sent
+        own, geocasts = self._own_packets.sent, self.geocasts.known
         usual = [
             packet[BASIC_HEADER_OCTETS:]
             for packet in packets
             if BASIC_HEADER_OCTETS < len(packet) <= MAX_PACKET_OCTETS
             and packet[0] == SECURED
             and packet[HOP_LIMIT_OCTET] <= SINGLE_HOP
+            and packet[LIFETIME_OCTET] >= LEAST_LIFETIME
         ]
-        if len(usual) == len(packets) and own.keys().isdisjoint(usual):
+        if len(usual) == len(packets) and own.keys().isdisjoint(usual) and (not geocasts or geocasts.keys().isdisjoint(usual)):
             return self._verifying.weigh_all(usual, now)
-        outcomes: list[Claim | V2xError | None] = []
+        outcomes: list[Claim | Copy | V2xError | None] = []
         for packet in packets:
             try:
                 secured = secured_part(packet)
                 if secured in own:
                     outcomes.append(None)
+                    continue
+                known = geocasts.get(secured)
+                if known is not None and packet[HOP_LIMIT_OCTET] < known.max_hop_limit:
+                    outcomes.append(COPY)
                     continue
                 (outcome,) = self._verifying.weigh_all((secured,), now)
                 if isinstance(outcome, Claim):
@@ -255,7 +336,7 @@ class Station:
                 outcomes.append(refusal)
         return outcomes
 
-    def accept_all(self, proven: Sequence[ProvenClaim]) -> list[VerifiedPacket | V2xError]:
+    def accept_all(self, proven: Sequence[ProvenClaim]) -> list[VerifiedPacket | VerifiedBeacon | V2xError]:
         """Remember packets whose signatures have held, and judge the rest of them but their messages, in order.
 
         Returns:
@@ -263,7 +344,7 @@ class Station:
             accepted since it was weighed.
         """
         remember, asked_for, binding_of = self._verifying.remember, self._signing.asked_for, BINDING_BY_OCTET.get
-        outcomes: list[VerifiedPacket | V2xError] = []
+        outcomes: list[VerifiedPacket | VerifiedBeacon | V2xError] = []
         for claim in proven:
             try:
                 remember(claim)
@@ -305,15 +386,18 @@ class Station:
         """Say whether a message under this ticket verified lately."""
         return self._verifying.knows(signer, now)
 
-    def _geocast_payload(self, voice: Voice, encoded: bytes, position: EgoPosition, timestamp_ms: int, area: Area) -> bytes:
-        source = LongPositionVector(
+    def _vector(self, position: EgoPosition) -> LongPositionVector:
+        return LongPositionVector(
             address=self._identity.address,
-            timestamp_ms=timestamp_ms,
+            timestamp_ms=_timestamp_ms(position),
             position=position.point,
             is_accurate=position.is_accurate,
             speed_mps=position.speed_mps,
             heading_deg=position.heading_deg,
         )
+
+    def _geocast_payload(self, voice: Voice, encoded: bytes, position: EgoPosition, area: Area, max_hop_limit: int) -> bytes:
+        source = self._vector(position)
         header = GbcHeader(sequence_number=self._sequence_numbers.take(), source=source, area=area)
         return encode_gn_payload(
             extended=header,
@@ -321,8 +405,28 @@ class Station:
             message=encoded,
             traffic_class=voice.traffic_class,
             is_mobile=self._identity.is_mobile,
-            max_hop_limit=DEFAULT_HOP_LIMIT,
+            max_hop_limit=max_hop_limit,
         )
+
+
+def drawn_mac(entropy: Callable[[int], bytes]) -> bytes:
+    """Draw a link-layer address: unicast, locally administered."""
+    mac = entropy(MAC_OCTETS)
+    return bytes([mac[0] & 0xFC | 0x02]) + mac[1:]
+
+
+def _note_name(names: OrderedDict[Name, None], name: Name) -> None:
+    names[name] = None
+    names.move_to_end(name)
+    if len(names) > MAX_OWN_NAMES:
+        names.popitem(last=False)
+
+
+def _timestamp_ms(position: EgoPosition) -> int:
+    try:
+        return gn_timestamp_at(position.taken_at)
+    except ValueError as before_its_time:
+        raise EncodeError("position.taken_at", str(before_its_time)) from before_its_time
 
 
 def make_station(
@@ -352,4 +456,5 @@ def make_verify_service(*, trust_store: TrustStore, areas: IdentifiedAreas) -> V
         replay=ReplayGuard(freshness=freshness),
         freshness=freshness,
         areas=areas,
+        its_aids=HEARD_ITS_AIDS,
     )
