@@ -90,8 +90,8 @@ class MqttRadioConfig(BrokerConfig, frozen=True, kw_only=True, tag_field="kind",
     namespace: str = "v2x-trust"
     publish_queue: str = IN_QUEUE
     listen_queue: str = IN_QUEUE
-    radius_m: dict[str, float] = {}
-    qos: dict[str, Literal[0, 1]] = {}
+    radius_m: dict[str, float] = msgspec.field(default_factory=dict)
+    qos: dict[str, Literal[0, 1]] = msgspec.field(default_factory=dict)
     retain: tuple[str, ...] = ()
     hear_own: bool = False
     outbox_packets: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = CAPACITY_PACKETS
@@ -113,7 +113,7 @@ class MqttRadioConfig(BrokerConfig, frozen=True, kw_only=True, tag_field="kind",
 
     def radii_m(self) -> dict[str, float]:
         """Return the kinds listened to, with their distances."""
-        return {kind: radius_m for kind, radius_m in (DEFAULT_RADIUS_M | self.radius_m).items() if radius_m}
+        return {kind: radius_m for kind, radius_m in ({**DEFAULT_RADIUS_M, **self.radius_m}).items() if radius_m}
 
     def habits(self) -> Habits:
         """Return how the broker is used."""

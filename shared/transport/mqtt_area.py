@@ -1,7 +1,7 @@
 """Which topics a station on the move listens to: tiles around it, kept while they still cover what it must hear.
 
 For each distance wanted, a few tiles cover a circle somewhat larger than asked. They stay as long as they cover the circle that
-was asked; only then new ones are chosen. So a car that drives to and fro across the border of a tile does not subscribe at every crossing.
+was asked; only then new ones are chosen. So a car that drives to and fro across a tile's border does not subscribe each time.
 """
 
 from collections.abc import Mapping

@@ -8,6 +8,7 @@ from shared.core.clock import ManualClock
 from shared.transport.ether_radio import EtherRadio
 from shared.transport.radio import MemoryMedium, Radio
 from shared.transport.udp_radio import UdpRadio
+from tests.helpers.mqtt_medium import mqtt
 from tests.helpers.namespaces import lay_cable, network_namespaces
 
 
@@ -89,4 +90,4 @@ def ethernet(clock: ManualClock) -> Iterator[Medium]:
             yield OnACable(clock)
 
 
-MEDIA: tuple[MediumFactory, ...] = (memory, udp, ethernet)
+MEDIA: tuple[MediumFactory, ...] = (memory, udp, ethernet, mqtt)
