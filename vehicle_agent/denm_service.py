@@ -1,10 +1,10 @@
 """What the vehicle tells others of its own accord: triggers observe the car, situations become events, events become DENMs.
 
-Ten times a second every trigger (`vehicle_agent.triggers`) looks at the vehicle state. What begins is triggered, what lasts is renewed
-at its pace, what is over is cancelled, or left to run out, as its profile says (`shared.facilities.originated_events` numbers, repeats
-and ends them; EN 302 637-3 V1.3.1). A situation that cannot be told of now (no trusted time, no position, not within the ticket's
-permissions, too many events) is counted once for its reason, and told of later if it is still there. Signals that are missing end
-nothing: the event is no longer renewed, and runs out.
+Ten times a second every trigger (`vehicle_agent.triggers`) looks at the vehicle state. What begins is triggered, what lasts is
+renewed at its pace, what is over is cancelled or left to run out, as its profile says (`shared.facilities.originated_events` numbers,
+repeats and ends them; EN 302 637-3 V1.3.1). A situation that cannot be told of now (no trusted time, no position, not within the
+ticket's permissions, too many events) is counted once for its reason, and told of later if it is still there. Signals that are
+missing end nothing: the event is no longer renewed, and runs out.
 
 After a restart with events that were live, each trigger goes on from its event, so that what has ended meanwhile is cancelled.
 
@@ -35,6 +35,9 @@ from vehicle_agent.vehicle_state import VehicleState, fresh
 
 CHECK_INTERVAL_NS: Final = 100 * NS_PER_MS
 """How often the triggers look."""
+
+STEP_INTERVAL_NS: Final = 200 * NS_PER_MS
+"""How often the way is taken note of."""
 
 MAX_NOTICES = 64
 """Most notices kept until they are taken."""
@@ -88,6 +91,7 @@ class DenmService:
         self._triggers = triggers
         self._energy_storage = energy_storage
         self._next_check = MonotonicNs(started.monotonic + phase_ns % CHECK_INTERVAL_NS)
+        self._next_step = self._next_check
         self._path = PathHistory()
         self._told: dict[str, _Told] = {}
         self._blocked_until: dict[str, MonotonicNs] = {}
@@ -175,7 +179,8 @@ class DenmService:
 
     def _check(self, state: VehicleState, now: Instant, ssp: bytes | None) -> None:
         point = fresh(state.position, now.monotonic)
-        if point is not None and state.position is not None:
+        if point is not None and state.position is not None and now.monotonic >= self._next_step:
+            self._next_step = MonotonicNs(now.monotonic + STEP_INTERVAL_NS)
             self._path.add(point, state.position.at)
         seen = {trigger.profile.name: trigger.observe(state, now) for trigger in self._triggers}
         there = {name for name, what in seen.items() if isinstance(what, Situation)}

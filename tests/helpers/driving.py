@@ -1,10 +1,15 @@
-"""A car on a drive, second by second: simulated control units, real bus decoding, the real vehicle state, the real DENM service.
+"""A car on a drive, second by second: what it says about itself, the real vehicle state, the real triggers and DENM service.
 
-What happens is said in words (`drive(10.0, hazard_lights=True)`); speed and place follow from the acceleration. Everything the service
-wants sent is kept with the moment it was said and what it was: new, update, repeat or end.
+Over the bus (`is_on_bus`) simulated control units put frames together and the signal map takes them apart again; otherwise the same
+values, with the ages of that map, are folded into the state as the bus would bring them, which is much faster.
+
+What happens is said in words (`drive(10.0, hazard_lights=True)`); speed and place follow from the acceleration. Everything the
+service wants sent is kept with the moment it was said and what it was: new, update, repeat or end.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Any
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock, MonotonicNs, UtcNs
@@ -23,13 +28,16 @@ from vehicle_agent.denm_service import DenmService
 from vehicle_agent.signal_map import load_signal_map
 from vehicle_agent.triggers.catalogue import make_triggers
 from vehicle_agent.triggers.surroundings import Surroundings
-from vehicle_agent.vehicle_state import VehicleState, fold
+from vehicle_agent.vehicle_state import SignalUpdate, VehicleState, fold
 
 DBC = load_sim_car()
 SIGNAL_MAP = load_signal_map(SIM_CAR_MAP)
+SOURCES = {field.field: (message.layout.name, field.max_age_ns) for message in SIGNAL_MAP.messages for field in message.fields}
+"""Which message of the simulated car brings a field, and for how long it may be used."""
 NAMES = {DBC.message(name).arbitration_id: name for name in DBC.message_names()}
 START = MonotonicNs(5 * NS_PER_S)
-STEP_NS = 50 * NS_PER_MS
+BUS_STEP_NS = 50 * NS_PER_MS
+STEP_NS = 100 * NS_PER_MS
 HOME = GeoPoint(48.137, 11.575)
 EVERYTHING = bytes.fromhex("01ffffff")
 PRODUCTION_CAR = bytes.fromhex("01901a25")
@@ -77,6 +85,8 @@ class Drive:
         without: use cases that are switched off.
         events: from before a restart; None for a first start.
         speed_mps: at the start.
+        start: of the clock that never jumps.
+        is_on_bus: whether everything passes over a CAN bus.
         changes: how the car begins, as for `drive`.
     """
 
@@ -89,6 +99,7 @@ class Drive:
         events: OriginatedEvents | None = None,
         speed_mps: float = 0.0,
         start: MonotonicNs = START,
+        is_on_bus: bool = False,
         **changes: Any,
     ) -> None:
         self.clock = ManualClock(utc, start)
@@ -118,6 +129,8 @@ class Drive:
             started=self.clock.now(),
         )
         self._start = start
+        self._is_on_bus = is_on_bus
+        self._step_ns = BUS_STEP_NS if is_on_bus else STEP_NS
         self._ecu = SimulatedEcu(DBC, channel="can0", start=start)
         self._can_input = CanInput(SIGNAL_MAP)
         self._known: dict[object, int] = {}
@@ -134,11 +147,10 @@ class Drive:
         self.change(longitudinal_acceleration_mps2=acceleration_mps2, **changes)
         end = self.clock.now().monotonic + round(seconds * NS_PER_S)
         while self.clock.now().monotonic < end:
-            now = self.clock.advance(min(STEP_NS, end - self.clock.now().monotonic))
-            self._move(STEP_NS / NS_PER_S, acceleration_mps2)
-            for frame in self._ecu.poll(self.sample, now.monotonic):
-                if NAMES[frame.arbitration_id] not in self.muted:
-                    self.state = fold(self.state, self._can_input.on_frame(frame))
+            step_ns = min(self._step_ns, end - self.clock.now().monotonic)
+            now = self.clock.advance(step_ns)
+            self._move(step_ns / NS_PER_S, acceleration_mps2)
+            self.state = fold(self.state, self._over_bus(now.monotonic) if self._is_on_bus else self._said_directly(now.monotonic))
             if now.monotonic >= self.service.next_due():
                 for announcement in self.service.poll(self.state, now, ssp=self.ssp):
                     self._keep(announcement, now)
@@ -169,6 +181,18 @@ class Drive:
     def causes(self) -> set[tuple[int | None, int]]:
         """Return every cause that was told of."""
         return {said.cause for said in self.said if said.what != "end"}
+
+    def _over_bus(self, now: MonotonicNs) -> Iterable[SignalUpdate]:
+        frames = self._ecu.poll(self.sample, now)
+        return chain.from_iterable(
+            self._can_input.on_frame(frame) for frame in frames if NAMES[frame.arbitration_id] not in self.muted
+        )
+
+    def _said_directly(self, now: MonotonicNs) -> Iterable[SignalUpdate]:
+        for name, (message, max_age_ns) in SOURCES.items():
+            if message not in self.muted:
+                holder = self.sample.body if name in _BODY else self.sample
+                yield SignalUpdate(field=name, value=getattr(holder, name), at=now, max_age_ns=max_age_ns)
 
     def _move(self, step_s: float, acceleration_mps2: float) -> None:
         sample = self.sample
