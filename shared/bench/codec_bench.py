@@ -12,8 +12,11 @@ from shared.core.ids import MessageId
 from shared.messages import samples
 from shared.messages.cam import decode_cam, encode_cam
 from shared.messages.denm import decode_denm, encode_denm
+from shared.messages.ivim import decode_ivim, encode_ivim
 from shared.messages.mapem import decode_mapem, encode_mapem
 from shared.messages.spatem import decode_spatem, encode_spatem
+from shared.messages.srem import decode_srem, encode_srem
+from shared.messages.ssem import decode_ssem, encode_ssem
 
 REFERENCE = "pycrate"
 
@@ -69,6 +72,24 @@ _SUBJECTS = (
         encode=partial(encode_mapem, samples.MAPEM),
         decode=decode_mapem,
         decode_targets=_at_most_us(40),
+    ),
+    _Subject(
+        message_id=MessageId.IVIM,
+        says="IVIM of a gantry",
+        encode=partial(encode_ivim, samples.IVIM),
+        decode=decode_ivim,
+    ),
+    _Subject(
+        message_id=MessageId.SREM,
+        says="SREM of a bus",
+        encode=partial(encode_srem, samples.SREM),
+        decode=decode_srem,
+    ),
+    _Subject(
+        message_id=MessageId.SSEM,
+        says="SSEM of one answer",
+        encode=partial(encode_ssem, samples.SSEM),
+        decode=decode_ssem,
     ),
 )
 

@@ -46,7 +46,7 @@ _ZERO_SAYS_NOTHING = frozenset(("lane_type_attributes", "linked_sub_cause_code")
 _ITS_TIMES = frozenset(
     ("detection_time", "reference_time", "expiry_time", "timestamp", "valid_from", "valid_until", "position_time")
 )
-_IN_SI = ("speed_mps", "length_m", "mass_kg", "highest_mps", "lowest_mps")
+_IN_SI = ("speed_mps", "length_m", "mass_kg", "upper_limit_mps", "lower_limit_mps")
 """Properties that give in SI what a sign shows in its own unit."""
 
 _US_PER_MS = 1_000

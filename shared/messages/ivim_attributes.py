@@ -193,12 +193,12 @@ class SignSpeeds(Value):
     lowest: int | None = None
 
     @property
-    def highest_mps(self) -> float | None:
+    def upper_limit_mps(self) -> float | None:
         """The upper limit in SI."""
         return speed_mps(self.highest, self.unit)
 
     @property
-    def lowest_mps(self) -> float | None:
+    def lower_limit_mps(self) -> float | None:
         """The lower limit in SI."""
         return speed_mps(self.lowest, self.unit)
 

@@ -20,6 +20,12 @@ from shared.messages.cdd import (
     VehicleRole,
 )
 from shared.messages.denm import Denm, RelevanceDistance, RelevanceTrafficDirection, RoadType
+from shared.messages.ivim import IviContainer, Ivim, IviSigns, IviStatus, IviTextLine, IviType
+from shared.messages.ivim_attributes import SignAttribute, SignSpeeds, SignUnit
+from shared.messages.ivim_provider import Provider
+from shared.messages.ivim_road import IviDirection
+from shared.messages.ivim_signs import Iso14823Sign, RoadSign, TrafficSign
+from shared.messages.ivim_zones import IviLocation, IviZone, ZoneLine, ZoneOffset, ZoneSegment
 from shared.messages.mapem import Intersection, LayerType, Mapem
 from shared.messages.mapem_lanes import (
     AllowedManeuvers,
@@ -31,7 +37,10 @@ from shared.messages.mapem_lanes import (
     LaneType,
     NodeAttribute,
 )
+from shared.messages.requestor import AccessPoint, BasicVehicleRole, RequestorType, VehicleId
 from shared.messages.spatem import IntersectionState, IntersectionStatus, MovementEvent, MovementPhaseState, MovementState, Spatem
+from shared.messages.srem import PriorityRequestType, Requestor, RequestorPosition, SignalRequest, Srem, TransmissionState
+from shared.messages.ssem import PrioritizationStatus, Requester, RequestStatus, SignalStatus, Ssem
 
 SIGNAL_GROUPS: Final = 12
 
@@ -209,3 +218,123 @@ MAPEM: Final = Mapem(
     ),
 )
 """The same junction: three arms, each with two lanes in and one out; 250 octets."""
+
+
+def _strip(zone_id: int, points: int) -> IviZone:
+    line = ZoneLine(
+        offsets=tuple(
+            ZoneOffset(delta_lat_deg=(23 * zone_id + 5 * n) / 1e7, delta_lon_deg=(4_400 - 130 * n) / 1e7) for n in range(points)
+        )
+    )
+    return IviZone(zone_id=zone_id, heading_deg=87.3, segment=ZoneSegment(line=line))
+
+
+IVIM: Final = Ivim(
+    station_id=_RSU,
+    service_provider=Provider(country_code="DE", identifier=7),
+    ivi_identification_number=211,
+    status=IviStatus.NEW,
+    timestamp=TimestampIts(724_377_600_000),
+    valid_from=TimestampIts(724_377_600_000),
+    valid_until=TimestampIts(724_392_000_000),
+    containers=(
+        IviContainer(
+            location=IviLocation(
+                lat_deg=48.1312345,
+                lon_deg=11.5498765,
+                semi_major_m=1.0,
+                semi_minor_m=1.0,
+                semi_major_orientation_deg=0.0,
+                altitude_m=519.25,
+                altitude_confidence_m=1.0,
+                zones=(_strip(1, 5), _strip(2, 8)),
+            ),
+        ),
+        IviContainer(
+            signs=(
+                IviSigns(
+                    detection_zone_ids=(1,),
+                    relevance_zone_ids=(2,),
+                    direction=IviDirection.SAME_DIRECTION,
+                    ivi_type=IviType.REGULATORY_MESSAGES,
+                    road_signs=(
+                        RoadSign(
+                            iso14823=Iso14823Sign(
+                                traffic_sign=TrafficSign.REGULATORY,
+                                nature=5,
+                                serial_number=57,
+                                attributes=(SignAttribute(speeds=SignSpeeds(highest=80, unit=SignUnit.KM_PER_H)),),
+                            ),
+                        ),
+                    ),
+                    extra_text=(IviTextLine(text="Baustelle", language="DE"),),
+                ),
+            ),
+        ),
+    ),
+)
+"""A gantry that shows 80 km/h: where the limit begins to matter, where it holds, and why."""
+
+SREM: Final = Srem(
+    station_id=_CAR,
+    minute_of_year=184_321,
+    timestamp_ms=12_345,
+    sequence_number=5,
+    requests=(
+        SignalRequest(
+            id=_JUNCTION,
+            request_id=3,
+            request_type=PriorityRequestType.PRIORITY_REQUEST,
+            inbound=AccessPoint(lane=1),
+            outbound=AccessPoint(lane=6),
+            arrival_minute_of_year=184_321,
+            arrival_ms=31_000,
+            duration_ms=6_000,
+        ),
+    ),
+    requestor=Requestor(
+        id=VehicleId(station_id=_CAR),
+        type=RequestorType(role=BasicVehicleRole.PUBLIC_TRANSPORT, importance=3),
+        position=RequestorPosition(
+            lat_deg=48.1312345,
+            lon_deg=11.5498765,
+            elevation_m=519.3,
+            heading_deg=87.3,
+            transmission=TransmissionState.FORWARD_GEARS,
+            speed_mps=13.42,
+        ),
+        route_name="58 Silberhornstrasse",
+        transit_schedule_s=-90.0,
+    ),
+)
+"""A bus that is late asks a junction to let it through."""
+
+SSEM: Final = Ssem(
+    station_id=_RSU,
+    minute_of_year=184_321,
+    timestamp_ms=12_900,
+    sequence_number=9,
+    statuses=(
+        SignalStatus(
+            id=_JUNCTION,
+            sequence_number=2,
+            requests=(
+                RequestStatus(
+                    status=PrioritizationStatus.GRANTED,
+                    requester=Requester(
+                        id=VehicleId(station_id=_CAR),
+                        request_id=3,
+                        sequence_number=5,
+                        type=RequestorType(role=BasicVehicleRole.PUBLIC_TRANSPORT, importance=3),
+                    ),
+                    inbound=AccessPoint(lane=1),
+                    outbound=AccessPoint(lane=6),
+                    arrival_minute_of_year=184_321,
+                    arrival_ms=31_000,
+                    duration_ms=6_000,
+                ),
+            ),
+        ),
+    ),
+)
+"""And is let through."""

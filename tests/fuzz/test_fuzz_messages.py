@@ -10,10 +10,14 @@ from shared.core.errors import DecodeError
 from shared.core.ids import MessageId
 from shared.messages.cam import decode_cam, encode_cam
 from shared.messages.denm import decode_denm, encode_denm
+from shared.messages.ivim import decode_ivim, encode_ivim
 from shared.messages.mapem import decode_mapem, encode_mapem
 from shared.messages.pdu import peek_header
 from shared.messages.spatem import decode_spatem, encode_spatem
+from shared.messages.srem import decode_srem, encode_srem
+from shared.messages.ssem import decode_ssem, encode_ssem
 from shared.messages.tree import decode_tree
+from tests.unit.messages import infrastructure_samples as infrastructure
 from tests.unit.messages import message_samples as samples
 
 TYPED = {
@@ -21,6 +25,9 @@ TYPED = {
     MessageId.DENM: decode_denm,
     MessageId.SPATEM: decode_spatem,
     MessageId.MAPEM: decode_mapem,
+    MessageId.IVIM: decode_ivim,
+    MessageId.SREM: decode_srem,
+    MessageId.SSEM: decode_ssem,
 }
 
 REAL = (
@@ -29,6 +36,10 @@ REAL = (
     encode_denm(samples.ROADWORKS),
     encode_spatem(samples.PHASES),
     encode_mapem(samples.TOPOLOGY),
+    encode_ivim(infrastructure.GANTRY),
+    encode_ivim(infrastructure.LATER_GANTRY),
+    encode_srem(infrastructure.BUS),
+    encode_ssem(infrastructure.ANSWERS),
 )
 
 

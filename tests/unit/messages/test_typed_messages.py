@@ -9,10 +9,14 @@ from shared.core.errors import DecodeError, EncodeError
 from shared.core.ids import MessageId, StationId, StationType
 from shared.messages.cam import decode_cam, encode_cam
 from shared.messages.denm import decode_denm, encode_denm
+from shared.messages.ivim import decode_ivim, encode_ivim
 from shared.messages.mapem import decode_mapem, encode_mapem
 from shared.messages.spatem import decode_spatem, encode_spatem
+from shared.messages.srem import decode_srem, encode_srem
+from shared.messages.ssem import decode_ssem, encode_ssem
 from shared.messages.tree import decode_tree, encode_tree
 from tests.unit.codec.uper_values import Draw, reference_type
+from tests.unit.messages import infrastructure_samples as infrastructure
 from tests.unit.messages import message_samples as samples
 
 Encode = Callable[[Any], bytes]
@@ -23,6 +27,9 @@ CODECS: dict[MessageId, tuple[Encode, Decode]] = {
     MessageId.DENM: (encode_denm, decode_denm),
     MessageId.SPATEM: (encode_spatem, decode_spatem),
     MessageId.MAPEM: (encode_mapem, decode_mapem),
+    MessageId.IVIM: (encode_ivim, decode_ivim),
+    MessageId.SREM: (encode_srem, decode_srem),
+    MessageId.SSEM: (encode_ssem, decode_ssem),
 }
 
 SAMPLES = [
@@ -38,6 +45,14 @@ SAMPLES = [
     pytest.param(MessageId.SPATEM, samples.PHASES, id="phases"),
     pytest.param(MessageId.MAPEM, samples.TOPOLOGY, id="a junction"),
     pytest.param(MessageId.MAPEM, samples.BARE_MAPEM, id="a map without junctions"),
+    pytest.param(MessageId.IVIM, infrastructure.GANTRY, id="signs of a gantry"),
+    pytest.param(MessageId.IVIM, infrastructure.LATER_GANTRY, id="signs of later editions"),
+    pytest.param(MessageId.IVIM, infrastructure.REVOKED_GANTRY, id="signs taken down"),
+    pytest.param(MessageId.SREM, infrastructure.BUS, id="a bus that asks"),
+    pytest.param(MessageId.SREM, infrastructure.SOMEBODY, id="somebody who asks for nothing"),
+    pytest.param(MessageId.SREM, infrastructure.LATER_REQUEST, id="a request of a later version"),
+    pytest.param(MessageId.SSEM, infrastructure.ANSWERS, id="answers"),
+    pytest.param(MessageId.SSEM, infrastructure.ONE_ANSWER, id="an answer to nobody"),
 ]
 
 
@@ -167,7 +182,7 @@ def test_a_node_needs_an_offset_or_a_position_and_not_both() -> None:
 
 
 def test_every_other_message_is_reached_as_a_tree() -> None:
-    for message_id in (MessageId.IVIM, MessageId.SREM, MessageId.SSEM, MessageId.RTCMEM, MessageId.VAM):
+    for message_id in (MessageId.RTCMEM, MessageId.VAM):
         value, encoded = Draw(Random(1)).message(message_id)
         assert decode_tree(encoded) == (message_id, value.tree)
         assert encode_tree(message_id, value.tree) == encoded

@@ -14,12 +14,12 @@ from shared.codec.message_codec import MessageCodec
 from shared.core.errors import EncodeError
 from shared.core.ids import MessageId, StationId
 from shared.core.value import Value
-from shared.messages import cam, denm, mapem, samples, spatem
+from shared.messages import cam, denm, ivim, mapem, samples, spatem, srem, ssem
 from shared.messages.cam import ProtectedZone
 from shared.messages.typed import TYPED_CODECS
 from tests.helpers.paths import RANDOM_VALUES, decoded_alike, encoded_alike, outcome_of_decoding, outcome_of_encoding
 from tests.unit.codec.uper_values import Draw
-from tests.unit.messages import message_samples
+from tests.unit.messages import infrastructure_samples, message_samples
 
 PERMANENT_ZONE = msgspec.structs.replace(
     message_samples.ROADSIDE,
@@ -41,6 +41,12 @@ MESSAGES = [
     pytest.param(spatem.CODEC, message_samples.PHASES, id="SPATEM with everything"),
     pytest.param(mapem.CODEC, samples.MAPEM, id="MAPEM"),
     pytest.param(mapem.CODEC, message_samples.TOPOLOGY, id="MAPEM with everything"),
+    pytest.param(ivim.CODEC, samples.IVIM, id="IVIM"),
+    pytest.param(ivim.CODEC, infrastructure_samples.GANTRY, id="IVIM with everything"),
+    pytest.param(srem.CODEC, samples.SREM, id="SREM"),
+    pytest.param(srem.CODEC, infrastructure_samples.BUS, id="SREM with everything"),
+    pytest.param(ssem.CODEC, samples.SSEM, id="SSEM"),
+    pytest.param(ssem.CODEC, infrastructure_samples.ANSWERS, id="SSEM with everything"),
 ]
 
 ODD: tuple[Any, ...] = (
