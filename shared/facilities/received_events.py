@@ -141,6 +141,15 @@ class ReceivedEvents:
         event = self._events.get(key)
         return None if event is None or event.has_ended else event
 
+    def remembered_until(self, key: EventKey) -> MonotonicNs | None:
+        """Return when an event, live or ended, is forgotten; None for one that is not known."""
+        event = self._events.get(key)
+        return None if event is None else event.expires
+
+    def is_own(self, ticket: HashedId8) -> bool:
+        """Tell whether a ticket is ours."""
+        return self._is_own(ticket)
+
     def hear(self, indication: Verified[Denm], now: Instant) -> News:
         """Take in one verified DENM: a new event, an update, a repetition, a cancellation or a negation.
 
