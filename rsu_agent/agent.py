@@ -10,6 +10,7 @@ said once per kind of message; the unit lives and tries again. The shell (`cli`)
 from collections import Counter
 from collections.abc import Iterable
 
+from rsu_agent.cam_service import RsuCamService
 from rsu_agent.hazard_service import HazardService
 from rsu_agent.peers import Peer, PeerTable
 from rsu_agent.signal_service import SignalService
@@ -31,6 +32,7 @@ from shared.security.certificate import Certificate
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
 from shared.stack.batch import Outcome
+from shared.stack.cam_permissions import ticket_flags
 from shared.stack.content_permissions import Message
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.inbound import Inbound
@@ -59,6 +61,7 @@ class RsuAgent:
         hazards: the events it announces (possibly none).
         peers: who is around.
         renewal: keeps the station under a valid ticket.
+        cams: says that it is there.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class RsuAgent:
         hazards: HazardService,
         peers: PeerTable,
         renewal: TicketRenewal,
+        cams: RsuCamService,
     ) -> None:
         self._station = station
         self._inbound = Inbound(station)
@@ -78,6 +82,7 @@ class RsuAgent:
         self._hazards = hazards
         self._peers = peers
         self._renewal = renewal
+        self._cams = cams
         self._unlogged = UnloggedAuthorities()
         self._sent: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
@@ -143,6 +148,9 @@ class RsuAgent:
         effects: list[Effect] = []
         if now.monotonic >= self._renewal.due:
             effects += self._renewal.poll(now)
+        if now.monotonic >= self._cams.next_due():
+            cam = self._cams.poll(now, granted=ticket_flags(self._renewal.ticket))
+            effects += () if cam is None else (*self._cams.take_notices(), *self._send(cam, None, now))
         if self._signals is not None:
             for item in self._signals.poll(now):
                 effects += (item,) if isinstance(item, Notice) else self._send(item, None, now)
@@ -160,7 +168,12 @@ class RsuAgent:
 
     def next_due(self) -> MonotonicNs:
         """Return when `on_timer` next has something to do."""
-        due = [self._renewal.due, self._hazards.next_due(), None if self._signals is None else self._signals.next_due()]
+        due = [
+            self._renewal.due,
+            self._cams.next_due(),
+            self._hazards.next_due(),
+            None if self._signals is None else self._signals.next_due(),
+        ]
         return min(d for d in due if d is not None)
 
     def status(self, now: Instant) -> dict[str, object]:
@@ -171,6 +184,7 @@ class RsuAgent:
             "utc": None if now.utc is None else utc_text(now.utc),
             "sent": dict(self._sent),
             "unsent": dict(self._unsent),
+            "withheld": self._cams.withheld,
             "silent": dict(self._silent),
             "verified": dict(self._inbound.verified),
             "refused": self._peers.refused,
@@ -202,7 +216,7 @@ class RsuAgent:
             "controller_failures": counters.controller_failures,
         }
 
-    def _send(self, message: Spatem | Mapem | Denm, area: Area | None, now: Instant) -> tuple[Effect, ...]:
+    def _send(self, message: Cam | Spatem | Mapem | Denm, area: Area | None, now: Instant) -> tuple[Effect, ...]:
         """Return the packet, and a notice when the unit falls silent about something or speaks of it again."""
         kind = type(message).__name__.lower()
         try:

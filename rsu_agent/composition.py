@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsu_agent.agent import RsuAgent
+from rsu_agent.cam_service import T_GEN_CAM_NS, RsuCamService
 from rsu_agent.config import JunctionConfig, RsuConfig, hazards_of
 from rsu_agent.hazard_service import Hazard, HazardService
 from rsu_agent.map_data import JunctionMap, load_map
@@ -20,10 +21,11 @@ from rsu_agent.signal_controllers import ConflictingPairs, SignalController
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
 from rsu_agent.signal_service import DEFAULT_SPATEM_INTERVAL_NS, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
-from shared.core.clock import NS_PER_MS, Instant
+from shared.core.clock import NS_PER_MS, Instant, MonotonicNs
 from shared.core.entropy import Entropy
 from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid, StationId, StationType
+from shared.messages.cam import ProtectedZone
 from shared.pki.permission_sets import StationRole
 from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
 from shared.security.sign import TicketCredential
@@ -68,6 +70,7 @@ class RsuParts:
         areas: the shapes of identified regions.
         junction: the junction it speaks for, or None.
         hazards: the events it announces.
+        zones: around which transmitters take care.
     """
 
     station_id: StationId
@@ -78,6 +81,7 @@ class RsuParts:
     tickets: TicketPool
     junction: JunctionParts | None = None
     hazards: tuple[Hazard, ...] = ()
+    zones: tuple[ProtectedZone, ...] = ()
 
 
 def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
@@ -108,6 +112,12 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
         hazards=HazardService(parts.hazards, parts.station_id),
         peers=PeerTable(),
         renewal=TicketRenewal(station=station, current=parts.ticket, pool=parts.tickets),
+        cams=RsuCamService(
+            station_id=parts.station_id,
+            position=parts.position,
+            zones=parts.zones,
+            first_due=MonotonicNs(int.from_bytes(entropy(4), "big") % T_GEN_CAM_NS),
+        ),
     )
 
 
@@ -143,6 +153,7 @@ def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str])
         tickets=TicketPool(() if ticket is None else (ticket,), policy=TicketPolicy(), uses=FleetingUse()),
         junction=None if config.junction is None else _junction(config.junction),
         hazards=hazards_of(config, path),
+        zones=tuple(each.zone for each in config.protected_zone),
     )
 
 

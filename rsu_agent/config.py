@@ -4,20 +4,30 @@ Relative paths are taken from the folder of the configuration file. There are no
 `systemd/rsu-agent.toml` is a commented example; plan and map have files of their own (`rsu_agent/junctions`).
 """
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
+from rsu_agent.cam_service import MAX_ZONES
 from rsu_agent.hazard_service import Hazard
-from shared.core.errors import ConfigError, TransportError
+from shared.core.clock import UtcNs
+from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint
+from shared.core.itstime import time64_of, timestamp_its
+from shared.messages.cam import ProtectedZone
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import RelevanceTrafficDirection
 from shared.service.config import ConfigStruct
 from shared.service.pki_config import PkiConfig, TrustConfig
+from shared.service.radio_config import DEFAULT_RADIOS, CaptureConfig, RadioConfigs, require_distinct
 from shared.service.verification_pool import VerificationConfig
-from shared.transport.udp_radio import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK_INTERFACE, check_addresses
+
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST_EXPIRY = datetime(2004, 1, 1, tzinfo=UTC)
+LATEST_EXPIRY = datetime(2100, 1, 1, tzinfo=UTC)
+"""Bounds of what a protected zone's end can be; ITS time begins with the first."""
 
 
 class StationConfig(ConfigStruct, frozen=True):
@@ -52,22 +62,6 @@ class TimeConfig(ConfigStruct, frozen=True):
     source: Literal["synchronised", "assume_trusted"]
 
 
-class RadioConfig(ConfigStruct, frozen=True):
-    """UDP multicast radio; every packet also goes to `pcap` when that is set."""
-
-    group: str = DEFAULT_GROUP
-    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = DEFAULT_PORT
-    interface: str = LOOPBACK_INTERFACE
-    pcap: Path | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse addresses that no radio can use."""
-        try:
-            check_addresses(self.group, self.interface, "radio")
-        except TransportError as error:
-            raise ValueError(error.reason) from None
-
-
 class JunctionConfig(ConfigStruct, frozen=True):
     """One junction: its fixed-time plan, its map, and how often its lights are told besides every change."""
 
@@ -94,6 +88,36 @@ class HazardConfig(ConfigStruct, frozen=True):
     cancel_at_stop: bool = True
 
 
+class ProtectedZoneConfig(ConfigStruct, frozen=True, kw_only=True):
+    """`[[protected_zone]]`: a toll station around which transmitters take care; told of in every CAM until it expires."""
+
+    lat_deg: float
+    lon_deg: float
+    radius_m: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
+    expires: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    id: Annotated[int, msgspec.Meta(ge=0, le=134_217_727)] | None = None
+    temporary: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a place that does not exist, and an end no message can say."""
+        GeoPoint(self.lat_deg, self.lon_deg)
+        if self.expires is not None and not EARLIEST_EXPIRY <= self.expires < LATEST_EXPIRY:
+            raise ValueError(f"expires is not between {EARLIEST_EXPIRY.year} and {LATEST_EXPIRY.year}")
+
+    @property
+    def zone(self) -> ProtectedZone:
+        """As a message says it."""
+        utc = None if self.expires is None else UtcNs((self.expires - _UNIX_EPOCH) // timedelta(microseconds=1) * 1_000)
+        return ProtectedZone(
+            is_temporary=self.temporary,
+            lat_deg=self.lat_deg,
+            lon_deg=self.lon_deg,
+            radius_m=self.radius_m,
+            expiry_time=None if utc is None else timestamp_its(time64_of(utc)),
+            zone_id=self.id,
+        )
+
+
 class StateConfig(ConfigStruct, frozen=True):
     """Where `status` listens, and the file of the notices (JSON lines); standard output where none, or `-`, is named."""
 
@@ -108,15 +132,18 @@ class RsuConfig(ConfigStruct, frozen=True):
     identity: IdentityConfig
     time: TimeConfig
     state: StateConfig
-    radio: RadioConfig = RadioConfig()
+    radio: RadioConfigs = DEFAULT_RADIOS
+    capture: CaptureConfig | None = None
     junction: JunctionConfig | None = None
     hazard: tuple[HazardConfig, ...] = ()
+    protected_zone: Annotated[tuple[ProtectedZoneConfig, ...], msgspec.Meta(max_length=MAX_ZONES)] = ()
     verification: VerificationConfig = VerificationConfig()
     trust: TrustConfig | None = None
     pki: PkiConfig | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a unit that could not get a ticket."""
+        """Refuse a unit that could not get a ticket, and radios that cannot be told apart."""
+        require_distinct(self.radio)
         if self.pki is None and self.identity.ticket is None:
             raise ValueError("without [pki], identity.ticket is needed")
         if self.pki is not None and self.trust is None:

@@ -44,6 +44,11 @@ class TicketRenewal:
         self._pool = pool
         self.due = MonotonicNs(0)
 
+    @property
+    def ticket(self) -> TicketCredential | None:
+        """The ticket the station speaks under now."""
+        return self._current
+
     def add(self, tickets: Iterable[TicketCredential]) -> int:
         """Take new tickets in, which are looked at with the next poll; return how many were new."""
         self.due = MonotonicNs(0)

@@ -3,11 +3,13 @@
 from random import Random
 
 from rsu_agent.agent import RsuAgent
+from rsu_agent.cam_service import T_GEN_CAM_NS, RsuCamService
 from rsu_agent.hazard_service import Hazard, HazardService
 from rsu_agent.peers import PeerTable
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController
 from rsu_agent.signal_service import SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
+from shared.core.clock import MonotonicNs
 from shared.core.ids import StationType
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import RelevanceTrafficDirection
@@ -49,6 +51,12 @@ def make_rsu(authorities: Authorities, network: RoadNetwork, place_m: tuple[floa
         peers=PeerTable(),
         renewal=TicketRenewal(
             station=station, current=ticket, pool=TicketPool((ticket,), policy=TicketPolicy(), uses=FleetingUse())
+        ),
+        cams=RsuCamService(
+            station_id=identity.station_id,
+            position=place(*place_m),
+            zones=(),
+            first_due=MonotonicNs(rng.randrange(T_GEN_CAM_NS)),
         ),
     )
 

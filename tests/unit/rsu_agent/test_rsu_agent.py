@@ -118,7 +118,7 @@ def test_a_car_verifies_lights_map_and_hazard_of_a_unit_and_knows_what_is_ahead(
             signals.hear_signals(spatem, now)
         elif (mapem := indication.of(Mapem)) is not None:
             signals.hear_map(mapem, now)
-    assert heard == 21 + 3 + 3
+    assert heard == 21 + 3 + 3 + 2, "lights ten times a second, and once a second map, hazard and, at another phase, the unit"
     now = clock.now()
     (hazard,) = hazards.ahead(now, ego(CENTRE, now))
     assert (hazard.cause_code, round(hazard.distance_m)) == (3, 400)
@@ -179,10 +179,10 @@ def test_strangers_tampered_and_replayed_packets_are_refused_each_for_its_reason
     assert refused["duplicate_message"] == 1
 
 
-def test_with_a_cars_ticket_a_unit_says_nothing_at_all() -> None:
+def test_with_a_cars_ticket_a_unit_says_nothing_but_that_it_is_there() -> None:
     agent = unit(HIERARCHY.ticket(StationRole.VEHICLE))
     effects = [effect for _, effect in drive(agent, clock_at(), 1.0)]
-    assert not any(isinstance(effect, Transmit) for effect in effects)
+    assert agent.sent == {"cam": sum(isinstance(effect, Transmit) for effect in effects)} == {"cam": 1}
     notices = [effect.fields for effect in effects if isinstance(effect, Notice)]
     assert {(fields["message"], fields["reason"]) for fields in notices} == {
         ("mapem", "permission_denied"),
@@ -208,7 +208,7 @@ def test_a_ticket_without_the_permission_silences_that_message_only_and_says_so_
     effects = [effect for _, effect in drive(agent, clock_at(), 3.0)]
     notices = [effect for effect in effects if isinstance(effect, Notice)]
     assert [(n.kind, n.fields["message"], n.fields["reason"]) for n in notices] == [("silent", "denm", "permission_denied")]
-    assert agent.sent == {"spatem": 31, "mapem": 4}
+    assert agent.sent == {"spatem": 31, "mapem": 4, "cam": 3}
     assert agent.unsent == {"permission_denied": 4}
 
 
@@ -253,15 +253,17 @@ def test_the_status_is_json_and_a_table_and_forgets_peers_in_time() -> None:
     assert agent.status(clock.advance(61 * NS_PER_S))["peers"] == []
 
 
-def test_a_unit_without_a_junction_or_a_hazard_listens_and_looks_after_its_ticket_only() -> None:
+def test_a_unit_without_a_junction_or_a_hazard_listens_looks_after_its_ticket_and_says_that_it_is_there() -> None:
     ticket = HIERARCHY.ticket(StationRole.RSU)
     parts = RsuParts(station_id=RSU_ID, position=CENTRE, ticket=ticket, trust_store=HIERARCHY.trust_store, tickets=pool_of(ticket))
-    agent = make_agent(parts, entropy=Random(1).randbytes)
-    now = clock_at().now()
-    assert agent.on_timer(now) == ()
-    assert agent.next_due() == now.monotonic + CHECK_INTERVAL_NS
+    agent, clock = make_agent(parts, entropy=Random(1).randbytes), clock_at()
+    assert agent.on_timer(clock.now()) == ()
+    drive(agent, clock, 1.0)
+    assert agent.sent == {"cam": 1}
+    now = clock.now()
+    assert agent.next_due() <= now.monotonic + CHECK_INTERVAL_NS
     agent.on_packet(cam(car(), now), now)
     assert len(agent.peers) == 1
     assert agent.status(now)["junction"] is None
     busy = make_agent(replace(parts, hazards=(ROADWORKS,)), entropy=Random(1).randbytes)
-    assert [type(effect) for effect in busy.on_timer(now)] == [Transmit]
+    assert [type(effect) for effect in busy.on_timer(clock_at().now())] == [Transmit]
