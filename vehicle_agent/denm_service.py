@@ -1,10 +1,10 @@
 """What the vehicle tells others of its own accord: triggers observe the car, situations become events, events become DENMs.
 
 Ten times a second every trigger (`vehicle_agent.triggers`) looks at the vehicle state. What begins is triggered, what lasts is
-renewed at its pace, what is over is cancelled or left to run out, as its profile says (`shared.facilities.originated_events` numbers,
-repeats and ends them; EN 302 637-3 V1.3.1). A situation that cannot be told of now (no trusted time, no position, not within the
-ticket's permissions, too many events) is counted once for its reason, and told of later if it is still there. Signals that are
-missing end nothing: the event is no longer renewed, and runs out.
+renewed at its pace, what is over is cancelled or left to run out, as its profile says; `shared.facilities.originated_events`
+numbers, repeats and ends them (EN 302 637-3 V1.3.1). A situation that cannot be told of now (no trusted time, no position, not
+within the ticket's permissions, too many events) is counted once for its reason, and told of later if it is still there. Signals
+that are missing end nothing: the event is no longer renewed, and runs out.
 
 After a restart with events that were live, each trigger goes on from its event, so that what has ended meanwhile is cancelled.
 

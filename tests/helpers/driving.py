@@ -147,7 +147,9 @@ class Drive:
         self.change(longitudinal_acceleration_mps2=acceleration_mps2, **changes)
         end = self.clock.now().monotonic + round(seconds * NS_PER_S)
         while self.clock.now().monotonic < end:
-            step_ns = min(self._step_ns, end - self.clock.now().monotonic)
+            before = self.clock.now().monotonic
+            due_ns = self.service.next_due() - before
+            step_ns = min(self._step_ns, end - before, due_ns if due_ns > 0 else self._step_ns)
             now = self.clock.advance(step_ns)
             self._move(step_ns / NS_PER_S, acceleration_mps2)
             self.state = fold(self.state, self._over_bus(now.monotonic) if self._is_on_bus else self._said_directly(now.monotonic))
