@@ -112,7 +112,7 @@ def emergency_fields(vehicle: EmergencyVehicle) -> dict[str, object]:
     """Return an emergency vehicle as JSON fields."""
     return {
         "station_id": vehicle.station_id,
-        "kind": "rescue" if vehicle.is_rescue else "emergency",
+        "vehicle_kind": "rescue" if vehicle.is_rescue else "emergency",
         "light_bar": vehicle.light_bar,
         "siren": vehicle.siren,
         "side": None if vehicle.side is None else vehicle.side.value,

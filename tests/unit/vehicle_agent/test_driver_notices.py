@@ -136,7 +136,7 @@ def test_an_emergency_vehicle_is_told_by_what_it_does(change: EmergencyChange) -
     assert notice.kind == f"emergency_vehicle_{change.value}"
     assert notice.fields == {
         "station_id": 112,
-        "kind": "emergency",
+        "vehicle_kind": "emergency",
         "light_bar": True,
         "siren": None,
         "side": "behind",
