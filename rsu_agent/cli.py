@@ -24,6 +24,7 @@ from shared.service.config import load
 from shared.service.identity import describe_ticket
 from shared.service.log import make_logger
 from shared.service.notify import Notifier, Watchdog
+from shared.service.open_radios import describe_radios
 from shared.service.run import Service, run_service
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
@@ -99,6 +100,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     trusted = describe_trust(parts.trust_store, folder=settings.identity.trust, trust=settings.trust, now=clock.now())
     console.print(f"{ticket}; {trusted}")
     for line in describe_state(config_file=config, command="rsu-agent", trust=settings.trust, pki=settings.pki, now=clock.now()):
+        console.print(line)
+    for line in describe_radios(settings.radio):
         console.print(line)
     console.print(f"{config}: ok")
 

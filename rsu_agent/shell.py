@@ -1,9 +1,9 @@
-"""The asyncio shell of the roadside unit: radio, time and status around the sans-IO object.
+"""The asyncio shell of the roadside unit: radios, time and status around the sans-IO object.
 
-One task lets the radio's packets wait in the intake of the working loop, which alone gives the agent its inputs, carries out its
+One task lets the radios' packets wait in the intake of the working loop, which alone gives the agent its inputs, carries out its
 effects and feeds the watchdog; one keeps lists and tickets fresh and hands the agent the news between two steps; further threads
-check signatures and know nothing else. A radio or capture that fails is told once and tried again with the next packet. Nothing is
-decided here.
+check signatures and know nothing else. A radio or capture that fails is told once and used again when it works. Nothing is decided
+here.
 """
 
 import os
@@ -18,8 +18,10 @@ from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import make_agent, open_unit
 from rsu_agent.config import RsuConfig
 from shared.core.clock import Clock
+from shared.service.capture import Capture, capture_of
 from shared.service.evidence import EvidenceFolder
 from shared.service.notices import open_notices
+from shared.service.open_radios import attend, open_radios, place_of
 from shared.service.open_upkeep import open_upkeep
 from shared.service.performer import Performer
 from shared.service.radio_intake import feed_intake
@@ -28,11 +30,7 @@ from shared.service.status_socket import StatusSocket
 from shared.service.upkeep import Upkeep
 from shared.service.verification_pool import VerificationPool
 from shared.stack.intake import Intake
-from shared.transport.pcap import PcapWriter
-from shared.transport.udp_radio import UdpRadio
-
-MAX_PCAP_OCTETS = 1 << 30
-"""A capture stops growing here; that is some four days of a junction with one hazard."""
+from shared.transport.radio_set import RadioSet
 
 
 async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock, log: FilteringBoundLogger) -> None:
@@ -47,26 +45,23 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
 
     Raises:
         ConfigError: the configuration cannot be used.
-        TransportError: the radio or the status socket cannot be opened.
+        TransportError: a radio or the status socket cannot be opened.
     """
     async with AsyncExitStack() as stack:
         opened = stack.enter_context(open_unit(config, path, environment=os.environ, now=clock.now()))
         agent = make_agent(opened.parts, entropy=os.urandom)
-        pcap = None
-        if config.radio.pcap is not None:
-            pcap = stack.enter_context(PcapWriter(config.radio.pcap, max_octets=MAX_PCAP_OCTETS))
-        radio = UdpRadio.open(clock=clock, group=config.radio.group, port=config.radio.port, interface=config.radio.interface)
-        stack.callback(radio.close)
+        capture = stack.enter_context(capture_of(config.capture, log))
+        radios = open_radios(config.radio, clock=clock, log=log)
+        stack.callback(radios.close)
         notices = stack.enter_context(open_notices(config.state.notices))
         evidence = None if config.trust is None else EvidenceFolder(config.trust.evidence)
         perform = Performer(
             clock=clock,
-            radio=radio,
-            pcap=pcap,
+            radios=radios,
+            capture=capture,
             source_mac=lambda: agent.identity.address.mac,
             notices=notices,
             evidence=evidence,
-            log=log,
         )
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
@@ -86,16 +81,24 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             )
             upkeep = await stack.enter_async_context(putting_up)
             service.tasks.create_task(upkeep.run())
-        snapshot = partial(_status, agent, intake, upkeep, evidence, config, clock)
+        snapshot = partial(_status, agent, radios, capture, intake, upkeep, evidence, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
-        service.tasks.create_task(feed_intake(radio, intake, loop))
+        service.tasks.create_task(feed_intake(radios, intake, loop, capture=capture))
+        service.tasks.create_task(attend(radios, lambda: config.station.position))
         service.notifier.ready(f"station {config.station.station_id}")
-        log.info("ready", station_id=config.station.station_id, radio=f"{config.radio.group}:{config.radio.port}")
+        log.info("ready", station_id=config.station.station_id, radios=place_of(config.radio))
         await loop.run()
 
 
 def _status(
-    agent: RsuAgent, intake: Intake, upkeep: Upkeep | None, evidence: EvidenceFolder | None, config: RsuConfig, clock: Clock
+    agent: RsuAgent,
+    radios: RadioSet,
+    capture: Capture | None,
+    intake: Intake,
+    upkeep: Upkeep | None,
+    evidence: EvidenceFolder | None,
+    config: RsuConfig,
+    clock: Clock,
 ) -> dict[str, object]:
     return {
         **agent.status(clock.now()),
@@ -103,6 +106,8 @@ def _status(
         "upkeep": None if upkeep is None else upkeep.status(),
         "evidence": None if evidence is None else evidence.status(),
         "time_source": config.time.source,
+        "radios": radios.status(),
+        "capture": None if capture is None else capture.status(),
     }
 
 

@@ -26,6 +26,7 @@ from shared.service.keystore import write_new_file
 from shared.service.log import make_logger
 from shared.service.notices import NoticeWriter
 from shared.service.notify import Notifier, Watchdog
+from shared.service.open_radios import describe_radios
 from shared.service.run import Service, run_service
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
@@ -114,6 +115,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     for line in describe_state(
         config_file=config, command="vehicle-agent", trust=settings.trust, pki=settings.pki, now=clock.now()
     ):
+        console.print(line)
+    for line in describe_radios(settings.radio):
         console.print(line)
     console.print(f"{config}: ok")
 

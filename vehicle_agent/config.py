@@ -9,20 +9,19 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from shared.core.errors import DecodeError, TransportError
+from shared.core.errors import DecodeError
 from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
 from shared.ledger.note import check_name
 from shared.service.config import ConfigStruct
 from shared.service.pki_config import PkiConfig, TrustConfig
+from shared.service.radio_config import DEFAULT_RADIOS, CaptureConfig, RadioConfigs, require_distinct
 from shared.service.verification_pool import VerificationConfig
-from shared.transport.udp_radio import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK_INTERFACE, check_addresses
 from vehicle_agent.role_config import RoleConfig
 
 Metres = Annotated[float, msgspec.Meta(ge=0.1, le=100.0)]
 """What an outline can measure; wider than any vehicle."""
 
-Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -96,22 +95,6 @@ class PositionConfig(ConfigStruct, frozen=True, kw_only=True):
         return None if self.lat_deg is None or self.lon_deg is None else GeoPoint(self.lat_deg, self.lon_deg)
 
 
-class RadioConfig(ConfigStruct, frozen=True, kw_only=True):
-    """UDP multicast radio; every packet sent also goes to `pcap` when that is set, up to `shell.MAX_PCAP_OCTETS`."""
-
-    group: str = DEFAULT_GROUP
-    port: Port = DEFAULT_PORT
-    interface: str = LOOPBACK_INTERFACE
-    pcap: Path | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse addresses that no radio can use."""
-        try:
-            check_addresses(self.group, self.interface, "radio")
-        except TransportError as error:
-            raise ValueError(error.reason) from None
-
-
 class OdometerConfig(ConfigStruct, frozen=True, kw_only=True):
     """When a reading is recorded besides ignition on and off."""
 
@@ -161,14 +144,16 @@ class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
     ledger: LedgerConfig
     state: StateConfig
     position: PositionConfig = PositionConfig()
-    radio: RadioConfig = RadioConfig()
+    radio: RadioConfigs = DEFAULT_RADIOS
+    capture: CaptureConfig | None = None
     odometer: OdometerConfig = OdometerConfig()
     verification: VerificationConfig = VerificationConfig()
     trust: TrustConfig | None = None
     pki: PkiConfig | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a vehicle that would have no identity, or two."""
+        """Refuse a vehicle that would have no identity, or two, and radios that cannot be told apart."""
+        require_distinct(self.radio)
         brought = (self.identity.ticket, self.identity.enrolment)
         if self.pki is None and None in brought:
             raise ValueError("without [pki], identity.ticket and identity.enrolment are needed")

@@ -1,9 +1,9 @@
 """The asyncio shell of the vehicle agent: bus, radio, time and status around the sans-IO object.
 
-One task reads the bus and posts steps to the working loop, one lets the radio's packets wait in its intake; the loop alone gives
+One task reads the bus and posts steps to the working loop, one lets the radios' packets wait in its intake; the loop alone gives
 the agent its inputs, carries out its effects and feeds the watchdog. One keeps lists and tickets fresh and hands the agent the
-news between two steps. Further threads check signatures and know nothing else. A radio that fails is told once and tried again
-with the next packet; a bus that fails is opened again by `CanBus`. Nothing is decided here.
+news between two steps. Further threads check signatures and know nothing else. A radio or a capture that fails is told
+once and used again when it works; a bus that fails is opened again by `CanBus`. Nothing is decided here.
 """
 
 import os
@@ -16,10 +16,13 @@ from random import SystemRandom
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Clock, TimeSource
+from shared.core.geo import GeoPoint
 from shared.core.itstime import utc_text
+from shared.service.capture import Capture, capture_of
 from shared.service.evidence import EvidenceFolder
 from shared.service.log import Availability
 from shared.service.notices import NoticeWriter, open_notices
+from shared.service.open_radios import attend, open_radios, place_of
 from shared.service.open_upkeep import open_upkeep
 from shared.service.performer import Performer
 from shared.service.radio_intake import feed_intake
@@ -30,17 +33,14 @@ from shared.service.upkeep import Upkeep
 from shared.service.verification_pool import VerificationPool
 from shared.stack.intake import Intake
 from shared.transport.can_bus import CanBus, CanBusConfig
-from shared.transport.pcap import PcapWriter
-from shared.transport.udp_radio import UdpRadio
+from shared.transport.radio_set import RadioSet
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import make_agent, open_vehicle
 from vehicle_agent.config import VehicleConfig
+from vehicle_agent.vehicle_state import fresh
 
 FIRST_BUS = "can0"
 """What signal maps call the one bus this agent reads, whatever its name on this machine."""
-
-MAX_PCAP_OCTETS = 1 << 30
-"""A capture stops growing here; that is some three days of driving."""
 
 
 async def serve(config: VehicleConfig, path: Path, service: Service, log: FilteringBoundLogger) -> None:
@@ -55,7 +55,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
     Raises:
         ConfigError: the configuration cannot be used.
         StorageError: a file of the agent is damaged.
-        TransportError: the radio cannot be opened.
+        TransportError: a radio cannot be opened.
     """
     clock = SystemClock(TimeSource(config.time.source))
     if config.time.source == TimeSource.ASSUME_TRUSTED.value:
@@ -63,11 +63,9 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
     async with AsyncExitStack() as stack:
         opened = stack.enter_context(open_vehicle(config, base=path.parent, environment=os.environ, now=clock.now()))
         notices = stack.enter_context(open_notices(config.state.notices))
-        pcap = None
-        if config.radio.pcap is not None:
-            pcap = stack.enter_context(PcapWriter(config.radio.pcap, max_octets=MAX_PCAP_OCTETS))
-        radio = UdpRadio.open(clock=clock, group=config.radio.group, port=config.radio.port, interface=config.radio.interface)
-        stack.callback(radio.close)
+        capture = stack.enter_context(capture_of(config.capture, log))
+        radios = open_radios(config.radio, clock=clock, log=log)
+        stack.callback(radios.close)
         bus = CanBus(_bus_config(config), clock=clock, filters=opened.parts.signal_map.filters())
         parts = replace(opened.parts, channels={FIRST_BUS: config.can.channel})
         agent = make_agent(parts, entropy=os.urandom, started=clock.now())
@@ -76,12 +74,11 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         evidence = None if config.trust is None else EvidenceFolder(config.trust.evidence)
         perform = Performer(
             clock=clock,
-            radio=radio,
-            pcap=pcap,
+            radios=radios,
+            capture=capture,
             source_mac=lambda: agent.identity.address.mac,
             notices=notices,
             evidence=evidence,
-            log=log,
         )
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
@@ -101,12 +98,13 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             )
             upkeep = await stack.enter_async_context(putting_up)
             service.tasks.create_task(upkeep.run())
-        snapshot = partial(_status, agent, bus, intake, notices, upkeep, evidence, config, clock)
+        snapshot = partial(_status, agent, bus, radios, capture, intake, notices, upkeep, evidence, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         service.tasks.create_task(_read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
-        service.tasks.create_task(feed_intake(radio, intake, loop))
+        service.tasks.create_task(feed_intake(radios, intake, loop, capture=capture))
+        service.tasks.create_task(attend(radios, partial(_position, agent, clock)))
         service.notifier.ready(f"station {agent.status()['station_id']}")
-        log.info("ready", bus=bus.endpoint, radio=f"{config.radio.group}:{config.radio.port}")
+        log.info("ready", bus=bus.endpoint, radios=place_of(config.radio))
         await loop.run()
 
 
@@ -117,6 +115,8 @@ def _bus_config(config: VehicleConfig) -> CanBusConfig:
 def _status(
     agent: VehicleAgent,
     bus: CanBus,
+    radios: RadioSet,
+    capture: Capture | None,
     intake: Intake,
     notices: NoticeWriter,
     upkeep: Upkeep | None,
@@ -141,7 +141,13 @@ def _status(
             "interruptions": statistics.interruptions,
             "last_fault": statistics.last_fault,
         },
+        "radios": radios.status(),
+        "capture": None if capture is None else capture.status(),
     }
+
+
+def _position(agent: VehicleAgent, clock: Clock) -> GeoPoint | None:
+    return fresh(agent.state.position, clock.now().monotonic)
 
 
 async def _read_bus(bus: CanBus, agent: VehicleAgent, loop: WorkingLoop, availability: Availability) -> None:

@@ -219,8 +219,11 @@ credentials = "state/credentials"
 tickets = "state/tickets.db"
 target_tickets = {TARGET_TICKETS}
 
-[radio]
+[[radio]]
+kind = "udp"
 group = "{RADIO_GROUP}"
 port = {air.radio_port}
-pcap = "state/radio.pcap"
+
+[capture]
+file = "state/radio.pcap"
 """

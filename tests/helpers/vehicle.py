@@ -87,8 +87,11 @@ channel = "vcan0"
 map = "{SIM_CAR_MAP.name}"
 options = {{ fd = true }}
 
-[radio]
-pcap = "{state}/radio.pcap"
+[[radio]]
+kind = "udp"
+
+[capture]
+file = "{state}/radio.pcap"
 
 [odometer]
 every_m = 50

@@ -192,7 +192,7 @@ def test_check_config_finds_nothing_wrong_with_a_shipped_example(configured: Pat
 @pytest.mark.parametrize("program", ["vehicle-agent", "rsu-agent"])
 def test_check_config_names_the_key_of_a_misspelt_line(configured: Path, program: str) -> None:
     path = configured / f"{program}.toml"
-    path.write_text(path.read_text().replace("[radio]\ngroup", "[radio]\ngruppe"))
+    path.write_text(path.read_text().replace("\ngroup = ", "\ngruppe = "))
     result = check_config(program, configured)
     assert result.returncode == 2
     assert "radio" in result.stderr

@@ -7,6 +7,7 @@ while the agent runs; each wait is for an event and has an end.
 import asyncio
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -148,7 +149,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
         ('interface = "socketcan"', 'interface = "udp_multicast"'),
         ('channel = "vcan0"', f'channel = "{CAN_GROUP}"'),
         ("options = { fd = true }", f"options = {{ port = {can.options['port']}, hop_limit = 0 }}"),
-        ("[radio]", f'[radio]\ngroup = "{RADIO_GROUP}"\nport = {radio_port}'),
+        ('kind = "udp"', f'kind = "udp"\ngroup = "{RADIO_GROUP}"\nport = {radio_port}'),
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)
@@ -336,7 +337,7 @@ def test_a_store_cut_short_is_one_line_and_a_failure_and_not_an_octet_of_it_is_c
         ("[station]", "[station]\ncolour = 1", "agent.toml: station: unknown key `colour`"),
         ('interface = "udp_multicast"', 'interface = "telepathy"', "can telepathy:"),
         ('notices = "', 'notices = "/absent', "state.notices"),
-        (RADIO_GROUP, "10.0.0.1", "radio: 10.0.0.1 is not a multicast address"),
+        (RADIO_GROUP, "10.0.0.1", "radio[0]: 10.0.0.1 is not a multicast address"),
     ],
 )
 def test_a_bad_configuration_is_one_line_and_status_2(copy: Path, old: str, new: str, sentence: str) -> None:
@@ -352,12 +353,14 @@ def test_a_bad_configuration_is_one_line_and_status_2(copy: Path, old: str, new:
 
 def test_a_radio_that_cannot_be_opened_is_one_line_and_a_failure(copy: Path) -> None:
     text = copy.read_text()
-    assert "[radio]\n" in text
-    copy.write_text(text.replace("[radio]\n", '[radio]\ninterface = "192.0.2.1"\n'))
-    run = ended("run", "-c", str(copy))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as selfish:
+        selfish.bind(("", 0))
+        port = selfish.getsockname()[1]
+        copy.write_text(re.sub(r"(?m)^port = \d+$", f"port = {port}", text))
+        run = ended("run", "-c", str(copy))
     assert run.returncode == 1
     (line,) = one_line(run.stderr)
-    assert "cannot join on 192.0.2.1" in line
+    assert f"{RADIO_GROUP}:{port}: cannot listen: Address already in use" in line
 
 
 def test_the_capture_holds_what_was_said(session: Session) -> None:

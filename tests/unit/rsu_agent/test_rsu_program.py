@@ -79,9 +79,12 @@ source = "synchronised"
 status_socket = "status.sock"
 notices = "notices.jsonl"
 
-[radio]
+[[radio]]
+kind = "udp"
 group = "{GROUP}"
-pcap = "radio.pcap"
+
+[capture]
+file = "radio.pcap"
 
 [junction]
 plan = "crossing.plan.toml"
@@ -116,7 +119,7 @@ def test_a_running_unit_is_heard_answers_for_its_status_and_cancels_its_hazard_w
 
     async def scene() -> None:
         radio = UdpRadio.open(clock=clock, group=GROUP, port=0)
-        laid_out.change("[radio]", f"[radio]\nport = {radio.port}")
+        laid_out.change('kind = "udp"', f'kind = "udp"\nport = {radio.port}')
         settings = load(laid_out.config, RsuConfig)
         notifier = Notifier(None)
 
@@ -184,9 +187,12 @@ def test_status_of_a_unit_that_does_not_run_says_so(laid_out: Site) -> None:
         ("[[[48.137, 11.578]", "[[[98.0, 11.578]", "hazard[0]: traces_deg[0][0]", "no such place"),
         ("[[[48.137, 11.578]", "[[[49.0, 11.578]", "hazard[0]: traces[0][0]", "too far to be said"),
         ("speed_limit_kmh = 30", "speed_limit_kmh = 900", "hazard[0].speed_limit_kmh", "<= 250"),
-        (f'group = "{GROUP}"', 'group = "192.0.2.1"', "radio", "192.0.2.1 is not a multicast address"),
-        ("[radio]", '[radio]\ninterface = "eth0"', "radio", "'eth0' is not an IPv4 address"),
-        ("[radio]", "[radio]\nport = 70000", "radio.port", "<= 65535"),
+        (f'group = "{GROUP}"', 'group = "192.0.2.1"', "radio[0]", "192.0.2.1 is not a multicast address"),
+        ('kind = "udp"', 'kind = "udp"\ninterface = "eth0"', "radio[0]", "'eth0' is not an IPv4 address"),
+        ('kind = "udp"', 'kind = "udp"\nport = 70000', "radio[0].port", "<= 65535"),
+        ('kind = "udp"', 'kind = "telepathy"', "radio[0].kind", "'telepathy'"),
+        ('kind = "udp"', 'kind = "udp"\n[[radio]]\nkind = "udp"\nport = 1', "", "two radios are called 'udp'"),
+        ('file = "radio.pcap"', 'file = "radio.txt"', "capture", "must end in .pcap or .pcapng"),
         ("[junction]", "[junction]\nspatem_interval_ms = 5", "junction.spatem_interval_ms", ">= 20"),
     ],
 )

@@ -1,12 +1,14 @@
 """The task between radio and loop: everything heard reaches the intake at once, whatever the loop is doing."""
 
 import asyncio
+import io
 from random import Random
 
 import pytest
 
 from shared.core.clock import Instant
 from shared.core.errors import TransportError
+from shared.service.log import Availability, make_logger
 from shared.service.notify import Notifier, Watchdog
 from shared.service.radio_intake import feed_intake
 from shared.service.run import WorkingLoop
@@ -15,10 +17,12 @@ from shared.stack.effects import Effect
 from shared.stack.inbound import Inbound
 from shared.stack.intake import Intake
 from shared.transport.radio import MemoryMedium
+from shared.transport.radio_set import RadioSet
 from tests.helpers.hierarchy import Hierarchy, clock_at
 from tests.helpers.identities import cam_of, ego, make_peer
 
 HIERARCHY = Hierarchy(1)
+LOG = make_logger(io.StringIO())
 
 
 class Ear:
@@ -56,7 +60,8 @@ def test_what_a_radio_hears_is_verified_by_the_loop() -> None:
         intake = Intake(listener=agent, checker=SequentialChecker(), lot=Random(1))
         loop = WorkingLoop(agent, clock=clock, perform=nothing, watchdog=Watchdog(Notifier(None), None), intake=intake)
         async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-            feeding = tasks.create_task(feed_intake(ear, intake, loop))
+            radios = RadioSet({"air": ear}, listener_for=lambda name: Availability(LOG, name))
+            feeding = tasks.create_task(feed_intake(radios, intake, loop, capture=None))
             working = tasks.create_task(loop.run())
             for _ in range(300):
                 now = clock.advance(1_000)
@@ -80,6 +85,8 @@ def test_a_radio_that_closes_ends_the_task_with_its_error() -> None:
         loop = WorkingLoop(agent, clock=clock_at(), perform=nothing, watchdog=Watchdog(Notifier(None), None), intake=intake)
         radio.close()
         with pytest.raises(TransportError, match="ether"):
-            await feed_intake(radio, intake, loop)
+            await feed_intake(
+                RadioSet({"ether": radio}, listener_for=lambda name: Availability(LOG, name)), intake, loop, capture=None
+            )
 
     asyncio.run(scene())
