@@ -27,7 +27,7 @@ from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
 from shared.messages.srem import Srem
 from shared.messages.ssem import Ssem
-from shared.network.area import Area
+from shared.network.area import Area, Circle
 from shared.security.certificate import Certificate
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
@@ -197,7 +197,7 @@ class RsuAgent:
                 {
                     "sequence_number": announcement.denm.action_id.sequence_number,
                     "cause_code": announcement.denm.cause_code,
-                    "radius_m": announcement.area.radius_m,
+                    "radius_m": announcement.area.radius_m if isinstance(announcement.area, Circle) else None,
                 }
                 for announcement in self._hazards.live
             ],

@@ -1,31 +1,31 @@
 """Hazards an operator configured, told as DENMs (EN 302 637-3 V1.3.1): announced, repeated, kept valid, and cancelled when asked.
 
-Life of one hazard: a new DENM with an action id of this station; the same DENM again every repetition interval; an update (new
-reference time, same action id) before the validity runs out; a cancellation at the end, after which nothing is said. Each is
-geo-broadcast to a circle around the event.
+`OriginatedEvents` tells of them; this service knows when. An event is updated before half of its validity has passed, and at the
+end it is cancelled, which is repeated for a while by whoever goes on polling. Each is geo-broadcast to a circle around the event.
 
-Left out: hazards from detectors or from vehicles, and sequence numbers that survive a restart (a restarted station updates its own
-earlier events, because reference times only grow).
+A hazard is known by its cause and place. After a restart it goes on under its old action id; one that is no longer configured is
+cancelled. What is needed for that (`EventKeeper`) is kept before a DENM leaves; where it cannot be kept, the hazard is told of all
+the same, and that is counted: a warning is worth more than a tidy end.
+
+Left out: hazards from detectors or from vehicles.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
-from shared.core.errors import ConfigError
+from shared.core.clock import NS_PER_S, Instant, MonotonicNs
+from shared.core.errors import ConfigError, StorageError
 from shared.core.geo import GeoPoint, offset_m
 from shared.core.ids import ActionId, StationId, StationType
-from shared.core.itstime import TimestampIts, time64_of, timestamp_its
+from shared.facilities.event_report import Announcement, EventReport, NoSuchEventError
+from shared.facilities.originated_events import OriginatedEvents
+from shared.facilities.saved_events import EventKeeper, NothingKept, SavedEvents, read_saved
 from shared.messages.cdd import PathPoint
-from shared.messages.denm import (
-    MAX_TRACES,
-    Alacarte,
-    Denm,
-    RelevanceDistance,
-    RelevanceTrafficDirection,
-    RoadWorks,
-    Termination,
-)
+from shared.messages.denm import MAX_TRACES, Alacarte, RelevanceDistance, RelevanceTrafficDirection, RoadWorks, Termination
 from shared.network.area import Circle
+
+__all__ = ["Announcement", "Hazard", "HazardService", "relevance_distance"]
 
 MAX_HAZARDS = 64
 """Most hazards one station announces."""
@@ -47,6 +47,8 @@ MAX_TRACE_STEP_DEG = 0.0131071
 
 INFORMATION_QUALITY = 7
 """An operator's own roadworks: the highest quality (`InformationQuality`)."""
+
+_AT_ONCE = MonotonicNs(0)
 
 _RELEVANCE_BOUNDS_M = (
     (50.0, RelevanceDistance.LESS_THAN_50M),
@@ -117,25 +119,14 @@ class Hazard:
             raise ConfigError(f"{self.origin}: {key}", f"{value} is not within {least} to {most}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Announcement:
-    """A DENM and where it should be heard."""
+@dataclass(slots=True)
+class _Told:
+    """A hazard and what is said of it."""
 
-    denm: Denm
-    area: Circle
-
-
-class _Event:
-    """One hazard's life on the air."""
-
-    __slots__ = ("action_id", "hazard", "latest", "next_repetition", "next_update")
-
-    def __init__(self, hazard: Hazard, action_id: ActionId) -> None:
-        self.hazard = hazard
-        self.action_id = action_id
-        self.latest: Announcement | None = None
-        self.next_repetition: MonotonicNs | None = None
-        self.next_update = MonotonicNs(0)
+    hazard: Hazard
+    report: EventReport
+    action_id: ActionId | None = None
+    next_update: MonotonicNs = _AT_ONCE
 
 
 class HazardService:
@@ -144,80 +135,135 @@ class HazardService:
     Args:
         hazards: what to announce, at most `MAX_HAZARDS`.
         station_id: the station that announces; originator of every action id.
-        first_sequence_number: action id of the first hazard, the others follow.
+        first_sequence_number: action id of the first hazard, the others follow; where nothing is resumed.
+        resumed: what was kept before a restart; another station's is let go.
+        keeper: keeps what a restart needs.
 
     Raises:
         ConfigError: there are too many hazards.
+        DecodeError: what is to be resumed is not what we write.
     """
 
-    def __init__(self, hazards: tuple[Hazard, ...], station_id: StationId, first_sequence_number: int = 0) -> None:
+    def __init__(
+        self,
+        hazards: tuple[Hazard, ...],
+        station_id: StationId,
+        first_sequence_number: int = 0,
+        *,
+        resumed: SavedEvents | None = None,
+        keeper: EventKeeper | None = None,
+    ) -> None:
         if len(hazards) > MAX_HAZARDS:
             raise ConfigError(hazards[-1].origin, f"{len(hazards)} hazards, at most {MAX_HAZARDS}")
-        self._station_id = station_id
-        self._events = [
-            _Event(hazard, ActionId(station_id, (first_sequence_number + number) & 0xFFFF)) for number, hazard in enumerate(hazards)
-        ]
-        self._untrusted_time = 0
-        self._retry: MonotonicNs | None = None
+        self._told = [_Told(hazard, _report(hazard, name)) for name, hazard in _named(hazards).items()]
+        self._resumed = resumed if resumed is not None and resumed.station_id == station_id else None
+        if self._resumed is not None:
+            read_saved(self._resumed)
+        self._events = OriginatedEvents(station_id, StationType.ROAD_SIDE_UNIT, first_sequence_number, MAX_HAZARDS)
+        self._keeper = NothingKept() if keeper is None else keeper
+        self._kept_revision: int | None = None
+        self._counters: Counter[str] = Counter()
+        self._trouble: str | None = None
 
     @property
     def live(self) -> tuple[Announcement, ...]:
         """What was last announced of every hazard that is being announced."""
-        return tuple(event.latest for event in self._events if event.latest is not None)
+        return tuple(
+            Announcement(denm=event.denm, area=event.report.area, action_id=event.action_id)
+            for event in self._events.live
+            if event.denm is not None
+        )
 
     @property
     def untrusted_time(self) -> int:
         """How often nothing could be said because UTC was not known."""
-        return self._untrusted_time
+        return self._events.counters.get("untrusted_time", 0)
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What was counted: as `OriginatedEvents.counters`, and `resumed`, `removed` and `not_kept`."""
+        return {**self._events.counters, **self._counters}
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the events could not be kept for a restart; None when they were."""
+        return self._trouble
 
     def poll(self, now: Instant) -> tuple[Announcement, ...]:
         """Return what is due at `now`; nothing while UTC is not known, which is counted once a second."""
-        due = [event for event in self._events if event.next_repetition is None or event.next_repetition <= now.monotonic]
-        if not due:
-            return ()
-        if now.utc is None:
-            if self._retry is None or self._retry <= now.monotonic:
-                self._untrusted_time += 1
-                self._retry = MonotonicNs(now.monotonic + NS_PER_S)
-            return ()
-        self._retry = None
-        return tuple(self._announce(event, now) for event in due)
+        self._resume(now)
+        for told in self._told:
+            if told.next_update <= now.monotonic:
+                self._tell(told, now)
+        due = self._events.poll(now)
+        self._keep()
+        return due
 
     def next_due(self) -> MonotonicNs | None:
         """Return when `poll` next has something to say; None without hazards."""
-        if not self._events:
-            return None
-        if self._retry is not None:
-            return self._retry
-        return MonotonicNs(min(event.next_repetition or 0 for event in self._events))
+        if self._resumed is not None:
+            return _AT_ONCE
+        due = [told.next_update for told in self._told]
+        if (said := self._events.next_due()) is not None:
+            due.append(said)
+        return min(due, default=None)
 
     def stop(self, now: Instant) -> tuple[Announcement, ...]:
         """End the service and return the cancellation of every announced hazard that asks for one.
 
-        Nothing is announced afterwards. Without UTC nothing can be dated or signed: the hazards then run out by themselves.
+        Nothing else is announced afterwards; `poll` repeats the cancellations for a while. Without UTC nothing can be dated or
+        signed: the cancellations then wait for it, in what is kept too.
         """
-        events, self._events = self._events, []
-        if now.utc is None:
-            self._untrusted_time += 1
-            return ()
-        time = _its_ms(now)
-        return tuple(
-            Announcement(denm=_cancellation(event, self._station_id, time), area=event.latest.area)
-            for event in events
-            if event.latest is not None and event.hazard.cancel_at_stop
-        )
+        self._resume(now)
+        told, self._told = self._told, []
+        for each in told:
+            if each.action_id is None:
+                continue
+            if each.hazard.cancel_at_stop:
+                self._events.cancel(each.action_id, now)
+            else:
+                self._events.silence(each.action_id)
+        due = tuple(said for said in self._events.poll(now) if said.denm.termination is Termination.IS_CANCELLATION)
+        self._keep()
+        return due
 
-    def _announce(self, event: _Event, now: Instant) -> Announcement:
-        if event.latest is None or event.next_update <= now.monotonic:
-            event.latest = Announcement(
-                denm=_denm(event, self._station_id, _its_ms(now)),
-                area=Circle(centre=event.hazard.position, radius_m=event.hazard.radius_m),
-            )
-            event.next_update = MonotonicNs(now.monotonic + event.hazard.validity_s * NS_PER_S // 2)
-        interval = round(event.hazard.repetition_s * 1_000) * NS_PER_MS
-        due = now.monotonic if event.next_repetition is None else event.next_repetition
-        event.next_repetition = MonotonicNs(due + interval if due + interval > now.monotonic else now.monotonic + interval)
-        return event.latest
+    def _tell(self, told: _Told, now: Instant) -> None:
+        told.next_update = MonotonicNs(now.monotonic + told.hazard.validity_s * NS_PER_S // 2)
+        if told.action_id is not None:
+            try:
+                self._events.update(told.action_id, told.report, now)
+            except NoSuchEventError:  # it ran out while nobody polled
+                told.action_id = None
+        if told.action_id is None:
+            told.action_id = self._events.trigger(told.report, now)
+
+    def _resume(self, now: Instant) -> None:
+        """Take up what was kept: hazards that are configured still go on, all others are cancelled."""
+        resumed, self._resumed = self._resumed, None
+        if resumed is None:
+            return
+        self._events = OriginatedEvents.restored(resumed, StationType.ROAD_SIDE_UNIT, now, MAX_HAZARDS)
+        by_name = {told.report.name: told for told in self._told}
+        for event in self._events.live:
+            told = by_name.get(event.report.name)
+            if told is not None and told.action_id is None:
+                told.action_id = event.action_id
+                self._counters["resumed"] += 1
+            else:
+                self._events.cancel(event.action_id, now)
+                self._counters["removed"] += 1
+
+    def _keep(self) -> None:
+        if self._kept_revision == self._events.revision:
+            return
+        try:
+            self._keeper.keep(self._events.snapshot())
+        except StorageError as error:
+            self._counters["not_kept"] += 1
+            self._trouble = str(error)
+            return
+        self._trouble = None
+        self._kept_revision = self._events.revision
 
 
 def relevance_distance(distance_m: float) -> RelevanceDistance:
@@ -228,50 +274,35 @@ def relevance_distance(distance_m: float) -> RelevanceDistance:
     return RelevanceDistance.OVER_10KM
 
 
-def _its_ms(now: Instant) -> TimestampIts:
-    return timestamp_its(time64_of(now.require_utc()))
+def _named(hazards: tuple[Hazard, ...]) -> dict[str, Hazard]:
+    """Return each hazard under the name by which it is known again: its cause and place and, of several there, which."""
+    named: dict[str, Hazard] = {}
+    for hazard in hazards:
+        name = f"{hazard.cause_code}@{hazard.position.lat_deg:.7f},{hazard.position.lon_deg:.7f}"
+        number = 1
+        while f"{name}#{number}" in named:
+            number += 1
+        named[f"{name}#{number}"] = hazard
+    return named
 
 
-def _denm(event: _Event, station_id: StationId, time: TimestampIts) -> Denm:
-    hazard = event.hazard
-    paths = tuple(_path(hazard.position, trace) for trace in hazard.traces)
-    has_location = bool(paths) or hazard.heading_deg is not None
-    return Denm(
-        station_id=station_id,
-        action_id=event.action_id,
-        detection_time=time,
-        reference_time=time,
-        station_type=StationType.ROAD_SIDE_UNIT,
-        lat_deg=hazard.position.lat_deg,
-        lon_deg=hazard.position.lon_deg,
-        relevance_distance=relevance_distance(hazard.relevance_distance_m),
-        relevance_traffic_direction=hazard.relevance_traffic_direction,
-        validity_duration_s=hazard.validity_s,
-        transmission_interval_ms=round(hazard.repetition_s * 1_000),
-        information_quality=INFORMATION_QUALITY,
+def _report(hazard: Hazard, name: str) -> EventReport:
+    limit_mps = hazard.speed_limit_mps
+    return EventReport(
+        name=name,
         cause_code=hazard.cause_code,
         sub_cause_code=hazard.sub_cause_code,
+        position=hazard.position,
+        area=Circle(centre=hazard.position, radius_m=hazard.radius_m),
+        validity_s=hazard.validity_s,
+        repetition_interval_ms=round(hazard.repetition_s * 1_000),
+        information_quality=INFORMATION_QUALITY,
+        relevance_distance=relevance_distance(hazard.relevance_distance_m),
+        relevance_traffic_direction=hazard.relevance_traffic_direction,
         event_heading_deg=hazard.heading_deg,
         event_heading_confidence_deg=None if hazard.heading_deg is None else 10.0,
-        traces=(paths or ((),)) if has_location else None,
-        alacarte=None if hazard.speed_limit_mps is None else Alacarte(road_works=RoadWorks(speed_limit_mps=hazard.speed_limit_mps)),
-    )
-
-
-def _cancellation(event: _Event, station_id: StationId, time: TimestampIts) -> Denm:
-    """EN 302 637-3: a cancellation is the management container alone, with the same action id and a later reference time."""
-    hazard = event.hazard
-    before = event.latest.denm.reference_time if event.latest is not None else 0
-    return Denm(
-        station_id=station_id,
-        action_id=event.action_id,
-        detection_time=time,
-        reference_time=TimestampIts(max(time, before + 1)),
-        station_type=StationType.ROAD_SIDE_UNIT,
-        lat_deg=hazard.position.lat_deg,
-        lon_deg=hazard.position.lon_deg,
-        termination=Termination.IS_CANCELLATION,
-        validity_duration_s=hazard.validity_s,
+        traces=tuple(_path(hazard.position, trace) for trace in hazard.traces) or None,
+        alacarte=None if limit_mps is None else Alacarte(road_works=RoadWorks(speed_limit_mps=limit_mps)),
     )
 
 

@@ -176,6 +176,12 @@ class OriginatedEvents:
         self._retry = None
         self._count("cancelled")
 
+    def silence(self, action_id: ActionId) -> None:
+        """Say nothing more of an event that is not to be cancelled: it runs out by itself."""
+        event = self._events.get(action_id.sequence_number)
+        if event is not None and event.action_id == action_id:
+            event.due = None
+
     def negate(self, received: Verified[Denm], now: Instant) -> None:
         """Say that an event of somebody else is not there; one that is being negated, or has run out, is no matter.
 

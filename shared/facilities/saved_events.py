@@ -8,6 +8,7 @@ Left out: the file (`shared.service.event_store`), events that were never said, 
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -79,6 +80,21 @@ class RestoredEvent:
     def expires(self) -> TimestampIts:
         """When it runs out."""
         return TimestampIts(self.denm.detection_time + self.denm.validity_duration_s * 1_000)
+
+
+class EventKeeper(Protocol):
+    """Where a service keeps its events."""
+
+    def keep(self, events: SavedEvents) -> None:
+        """Keep them instead of what was kept before; when it returns they survive a power cut. Raises `StorageError`."""
+        ...
+
+
+class NothingKept:
+    """Keeps nothing, where there is no next time: a simulation, the replay of a log."""
+
+    def keep(self, events: SavedEvents) -> None:
+        """Let them go."""
 
 
 def save_event(

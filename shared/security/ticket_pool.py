@@ -159,6 +159,10 @@ class TicketPool:
         """Every ticket, valid or not, set aside or not."""
         return tuple(self._tickets.values())
 
+    def find(self, hashed_id8: HashedId8) -> TicketCredential | None:
+        """Return one of our tickets, valid or not; None for somebody else's."""
+        return self._tickets.get(hashed_id8)
+
     def set_aside(self, reasons: Mapping[HashedId8, str]) -> None:
         """Take these tickets out of use, each for a reason told in a sentence, and all others back into use."""
         self._set_aside = {each: reason for each, reason in reasons.items() if each in self._tickets}

@@ -110,7 +110,7 @@ def test_the_sequence_number_wraps_within_sixteen_bits() -> None:
     assert [said.denm.action_id.sequence_number for said in heard] == [65_535, 0]
 
 
-def test_a_stopped_service_cancels_its_hazard_and_says_nothing_more() -> None:
+def test_a_stopped_service_cancels_its_hazard_repeats_that_for_a_while_and_says_nothing_more() -> None:
     hazards, clock = service(), ManualClock(NOON)
     drive(hazards, clock, 10.2)
     (last,) = hazards.stop(clock.now())
@@ -120,8 +120,10 @@ def test_a_stopped_service_cancels_its_hazard_and_says_nothing_more() -> None:
     assert heard.reference_time == timestamp_its(time64_of(NOON)) + 10_200
     assert (heard.cause_code, heard.traces, heard.alacarte) == (None, None, None)
     assert last.area == Circle(centre=SITE, radius_m=600.0)
+    again = drive(hazards, clock, 60.0)
+    assert [said for _, said in again] == [last] * 19
+    assert again[-1][0] == pytest.approx(9.5)
     assert hazards.next_due() is None
-    assert hazards.poll(clock.advance(NS_PER_S)) == ()
     assert hazards.stop(clock.now()) == ()
 
 
