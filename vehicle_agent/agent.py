@@ -23,9 +23,10 @@ from shared.security.ticket_pool import TicketPool
 from shared.security.trust_store import TrustStore
 from shared.service.record_key import EnrolledSigner
 from shared.stack.batch import Outcome
-from shared.stack.effects import Effect, Transmit
+from shared.stack.effects import Effect
 from shared.stack.inbound import Inbound
 from shared.stack.indication import Indication
+from shared.stack.router import UNKNOWN_ARRIVAL, Arrival, Router
 from shared.stack.station import Station, StationIdentity
 from shared.stack.unlogged import UnloggedAuthorities
 from shared.transport.can_bus import CanFrame
@@ -54,6 +55,7 @@ class VehicleAgent:
 
     Args:
         station: signs and verifies.
+        router: around the station: neighbours, forwarding, beacons, congestion control.
         cam_service: builds CAMs.
         pseudonym: changes the name of both.
         can_input: decodes frames.
@@ -66,6 +68,7 @@ class VehicleAgent:
         self,
         *,
         station: Station,
+        router: Router,
         cam_service: CamService,
         pseudonym: Pseudonym,
         can_input: CanInput,
@@ -74,7 +77,8 @@ class VehicleAgent:
         started: Instant,
     ) -> None:
         self._station = station
-        self._inbound = Inbound(station)
+        self._router = router
+        self._inbound = Inbound(station, router)
         self._cam_service = cam_service
         self._pseudonym = pseudonym
         self._can_input = can_input
@@ -138,13 +142,19 @@ class VehicleAgent:
         self._pseudonym.rules.unlock()
 
     @property
+    def router(self) -> Router:
+        """What surrounds the station; the shell names its radios there."""
+        return self._router
+
+    @property
     def inbound(self) -> Inbound:
         """The account of what came in by radio."""
         return self._inbound
 
     def next_due(self) -> MonotonicNs:
         """When `on_timer` wants to be called."""
-        return min(self._cam_service.next_due(), self._next_driver, self._next_anchor)
+        due = (self._cam_service.next_due(), self._next_driver, self._next_anchor, self._router.next_due())
+        return min(each for each in due if each is not None)
 
     def on_can_frame(self, frame: CanFrame, now: Instant) -> tuple[Effect, ...]:
         """Take one frame from the bus."""
@@ -168,9 +178,9 @@ class VehicleAgent:
             effects += self._mileage.ignition_off(now)
         return tuple(effects)
 
-    def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
-        """Take one packet from the radio."""
-        return self.on_outcome(self._inbound.receive(packet, now) or self._inbound.last_refusal, now)
+    def on_packet(self, packet: bytes, now: Instant, arrival: Arrival = UNKNOWN_ARRIVAL) -> tuple[Effect, ...]:
+        """Take one packet from a radio."""
+        return self.on_outcome(self._inbound.receive(packet, now, arrival) or self._inbound.last_refusal, now)
 
     def on_outcome(self, outcome: Outcome, now: Instant) -> tuple[Effect, ...]:
         """Take what became of one packet that was judged elsewhere, in a batch (`shared.stack.intake`)."""
@@ -188,6 +198,9 @@ class VehicleAgent:
         """Do what is due: change the pseudonym, speak, tell the driver, anchor."""
         effects: list[Effect] = []
         self._stay_put(now)
+        self._router.place(None if now.utc is None else ego_position(self._state, now))
+        if self._router.take_address_conflict():
+            self._pseudonym.address_taken()
         effects += self._pseudonym.poll(self._state, now)
         if now.monotonic >= self._cam_service.next_due():
             effects += self._speak(now)
@@ -197,11 +210,12 @@ class VehicleAgent:
         if now.monotonic >= self._next_anchor:
             self._next_anchor = MonotonicNs(now.monotonic + ANCHOR_INTERVAL_NS)
             effects += self._mileage.poll(now)
+        effects += self._router.poll(now)
         return tuple(effects)
 
     def stop(self, now: Instant) -> tuple[Effect, ...]:
         """The vehicle or the program goes to sleep: record the last reading."""
-        return self._mileage.stop(now)
+        return (*self._mileage.stop(now), *self._router.close(now))
 
     def status(self) -> dict[str, object]:
         """Everything counted so far, as JSON values."""
@@ -214,6 +228,8 @@ class VehicleAgent:
             "withheld": self._cam_service.withheld,
             "verified": dict(self._inbound.verified),
             "refused": dict(self._inbound.refused),
+            "copies": self._inbound.copies,
+            "router": self._router.status(),
             "hazards": len(self._hazards),
             "odometer": self._mileage.status(),
         }
@@ -237,16 +253,16 @@ class VehicleAgent:
 
     def _speak(self, now: Instant) -> list[Effect]:
         try:
-            due = self._cam_service.poll(self._state, now)
+            due = self._cam_service.poll(self._state, now, t_gen_cam_dcc_ns=self._router.t_off_ns)
             if due is None:
                 return []
-            packet = self._station.send(due.cam, position=due.position, now=now)
+            transmissions = self._router.say(due.cam, position=due.position, now=now)
         except V2xError as reason:
             self._unsent[reason.code] += 1
             return []
         self._cam_service.note_sent(due, now.monotonic)
         self._sent["cam"] += 1
-        return [*self._cam_service.take_notices(), Transmit(packet)]
+        return [*self._cam_service.take_notices(), *transmissions]
 
     def _tell_driver(self, now: Instant) -> list[Effect]:
         """Nothing is said while time or position are not known: what is ahead, and for how long, cannot be told."""

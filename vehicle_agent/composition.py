@@ -38,6 +38,7 @@ from shared.service.station_identity import StationIdentityParts, open_station_i
 from shared.service.station_trust import StationTrust, open_station_trust, pinned_store, read_admission, read_areas, read_pins
 from shared.service.trust_directory import read_trust_directory
 from shared.stack.cam_permissions import ticket_flags
+from shared.stack.router import Forwarding, Router
 from shared.stack.station import StationIdentity, make_station
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.anchoring import Anchoring, LedgerTransport
@@ -93,6 +94,7 @@ class VehicleParts:
         fixed_position: where a vehicle stands that never moves.
         duty: what it is for.
         channels: what the map calls a bus -> what its frames call it; empty where they agree (a log replayed).
+        forwarding: where others' geocasts are repeated.
     """
 
     station_type: StationType
@@ -111,6 +113,7 @@ class VehicleParts:
     fixed_position: GeoPoint | None = None
     duty: Duty = NO_DUTY
     channels: Mapping[str, str] = field(default_factory=dict)
+    forwarding: Forwarding = Forwarding.SAME_LINK
 
 
 def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> VehicleAgent:
@@ -140,6 +143,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
     head = parts.spool.head()
     return VehicleAgent(
         station=station,
+        router=Router(station=station, forwarding=parts.forwarding, entropy=entropy, started=started.monotonic),
         cam_service=cam_service,
         pseudonym=Pseudonym(
             station=station,

@@ -42,6 +42,10 @@ MOST_STEP_NS = 2 * NS_PER_S
 RETRY_NS = NS_PER_S
 """How often a car without a valid ticket looks whether there is one."""
 
+CONFLICT_PAUSE_NS = 60 * NS_PER_S
+"""How long after a change because of somebody else's address none is made for that reason: whoever uses ours on purpose costs one
+ticket a minute at most."""
+
 MAX_REASONS_TOLD = 3
 """So many reasons why tickets are out of use are told at once."""
 
@@ -126,6 +130,8 @@ class Pseudonym:
         self._silence: str | None = None
         self._next_try: MonotonicNs | None = None
         self._looked_at: Time64 | None = None
+        self._is_address_taken = False
+        self._conflict_until: MonotonicNs | None = None
 
     @property
     def tickets(self) -> TicketPool:
@@ -145,6 +151,10 @@ class Pseudonym:
             self._next_try = None
         return added
 
+    def address_taken(self) -> None:
+        """Somebody else uses our link-layer address: change with the next poll, or as soon as nothing holds the pseudonym."""
+        self._is_address_taken = True
+
     def poll(self, state: VehicleState, now: Instant) -> tuple[Notice, ...]:
         """Look at the present, and change what is to be changed before anything else is sent."""
         self._observe(state, now.monotonic)
@@ -155,6 +165,11 @@ class Pseudonym:
         self._looked_at = at
         if self._ticket is None or not self._ticket.certificate.validity.contains(at) or self._is_set_aside():
             return self._find_ticket(at, now.monotonic)
+        if self._is_address_taken and not self._rules.is_held(now.monotonic):
+            self._is_address_taken = False
+            if self._conflict_until is None or now.monotonic >= self._conflict_until:
+                self._conflict_until = MonotonicNs(now.monotonic + CONFLICT_PAUSE_NS)
+                return self._change(at, now.monotonic, "address_taken")
         if self._rules.is_due(now.monotonic):
             return self._change(at, now.monotonic, self._rules.stage.name.lower())
         if self._has_news and not self._rules.is_held(now.monotonic):

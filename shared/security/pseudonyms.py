@@ -17,7 +17,7 @@ hidden by the early, short ones, the rest of the road by the late, long ones. Ho
 - While a hazard that we ourselves reported is live (`hold`) or a service needs a steady identity (`lock`), no change is due; one
   that would have been is due at once when released. A lock is short, and cannot put off again what it has put off before.
 
-Knows no tickets, no messages and no clock. Left out: changes forced by somebody else using our address.
+Knows no tickets, no messages and no clock. A change forced by somebody else using our address is one for another reason.
 """
 
 from dataclasses import dataclass

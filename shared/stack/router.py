@@ -277,7 +277,10 @@ class Router:
 
     def _beacon(self, now: Instant) -> None:
         """Say where we are if nothing else has said it for so long."""
-        if self._position is None or now.monotonic < self._beacon_due:
+        if self._position is None:
+            self._silent_since = now.monotonic
+            return
+        if now.monotonic < self._beacon_due:
             return
         self._silent_since = now.monotonic
         self._patience_ns = self._drawn_patience_ns()

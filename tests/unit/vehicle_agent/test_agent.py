@@ -19,7 +19,10 @@ from tests.helpers.identities import HERE, make_peer
 from tests.unit.vehicle_agent.agent_bench import HIERARCHY, ODOMETER_M, PARKED, Bench
 from vehicle_agent.vehicle_state import fresh
 
-STATUS_KEYS = {"station_id", "pseudonym", "can", "sent", "unsent", "withheld", "verified", "refused", "hazards", "odometer"}
+STATUS_KEYS = {
+    *("station_id", "pseudonym", "can", "sent", "unsent", "withheld", "verified", "refused", "copies", "router"),
+    *("hazards", "odometer"),
+}
 ODOMETER_KEYS = {"recorded", "flags", "unrecorded", "last_recorded_m", "anchored", "ledger_contradiction"}
 
 
