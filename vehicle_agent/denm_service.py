@@ -57,11 +57,11 @@ NO_POSITION, UNTRUSTED_TIME, NOT_PERMITTED, EVENTS_FULL, UNFIT = (
 
 @dataclass(slots=True, kw_only=True)
 class _Told:
-    """The event of one trigger."""
+    """The event of one trigger; one from before a restart was not renewed by us yet."""
 
     action_id: ActionId
     kind: tuple[int, int]
-    renewed: MonotonicNs
+    renewed: MonotonicNs | None
     place: TracePoint | None
     before: deque[TracePoint] = field(default_factory=lambda: deque(maxlen=MAX_EVENT_POINTS))
     is_past: bool = False
@@ -172,7 +172,7 @@ class DenmService:
             self._told[event.report.name] = _Told(
                 action_id=event.action_id,
                 kind=(event.report.cause_code, event.report.sub_cause_code),
-                renewed=now.monotonic,
+                renewed=None,
                 place=None,
                 is_past=is_past,
             )
@@ -219,7 +219,7 @@ class DenmService:
     @staticmethod
     def _is_stale(told: _Told, update_ms: int, now: Instant) -> bool:
         """Whether a renewal is due at this check rather than at the next."""
-        return now.monotonic - told.renewed > update_ms * NS_PER_MS - CHECK_INTERVAL_NS // 2
+        return told.renewed is None or now.monotonic - told.renewed > update_ms * NS_PER_MS - CHECK_INTERVAL_NS // 2
 
     def _begin(self, profile: Profile, situation: Situation, state: VehicleState, now: Instant, ssp: bytes | None) -> None:
         refusal = _refusal(situation, ssp)

@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock, MonotonicNs, UtcNs
 from shared.core.geo import GeoPoint, displaced
-from shared.core.ids import StationId, StationType
+from shared.core.ids import ActionId, StationId, StationType
 from shared.facilities.event_report import Announcement
 from shared.facilities.neighbours import Sighting
 from shared.facilities.originated_events import OriginatedEvents
@@ -133,7 +133,7 @@ class Drive:
         self._step_ns = BUS_STEP_NS if is_on_bus else STEP_NS
         self._ecu = SimulatedEcu(DBC, channel="can0", start=start)
         self._can_input = CanInput(SIGNAL_MAP)
-        self._known: dict[object, int] = {}
+        self._known: dict[ActionId, int] = {}
         self.change(**changes)
 
     def change(self, **changes: Any) -> None:
@@ -142,7 +142,7 @@ class Drive:
         rest = {name: value for name, value in changes.items() if name not in _BODY}
         self.sample = replace(self.sample, body=replace(self.sample.body, **body), **rest)
 
-    def drive(self, seconds: float, *, acceleration_mps2: float = 0.0, **changes: Any) -> "Drive":
+    def drive(self, seconds: float, *, acceleration_mps2: float | None = 0.0, **changes: Any) -> "Drive":
         """Let time pass, after the changes; the car does not roll backwards."""
         self.change(longitudinal_acceleration_mps2=acceleration_mps2, **changes)
         end = self.clock.now().monotonic + round(seconds * NS_PER_S)
@@ -151,12 +151,16 @@ class Drive:
             due_ns = self.service.next_due() - before
             step_ns = min(self._step_ns, end - before, due_ns if due_ns > 0 else self._step_ns)
             now = self.clock.advance(step_ns)
-            self._move(step_ns / NS_PER_S, acceleration_mps2)
+            self._move(step_ns / NS_PER_S, acceleration_mps2 or 0.0)
             self.state = fold(self.state, self._over_bus(now.monotonic) if self._is_on_bus else self._said_directly(now.monotonic))
             if now.monotonic >= self.service.next_due():
                 for announcement in self.service.poll(self.state, now, ssp=self.ssp):
                     self._keep(announcement, now)
         return self
+
+    def recall(self, action_id: ActionId, reference_time: int) -> None:
+        """Take what was said before this drive as known."""
+        self._known[action_id] = reference_time
 
     def brake_to(self, speed_mps: float, by_mps2: float, **changes: Any) -> "Drive":
         """Slow down."""

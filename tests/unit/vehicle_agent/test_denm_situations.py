@@ -54,8 +54,8 @@ def _tunnel() -> Drive:
 
 def _snowy_car_park() -> Drive:
     """Slides about at walking pace with every controller at work."""
-    at_work = {"abs_active": True, "traction_control_active": True, "stability_control_active": True}
-    return Drive(speed_mps=6 * KMH, gas_pedal_pressed=True, **at_work).drive(20)
+    drive = Drive(speed_mps=6 * KMH, gas_pedal_pressed=True)
+    return drive.drive(20, abs_active=True, traction_control_active=True, stability_control_active=True)
 
 
 def _full_braking_with_abs() -> Drive:
@@ -253,7 +253,7 @@ def test_the_next_icy_place_is_added_to_the_same_event() -> None:
         drive.drive(0.6, traction_control_active=True)
     (new,) = drive.times("new", *SLIPPERY)
     (update,) = drive.times("update", *SLIPPERY)
-    assert (new, update) == (pytest.approx(10.3, abs=0.15), pytest.approx(40.9, abs=0.15))
+    assert [new, update] == pytest.approx([10.3, 40.9], abs=0.15)
     latest = drive.said[-1].announcement.denm
     (before,) = latest.event_history
     assert before.delta_lon_deg is not None
