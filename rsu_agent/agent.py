@@ -1,7 +1,7 @@
 """The roadside unit as one object: what it hears becomes peers, what it knows goes on the air. Sans-IO.
 
-    packet -> station (verify) -> peers                      refusals -> counted by reason
-    due -> signal service, hazard service -> station (sign) -> Transmit
+    packet -> station (verify) -> router (forward) -> peers       refusals -> counted by reason
+    due -> signal service, hazard service -> router (sign, wait for the channel) -> Transmit
 
 A message of our own that cannot be sent (no time yet, ticket expired, ticket without the permission) is counted by its reason and
 said once per kind of message; the unit lives and tries again. The shell (`cli`), the simulator and the tests drive the same object.
@@ -34,9 +34,10 @@ from shared.security.trust_store import TrustStore
 from shared.stack.batch import Outcome
 from shared.stack.cam_permissions import ticket_flags
 from shared.stack.content_permissions import Message
-from shared.stack.effects import Effect, Notice, Transmit
+from shared.stack.effects import Effect, Notice
 from shared.stack.inbound import Inbound
 from shared.stack.indication import Indication
+from shared.stack.router import UNKNOWN_ARRIVAL, Arrival, Router
 from shared.stack.station import EgoPosition, Station, StationIdentity
 from shared.stack.unlogged import UnloggedAuthorities
 
@@ -56,6 +57,7 @@ class RsuAgent:
 
     Args:
         station: signs and verifies.
+        router: around the station: neighbours, forwarding, beacons, congestion control.
         position: where the unit stands.
         signals: the junction it speaks for, or None where it has none.
         hazards: the events it announces (possibly none).
@@ -68,6 +70,7 @@ class RsuAgent:
         self,
         *,
         station: Station,
+        router: Router,
         position: GeoPoint,
         signals: SignalService | None,
         hazards: HazardService,
@@ -76,7 +79,8 @@ class RsuAgent:
         cams: RsuCamService,
     ) -> None:
         self._station = station
-        self._inbound = Inbound(station)
+        self._router = router
+        self._inbound = Inbound(station, router)
         self._position = position
         self._signals = signals
         self._hazards = hazards
@@ -114,6 +118,11 @@ class RsuAgent:
         return self._station.identity
 
     @property
+    def router(self) -> Router:
+        """What surrounds the station; the shell names its radios there."""
+        return self._router
+
+    @property
     def inbound(self) -> Inbound:
         """The account of what came in."""
         return self._inbound
@@ -129,9 +138,9 @@ class RsuAgent:
     def renew_credential(self, credential: TicketCredential, authority: Certificate) -> None:
         """Take note of a new enrolment credential: a unit signs nothing under it but requests, which its upkeep makes."""
 
-    def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
+    def on_packet(self, packet: bytes, now: Instant, arrival: Arrival = UNKNOWN_ARRIVAL) -> tuple[Effect, ...]:
         """Take in one GeoNetworking packet; never raises for what is in it."""
-        indication = self._inbound.receive(packet, now)
+        indication = self._inbound.receive(packet, now, arrival)
         return self.on_outcome(indication or self._inbound.last_refusal, now)
 
     def on_outcome(self, outcome: Outcome, now: Instant) -> tuple[Effect, ...]:
@@ -146,6 +155,10 @@ class RsuAgent:
     def on_timer(self, now: Instant) -> tuple[Effect, ...]:
         """Say what is due."""
         effects: list[Effect] = []
+        self._router.place(self._here(now))
+        if self._router.take_address_conflict():
+            self._station.move_to(self._router.drawn_mac())
+            effects.append(Notice("address_changed", {"reason": "another station uses this unit's link-layer address"}))
         if now.monotonic >= self._renewal.due:
             effects += self._renewal.poll(now)
         if now.monotonic >= self._cams.next_due():
@@ -157,6 +170,7 @@ class RsuAgent:
         for announcement in self._hazards.poll(now):
             effects += self._send(announcement.denm, announcement.area, now)
         self._peers.expire(now)
+        effects += self._router.poll(now)
         return tuple(effects)
 
     def stop(self, now: Instant) -> tuple[Effect, ...]:
@@ -164,6 +178,7 @@ class RsuAgent:
         effects: list[Effect] = []
         for announcement in self._hazards.stop(now):
             effects += self._send(announcement.denm, announcement.area, now)
+        effects += self._router.close(now)
         return tuple(effects)
 
     def next_due(self) -> MonotonicNs:
@@ -173,6 +188,7 @@ class RsuAgent:
             self._cams.next_due(),
             self._hazards.next_due(),
             None if self._signals is None else self._signals.next_due(),
+            self._router.next_due(),
         ]
         return min(d for d in due if d is not None)
 
@@ -189,6 +205,8 @@ class RsuAgent:
             "verified": dict(self._inbound.verified),
             "refused": self._peers.refused,
             "echoes": self._inbound.echoes,
+            "copies": self._inbound.copies,
+            "router": self._router.status(),
             "tickets": self._renewal.status(now),
             "peers": [_peer_status(peer, now) for peer in self._peers],
             "peers_evicted": self._peers.evicted,
@@ -217,11 +235,11 @@ class RsuAgent:
         }
 
     def _send(self, message: Cam | Spatem | Mapem | Denm, area: Area | None, now: Instant) -> tuple[Effect, ...]:
-        """Return the packet, and a notice when the unit falls silent about something or speaks of it again."""
+        """Return what may go out at once, and a notice when the unit falls silent about something or speaks of it again."""
         kind = type(message).__name__.lower()
         try:
             position = EgoPosition(point=self._position, taken_at=now.require_utc(), speed_mps=0.0)
-            packet = self._station.send(message, position=position, now=now, area=area)
+            transmissions = self._router.say(message, position=position, now=now, area=area)
         except V2xError as error:
             self._unsent[error.code] += 1
             if self._silent.get(kind) == error.code:
@@ -230,8 +248,11 @@ class RsuAgent:
             return (Notice("silent", {"message": kind, "reason": error.code, "detail": str(error)}),)
         self._sent[kind] += 1
         if self._silent.pop(kind, None) is None:
-            return (Transmit(packet),)
-        return (Notice("speaking", {"message": kind}), Transmit(packet))
+            return transmissions
+        return (Notice("speaking", {"message": kind}), *transmissions)
+
+    def _here(self, now: Instant) -> EgoPosition | None:
+        return None if now.utc is None else EgoPosition(point=self._position, taken_at=now.utc, speed_mps=0.0)
 
     def _note_peer(self, indication: Indication, now: Instant) -> None:
         message, source = indication.message, indication.source

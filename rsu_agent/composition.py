@@ -35,6 +35,7 @@ from shared.service.identity import TICKET_KEY, check_ticket, read_identity
 from shared.service.station_identity import StationIdentityParts, open_station_identity
 from shared.service.station_trust import StationTrust, open_station_trust, pinned_store, read_admission, read_areas, read_pins
 from shared.service.trust_directory import read_trust_directory
+from shared.stack.router import Forwarding, Router
 from shared.stack.station import StationIdentity, make_station
 
 _JUNCTION_SERVICES = (ItsAid.TLM, ItsAid.RLT)
@@ -71,6 +72,7 @@ class RsuParts:
         junction: the junction it speaks for, or None.
         hazards: the events it announces.
         zones: around which transmitters take care.
+        forwarding: where others' geocasts are repeated.
     """
 
     station_id: StationId
@@ -82,6 +84,7 @@ class RsuParts:
     junction: JunctionParts | None = None
     hazards: tuple[Hazard, ...] = ()
     zones: tuple[ProtectedZone, ...] = ()
+    forwarding: Forwarding = Forwarding.ALL_LINKS
 
 
 def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
@@ -89,7 +92,7 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
 
     Args:
         parts: what it is made of.
-        entropy: returns that many random octets, for the unit's link-layer address.
+        entropy: returns that many random octets, for the unit's link-layer address, and its times.
 
     Raises:
         ConfigError: map and controller do not fit, or there are too many hazards.
@@ -99,6 +102,7 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
     station = make_station(identity=identity, ticket=parts.ticket, trust_store=parts.trust_store, areas=parts.areas)
     return RsuAgent(
         station=station,
+        router=Router(station=station, forwarding=parts.forwarding, entropy=entropy, started=MonotonicNs(0)),
         position=parts.position,
         signals=None
         if junction is None

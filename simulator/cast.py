@@ -17,6 +17,7 @@ from shared.pki.permission_sets import StationRole
 from shared.security.certificate import Certificate
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
+from shared.stack.router import Forwarding, Router
 from shared.stack.station import StationIdentity, make_station
 from simulator.adversaries import Adversary
 from simulator.adversaries.forger import Forger
@@ -40,6 +41,7 @@ def make_rsu(authorities: Authorities, network: RoadNetwork, place_m: tuple[floa
     station = make_station(identity=identity, ticket=ticket, trust_store=authorities.trust_store, areas=NO_IDENTIFIED_AREAS)
     return RsuAgent(
         station=station,
+        router=Router(station=station, forwarding=Forwarding.ALL_LINKS, entropy=rng.randbytes, started=MonotonicNs(0)),
         position=place(*place_m),
         signals=SignalService(
             controller=FixedTimeController(plan),
