@@ -175,6 +175,12 @@ class Drive:
         """Seconds since the start."""
         return (self.clock.now().monotonic - self._start) / NS_PER_S
 
+    def moment(self, said: Said) -> Instant:
+        """Return when something was said, on both clocks."""
+        ago_ns = round((self.now_s - said.at_s) * NS_PER_S)
+        now = self.clock.now()
+        return Instant(MonotonicNs(now.monotonic - ago_ns), UtcNs(now.require_utc() - ago_ns))
+
     def of(self, cause: int, sub_cause: int = 0) -> list[Said]:
         """Return what was said of events of a cause, their ends too."""
         numbers = {said.announcement.action_id for said in self.said if said.cause == (cause, sub_cause)}
