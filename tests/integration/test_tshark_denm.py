@@ -117,7 +117,7 @@ def test_it_reads_every_cause_and_every_end_as_we_meant_them(capture: tuple[Path
             "" if denm.cause_code is None else str(denm.sub_cause_code),
             "" if denm.termination is None else str(int(denm.termination)),
             str(denm.action_id.sequence_number),
-            str(denm.validity_duration_s),
+            "" if denm.validity_duration_s == DEFAULT_VALIDITY_DURATION_S else str(denm.validity_duration_s),
         ]
         for denm in said
     ]
