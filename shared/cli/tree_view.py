@@ -36,6 +36,7 @@ _UNITS = {
     "_percent": " %",
     "_octets": " octets",
     "_deg": "°",
+    "_kg": " kg",
     "_ms": " ms",
     "_m": " m",
     "_s": " s",
@@ -156,7 +157,7 @@ def _headline(description: Object) -> tuple[str, list[tuple[str, object]]]:
     for number, (label, value) in enumerate(parts):
         if isinstance(value, Mapping) and (_is_certificate(value) or (not plain and len(parts) == 1)):
             head, inner = _headline(value)
-            head = head if head.startswith(f"{label} ") else f"{label} {head}"
+            head = head if head.startswith(f"{label} ") else f"{label} {head}".rstrip()
             return ", ".join((head, *plain)), [*inner, *parts[:number], *parts[number + 1 :]]
     return ", ".join(plain), parts
 

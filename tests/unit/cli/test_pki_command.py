@@ -10,6 +10,7 @@ from shared.core.clock import Instant, MonotonicNs
 from shared.core.errors import ConfigError, DecodeError
 from shared.core.ids import ItsAid
 from shared.core.itstime import time64_of, utc_from_text
+from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
 from shared.security.chain import ChainVerifier
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.sign import SigningService
@@ -69,6 +70,15 @@ def test_several_tickets_lie_in_numbered_directories_and_differ(authorities: Pat
     tickets = [read_ticket(tmp_path / "t" / name) for name in ("001", "002", "003")]
     assert len({ticket.certificate.hashed_id8 for ticket in tickets}) == 3
     assert {permission.psid for permission in tickets[0].certificate.tbs.app_permissions or ()} >= {137, 138}
+
+
+@pytest.mark.parametrize("role", StationRole)
+def test_a_ticket_of_every_role_carries_its_permissions(authorities: Path, tmp_path: Path, role: StationRole) -> None:
+    made("issue", authorities, "--kind", "ticket", "--role", role.value, "--out", tmp_path / role.value)
+    certificate = read_ticket(tmp_path / role.value).certificate
+    assert certificate.tbs.app_permissions == TICKET_PERMISSIONS[role]
+    chain = ChainVerifier(trust_store=read_trust_directory(authorities / "trust"), areas=NO_IDENTIFIED_AREAS)
+    chain.check_ticket(certificate, time64_of(NOON))
 
 
 def test_a_region_binds_the_whole_hierarchy(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from shared.cli.pki import app
 from shared.core.errors import ConfigError
 from shared.operator.pki_directory import PkiDirectory
+from shared.pki.permission_sets import StationRole
 from shared.security.certificate import Certificate
 from shared.service.trust_directory import read_certificate_file
 
@@ -57,6 +58,12 @@ def enrolled(authorities: Path, its_id: str, folder: Path) -> Certificate:
 def shown(authorities: Path) -> dict[str, Any]:
     described = [json.loads(line) for line in made("stations", authorities, "--json").splitlines()]
     return {each["its_id"]: each for each in described}
+
+
+@pytest.mark.parametrize("role", StationRole)
+def test_a_station_of_every_role_is_registered_and_shown(authorities: Path, tmp_path: Path, role: StationRole) -> None:
+    made("register", authorities, "--its-id", "S", "--key", public_key(tmp_path / "s.pem"), "--role", role.value)
+    assert shown(authorities)["S"]["role"] == role.value
 
 
 def test_an_operator_sees_the_stations_and_can_block_a_credential_that_is_shown(authorities: Path, tmp_path: Path) -> None:
