@@ -9,11 +9,13 @@ from shared.cli.decode import decode
 from shared.cli.entry import run
 from shared.cli.passport import app as passport
 from shared.cli.pki import app as pki
+from shared.cli.replay_radio import replay_radio
 from shared.cli.verify import verify
 
 app = typer.Typer(name="v2x", help="Tools of v2x-trust.", no_args_is_help=True, add_completion=False)
 app.command()(decode)
 app.command()(verify)
+app.command(name="replay-radio")(replay_radio)
 app.add_typer(pki, name="pki")
 app.add_typer(passport, name="passport")
 app.command(name="bench")(bench)

@@ -72,7 +72,7 @@ def usable_index_of(address: IPv4Address) -> int:
         TransportError: no interface has it, or the one that has it is down.
     """
     for name in _interface_names():
-        if _address(name) == address:
+        if address_of(name) == address:
             return usable_index(name)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -80,6 +80,14 @@ def usable_index_of(address: IPv4Address) -> int:
         except OSError:
             raise TransportError(str(address), f"no interface has the address {address}") from None
     return 0
+
+
+def address_of(name: str) -> IPv4Address | None:
+    """Return the primary IPv4 address of an interface; None where there is none, or no such interface."""
+    try:
+        return IPv4Address(_asked(_SIOCGIFADDR, name)[_INET_ADDRESS])
+    except OSError:
+        return None
 
 
 def _interface_names() -> list[str]:
@@ -93,13 +101,6 @@ def _interface_names() -> list[str]:
 def _flags(name: str) -> int:
     flags: int = _FLAGS.unpack(_asked(_SIOCGIFFLAGS, name))[1]
     return flags
-
-
-def _address(name: str) -> IPv4Address | None:
-    try:
-        return IPv4Address(_asked(_SIOCGIFADDR, name)[_INET_ADDRESS])
-    except OSError:
-        return None
 
 
 def _asked(request: int, name: str) -> bytes:

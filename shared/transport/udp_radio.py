@@ -106,7 +106,8 @@ class UdpRadio:
             return cls(sock, endpoint, IPv4Address(interface), clock, capacity_packets)
         except (OSError, OverflowError) as error:
             sock.close()
-            raise TransportError(endpoint, f"cannot listen: {error}") from error
+            reason = sentence_of(error) if isinstance(error, OSError) else error
+            raise TransportError(endpoint, f"cannot listen: {reason}") from error
 
     @property
     def port(self) -> int:

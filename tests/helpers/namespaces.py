@@ -14,9 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from shared.core.errors import TransportError
+from shared.transport.net_interface import usable_index
 from tests.helpers.debian import require, under_ci
 
 CLONE_NEWNET = 0x4000_0000
+TURNS = 2_000_000
+"""Of the processor, before an interface that does not come up is given up."""
+
 MTU = 2_400
 """Of the cables: a packet may have 2,304 octets."""
 
@@ -70,12 +75,27 @@ class NetworkNamespace:
 
 
 def lay_cable(here: NetworkNamespace, here_name: str, there: NetworkNamespace, there_name: str) -> None:
-    """Make a veth pair between two namespaces (which may be one), both ends up."""
+    """Make a veth pair between two namespaces (which may be one), both ends up and working."""
     arguments = ("link", "add", here_name, "mtu", str(MTU), "type", "veth", "peer", "name", there_name, "mtu", str(MTU))
     with here.inside():
         ip(*arguments, *(() if here is there else ("netns", there.path)))
     for namespace, name in ((here, here_name), (there, there_name)):
         ip("link", "set", name, "up", namespace=namespace)
+    for namespace, name in ((here, here_name), (there, there_name)):
+        with namespace.inside():
+            _until_usable(name)
+
+
+def _until_usable(name: str) -> None:
+    """Let the kernel work until it has seen that the other end is up as well."""
+    for _ in range(TURNS):
+        try:
+            usable_index(name)
+        except TransportError:
+            os.sched_yield()
+        else:
+            return
+    pytest.fail(f"{name} does not come up")
 
 
 @contextlib.contextmanager
