@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -22,10 +22,17 @@ class NoticeWriter:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._followers: list[Callable[[Notice, Instant], None]] = []
         self.unwritten = 0
+
+    def follow(self, tell: Callable[[Notice, Instant], None]) -> None:
+        """Hand every notice from now on to `tell` too, which neither waits nor raises."""
+        self._followers.append(tell)
 
     def write(self, notice: Notice, now: Instant) -> None:
         """Write one line; `utc` is null while it is not known."""
+        for tell in self._followers:
+            tell(notice, now)
         utc = None if now.utc is None else utc_text(now.utc)
         try:
             self._stream.write(json.dumps({"kind": notice.kind, "utc": utc, **notice.fields}) + "\n")

@@ -49,7 +49,7 @@ class StatusSocket:
 
     async def __aenter__(self) -> Self:
         """Begin to serve; raises `TransportError` when the path is taken or cannot be bound."""
-        sock = _bound(self._path)
+        sock = bound_socket(self._path)
         self._inode = self._path.stat().st_ino
         self._server = await asyncio.start_unix_server(self._serve, sock=sock)
         return self
@@ -106,8 +106,12 @@ def read_status(path: Path, *, timeout_s: float = READ_TIMEOUT_S) -> dict[str, o
         raise TransportError(str(path), f"the answer is no status: {error}") from None
 
 
-def _bound(path: Path) -> socket.socket:
-    """Return a socket bound beside `path`, given its mode, and only then moved there: no client ever meets it half made."""
+def bound_socket(path: Path) -> socket.socket:
+    """Return a socket bound beside `path`, given its mode, and only then moved there: no client ever meets it half made.
+
+    Raises:
+        TransportError: the path is taken by a living agent or by something else, or cannot be bound.
+    """
     _require_free(path)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -192,7 +192,7 @@ def lane_direction() -> Any:
     ("flags", "expected"),
     [({}, 1), ({"turn_left": True}, 2), ({"turn_right": True}, 1), ({"turn_left": True, "turn_right": True}, 1)],
 )
-def test_lights_are_shown_with_their_advice_and_the_one_for_our_way_is_marked(flags: dict[str, bool], expected: int) -> None:
+def test_lights_are_shown_with_their_advice_and_the_one_for_our_way_is_marked(flags: dict[str, Any], expected: int) -> None:
     here = around()
     shared_lane(here)
     effects = here.poll(state(north_m=-165, **flags), at(0))
