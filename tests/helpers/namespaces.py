@@ -74,9 +74,9 @@ class NetworkNamespace:
         os.close(self._fd)
 
 
-def lay_cable(here: NetworkNamespace, here_name: str, there: NetworkNamespace, there_name: str) -> None:
+def lay_cable(here: NetworkNamespace, here_name: str, there: NetworkNamespace, there_name: str, *, mtu: int = MTU) -> None:
     """Make a veth pair between two namespaces (which may be one), both ends up and working."""
-    arguments = ("link", "add", here_name, "mtu", str(MTU), "type", "veth", "peer", "name", there_name, "mtu", str(MTU))
+    arguments = ("link", "add", here_name, "mtu", str(mtu), "type", "veth", "peer", "name", there_name, "mtu", str(mtu))
     with here.inside():
         ip(*arguments, *(() if here is there else ("netns", there.path)))
     for namespace, name in ((here, here_name), (there, there_name)):
