@@ -346,6 +346,7 @@ class OriginatedEvents:
         for number in [number for number, event in self._events.items() if event.expires <= now]:
             event = self._events.pop(number)
             self._undated.pop(number, None)
+            self._revision += 1
             if event.report is not None:
                 self._count("expired" if event.said is not None else "never_said")
         for action_id in [action_id for action_id, negation in self._negations.items() if negation.expires <= now]:
