@@ -19,7 +19,6 @@ from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import Instant, MonotonicNs, TimeSource, UtcNs
 from shared.core.errors import ConfigError
 from shared.core.itstime import time64_of, utc_from_text, utc_text
-from shared.pki.permission_sets import StationRole
 from shared.service.config import load
 from shared.service.identity import describe_ticket
 from shared.service.keystore import write_new_file
@@ -84,7 +83,7 @@ def enrol_command(
         trust_folder=settings.identity.trust,
         trust=settings.trust,
         pki=settings.pki,
-        role=StationRole.VEHICLE,
+        role=settings.station.ticket_role,
         clock=SystemClock(TimeSource(settings.time.source)),
         public_key=public_key,
         refresh=refresh,

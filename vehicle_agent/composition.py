@@ -18,7 +18,6 @@ from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid, StationType
 from shared.ledger.note import Ed25519NoteSigner
 from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
-from shared.pki.permission_sets import StationRole
 from shared.records.odometer import BOOT_ID_BYTES
 from shared.records.passport import Passport, build_passport, build_record
 from shared.records.recorder import OdometerRecorder
@@ -236,7 +235,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
                 open_station_identity(
                     config.pki,
                     base=base,
-                    role=StationRole.VEHICLE,
+                    role=config.station.ticket_role,
                     trust=trust,
                     tickets=brought,
                     entropy=os.urandom,

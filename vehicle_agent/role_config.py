@@ -23,6 +23,7 @@ from shared.messages.cam_special import (
     SpecialVehicle,
 )
 from shared.messages.cdd import CauseCode, ClosedLanes, HardShoulderStatus, TrafficRule, VehicleRole
+from shared.pki.permission_sets import StationRole
 from shared.service.config import ConfigStruct
 from vehicle_agent.special_vehicle import NO_DUTY, Duty
 
@@ -223,6 +224,11 @@ class RoleConfig(ConfigStruct, frozen=True, kw_only=True):
                 raise ValueError(f"[station.{other}] belongs to the role {other!r}, and this is {self.role!r}")
         if self.role in ("special_transport", "dangerous_goods") and getattr(self, self.role) is None:
             raise ValueError(f"the role {self.role!r} needs [station.{self.role}]")
+
+    @property
+    def ticket_role(self) -> StationRole:
+        """What its tickets must allow; a role without a container needs no more than any vehicle."""
+        return StationRole(self.role) if self.role in _DETAILED else StationRole.VEHICLE
 
     @property
     def duty(self) -> Duty:

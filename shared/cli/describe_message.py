@@ -16,6 +16,7 @@ from shared.codec.packed import Packed
 from shared.codec.uper import Tree
 from shared.core.clock import NS_PER_MS, UtcNs
 from shared.core.itstime import Time64, time64_of, utc_of, utc_text
+from shared.messages.cam_special import ALTERNATIVES, SpecialVehicle
 from shared.messages.spatem import IntersectionState, MovementEvent, MovementPhaseState
 from shared.messages.time_mark import seconds_until
 from shared.stack.content_permissions import Message
@@ -135,6 +136,8 @@ class _Describer:
                 return {name: self._plain(item) for name, item in value._asdict().items() if item is not None}
             case tuple() | Packed():
                 return [self._plain(item) for item in value]
+            case _ if isinstance(value, SpecialVehicle):
+                return {ALTERNATIVES[type(value)]: self.fields(value)}
             case _ if _field_names(value):
                 return self.fields(value)
             case _:

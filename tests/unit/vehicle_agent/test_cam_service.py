@@ -1,6 +1,8 @@
 """What a CAM says about the car, and what it leaves out when the car did not say it."""
 
+from dataclasses import replace
 from itertools import pairwise
+from math import inf
 from typing import TypeVar
 
 import pytest
@@ -11,9 +13,17 @@ from shared.core.geo import GeoPoint, displaced
 from shared.core.ids import StationId, StationType
 from shared.core.itstime import generation_delta_time, time64_of
 from shared.messages.cam import Cam, decode_cam, encode_cam
-from shared.messages.cdd import AccelerationControl, DriveDirection, ExteriorLights
+from shared.messages.cam_special import Emergency
+from shared.messages.cdd import (
+    AccelerationControl,
+    CurvatureCalculationMode,
+    DriveDirection,
+    ExteriorLights,
+    LightBarSirenInUse,
+    VehicleRole,
+)
 from vehicle_agent.cam_service import CamDue, CamService
-from vehicle_agent.special_vehicle import NO_DUTY
+from vehicle_agent.special_vehicle import NO_DUTY, Duty
 from vehicle_agent.vehicle_state import Aged, VehicleState
 
 T = TypeVar("T")
@@ -142,3 +152,139 @@ def test_two_cars_started_together_check_at_different_moments() -> None:
     assert one.next_due() != other.next_due()
     assert _due(other, _state(20), 20) is None
     assert _due(one, _state(20), 20) is not None
+
+
+def _only(state: VehicleState) -> Cam:
+    """Return the first CAM of a service, as a receiver decodes it."""
+    due = _due(_service(), state, 0)
+    assert due is not None
+    return decode_cam(encode_cam(due.cam))
+
+
+LAMPS = {
+    "low_beam": ExteriorLights.LOW_BEAM_HEADLIGHTS_ON,
+    "high_beam": ExteriorLights.HIGH_BEAM_HEADLIGHTS_ON,
+    "turn_left": ExteriorLights.LEFT_TURN_SIGNAL_ON,
+    "turn_right": ExteriorLights.RIGHT_TURN_SIGNAL_ON,
+    "hazard_lights": ExteriorLights.LEFT_TURN_SIGNAL_ON | ExteriorLights.RIGHT_TURN_SIGNAL_ON,
+    "daytime_running_light": ExteriorLights.DAYTIME_RUNNING_LIGHTS_ON,
+    "front_fog_light": ExteriorLights.FOG_LIGHT_ON,
+    "rear_fog_light": ExteriorLights.FOG_LIGHT_ON,
+    "parking_light": ExteriorLights.PARKING_LIGHTS_ON,
+}
+
+PEDALS = {
+    "brake_pedal_pressed": AccelerationControl.BRAKE_PEDAL_ENGAGED,
+    "gas_pedal_pressed": AccelerationControl.GAS_PEDAL_ENGAGED,
+    "automatic_emergency_braking": AccelerationControl.EMERGENCY_BRAKE_ENGAGED,
+    "cruise_control": AccelerationControl.CRUISE_CONTROL_ENGAGED,
+}
+
+
+def _with_flag(name: str, *, on: bool) -> VehicleState:
+    return replace(_state(0), **{name: _aged(on, 0)})  # type: ignore[arg-type]  # names of flags only
+
+
+@pytest.mark.parametrize("name", LAMPS)
+def test_every_lamp_is_its_bit_and_dark_when_off_or_unknown(name: str) -> None:
+    for state, lights in (
+        (_with_flag(name, on=True), LAMPS[name]),
+        (_with_flag(name, on=False), ExteriorLights(0)),
+        (_state(0), ExteriorLights(0)),
+    ):
+        low_frequency = _only(state).low_frequency
+        assert low_frequency is not None
+        assert low_frequency.exterior_lights == lights
+
+
+@pytest.mark.parametrize("name", PEDALS)
+def test_every_pedal_and_regulator_is_its_bit_and_nothing_known_is_nothing_said(name: str) -> None:
+    assert _only(_with_flag(name, on=True)).acceleration_control == PEDALS[name]
+    assert _only(_with_flag(name, on=False)).acceleration_control == AccelerationControl(0)
+    assert _only(_state(0)).acceleration_control is None
+
+
+@pytest.mark.parametrize(
+    ("speed_mps", "yaw_rate_dps", "direction", "curvature"),
+    [
+        (10.0, 5.73, DriveDirection.FORWARD, 0.01),
+        (10.0, -5.73, DriveDirection.FORWARD, -0.01),
+        (10.0, -5.73, DriveDirection.BACKWARD, 0.01),
+        (10.0, 5.73, None, 0.01),
+        (2.0, 90.0, DriveDirection.FORWARD, 0.1022),
+    ],
+    ids=["to the left", "to the right", "backwards, wheels to the left", "forwards unless it says otherwise", "on the spot"],
+)
+def test_the_curvature_follows_from_yaw_rate_and_speed(
+    speed_mps: float, yaw_rate_dps: float, direction: DriveDirection | None, curvature: float
+) -> None:
+    state = replace(_state(0, speed_mps=speed_mps), yaw_rate_dps=_aged(yaw_rate_dps, 0))
+    if direction is not None:
+        state = replace(state, drive_direction=_aged(direction, 0))
+    cam = _only(state)
+    assert cam.curvature_per_m == pytest.approx(curvature, abs=1e-4)
+    assert cam.curvature_calculation_mode is CurvatureCalculationMode.YAW_RATE_USED
+
+
+def test_a_car_that_hardly_moves_or_does_not_say_how_has_no_curvature() -> None:
+    for state in (replace(_state(0, speed_mps=1.9), yaw_rate_dps=_aged(5.0, 0)), _state(0)):
+        cam = _only(state)
+        assert (cam.curvature_per_m, cam.curvature_calculation_mode) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("accuracy_m", "said_m", "is_accurate"),
+    [(1.4, 1.4, True), (39.9, 39.9, True), (40.0, 40.0, False), (60.0, inf, False), (None, None, True)],
+)
+def test_how_well_the_position_is_known_is_told_in_both_places(
+    accuracy_m: float | None,
+    said_m: float | None,
+    is_accurate: bool,  # noqa: FBT001 - a column of a table
+) -> None:
+    """In the CAM as a circle of 95 %, and in the packet as a flag: known to less than half of 80 m (EN 302 636-4-1)."""
+    state = _state(0) if accuracy_m is None else replace(_state(0), position_accuracy_m=_aged(accuracy_m, 0))
+    due = _due(_service(), state, 0)
+    assert due is not None
+    cam = decode_cam(encode_cam(due.cam))
+    assert (cam.semi_major_m, cam.semi_minor_m) == (said_m, said_m)
+    assert due.position.is_accurate is is_accurate
+
+
+def test_a_path_across_the_antimeridian_leads_back_across_it() -> None:
+    service, start = _service(), displaced(GeoPoint(-16.8, 180.0), -40.0, 0.0)
+    cams = []
+    for ms in range(0, 8_000, 50):
+        due = _due(service, _state(ms, displaced(start, ms * 0.01, 0.0)), ms)
+        if due is not None:
+            service.note_sent(due, MonotonicNs(ms * NS_PER_MS))
+            cams.append(due.cam)
+    last = [decode_cam(encode_cam(cam)) for cam in cams if cam.low_frequency is not None][-1]
+    assert last.low_frequency is not None
+    assert last.lon_deg is not None
+    (point,) = last.low_frequency.path_history
+    assert last.lon_deg < -179.99
+    assert point.delta_lon_deg is not None
+    assert (last.lon_deg + point.delta_lon_deg) % 360.0 == pytest.approx(start.lon_deg, abs=1e-6)
+
+
+def test_a_role_the_ticket_lacks_costs_the_role_and_not_the_cam() -> None:
+    service = CamService(
+        station_id=StationId(77),
+        station_type=StationType.SPECIAL_VEHICLE,
+        length_m=7.0,
+        width_m=2.2,
+        phase_ns=0,
+        duty=Duty(role=VehicleRole.EMERGENCY, container=Emergency(), shows_by_lamps=True),
+        granted=0,
+    )
+    on = replace(_state(0), light_bar_on=_aged(value=True, at_ms=0))
+    first = _due(service, on, 0)
+    assert first is not None
+    assert first.cam.low_frequency is not None
+    assert (first.cam.special_vehicle, first.cam.low_frequency.vehicle_role) == (None, VehicleRole.DEFAULT)
+    assert service.withheld == {"emergencyContainer": 1}
+    assert [notice.kind for notice in service.take_notices()] == ["role_withheld"]
+    service.assume(station_id=StationId(78), first_check=MonotonicNs(0), granted=0x02_00)
+    second = _due(service, on, 50)
+    assert second is not None
+    assert second.cam.special_vehicle == Emergency(light_bar_siren=LightBarSirenInUse.LIGHT_BAR_ACTIVATED)

@@ -23,7 +23,8 @@ from shared.messages.cam_special import (
     SpecialVehicle,
 )
 from shared.messages.cdd import CauseCode, ClosedLanes, HardShoulderStatus, LightBarSirenInUse, TrafficRule, VehicleRole
-from shared.security.permissions import PsidSsp
+from shared.pki.permission_sets import TICKET_PERMISSIONS
+from shared.security.permissions import PsidSsp, find_permission
 from shared.service.config import load
 from shared.stack.cam_permissions import (
     CLOSED_LANES,
@@ -31,6 +32,7 @@ from shared.stack.cam_permissions import (
     RIGHT_OF_WAY,
     SPEED_LIMIT,
     TRAFFIC_RULES,
+    granted_flags,
     special_vehicle_needs,
     ticket_flags,
 )
@@ -246,6 +248,15 @@ CONFIGURED = [
 @pytest.mark.parametrize(("text", "duty"), CONFIGURED)
 def test_a_role_and_its_details_are_configured(tmp_path: Path, text: str, duty: Duty) -> None:
     assert configured(tmp_path, text).duty == duty
+
+
+@pytest.mark.parametrize(("text", "duty"), CONFIGURED)
+def test_the_ticket_a_vehicle_asks_for_allows_all_it_is_configured_to_say(tmp_path: Path, text: str, duty: Duty) -> None:
+    role = configured(tmp_path, text).ticket_role
+    granted = granted_flags(find_permission(TICKET_PERMISSIONS[role], ItsAid.CAM).ssp)
+    said = SpecialRole(duty, granted=granted).claim(state(light_bar_on=True, siren_on=True), NOW)
+    assert said == claimed(duty, light_bar_on=True, siren_on=True)
+    assert said.role is duty.role
 
 
 @pytest.mark.parametrize(
