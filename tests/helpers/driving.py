@@ -25,6 +25,7 @@ from simulator.ecu import SIM_CAR_MAP, Body, KinematicSample, SimulatedEcu, load
 from tests.helpers.hierarchy import NOON
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.denm_service import DenmService
+from vehicle_agent.hazards import HazardAhead
 from vehicle_agent.signal_map import load_signal_map
 from vehicle_agent.triggers.catalogue import make_triggers
 from vehicle_agent.triggers.surroundings import Surroundings
@@ -58,8 +59,20 @@ class Others:
     def standing_ahead(self, ego: EgoPosition, now: Instant) -> tuple[Sighting, ...]:
         return self.standing
 
-    def reported(self, cause: CauseCode) -> int:
-        return self.reports.get(cause, 0)
+    def ahead(self, now: Instant, ego: EgoPosition) -> tuple[HazardAhead, ...]:
+        return tuple(
+            HazardAhead(
+                action_id=ActionId(STATION, number),
+                cause_code=cause,
+                sub_cause_code=0,
+                distance_m=200.0,
+                time_to_reach_s=None,
+                is_disputed=False,
+                speed_limit_mps=None,
+            )
+            for cause, count in self.reports.items()
+            for number in range(count)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +136,7 @@ class Drive:
         self.events = OriginatedEvents(STATION, StationType.PASSENGER_CAR, 7) if events is None else events
         self.service = DenmService(
             events=self.events,
-            triggers=make_triggers(Surroundings(neighbours=self.others, reported=self.others.reported), without),
+            triggers=make_triggers(Surroundings(neighbours=self.others, hazards=self.others), without),
             energy_storage=EnergyStorage.DIESEL,
             phase_ns=0,
             started=self.clock.now(),

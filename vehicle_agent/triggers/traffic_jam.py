@@ -125,8 +125,8 @@ class EndOfQueue:
         return (
             bool(fresh(state.hazard_lights, now.monotonic))
             + (around.standing_ahead(state, now) > 0)
-            + (around.reported(CauseCode.DANGEROUS_END_OF_QUEUE) > 0)
-            + (around.reported(CauseCode.TRAFFIC_CONDITION) >= ENOUGH_REPORTS_OF_A_JAM)
+            + (around.reported_ahead(CauseCode.DANGEROUS_END_OF_QUEUE, state, now) > 0)
+            + (around.reported_ahead(CauseCode.TRAFFIC_CONDITION, state, now) >= ENOUGH_REPORTS_OF_A_JAM)
         )
 
 
@@ -188,7 +188,8 @@ class TrafficJam:
         if len(speeds) < STANDS_FOR_S or max(islice(reversed(speeds), STANDS_FOR_S)) > STANDING_MPS:
             return False
         around = self._surroundings
-        return around.reported(CauseCode.TRAFFIC_CONDITION) > 0 or around.standing_ahead(state, now) >= ENOUGH_STANDING_AHEAD
+        is_reported = around.reported_ahead(CauseCode.TRAFFIC_CONDITION, state, now) > 0
+        return is_reported or around.standing_ahead(state, now) >= ENOUGH_STANDING_AHEAD
 
     def _flows(self, speed_mps: float, at: MonotonicNs) -> bool:
         if speed_mps <= FLOWS_AGAIN_MPS:

@@ -9,7 +9,7 @@ from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
 from shared.core.geo import displaced
 from shared.core.ids import HashedId8, StationId, StationType
 from shared.facilities.neighbours import Neighbour, sighting
-from shared.messages.cdd import DriveDirection
+from shared.messages.cdd import CauseCode, DriveDirection
 from shared.stack.station import EgoPosition
 from tests.helpers.driving import HOME, KMH, Drive
 from tests.helpers.hierarchy import NOON
@@ -195,10 +195,13 @@ def test_only_who_stands_close_ahead_is_the_queue_we_reach() -> None:
     now = drive.clock.now()
     ego = EgoPosition(point=HOME, taken_at=NOON, speed_mps=0.0, heading_deg=90.0)
     drive.others.standing = tuple(sighting(_standing(metres), ego) for metres in (20.0, 60.0, 99.0, 140.0))
-    around = Surroundings(neighbours=drive.others, reported=drive.others.reported)
+    around = Surroundings(neighbours=drive.others, hazards=drive.others)
     assert around.standing_ahead(drive.state, now) == 3
     assert around.standing_ahead(drive.state, Instant(now.monotonic, None)) == 0
     assert around.standing_ahead(VehicleState(), now) == 0
+    drive.others.reports = {CauseCode.TRAFFIC_CONDITION: 4, CauseCode.DANGEROUS_END_OF_QUEUE: 1}
+    assert around.reported_ahead(CauseCode.TRAFFIC_CONDITION, drive.state, now) == 4
+    assert around.reported_ahead(CauseCode.TRAFFIC_CONDITION, VehicleState(), now) == 0
 
 
 def test_five_that_stand_ahead_on_a_motorway_are_a_jam_and_four_are_not() -> None:
