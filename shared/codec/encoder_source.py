@@ -25,6 +25,7 @@ from typing import Any
 from shared.codec.anatomy import is_bulky, shared_types
 from shared.codec.bits import MAX_ENCODED_OCTETS
 from shared.codec.cells import SMALL, Cell, EncodeTable, GiveUp, cell_of, give_up, length_cell
+from shared.codec.encoder_terms import as_bit, bit_string, count_of_none, is_sent
 from shared.codec.packed import Packed, layout_of, width_of
 from shared.codec.shape import (
     PLAIN,
@@ -43,12 +44,11 @@ from shared.codec.shape import (
 )
 from shared.codec.shaping import to_value
 from shared.codec.source import Source, plus
-from shared.codec.uper import Tree, UperType
+from shared.codec.uper import UperType
 from shared.codec.uper_composites import Choice as ChoiceType
 from shared.codec.uper_composites import Component, Sequence, SequenceOf
 from shared.codec.uper_scalars import Null
 from shared.codec.words import WordWriter
-from shared.core.errors import EncodeError
 
 
 def encoder_source(type_: UperType, shape: Shape) -> Source:
@@ -88,16 +88,6 @@ def _empty_source() -> Source:
         "Packed": Packed,
     }
     return Source(objects, reserved=("acc", "bits", "value", "encode"))
-
-
-def bit_string(value: Tree, bits: int) -> int:
-    """Return the number in a plain bit string of a fixed size."""
-    if value.__class__ is not tuple or len(value) != 2 or value[1] != bits:
-        raise GiveUp
-    number = index(value[0])
-    if number >> bits:
-        raise GiveUp
-    return number
 
 
 _PLAIN_ITEMS = Items(PLAIN)
@@ -158,7 +148,7 @@ class _Encoder:
             within = f"{low - 1:.1f} < {steps} <= {high:.1f}" if linear.rounds_up else f"{low:.1f} <= {steps} < {high + 1:.1f}"
             regular = f"{count} if {within}"
         expression = f"{regular} else {table}.count({value})"
-        absent = None if value in self._not_none else _count_of_none(cell, conversion)
+        absent = None if value in self._not_none else count_of_none(cell, conversion)
         return f"({expression})" if absent is None else f"({absent} if {value} is None else {expression})"
 
     def _plain_count(self, cell: Cell, value: str, name: str) -> str:
@@ -223,7 +213,7 @@ class _Encoder:
         if type_.additions is not None:
             added = [parts[name] for addition in type_.additions for name in addition.names if name in parts]
             if added:
-                extended = " or ".join(_given(one, variables) for part in added for one in fields_of(part))
+                extended = " or ".join(is_sent(one, variables) for part in added for one in fields_of(part))
                 self._source.line(f"if {extended}: raise GiveUp")
             self.words.put(0, 1)
         tests: dict[str, str] = {}
@@ -231,7 +221,7 @@ class _Encoder:
             part = parts.get(component.name)
             if component.optional and part is not None:
                 tests[component.name] = test = self._test(component, part, variables)
-                self.words.put(_as_bit(test), 1)
+                self.words.put(as_bit(test), 1)
             elif component.optional:
                 self.words.put(0, 1)
         for component in type_.components:
@@ -244,7 +234,7 @@ class _Encoder:
 
     def _test(self, component: Component, part: Part, variables: Mapping[str, str]) -> str:
         """Return a condition that holds where an optional component is sent."""
-        given = {one.name: _given(one, variables) for one in fields_of(part)}
+        given = {one.name: is_sent(one, variables) for one in fields_of(part)}
         if component.default is not None:
             assert isinstance(part, Field)
             default = self._source.constant(to_value(part.shape, component.default))
@@ -311,8 +301,10 @@ class _Encoder:
             self._source.line("raise GiveUp")
 
     def _choice_of_given(self, type_: ChoiceType, part: Choice, record: str, variables: Mapping[str, str]) -> None:
-        tests = {name: " or ".join(_given(one, variables) for one in fields_of(inner)) for name, inner in part.alternatives.items()}
-        given = [_as_bit(_given(one, variables)) for one in fields_of(part)]
+        tests = {
+            name: " or ".join(is_sent(one, variables) for one in fields_of(inner)) for name, inner in part.alternatives.items()
+        }
+        given = [as_bit(is_sent(one, variables)) for one in fields_of(part)]
         self._source.line(f"if {' + '.join(given)} != 1: raise GiveUp")
         self.words.flush()
         word = "if"
@@ -415,22 +407,3 @@ class _Encoder:
             word = "elif"
         with self.words.suite("else:"):
             self._source.line("raise GiveUp")
-
-
-def _given(field: Field, variables: Mapping[str, str]) -> str:
-    """Return the condition that a field is something to send."""
-    return variables[field.name] + (" is not None" if field.absent is None else "")
-
-
-def _as_bit(test: str) -> str:
-    """Return a condition as a number; a bool serves as one."""
-    plain = test.endswith("None") and " and " not in test and " or " not in test
-    return f"({test})" if plain else f"(1 if {test} else 0)"
-
-
-def _count_of_none(cell: Cell, conversion: Conversion) -> int | None:
-    """Return the count that stands for None, where there is one."""
-    try:
-        return cell.count(conversion.encode("", None))
-    except (EncodeError, GiveUp, TypeError):
-        return None
