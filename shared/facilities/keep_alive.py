@@ -38,7 +38,7 @@ from shared.network.headers import (
 from shared.network.packet import decode_gn_pdu
 from shared.security.freshness import DENM_MAX_AGE_US, trusted_time64
 from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
-from shared.stack.indication import Verified
+from shared.stack.indication import Indication
 
 INTERVALS = 2
 """T_Forwarding, in transmission intervals."""
@@ -89,7 +89,7 @@ class _Kept:
         is_cancellation: it says that the event is over.
         area: where it is to be heard.
         period_ns: T_Forwarding without what is drawn.
-        expires: T_F_Validity, and no longer than the packet is believed.
+        valid_until: T_F_Validity.
         due: end of T_Forwarding.
         repeats: by us.
     """
@@ -102,16 +102,21 @@ class _Kept:
     is_cancellation: bool
     area: Area
     period_ns: int
-    expires: MonotonicNs
+    valid_until: MonotonicNs
     due: MonotonicNs
     repeats: int = 0
+
+    @property
+    def expires(self) -> MonotonicNs:
+        """When it is let go: it is not valid any more, or nobody believes the packet."""
+        return MonotonicNs(min(self.valid_until, self.signed_at + DENM_MAX_AGE_US * NS_PER_US - STALE_MARGIN_NS))
 
 
 class KeepAlive:
     """Repeats what others have said, where and while it matters.
 
     Args:
-        events: knows which events are live; hears each DENM before `heard` is called.
+        events: knows which events are live; hears each DENM too, before or after `heard` is called.
         entropy: returns that many random octets.
     """
 
@@ -132,40 +137,49 @@ class KeepAlive:
         """How many packets were repeated and suppressed, and why others were let go."""
         return dict(self._counters)
 
-    def heard(self, packet: bytes, indication: Verified[Denm], now: Instant) -> None:
-        """Take a verified DENM in its packet, once `ReceivedEvents.hear` has accepted it; raises `UntrustedTimeError`."""
-        denm, ticket, area = indication.message, indication.signer.hashed_id8, indication.area
-        key = denm.action_id, ticket
-        if area is None or denm.termination is Termination.IS_NEGATION or area.size_km2 > MAX_AREA_KM2:
+    def heard(self, packet: bytes, indication: Indication, now: Instant) -> None:
+        """Take a verified geocast in its packet; what is no DENM, or need not be kept alive, is no matter.
+
+        Whether `ReceivedEvents` has accepted it shows when it would be repeated.
+
+        Raises:
+            UntrustedTimeError: UTC is not known.
+        """
+        heard, area = indication.of(Denm), indication.area
+        if heard is None or area is None or area.size_km2 > MAX_AREA_KM2:
             return
-        expires = self._events.remembered_until(key)
-        if expires is None or not self._is_in_force(key, denm.reference_time, is_cancellation=denm.termination is not None):
+        denm, key = heard.message, (heard.message.action_id, heard.signer.hashed_id8)
+        is_cancellation = denm.termination is Termination.IS_CANCELLATION
+        if (denm.termination is not None and not is_cancellation) or self._events.is_own(key[1]):
             return
         kept = self._kept.get(key)
-        if kept is not None and (denm.reference_time, indication.generation_time) <= (kept.reference_time, kept.generation_time):
+        if kept is not None and (denm.reference_time, heard.generation_time) <= (kept.reference_time, kept.generation_time):
             if denm.reference_time == kept.reference_time:
                 self._put_off(kept, now.monotonic)
             return
-        interval_ms = denm.transmission_interval_ms
-        if interval_ms is not None:
-            period_ns = max(INTERVALS * interval_ms * NS_PER_MS, MIN_FORWARDING_NS)
-        elif kept is not None and denm.termination is not None:
+        its_us = trusted_time64(now)
+        signed_at = MonotonicNs(now.monotonic - (its_us - heard.generation_time) * NS_PER_US)
+        valid_until = now.monotonic + (denm.detection_time + denm.validity_duration_s * 1_000) * NS_PER_MS - its_us * NS_PER_US
+        if is_cancellation and kept is not None:
+            valid_until = max(valid_until, kept.valid_until)
+        if denm.transmission_interval_ms is not None:
+            period_ns = max(INTERVALS * denm.transmission_interval_ms * NS_PER_MS, MIN_FORWARDING_NS)
+        elif is_cancellation and kept is not None:
             period_ns = kept.period_ns
         else:
             return
         self._drop(key)
-        signed_at = MonotonicNs(now.monotonic - (trusted_time64(now) - indication.generation_time) * NS_PER_US)
         self._make_room(key, len(packet))
         entry = _Kept(
             packet=packet,
             max_hop_limit=_max_hop_limit(packet),
             reference_time=denm.reference_time,
-            generation_time=indication.generation_time,
+            generation_time=heard.generation_time,
             signed_at=signed_at,
-            is_cancellation=denm.termination is not None,
+            is_cancellation=is_cancellation,
             area=area,
             period_ns=period_ns,
-            expires=MonotonicNs(min(expires, signed_at + DENM_MAX_AGE_US * NS_PER_US - STALE_MARGIN_NS)),
+            valid_until=MonotonicNs(valid_until),
             due=now.monotonic,
         )
         self._put_off(entry, now.monotonic)
@@ -216,7 +230,7 @@ class KeepAlive:
     def _why_over(self, key: EventKey, kept: _Kept, now: MonotonicNs, position: GeoPoint | None) -> str | None:
         if kept.expires <= now:
             return "expired"
-        if not self._is_in_force(key, kept.reference_time, is_cancellation=kept.is_cancellation):
+        if not self._is_in_force(key, kept):
             return "ended"
         if position is not None and not kept.area.contains(position):
             return "left"
@@ -224,11 +238,12 @@ class KeepAlive:
             return "no_hops"
         return "often_enough" if kept.repeats >= MAX_REPEATS else None
 
-    def _is_in_force(self, key: EventKey, reference_time: TimestampIts, *, is_cancellation: bool) -> bool:
-        if is_cancellation:
-            return not self._events.is_own(key[1]) and self._events.get(key) is None
+    def _is_in_force(self, key: EventKey, kept: _Kept) -> bool:
+        """Whether this is what holds now: neither refused, nor overtaken by something that was not kept."""
         event = self._events.get(key)
-        return event is not None and event.denm.reference_time == reference_time
+        if kept.is_cancellation:
+            return event is None and self._events.remembered_until(key) is not None
+        return event is not None and event.denm.reference_time == kept.reference_time
 
     def _put_off(self, kept: _Kept, now: MonotonicNs) -> None:
         drawn_ns = int.from_bytes(self._entropy(_DRAW_OCTETS), "big") % MAX_JITTER_NS
