@@ -10,8 +10,10 @@ from typing import Protocol
 
 from shared.core.clock import NS_PER_S, Clock, Instant, MonotonicNs
 from shared.core.errors import TransportError
+from shared.stack.arrival import Arrival
 from shared.stack.effects import Effect
 from shared.stack.inbound import Inbound
+from shared.stack.station import StationIdentity
 from shared.transport.can_bus import CanBus, CanBusConfig, StampSource
 from simulator.ecu import KinematicSample, Rollback, SimulatedEcu
 from simulator.kinematics import Motion
@@ -36,7 +38,12 @@ class SimulatedStation(Protocol):
         """The account of what came in."""
         ...
 
-    def on_packet(self, packet: bytes, now: Instant) -> tuple[Effect, ...]:
+    @property
+    def identity(self) -> StationIdentity:
+        """What it calls itself just now."""
+        ...
+
+    def on_packet(self, packet: bytes, now: Instant, arrival: Arrival) -> tuple[Effect, ...]:
         """Take in one packet."""
         ...
 

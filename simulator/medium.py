@@ -41,6 +41,7 @@ class Frame:
         sender: the antenna that sent it.
         packet: from the GeoNetworking Basic Header on.
         sent: when its first bit left.
+        source_mac: link-layer address it is sent from, None for whoever hides it.
         attack: what it is if an attacker sent it, else None. Ground truth: no station sees it.
         copy_of: number of the frame of which it is a verbatim copy, or None.
     """
@@ -49,6 +50,7 @@ class Frame:
     sender: int
     packet: bytes
     sent: MonotonicNs
+    source_mac: bytes | None = None
     attack: AttackerKind | None = None
     copy_of: int | None = None
 
@@ -110,14 +112,23 @@ class Medium:
         return self._antennas[antenna]
 
     def send(
-        self, sender: int, packet: bytes, now: MonotonicNs, *, attack: AttackerKind | None = None, copy_of: int | None = None
+        self,
+        sender: int,
+        packet: bytes,
+        now: MonotonicNs,
+        *,
+        source_mac: bytes | None = None,
+        attack: AttackerKind | None = None,
+        copy_of: int | None = None,
     ) -> Frame:
         """Put a packet on the air.
 
         Raises:
             TransportError: more than `MAX_IN_FLIGHT` deliveries are under way.
         """
-        frame = Frame(number=self._frames, sender=sender, packet=packet, sent=now, attack=attack, copy_of=copy_of)
+        frame = Frame(
+            number=self._frames, sender=sender, packet=packet, sent=now, source_mac=source_mac, attack=attack, copy_of=copy_of
+        )
         self._frames += 1
         self._on_frame(frame)
         airtime_ns = PREAMBLE_US * NS_PER_US + len(packet) * 8 * NS_PER_S // BITS_PER_S

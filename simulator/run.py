@@ -6,6 +6,7 @@
 Files of an earlier run in the same directory are replaced; nothing else in it is touched.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from shared.core.clock import ManualClock
 from shared.core.errors import RecordError, StorageError, TransportError, V2xError
 from shared.core.ids import ItsAid, StationType
 from shared.ledger.policy import Policy, parse_policy
-from shared.network.headers import BASIC_HEADER_OCTETS
-from shared.network.packet import decode_gn_payload
+from shared.network.headers import BASIC_HEADER_OCTETS, HOP_LIMIT_OCTET
+from shared.network.packet import decode_gn_pdu
 from shared.pki.permission_sets import StationRole
 from shared.records.passport import VerifiedPassport, parse_passport
 from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
@@ -141,7 +142,7 @@ class _Run:
         self._radio = stack.enter_context(PcapWriter(out / "radio.pcap"))
         self._attacks = stack.enter_context(PcapWriter(out / "attacks.pcap"))
         self.medium = Medium(self._rng("air"), on_frame=self._record)
-        self._macs: dict[int, bytes] = {}
+        self.sent_by: Counter[int] = Counter()
         self._parts: dict[int, VehicleParts] = {}
         self._spools: dict[int, Spool] = {}
         self.cars: dict[int, SimulatedCar] = {}
@@ -179,7 +180,7 @@ class _Run:
         return CarStory(
             name=car.name,
             travelled_m=motion.travelled_m,
-            sent=self.world.sent_by[antenna],
+            sent=self.sent_by[antenna],
             odometer_m=(int(car.first_odometer_m), car.shown_odometer_m(motion.travelled_m, self.clock.now().monotonic)),
             rolled_back_m=None if car.rollback is None else round(car.rollback.by_m),
             records=sum(states.values()),
@@ -294,9 +295,11 @@ class _Run:
         """Write a frame into the capture it belongs to, and into the account."""
         utc = self.clock.now().require_utc()
         if frame.attack is None:
-            kind, mac = _said(frame.packet)
-            self._radio.write(frame.packet, utc=utc, source_mac=mac)
-            self.account.frame_sent(frame, kind)
+            kind, is_forwarded = _said(frame.packet)
+            self._radio.write(frame.packet, utc=utc, source_mac=self.stations[frame.sender].identity.address.mac)
+            if not is_forwarded:  # another's message, which its own sender has counted
+                self.sent_by[frame.sender] += 1
+                self.account.frame_sent(frame, kind)
         else:
             self._attacks.write(frame.packet, utc=utc)
             self.account.frame_sent(frame, frame.attack.value)
@@ -338,13 +341,13 @@ def _is_rollback(notice: Notice) -> bool:
     return notice.kind == "odometer_recorded" and isinstance(flags, list) and "rollback" in flags
 
 
-def _said(packet: bytes) -> tuple[str, bytes]:
-    """Return the kind of message in a packet of ours, and its sender's link-layer address."""
+def _said(packet: bytes) -> tuple[str, bool]:
+    """Return the kind of message in a packet of ours, and whether it is one that another station has said."""
     content = decode_secured_data(packet[BASIC_HEADER_OCTETS:]).content
     if not isinstance(content, SignedData) or content.payload is None or not isinstance(content.payload.content, UnsecuredData):
         raise TransportError("medium", "one of our own stations sent an unsigned packet")
-    source = decode_gn_payload(content.payload.content.payload).source
-    return _KINDS.get(ItsAid(content.header.psid), "other"), source.address.mac
+    common = decode_gn_pdu(content.payload.content.payload).common
+    return _KINDS.get(ItsAid(content.header.psid), "other"), packet[HOP_LIMIT_OCTET] < common.max_hop_limit
 
 
 def _frames_read(agent: VehicleAgent) -> int:

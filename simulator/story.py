@@ -21,6 +21,9 @@ MARK_GRID_M = 5.0
 OWN_ECHO = "own_echo"
 """The verdict of a station that recognises a packet of its own; it counts no refusal for it."""
 
+COPY = "copy"
+"""The verdict of a station that has accepted the message before, when somebody repeats it with fewer hops, as a forwarder does."""
+
 MESSAGE_KINDS = ("cam", "denm", "spatem", "mapem")
 
 REASONS_OF = {
@@ -138,7 +141,7 @@ class Account:
             attacker.first_sent = frame.sent
 
     def delivered(self, delivery: Delivery, refusal: str | None, place: tuple[float, float]) -> None:
-        """An honest station at `place` took a frame in (`refusal` None), refused it, or knew it for its own (`OWN_ECHO`)."""
+        """An honest station at `place` took a frame in (`refusal` None), refused it, or knew it (`OWN_ECHO`, `COPY`)."""
         frame = delivery.frame
         if refusal is None:
             self._count(self.verified_per_s, delivery.at)

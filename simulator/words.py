@@ -34,6 +34,7 @@ REASON_WORDS = {
     "untrusted_time": "the receiver does not know the time",
     "malformed": "the bytes are not a well-formed packet",
     "own_echo": "the receiver recognised a message of its own",
+    "copy": "the receiver had the message already",
     "unsupported_packet": "a kind of packet this station has no use for",
 }
 """One clause for every refusal code; a code that is missing here is shown as it is."""

@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from math import inf
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock, MonotonicNs
+from shared.stack.arrival import Arrival
 from shared.stack.effects import Effect, Notice, Transmit
 from simulator.adversaries import Adversary
 from simulator.fleet import SimulatedCar, SimulatedStation
 from simulator.kinematics import Traffic
 from simulator.medium import Frame, Medium
-from simulator.story import OWN_ECHO, Account, TracePoint
+from simulator.story import COPY, OWN_ECHO, Account, TracePoint
 
 STEP_NS = 20 * NS_PER_MS
+AIR = "air"
+"""Name of the one link all stations share."""
+
 TRACE_INTERVAL_NS = 500 * NS_PER_MS
 MAX_TIMERS_PER_STEP = 10_000
 """More calls than this within one step mean a timer that never moves on: a bug."""
@@ -46,7 +50,6 @@ class World:
         traffic: where cars are.
         medium: the air; every antenna below is put up in it already.
         account: told what happens.
-        kind_of: names the message in a packet of ours.
         cars: by antenna.
         stations: every honest station, by antenna, cars among them.
         adversaries: by antenna.
@@ -75,7 +78,6 @@ class World:
         self._keep_notice = keep_notice
         self._timers: list[tuple[int, SimulatedStation]] = list(stations.items())
         self._dues: list[float] = []
-        self.sent_by: Counter[int] = Counter()
         self.notice_counts: Counter[str] = Counter()
         self.notices: list[TimedNotice] = []
         self.traces: dict[int, list[TracePoint]] = {antenna: [] for antenna in cars}
@@ -99,8 +101,8 @@ class World:
         now = self._clock.now()
         for effect in effects:
             if isinstance(effect, Transmit):
-                self.sent_by[antenna] += 1
-                frame = self._medium.send(antenna, effect.packet, now.monotonic)
+                mac = self._stations[antenna].identity.address.mac
+                frame = self._medium.send(antenna, effect.packet, now.monotonic, source_mac=mac)
                 self._overheard(frame)
             elif isinstance(effect, Notice):  # evidence comes with a notice of its own
                 self.notice_counts[effect.kind] += 1
@@ -140,10 +142,14 @@ class World:
         station = self._stations.get(delivery.receiver)
         if station is None:
             return
-        echoes = station.inbound.echoes
-        effects = station.on_packet(delivery.frame.packet, now)
+        echoes, copies = station.inbound.echoes, station.inbound.copies
+        effects = station.on_packet(delivery.frame.packet, now, Arrival(AIR, delivery.frame.source_mac))
         refusal = station.inbound.last_refusal
-        verdict = OWN_ECHO if station.inbound.echoes > echoes else None if refusal is None else refusal.code
+        verdict = None if refusal is None else refusal.code
+        if station.inbound.echoes > echoes:
+            verdict = OWN_ECHO
+        elif station.inbound.copies > copies:
+            verdict = COPY
         self._account.delivered(delivery, verdict, self._medium.position(delivery.receiver))
         self.carry_out(delivery.receiver, effects)
         self._dues[delivery.receiver] = _due(station.next_due())
