@@ -48,9 +48,11 @@ class Surroundings:
         return sum(seen.distance_m <= QUEUE_WITHIN_M for seen in self.neighbours.standing_ahead(ego, now))
 
     def reported_ahead(self, cause: CauseCode, state: VehicleState, now: Instant) -> int:
-        """Return how many events of a cause others report ahead of us."""
+        """Return how many events of a cause others report ahead of us, and nobody disputes."""
         ego = _ego(state, now)
-        return 0 if ego is None else sum(hazard.cause_code == cause for hazard in self.hazards.ahead(now, ego))
+        if ego is None:
+            return 0
+        return sum(hazard.cause_code == cause and not hazard.is_disputed for hazard in self.hazards.ahead(now, ego))
 
 
 def _ego(state: VehicleState, now: Instant) -> EgoPosition | None:
