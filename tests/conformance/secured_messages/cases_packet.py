@@ -48,7 +48,7 @@ PEER = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
+class Said:
     """A message and what belongs to it."""
 
     message: bytes
@@ -63,19 +63,19 @@ class _Talk:
         self._peer = make_peer(shop.hierarchy, PEER)
         self._now = clock_at().now()
 
-    def cam(self, **changes: object) -> _Said:
+    def cam(self, **changes: object) -> Said:
         cam = structs.replace(cam_of(self._peer, self._now, TURIN_POINT), **changes)
-        return _Said(message=encode_cam(cam), header=CAM, port=BtpPort.CAM)
+        return Said(message=encode_cam(cam), header=CAM, port=BtpPort.CAM)
 
-    def denm(self, cause: CauseCode | int = CauseCode.STATIONARY_VEHICLE) -> _Said:
+    def denm(self, cause: CauseCode | int = CauseCode.STATIONARY_VEHICLE) -> Said:
         denm = structs.replace(denm_of(self._peer, self._now, point=TURIN_POINT), cause_code=cause)
-        return _Said(message=encode_denm(denm), header=DENM, port=BtpPort.DENM)
+        return Said(message=encode_denm(denm), header=DENM, port=BtpPort.DENM)
 
-    def spatem(self) -> _Said:
-        return _Said(message=encode_spatem(spatem_of(self._peer)), header=SPATEM, port=BtpPort.SPATEM)
+    def spatem(self) -> Said:
+        return Said(message=encode_spatem(spatem_of(self._peer)), header=SPATEM, port=BtpPort.SPATEM)
 
-    def mapem(self) -> _Said:
-        return _Said(message=encode_mapem(mapem_of(self._peer)), header=MAPEM, port=BtpPort.MAPEM)
+    def mapem(self) -> Said:
+        return Said(message=encode_mapem(mapem_of(self._peer)), header=MAPEM, port=BtpPort.MAPEM)
 
 
 def _vector(point: GeoPoint | None) -> LongPositionVector:
@@ -89,7 +89,7 @@ def _vector(point: GeoPoint | None) -> LongPositionVector:
     )
 
 
-def _payload(said: _Said, *, point: GeoPoint | None = TURIN_POINT, is_geocast: bool = False) -> bytes:
+def _payload(said: Said, *, point: GeoPoint | None = TURIN_POINT, is_geocast: bool = False) -> bytes:
     extended: ExtendedHeader = ShbHeader(source=_vector(point))
     if is_geocast:
         extended = GbcHeader(source=_vector(point), sequence_number=1, area=Circle(centre=TURIN_POINT, radius_m=500.0))
@@ -107,15 +107,15 @@ def _basic(*, is_secured: bool = True, hops: int = 1) -> bytes:
     return encode_basic_header(BasicHeader(next_header=following, lifetime_ms=1_000, remaining_hop_limit=hops))
 
 
-def _packet(pen: Pen, said: _Said, *, point: GeoPoint | None = TURIN_POINT, hops: int = 1, is_geocast: bool = False) -> bytes:
+def packet(pen: Pen, said: Said, *, point: GeoPoint | None = TURIN_POINT, hops: int = 1, is_geocast: bool = False) -> bytes:
     return _basic(hops=hops) + seal(pen, said.header, payload=_payload(said, point=point, is_geocast=is_geocast))
 
 
-def _refused(code: str, says: str, octets: bytes) -> Case:
+def refused(code: str, says: str, octets: bytes) -> Case:
     return Case(octets=octets, verdict=code, says=says, kind=Kind.PACKET)
 
 
-def _believed(octets: bytes) -> Case:
+def believed(octets: bytes) -> Case:
     return Case(octets=octets, verdict="believed", kind=Kind.PACKET)
 
 
@@ -133,11 +133,11 @@ def cases(shop: Workshop) -> Cases:
 
 def _sound(shop: Workshop, talk: _Talk) -> Cases:
     return {
-        "a_packet_with_a_cam_is_believed": _believed(_packet(shop.car, talk.cam())),
-        "a_packet_with_a_denm_for_an_area_is_believed": _believed(_packet(shop.car, talk.denm(), hops=1, is_geocast=True)),
-        "a_packet_with_a_spatem_is_believed": _believed(_packet(shop.rsu, talk.spatem())),
-        "a_packet_with_a_mapem_is_believed": _believed(_packet(shop.rsu, talk.mapem())),
-        "a_packet_with_roadworks_of_a_roadside_unit_is_believed": _believed(_packet(shop.rsu, talk.denm(CauseCode.ROADWORKS))),
+        "a_packet_with_a_cam_is_believed": believed(packet(shop.car, talk.cam())),
+        "a_packet_with_a_denm_for_an_area_is_believed": believed(packet(shop.car, talk.denm(), hops=1, is_geocast=True)),
+        "a_packet_with_a_spatem_is_believed": believed(packet(shop.rsu, talk.spatem())),
+        "a_packet_with_a_mapem_is_believed": believed(packet(shop.rsu, talk.mapem())),
+        "a_packet_with_roadworks_of_a_roadside_unit_is_believed": believed(packet(shop.rsu, talk.denm(CauseCode.ROADWORKS))),
     }
 
 
@@ -145,41 +145,41 @@ def _mismatches(shop: Workshop, talk: _Talk) -> Cases:
     mismatch = "content_mismatch"
     cam, denm, spatem, mapem = talk.cam(), talk.denm(), talk.spatem(), talk.mapem()
     return {
-        "a_cam_on_the_port_of_warnings_is_refused": _refused(
+        "a_cam_on_the_port_of_warnings_is_refused": refused(
             mismatch,
             "a CAM was signed as ITS-AID 36 for port 2002",
-            _packet(shop.car, replace(cam, port=BtpPort.DENM)),
+            packet(shop.car, replace(cam, port=BtpPort.DENM)),
         ),
-        "a_cam_signed_as_a_map_is_refused": _refused(
-            mismatch, "a CAM was signed as ITS-AID 138 for port 2001", _packet(shop.rsu, replace(cam, header=MAPEM))
+        "a_cam_signed_as_a_map_is_refused": refused(
+            mismatch, "a CAM was signed as ITS-AID 138 for port 2001", packet(shop.rsu, replace(cam, header=MAPEM))
         ),
-        "a_warning_signed_as_a_cam_on_the_port_of_cams_is_refused": _refused(
+        "a_warning_signed_as_a_cam_on_the_port_of_cams_is_refused": refused(
             mismatch,
             "a DENM was signed as ITS-AID 36 for port 2001",
-            _packet(shop.car, replace(denm, header=CAM, port=BtpPort.CAM)),
+            packet(shop.car, replace(denm, header=CAM, port=BtpPort.CAM)),
         ),
-        "a_cam_signed_as_a_warning_on_the_port_of_warnings_is_refused": _refused(
+        "a_cam_signed_as_a_warning_on_the_port_of_warnings_is_refused": refused(
             mismatch,
             "a CAM was signed as ITS-AID 37 for port 2002",
-            _packet(shop.car, replace(cam, header=DENM, port=BtpPort.DENM)),
+            packet(shop.car, replace(cam, header=DENM, port=BtpPort.DENM)),
         ),
-        "a_spatem_on_the_port_of_maps_is_refused": _refused(
+        "a_spatem_on_the_port_of_maps_is_refused": refused(
             mismatch,
             "a SPATEM was signed as ITS-AID 137 for port 2003",
-            _packet(shop.rsu, replace(spatem, port=BtpPort.MAPEM)),
+            packet(shop.rsu, replace(spatem, port=BtpPort.MAPEM)),
         ),
-        "a_spatem_signed_as_a_map_on_the_port_of_spatems_is_refused": _refused(
-            mismatch, "a SPATEM was signed as ITS-AID 138 for port 2004", _packet(shop.rsu, replace(spatem, header=MAPEM))
+        "a_spatem_signed_as_a_map_on_the_port_of_spatems_is_refused": refused(
+            mismatch, "a SPATEM was signed as ITS-AID 138 for port 2004", packet(shop.rsu, replace(spatem, header=MAPEM))
         ),
-        "a_mapem_that_calls_itself_a_spatem_is_refused": _refused(
+        "a_mapem_that_calls_itself_a_spatem_is_refused": refused(
             mismatch,
             "a SPATEM was signed as ITS-AID 138 for port 2003",
-            _packet(shop.rsu, replace(mapem, message=renamed(mapem.message, MessageId.SPATEM))),
+            packet(shop.rsu, replace(mapem, message=renamed(mapem.message, MessageId.SPATEM))),
         ),
-        "a_cam_that_calls_itself_a_denm_is_refused": _refused(
+        "a_cam_that_calls_itself_a_denm_is_refused": refused(
             mismatch,
             "a DENM was signed as ITS-AID 36 for port 2001",
-            _packet(shop.car, replace(cam, message=renamed(cam.message, MessageId.DENM))),
+            packet(shop.car, replace(cam, message=renamed(cam.message, MessageId.DENM))),
         ),
     }
 
@@ -209,54 +209,54 @@ def _contents(shop: Workshop, talk: _Talk) -> Cases:
         return f"the ticket does not allow a CAM with {what}"
 
     return {
-        "a_cam_with_a_siren_of_an_ordinary_car_is_denied": _refused(
-            denied, siren_says("emergencyContainer"), _packet(shop.car, talk.cam(special_vehicle=siren))
+        "a_cam_with_a_siren_of_an_ordinary_car_is_denied": refused(
+            denied, siren_says("emergencyContainer"), packet(shop.car, talk.cam(special_vehicle=siren))
         ),
-        "a_cam_with_a_siren_of_an_ambulance_is_believed": _believed(_packet(ambulance, talk.cam(special_vehicle=siren))),
-        "a_cam_of_an_ambulance_that_may_not_ask_for_the_right_of_way_is_denied": _refused(
-            denied, siren_says("requestForRightOfWay"), _packet(ambulance, talk.cam(special_vehicle=right_of_way))
+        "a_cam_with_a_siren_of_an_ambulance_is_believed": believed(packet(ambulance, talk.cam(special_vehicle=siren))),
+        "a_cam_of_an_ambulance_that_may_not_ask_for_the_right_of_way_is_denied": refused(
+            denied, siren_says("requestForRightOfWay"), packet(ambulance, talk.cam(special_vehicle=right_of_way))
         ),
-        "a_cam_of_an_ambulance_that_may_ask_for_the_right_of_way_is_believed": _believed(
-            _packet(privileged, talk.cam(special_vehicle=right_of_way))
+        "a_cam_of_an_ambulance_that_may_ask_for_the_right_of_way_is_believed": believed(
+            packet(privileged, talk.cam(special_vehicle=right_of_way))
         ),
-        "a_cam_of_a_bus_without_the_right_to_be_one_is_denied": _refused(
-            denied, siren_says("publicTransportContainer"), _packet(shop.car, talk.cam(special_vehicle=bus))
+        "a_cam_of_a_bus_without_the_right_to_be_one_is_denied": refused(
+            denied, siren_says("publicTransportContainer"), packet(shop.car, talk.cam(special_vehicle=bus))
         ),
-        "a_cam_with_a_ban_on_passing_by_a_safety_car_that_may_not_is_denied": _refused(
-            denied, siren_says("the traffic rule no_passing"), _packet(safety_car, talk.cam(special_vehicle=no_passing))
+        "a_cam_with_a_ban_on_passing_by_a_safety_car_that_may_not_is_denied": refused(
+            denied, siren_says("the traffic rule no_passing"), packet(safety_car, talk.cam(special_vehicle=no_passing))
         ),
-        "a_warning_of_roadworks_by_a_car_is_denied": _refused(
-            denied, "the ticket does not allow a DENM of cause 3", _packet(shop.car, talk.denm(CauseCode.ROADWORKS))
+        "a_warning_of_roadworks_by_a_car_is_denied": refused(
+            denied, "the ticket does not allow a DENM of cause 3", packet(shop.car, talk.denm(CauseCode.ROADWORKS))
         ),
-        "a_warning_of_an_emergency_vehicle_by_a_car_is_denied": _refused(
+        "a_warning_of_an_emergency_vehicle_by_a_car_is_denied": refused(
             denied,
             "the ticket does not allow a DENM of cause 95",
-            _packet(shop.car, talk.denm(CauseCode.EMERGENCY_VEHICLE_APPROACHING)),
+            packet(shop.car, talk.denm(CauseCode.EMERGENCY_VEHICLE_APPROACHING)),
         ),
-        "a_warning_of_a_cause_no_permission_covers_is_denied": _refused(
-            denied, "no version 1 permission covers a DENM of cause 7", _packet(shop.rsu, talk.denm(7))
+        "a_warning_of_a_cause_no_permission_covers_is_denied": refused(
+            denied, "no version 1 permission covers a DENM of cause 7", packet(shop.rsu, talk.denm(7))
         ),
-        "a_cam_under_permissions_of_another_version_is_denied": _refused(
+        "a_cam_under_permissions_of_another_version_is_denied": refused(
             denied,
             "the ticket's permissions for CAM are of version 2; this station knows 1",
-            _packet(freely(ItsAid.CAM, "020000"), talk.cam()),
+            packet(freely(ItsAid.CAM, "020000"), talk.cam()),
         ),
-        "a_cam_under_permissions_of_another_length_is_denied": _refused(
-            denied, "the ticket's permissions for CAM have 2 octets instead of 3", _packet(freely(ItsAid.CAM, "0100"), talk.cam())
+        "a_cam_under_permissions_of_another_length_is_denied": refused(
+            denied, "the ticket's permissions for CAM have 2 octets instead of 3", packet(freely(ItsAid.CAM, "0100"), talk.cam())
         ),
-        "a_denm_under_a_permission_without_bits_is_denied": _refused(
-            denied, "the ticket names no permissions for DENM", _packet(freely(ItsAid.DENM, None), talk.denm())
+        "a_denm_under_a_permission_without_bits_is_denied": refused(
+            denied, "the ticket names no permissions for DENM", packet(freely(ItsAid.DENM, None), talk.denm())
         ),
-        "a_spatem_under_permissions_of_another_version_is_denied": _refused(
+        "a_spatem_under_permissions_of_another_version_is_denied": refused(
             denied,
             "the ticket's permissions for Spatem are of version 2; this station knows 1",
-            _packet(freely(ItsAid.TLM, "02e0"), talk.spatem()),
+            packet(freely(ItsAid.TLM, "02e0"), talk.spatem()),
         ),
-        "a_mapem_under_a_permission_without_bits_is_denied": _refused(
-            denied, "the ticket names no permissions for Mapem", _packet(freely(ItsAid.RLT, None), talk.mapem())
+        "a_mapem_under_a_permission_without_bits_is_denied": refused(
+            denied, "the ticket names no permissions for Mapem", packet(freely(ItsAid.RLT, None), talk.mapem())
         ),
-        "a_packet_with_a_spatem_of_a_car_is_denied": _refused(
-            denied, "the certificate has no permission for ITS-AID 137", _packet(shop.car, talk.spatem())
+        "a_packet_with_a_spatem_of_a_car_is_denied": refused(
+            denied, "the certificate has no permission for ITS-AID 137", packet(shop.car, talk.spatem())
         ),
     }
 
@@ -269,38 +269,38 @@ def _places(shop: Workshop, talk: _Talk) -> Cases:
     nowhere: dict[str, object] = {"lat_deg": None, "lon_deg": None}
     torn = "the sender is at two places at once"
     return {
-        "a_packet_from_inside_the_region_of_its_ticket_is_believed": _believed(_packet(local, talk.cam())),
-        "a_packet_from_outside_the_region_of_its_ticket_is_refused": _refused(
-            outside, says, _packet(local, talk.cam(**in_milan), point=MILAN_POINT)
+        "a_packet_from_inside_the_region_of_its_ticket_is_believed": believed(packet(local, talk.cam())),
+        "a_packet_from_outside_the_region_of_its_ticket_is_refused": refused(
+            outside, says, packet(local, talk.cam(**in_milan), point=MILAN_POINT)
         ),
-        "a_cam_that_claims_a_place_outside_the_region_from_inside_is_refused": _refused(
-            outside, says, _packet(local, talk.cam(**in_milan))
+        "a_cam_that_claims_a_place_outside_the_region_from_inside_is_refused": refused(
+            outside, says, packet(local, talk.cam(**in_milan))
         ),
-        "a_packet_without_a_position_under_a_ticket_with_a_region_is_refused": _refused(
-            outside, "bound to a region and the sender has no position", _packet(local, talk.cam(**nowhere), point=None)
+        "a_packet_without_a_position_under_a_ticket_with_a_region_is_refused": refused(
+            outside, "bound to a region and the sender has no position", packet(local, talk.cam(**nowhere), point=None)
         ),
-        "a_packet_without_a_position_under_a_ticket_without_a_region_is_believed": _believed(
-            _packet(shop.car, talk.cam(**nowhere), point=None)
+        "a_packet_without_a_position_under_a_ticket_without_a_region_is_believed": believed(
+            packet(shop.car, talk.cam(**nowhere), point=None)
         ),
-        "a_car_in_turin_by_its_packet_and_in_milan_by_its_cam_is_refused": _refused(
-            "invalid_mobility_data", torn, _packet(shop.car, talk.cam(**in_milan))
+        "a_car_in_turin_by_its_packet_and_in_milan_by_its_cam_is_refused": refused(
+            "invalid_mobility_data", torn, packet(shop.car, talk.cam(**in_milan))
         ),
-        "a_warner_in_turin_by_its_packet_and_in_milan_by_its_header_is_refused": _refused(
+        "a_warner_in_turin_by_its_packet_and_in_milan_by_its_header_is_refused": refused(
             "invalid_mobility_data",
             torn,
-            _packet(shop.car, replace(talk.denm(), header=replace(DENM, generation_location=IN_MILAN))),
+            packet(shop.car, replace(talk.denm(), header=replace(DENM, generation_location=IN_MILAN))),
         ),
     }
 
 
 def _wrappings(shop: Workshop, talk: _Talk) -> Cases:
     cam = talk.cam()
-    good = _packet(shop.car, cam)
+    good = packet(shop.car, cam)
     return {
-        "a_packet_that_is_not_secured_is_refused": _refused(
+        "a_packet_that_is_not_secured_is_refused": refused(
             "unsigned_message", "the packet is not secured", _basic(is_secured=False) + _payload(cam)
         ),
-        "a_packet_that_is_secured_but_not_signed_is_refused": _refused(
+        "a_packet_that_is_secured_but_not_signed_is_refused": refused(
             "unsigned_message", "the message is not signed", _basic() + encode_unsecured(_payload(cam))
         ),
         "a_packet_heard_again_is_a_duplicate": Case(
@@ -310,19 +310,19 @@ def _wrappings(shop: Workshop, talk: _Talk) -> Cases:
             kind=Kind.PACKET,
             before=(Heard(good, NOON, Kind.PACKET),),
         ),
-        "a_packet_with_more_hops_than_it_was_sent_with_is_malformed": _refused("malformed", "hop", _packet(shop.car, cam, hops=7)),
-        "a_packet_cut_inside_its_basic_header_is_malformed": _refused("malformed", "basic_header", good[:3]),
-        "a_packet_of_geonetworking_version_0_is_malformed": _refused("malformed", "version", b"\x02" + good[1:]),
-        "a_signed_payload_that_is_no_packet_is_malformed": _refused(
+        "a_packet_with_more_hops_than_it_was_sent_with_is_malformed": refused("malformed", "hop", packet(shop.car, cam, hops=7)),
+        "a_packet_cut_inside_its_basic_header_is_malformed": refused("malformed", "basic_header", good[:3]),
+        "a_packet_of_geonetworking_version_0_is_malformed": refused("malformed", "version", b"\x02" + good[1:]),
+        "a_signed_payload_that_is_no_packet_is_malformed": refused(
             "malformed", "common_header", _basic() + seal(shop.car, CAM, payload=b"hello")
         ),
-        "a_signed_cam_that_is_none_is_malformed": _refused(
-            "malformed", "referencePosition.latitude", _packet(shop.car, replace(cam, message=cam.message[:6] + b"\xff" * 20))
+        "a_signed_cam_that_is_none_is_malformed": refused(
+            "malformed", "referencePosition.latitude", packet(shop.car, replace(cam, message=cam.message[:6] + b"\xff" * 20))
         ),
-        "a_signed_cam_cut_short_is_malformed": _refused(
-            "malformed", "the encoding ends", _packet(shop.car, replace(cam, message=cam.message[:-5]))
+        "a_signed_cam_cut_short_is_malformed": refused(
+            "malformed", "the encoding ends", packet(shop.car, replace(cam, message=cam.message[:-5]))
         ),
-        "a_signed_beacon_is_none_of_our_business": _refused(
+        "a_signed_beacon_is_none_of_our_business": refused(
             "unsupported_packet",
             "a beacon carries no message",
             _basic() + seal(shop.car, CAM, payload=encode_beacon(_vector(TURIN_POINT), is_mobile=True)),

@@ -16,6 +16,7 @@ from tests.conformance.secured_messages import (
     cases_chain,
     cases_envelope,
     cases_header,
+    cases_infrastructure,
     cases_lists,
     cases_managers,
     cases_packet,
@@ -24,7 +25,7 @@ from tests.conformance.secured_messages import (
 from tests.conformance.secured_messages.judge import EXPECTED
 from tests.conformance.secured_messages.workshop import Case, Cases, Workshop
 
-GROUPS = (cases_envelope, cases_header, cases_ticket, cases_chain, cases_packet, cases_lists, cases_managers)
+GROUPS = (cases_envelope, cases_header, cases_ticket, cases_chain, cases_packet, cases_lists, cases_managers, cases_infrastructure)
 
 
 def write_cases(directory: Path) -> None:

@@ -16,7 +16,8 @@ from shared.pki.exchange import (
 )
 from shared.pki.management import encode_management
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
-from shared.pki.policy import MAX_PRELOAD_S, MAX_TICKET_LIFETIME_S, GrantPolicy
+from shared.pki.policy import MAX_PRELOAD_S, MAX_TICKET_LIFETIME_S, GrantPolicy, stay_within
+from shared.pki.response_codes import AuthorityRefusal
 from shared.pki.response_codes import AuthorizationResponseCode as Code
 from shared.security.chain import ChainVerifier
 from shared.security.ecdsa import Curve
@@ -76,6 +77,23 @@ def test_a_roadside_unit_gets_its_permissions_a_region_and_an_encryption_key() -
     assert tbs.app_permissions == TICKET_PERMISSIONS[StationRole.RSU]
     assert tbs.region == TURIN
     assert tbs.encryption_key == EncryptionKey(curve=other.curve, point=other.public_key.point)
+
+
+@pytest.mark.parametrize("role", StationRole)
+def test_a_station_of_every_role_gets_its_permissions_and_those_of_no_other(role: StationRole) -> None:
+    desks = Desks(86, role=role)
+    credential = desks.enrol()
+    pending = desks.authorization(credential, desks.key())
+    certificate = pending.open(desks.authorize(pending.request), desks.now)
+    assert certificate.tbs.app_permissions == TICKET_PERMISSIONS[role]
+    for other in set(StationRole) - {role}:
+        if stay_within(TICKET_PERMISSIONS[other], TICKET_PERMISSIONS[role]):
+            assert other is StationRole.VEHICLE
+            continue
+        wanted = replace(desks.wanted(), app_permissions=TICKET_PERMISSIONS[other])
+        pending = desks.authorization(credential, desks.key(), attributes=wanted)
+        with pytest.raises(AuthorityRefusal):
+            pending.open(desks.authorize(pending.request), desks.now)
 
 
 def test_the_authorization_authority_never_learns_whose_ticket_it_issues() -> None:
