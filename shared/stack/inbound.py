@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import repeat
 from types import MappingProxyType
-from typing import Protocol
 
-from shared.core.clock import Instant, MonotonicNs
+from shared.core.clock import Instant
 from shared.core.errors import V2xError, VerificationError
 from shared.core.ids import HashedId8
 from shared.core.report import VerificationReport
@@ -25,31 +24,17 @@ from shared.stack.router import Router, check_alive, is_direct
 from shared.stack.station import Copy, Station, Unread
 
 
-class GeocastListener(Protocol):
-    """Who needs geocasts as they came, not only what they say (`shared.facilities.keep_alive`)."""
-
-    def heard(self, packet: bytes, indication: Indication, now: Instant) -> None:
-        """Take a verified geocast for this place, before anybody has acted upon it."""
-        ...
-
-    def copied(self, packet: bytes, now: MonotonicNs) -> None:
-        """Take a copy of a geocast that was accepted before."""
-        ...
-
-
 class Inbound:
     """Feeds a station and keeps the account of what came in.
 
     Args:
         station: judges the packets.
         router: of the same station; None for one that only listens, to which every packet is for this place.
-        listener: gets geocasts as they came; None where nobody needs them.
     """
 
-    def __init__(self, station: Station, router: Router | None = None, listener: GeocastListener | None = None) -> None:
+    def __init__(self, station: Station, router: Router | None = None) -> None:
         self._station = station
         self._router = router
-        self._listener = listener
         self._refused: Counter[str] = Counter()
         self._verified: Counter[str] = Counter()
         self._echoes = 0
@@ -154,18 +139,15 @@ class Inbound:
             self._verified[type(indication.message).__name__.lower()] += 1
             return indication
         if isinstance(heard, V2xError):
-            if router is not None and _is_duplicate(heard):
-                self._note_copy(packet, now)
-                if router.hear_copy(packet, arrival, now.monotonic):
-                    self._copies += 1
-                    return None
+            if router is not None and _is_duplicate(heard) and router.hear_copy(packet, arrival, now.monotonic):
+                self._copies += 1
+                return None
             return heard
         if isinstance(heard, VerifiedBeacon):
             if router is not None and router.hear_beacon(heard, now.monotonic):
                 self._echoes += 1
         elif isinstance(heard, Copy):
             self._copies += 1
-            self._note_copy(packet, now)
             if router is not None:
                 router.hear_copy(packet, arrival, now.monotonic)
         else:
@@ -184,13 +166,7 @@ class Inbound:
         if not router.hear_geocast(heard, area, packet, arrival, now.monotonic):
             return None
         self._verified[type(indication.message).__name__.lower()] += 1
-        if self._listener is not None:
-            self._listener.heard(packet, indication, now)
         return indication
-
-    def _note_copy(self, packet: bytes, now: Instant) -> None:
-        if self._listener is not None:
-            self._listener.copied(packet, now.monotonic)
 
 
 def _is_duplicate(refusal: V2xError) -> bool:

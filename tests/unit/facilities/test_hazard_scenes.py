@@ -63,7 +63,7 @@ class Node:
         )
         self.received = ReceivedEvents(is_own=self.station.is_own_signer)
         self.keep_alive = KeepAlive(self.received, entropy=Random(seed).randbytes)
-        self.inbound = Inbound(self.station, self.router, self.keep_alive)
+        self.inbound = Inbound(self.station, self.router)
         self.events = OriginatedEvents(self.station.identity.station_id, StationType.ROAD_SIDE_UNIT, 0)
         self.news: Counter[News] = Counter()
 
@@ -74,8 +74,11 @@ class Node:
     def hear(self, packet: bytes, now: Instant) -> None:
         indication = self.inbound.receive(packet, now)
         denm = None if indication is None else indication.of(Denm)
+        if indication is None:
+            self.keep_alive.copied(packet, now.monotonic)
         if denm is not None:
             self.news[self.received.hear(denm, now)] += 1
+            self.keep_alive.heard(packet, denm, now)
 
     def speak(self, now: Instant) -> list[bytes]:
         position = EgoPosition(point=self.place, taken_at=now.require_utc(), speed_mps=0.0)
