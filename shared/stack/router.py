@@ -129,6 +129,13 @@ class Router:
         self._offer_own(packet, self._station.priority_of(message), now.monotonic, supersedes)
         return self._release(now.monotonic)
 
+    def repeat(self, packet: bytes, *, priority: int, now: MonotonicNs) -> tuple[Transmit, ...]:
+        """Let out a packet of somebody else's once more, as `shared.facilities.keep_alive` asks, on all links."""
+        self._counts["repeated"] += 1
+        stale_at = MonotonicNs(now + lifetime_ns(packet))
+        self._gate.offer(Outgoing(packet=packet, links=None, priority=priority, stale_at=stale_at))
+        return self._release(now)
+
     def poll(self, now: Instant) -> tuple[Effect, ...]:
         """Let out what is due: contention that ran out, a beacon, what waited for the gate."""
         for each in self._forwarder.poll(now.monotonic):
@@ -228,7 +235,7 @@ class Router:
     def hear_copy(self, packet: bytes, arrival: Arrival, now: MonotonicNs) -> bool:
         """Take a copy of a geocast that was accepted; returns whether a forwarder repeated it, False for one with all its hops."""
         geocast = self._station.geocasts.find(packet)
-        if geocast is None:
+        if geocast is None or packet[HOP_LIMIT_OCTET] > geocast.max_hop_limit:
             return False
         self._pass_on(packet, geocast, arrival, now)
         if packet[HOP_LIMIT_OCTET] >= geocast.max_hop_limit:
