@@ -9,8 +9,6 @@ ends or is lost, the broker forgets the view. Whoever publishes never waits.
 """
 
 import asyncio
-import logging
-import socket
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,18 +17,16 @@ from pathlib import Path
 from random import Random
 from typing import Annotated
 
-import aiomqtt
 import msgspec
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+from paho.mqtt import client as paho
 from structlog.typing import FilteringBoundLogger
 
-from shared.core.errors import ConfigError
+from shared.core.errors import ConfigError, TransportError
 from shared.service.config import ConfigStruct
 from shared.service.keystore import read_private_file
 from shared.service.log import Availability
 from shared.service.secret import SecretText
-from shared.transport.mqtt_connection import is_loopback
+from shared.transport.mqtt_connection import Broker, MqttConnection, PublishProperties, is_loopback
 
 VIEW_EXPIRY_S = 2
 """A view older than this is no view; ten were missed."""
@@ -47,13 +43,7 @@ RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
 ANSWER_S = 5.0
 """Seconds in which the broker takes what it is given."""
 
-FAREWELL_S = 1.0
-"""Seconds for the broker to be told that the view is gone, when the agent ends."""
-
-KEEPALIVE_S = 10
 MAX_PASSWORD_OCTETS = 1_024
-
-_SILENT = logging.Logger("driver-mqtt", logging.CRITICAL + 1)  # noqa: LOG001  # said by us, once, not by a library at every try
 
 Topic = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", max_length=128)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
@@ -97,28 +87,41 @@ class LocalMqtt:
     Args:
         config: where the broker is.
         log: told when the broker comes and goes.
-        lot: draws the length of pauses.
+        lot: draws the client's name and the length of pauses.
         retry_first_s: the first pause before connecting again.
+        answer_s: seconds in which the broker takes what it is given.
+
+    Raises:
+        ConfigError: the password file is absent, open to others, or holds no password.
     """
 
     def __init__(
-        self, config: LocalMqttConfig, *, log: FilteringBoundLogger, lot: Random, retry_first_s: float = RETRY_FIRST_S
+        self,
+        config: LocalMqttConfig,
+        *,
+        log: FilteringBoundLogger,
+        lot: Random,
+        retry_first_s: float = RETRY_FIRST_S,
+        answer_s: float = ANSWER_S,
     ) -> None:
-        self._config = config
-        self._password = None if config.password_file is None else _password(config.password_file)
-        self._availability = Availability(log, f"mqtt {config.host}:{config.port}")
+        password = None if config.password_file is None else _password(config.password_file)
+        self._broker = Broker(host=config.host, port=config.port, tls=None, username=config.username, password=password)
+        self._topic = config.topic
+        self._client_id = f"driver-{lot.getrandbits(48):012x}"
+        self._availability = Availability(log, self._broker.endpoint)
         self._lot = lot
         self._retry_first_s = retry_first_s
+        self._answer_s = answer_s
         self._view: bytes | None = None
         self._events: deque[_Event] = deque()
         self._news = asyncio.Event()
         self._is_connected = False
-        self._published = self._lost_views = self._lost_events = self._interruptions = 0
+        self._published = self._refused = self._lost_views = self._lost_events = self._interruptions = 0
 
     @property
     def view_topic(self) -> str:
         """Where the view is."""
-        return f"{self._config.topic}/view"
+        return f"{self._topic}/view"
 
     def show(self, view: bytes) -> None:
         """Replace the view by a newer one; never waits."""
@@ -139,6 +142,7 @@ class LocalMqtt:
         return {
             "is_connected": self._is_connected,
             "published": self._published,
+            "refused": self._refused,
             "lost_views": self._lost_views,
             "lost_events": self._lost_events,
             "interruptions": self._interruptions,
@@ -148,69 +152,128 @@ class LocalMqtt:
         """Publish until cancelled."""
         pause_s = self._retry_first_s
         while True:
+            link = _Link(self._news)
+            connection = _Connection(self._broker, link, client_id=self._client_id, view_topic=self.view_topic)
             try:
-                async with self._client() as client:
-                    self._is_connected = True
-                    self._availability.works()
-                    pause_s = self._retry_first_s
-                    await self._publish(client)
-            except (aiomqtt.MqttError, OSError) as failure:
+                await connection.connect()
+                self._is_connected = True
+                self._availability.works()
+                pause_s = self._retry_first_s
+                await self._publish(connection, link)
+            except TransportError as failure:
                 self._interruptions += self._is_connected
-                self._availability.lost(str(failure) or type(failure).__name__)
+                self._availability.lost(failure.reason)
             finally:
                 self._is_connected = False
+                connection.abandon()
+            _end_if_cancelled()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * self._lot.uniform(1.5, 2.0), RETRY_MAX_S)
 
-    def _client(self) -> aiomqtt.Client:
-        config = self._config
-        return aiomqtt.Client(
-            config.host,
-            config.port,
-            username=config.username,
-            password=self._password,
-            protocol=aiomqtt.ProtocolVersion.V5,
-            logger=_SILENT,
-            will=aiomqtt.Will(self.view_topic, payload=b"", qos=0, retain=True),
-            timeout=ANSWER_S,
-            keepalive=KEEPALIVE_S,
-            socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
-        )
-
-    async def _publish(self, client: aiomqtt.Client) -> None:
+    async def _publish(self, connection: MqttConnection, link: "_Link") -> None:
+        """Publish what waits and what comes; raises `TransportError` when the connection ends."""
+        self._news.set()  # what was kept while there was no connection
         try:
             while True:
                 await self._news.wait()
-                self._news.clear()
+                self._news.clear()  # before what waits is looked at, so that nothing is overlooked
+                link.check()
                 while self._events:
-                    await self._publish_event(client, self._events[0])
-                view, self._view = self._view, None
+                    await self._publish_event(connection, link, self._events[0])
+                view = self._view
                 if view is not None:
-                    await client.publish(self.view_topic, view, qos=0, retain=True, properties=_expiry(VIEW_EXPIRY_S))
-                    self._published += 1
+                    await self._hand_over(connection, link, self.view_topic, view, qos=0, retain=True, expiry_s=VIEW_EXPIRY_S)
+                    self._view = None if self._view is view else self._view
         except asyncio.CancelledError:
-            with suppress(aiomqtt.MqttError, OSError, TimeoutError):
-                async with asyncio.timeout(FAREWELL_S):
-                    await client.publish(self.view_topic, b"", qos=1, retain=True)
+            with suppress(TransportError):
+                nothing = PublishProperties(expiry_s=None, alias=None)
+                connection.hand_over(self.view_topic, b"", qos=0, retain=True, properties=nothing)
+            connection.leave()
             raise
 
-    async def _publish_event(self, client: aiomqtt.Client, event: _Event) -> None:
+    async def _publish_event(self, connection: MqttConnection, link: "_Link", event: _Event) -> None:
         """Publish the first event that waits; it goes on waiting until the broker has it."""
         remaining_s = ceil(event.until_s - asyncio.get_running_loop().time())
         if remaining_s > 0:
-            topic = f"{self._config.topic}/event/{event.kind}"
-            await client.publish(topic, event.document, qos=1, properties=_expiry(remaining_s))
-            self._published += 1
+            topic = f"{self._topic}/event/{event.kind}"
+            await self._hand_over(connection, link, topic, event.document, qos=1, retain=False, expiry_s=remaining_s)
         else:
             self._lost_events += 1
         if self._events and self._events[0] is event:
             self._events.popleft()
 
+    async def _hand_over(
+        self, connection: MqttConnection, link: "_Link", topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int
+    ) -> None:
+        """Have the broker take one publication; raises `TransportError` where it does not in time."""
+        properties = PublishProperties(expiry_s=expiry_s, alias=None)
+        number = connection.hand_over(topic, payload, qos=qos, retain=retain, properties=properties)
+        try:
+            async with asyncio.timeout(self._answer_s):
+                refusal = await link.outcome(number)
+        except TimeoutError:
+            raise TransportError("broker", f"takes nothing for {self._answer_s} s") from None
+        if refusal is None:
+            self._published += 1
+        else:
+            self._refused += 1
 
-def _expiry(seconds: int) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho says no types here
-    properties.MessageExpiryInterval = seconds
-    return properties
+
+class _Connection(MqttConnection):
+    """A connection after whose loss the broker forgets the view."""
+
+    def __init__(self, broker: Broker, link: "_Link", *, client_id: str, view_topic: str) -> None:
+        super().__init__(broker, link, client_id=client_id, session_expiry_s=0)
+        self._client.will_set(view_topic, b"", qos=0, retain=True)
+
+
+class _Link:
+    """What becomes of one connection and of the one publication under way on it."""
+
+    def __init__(self, news: asyncio.Event) -> None:
+        self._news = news
+        self._told: tuple[int, str | None] | None = None
+        self._awaited: tuple[int, asyncio.Future[str | None]] | None = None
+        self._reason: str | None = None
+
+    def heard(self, message: paho.MQTTMessage) -> None:
+        """Nothing is subscribed to, so this is nothing."""
+
+    def published(self, number: int, refusal: str | None) -> None:
+        """Note what became of a publication."""
+        self._told = number, refusal
+        if self._awaited is not None and self._awaited[0] == number and not self._awaited[1].done():
+            self._awaited[1].set_result(refusal)
+
+    def ended(self, reason: str) -> None:
+        """Note the end of the connection."""
+        self._reason = reason
+        self._news.set()
+        if self._awaited is not None and not self._awaited[1].done():
+            self._awaited[1].set_exception(TransportError("broker", reason))
+
+    def check(self) -> None:
+        """Raise `TransportError` once the connection is over."""
+        if self._reason is not None:
+            raise TransportError("broker", self._reason)
+
+    async def outcome(self, number: int) -> str | None:
+        """Wait for what becomes of a publication: None, or why the broker refuses it; raises `TransportError` at the end."""
+        self.check()
+        if self._told is not None and self._told[0] == number:
+            return self._told[1]
+        self._awaited = number, asyncio.get_running_loop().create_future()
+        try:
+            return await self._awaited[1]
+        finally:
+            self._awaited = None
+
+
+def _end_if_cancelled() -> None:
+    """Raise `CancelledError` where it was raised before and lost: asyncio's `wait_for` prefers a failure of the same moment."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _password(path: Path) -> SecretText:
