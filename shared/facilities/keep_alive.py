@@ -58,7 +58,7 @@ MAX_KEPT = 64
 MAX_KEPT_PER_TICKET = 8
 """Most of one ticket's."""
 
-MAX_KEPT_OCTETS = 64 * 1_400
+MAX_KEPT_OCTETS = 48 * 1_024
 """Their packets together."""
 
 MAX_AT_ONCE = 4

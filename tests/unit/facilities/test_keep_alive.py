@@ -12,12 +12,14 @@ from shared.core.itstime import time64_of, timestamp_its, utc_from_text
 from shared.facilities.keep_alive import (
     AT_ONCE_APART_NS,
     MAX_AT_ONCE,
+    MAX_KEPT,
+    MAX_KEPT_OCTETS,
     MAX_KEPT_PER_TICKET,
     MAX_REPEATS,
     KeepAlive,
 )
 from shared.facilities.received_events import ReceivedEvents
-from shared.messages.cdd import CauseCode
+from shared.messages.cdd import CauseCode, PathPoint
 from shared.messages.denm import Denm, Termination
 from shared.network.area import Circle
 from shared.network.headers import HOP_LIMIT_OCTET, LIFETIME_OCTET
@@ -320,3 +322,21 @@ def test_a_single_hop_and_an_area_beyond_all_bounds_are_not_kept_alive() -> None
     for area in (None, Circle(centre=TURIN, radius_m=5_000.0)):
         neighbour.keep_alive.heard(packet, replace(denm, area=area), at(0))
     assert len(neighbour.keep_alive) == 0
+
+
+@pytest.mark.parametrize(("points", "most"), [(1, MAX_KEPT), (35, 60)])
+def test_however_many_tickets_speak_so_many_packets_and_octets_are_kept(points: int, most: int) -> None:
+    neighbour, packets = Neighbour(), []
+    way = (tuple(PathPoint(0.001, 0.001, delta_altitude_m=1.0, delta_time_s=1.0) for _ in range(points)),) * 3
+    for seed in range(1, 11):
+        car = Originator(seed)
+        for number in range(MAX_KEPT_PER_TICKET):
+            denm = car.denm(0, traces=way)
+            packets.append(car.say(replace(denm, action_id=ActionId(denm.station_id, number)), 0))
+            neighbour.hear(packets[-1], 0)
+    said = [copy for _, copy in neighbour.drive(0, 3)]
+    assert len(neighbour.keep_alive) <= most
+    assert sum(len(copy) for copy in said) <= MAX_KEPT_OCTETS
+    newest = {packet[HOP_LIMIT_OCTET + 1 :] for packet in packets[-len(said) :]}
+    assert {copy[HOP_LIMIT_OCTET + 1 :] for copy in said} == newest
+    assert len(said) == len(neighbour.keep_alive)
