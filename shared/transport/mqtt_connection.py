@@ -8,7 +8,7 @@ What this adds to `aiomqtt.Client` (2.5, on paho-mqtt 2), by overriding its call
 - the socket is read in large pieces, and what was published in one turn of the loop is written in one, without a thread's wake-up;
 - a packet larger than we said we take ends the connection before it is stored.
 
-TCP_NODELAY is set: small packets would wait for the acknowledgement of the last. Left out: what is published and when
+The socket is made here too. TCP_NODELAY is set: small packets would wait for the acknowledgement of the last. Left out: what is published and when
 (`mqtt_session`).
 """
 
@@ -152,8 +152,8 @@ class MqttConnection(aiomqtt.Client):
     Args:
         broker: whom to call.
         listener: told what comes.
-        client_id: our name there.
-        is_new: the broker is to forget what it keeps under that name.
+        client_id: our name there: whatever the broker keeps under it is ours. (A clean start is never asked for: who calls himself
+            something new needs none, and some brokers do not write to disk the sessions that began with one.)
         session_expiry_s: how long it keeps our subscriptions and what comes for us after the connection broke.
         acknowledges_itself: what is heard is acknowledged by `acknowledge`, not by itself.
     """
@@ -164,7 +164,6 @@ class MqttConnection(aiomqtt.Client):
         listener: ConnectionListener,
         *,
         client_id: str,
-        is_new: bool,
         session_expiry_s: int,
         acknowledges_itself: bool = False,
     ) -> None:
@@ -182,19 +181,15 @@ class MqttConnection(aiomqtt.Client):
             protocol=aiomqtt.ProtocolVersion.V5,
             timeout=ANSWER_TIMEOUT_S,
             keepalive=KEEPALIVE_S,
-            clean_start=is_new,
+            clean_start=False,
             max_inflight_messages=0,  # bounded by the session, whose order would suffer from a second queue
             properties=properties,
-            tls_context=broker.tls,
-            socket_options=(
-                (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-                (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS),
-            ),
         )
         self.pending_calls_threshold = _NEVER_WARN
         self.limits = BrokerLimits(
             in_flight=MAX_IN_FLIGHT, aliases=0, packet_octets=1 << 28, qos=1, can_retain=True, session_present=False
         )
+        self._broker = broker
         self._listener = listener
         self._is_up = False
         self._end_reason: str | None = None
@@ -202,15 +197,17 @@ class MqttConnection(aiomqtt.Client):
         self._lock_making = threading.Lock()
         self._is_making = False
         self._is_abandoned = False
+        self._tls_trouble: str | None = None
         self._inbound = b""
         self._inbound_at = 0
         self._is_flush_due = False
         self._writer_of: int | None = None
         self._connected.add_done_callback(_look_at)
         self._client.disable_logger()
-        self._client.connect_timeout = CONNECT_TIMEOUT_S
         self._client.manual_ack_set(acknowledges_itself)
-        setattr(self._client, "_sock_recv", self._take_inbound)  # noqa: B010 - paho's only way to its socket; see the module
+        # paho's only ways to its socket: see the module.
+        setattr(self._client, "_create_socket", self._make_socket)  # noqa: B010
+        setattr(self._client, "_sock_recv", self._take_inbound)  # noqa: B010
 
     async def connect(self) -> BrokerLimits:
         """Make the connection.
@@ -223,8 +220,10 @@ class MqttConnection(aiomqtt.Client):
             async with asyncio.timeout(CONNECT_TIMEOUT_S * 3):
                 await self.__aenter__()
         except (aiomqtt.MqttError, OSError, ValueError, TimeoutError) as error:
+            is_refusal = isinstance(error, MqttCodeError) and isinstance(error.rc, ReasonCode)
+            reason = _words(error) if is_refusal else self._tls_trouble or self._end_reason or _words(error)
             self.abandon()
-            raise TransportError("broker", self._end_reason or _words(error)) from None
+            raise TransportError("broker", reason) from None
         except BaseException:
             self.abandon()
             raise
@@ -307,6 +306,27 @@ class MqttConnection(aiomqtt.Client):
                 is_abandoned = self._is_abandoned
             if is_abandoned:
                 self._call(self._shut)
+
+    def _make_socket(self) -> socket.socket:
+        """Reach the broker and make sure that it is the one, in a thread; what fails leaves no socket behind."""
+        sock = socket.create_connection((self._broker.host, self._broker.port), timeout=CONNECT_TIMEOUT_S)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+            if self._broker.tls is None:
+                return sock
+            protected = self._broker.tls.wrap_socket(sock, server_hostname=self._broker.host, do_handshake_on_connect=False)
+        except BaseException:
+            sock.close()
+            raise
+        try:
+            protected.do_handshake()
+        except BaseException as error:
+            if isinstance(error, ssl.SSLError):
+                self._tls_trouble = _words(error)
+            protected.close()
+            raise
+        return protected
 
     def _call(self, function: Any, *args: Any) -> None:  # noqa: ANN401 - a callback with its arguments
         """Have the loop's thread do something."""

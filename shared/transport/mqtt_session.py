@@ -2,7 +2,7 @@
 
 A session has one name at the broker, drawn at random, and serves one pseudonym. While it lives it is connected or about to be:
 after a failure it waits, twice as long each time up to a bound and by chance shorter, and tries again. A broker that kept the
-session delivers what came for it meanwhile; one that forgot it is told the subscriptions anew.
+session delivers what came for it meanwhile; it is told the subscriptions anew in any case.
 
 Publications leave the outbox when the broker acknowledged them, or, at QoS 0, when they are written. No more are under way than
 the broker takes; topics it has seen are abbreviated (topic aliases). What remains of a packet's time goes with it as message expiry
@@ -139,6 +139,7 @@ class MqttSession:
         self._aliases: OrderedDict[str, int] = OrderedDict()
         self._wanted: frozenset[str] = frozenset()
         self._listening: frozenset[str] = frozenset()
+        self._left_behind: frozenset[str] = frozenset()
         self._may_end: Callable[[], bool] | None = None
         self._progress_s = 0.0
         self._stir = asyncio.Event()
@@ -236,17 +237,16 @@ class MqttSession:
         self._stir.set()
 
     async def _run(self) -> None:
-        failures, is_known = 0, False
+        failures = 0
         while not self._is_over():
             began_s = self._loop.time()
             try:
-                await self._hold_connection(is_known=is_known)
+                await self._hold_connection()
             except TransportError as error:
                 self._fault = error.reason
             if self._is_over():
                 break
             if self._was_made:
-                is_known = True
                 self._counts.interruptions += 1
                 failures = 0 if self._loop.time() - began_s >= STEADY_S else failures
             else:
@@ -256,21 +256,20 @@ class MqttSession:
             self.outbox.expire(self._clock.now().monotonic)
         self.has_ended = True
 
-    async def _hold_connection(self, *, is_known: bool) -> None:
+    async def _hold_connection(self) -> None:
         """Make a connection and serve it until it breaks; raises `TransportError` saying why it did."""
         self._was_made = False
         self._end_reason = None
-        connection = MqttConnection(
-            self._broker, self, client_id=self._client_id, is_new=not is_known, session_expiry_s=SESSION_EXPIRY_S
-        )
+        connection = MqttConnection(self._broker, self, client_id=self._client_id, session_expiry_s=SESSION_EXPIRY_S)
         try:
             limits = await connection.connect()
             self._counts.connections += 1
             self._was_made = True
             self._aliases.clear()
             self._limits = limits
-            if not limits.session_present:
-                self._listening = frozenset()
+            # What a broker says it remembers it may have lost in part: it is told everything again.
+            self._left_behind |= self._listening
+            self._listening = frozenset()
             self._connection = connection
             self._progress_s = self._loop.time()
             self._fault = self._refused_filter = None
@@ -310,11 +309,13 @@ class MqttSession:
                 self._counts.refused_filters += len(refusals)
                 self._refused_filter = f"the broker refuses a subscription: {refusals[0]}"
             self._listening |= frozenset(some)
-        surplus = sorted(self._listening - self._wanted)
+        self._left_behind -= self._wanted
+        surplus = sorted((self._listening | self._left_behind) - self._wanted)
         while surplus and self._end_reason is None:
             some, surplus = surplus[:FILTERS_PER_SUBSCRIPTION], surplus[FILTERS_PER_SUBSCRIPTION:]
             await connection.forget(some)
             self._listening -= frozenset(some)
+            self._left_behind -= frozenset(some)
 
     def _pump(self) -> None:
         """Hand over what the broker takes now, in order."""

@@ -5,6 +5,7 @@ Its certificates are real but for the time of one test: an authority, the broker
 
 import datetime
 import ipaddress
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -25,7 +26,7 @@ PERSISTENT = (
     "persistence true",
     "autosave_on_changes true",
     "autosave_interval 1",
-    "max_queued_messages 0",
+    "max_queued_messages 10000",
 )
 """Lines of a broker that knows its sessions after it was killed."""
 
@@ -90,6 +91,7 @@ class MosquittoBroker:
             probe.bind((LOOPBACK, 0))
             self.port: int = probe.getsockname()[1]
         self.host = LOOPBACK
+        self._directory = directory
         self._config = directory / "mosquitto.conf"
         configuration = [
             f"listener {self.port} {LOOPBACK}",
@@ -134,6 +136,16 @@ class MosquittoBroker:
         process.wait()
         process.stderr.close()
         pytest.fail(f"mosquitto does not start: {said.decode(errors='replace')}")
+
+    def save(self) -> None:
+        """Have it write its database (SIGUSR1), soon."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
+
+    def has_saved(self, text: str) -> bool:
+        """Say whether something is in its database, so that it survives a kill."""
+        database = self._directory / "mosquitto.db"
+        return database.exists() and text.encode() in database.read_bytes()
 
     def stop(self) -> None:
         """Let it say goodbye to its clients, and wait for its end."""

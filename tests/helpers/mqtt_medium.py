@@ -29,9 +29,7 @@ BARE = Habits(
 _ANYTHING = PacketOutline(kind="cam", place=MUNICH, lifetime_ms=1_000, generation_time=None, message_at=0, message_end=0)
 
 
-def open_radio(
-    broker: Broker, clock: Clock, *, habits: Habits = BARE, capacity_packets: int = RECEIVE_QUEUE_PACKETS
-) -> MqttRadio:
+def open_radio(broker: Broker, clock: Clock, *, habits: Habits = BARE, capacity_packets: int = RECEIVE_QUEUE_PACKETS) -> MqttRadio:
     """Open a radio for real packets."""
     return MqttRadio(
         broker,
