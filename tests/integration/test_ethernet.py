@@ -23,7 +23,6 @@ from shared.core.ids import StationType
 from shared.network.headers import BASIC_HEADER_OCTETS
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.service.trust_directory import read_ticket, read_trust_directory
-from shared.service.trust_directory import read_trust_directory
 from shared.stack.inbound import Inbound
 from shared.stack.station import StationIdentity, make_station
 from shared.transport.capture import read_capture
