@@ -78,18 +78,21 @@ _SUBJECTS = (
         says="IVIM of a gantry",
         encode=partial(encode_ivim, samples.IVIM),
         decode=decode_ivim,
+        decode_targets=_at_most_us(30),
     ),
     _Subject(
         message_id=MessageId.SREM,
         says="SREM of a bus",
         encode=partial(encode_srem, samples.SREM),
         decode=decode_srem,
+        decode_targets=_at_most_us(15),
     ),
     _Subject(
         message_id=MessageId.SSEM,
         says="SSEM of one answer",
         encode=partial(encode_ssem, samples.SSEM),
         decode=decode_ssem,
+        decode_targets=_at_most_us(8),
     ),
 )
 

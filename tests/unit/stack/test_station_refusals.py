@@ -338,7 +338,7 @@ def a_signed_beacon() -> Refusal:
     return one(forged_packet(TICKET, encode_beacon(vector, is_mobile=True), now()))
 
 
-def a_sign_that_this_station_does_not_read() -> Refusal:
+def a_sign_with_the_content_of_a_cam() -> Refusal:
     payload = gn_payload(renamed(encoded_cam(), MessageId.IVIM), BtpPort.IVIM)
     return one(forged_packet(RSU_TICKET, payload, now(), header=header_at(now(), ItsAid.IVIM)))
 
@@ -383,7 +383,7 @@ REFUSALS: dict[Callable[[], Refusal], str] = {
     a_signed_message_of_no_octets_worth_mentioning: "malformed",
     a_signed_payload_that_is_no_packet: "malformed",
     a_signed_beacon: "unsupported_packet",
-    a_sign_that_this_station_does_not_read: "unsupported_packet",
+    a_sign_with_the_content_of_a_cam: "malformed",
 }
 
 
