@@ -6,6 +6,7 @@ them when somebody asks. Packet data rates and location service are not kept: no
 """
 
 from collections import OrderedDict
+from struct import Struct
 
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.network.position_vector import LongPositionVector, decode_long_position_vector
@@ -19,7 +20,7 @@ MAX_ENTRIES = 4_096
 MAC_AT = slice(2, 8)
 """The link-layer address within a position vector: names the station in the table."""
 
-_TIMESTAMP_AT = slice(8, 12)
+_read = Struct(">2x6sI12x").unpack
 _HALF_CIRCLE = 1 << 31
 _FULL_CIRCLE = 0xFFFF_FFFF
 
@@ -77,8 +78,7 @@ class LocationTable:
             Whether the vector is later than what was known.
         """
         entries = self._entries
-        mac = vector[MAC_AT]
-        timestamp_ms = int.from_bytes(vector[_TIMESTAMP_AT], "big")
+        mac, timestamp_ms = _read(vector)
         entry = entries.get(mac)
         if entry is None or now - entry.heard >= self._entry_lifetime_ns:
             self.expire(now)
