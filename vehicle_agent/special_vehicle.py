@@ -97,8 +97,10 @@ class SpecialRole:
     def claim(self, state: VehicleState, now: MonotonicNs) -> RoleClaim:
         """Return what the next CAM may say of the role."""
         duty = self._duty
+        if duty is NO_DUTY:
+            return ORDINARY
         lamps = lamps_of(state, now)
-        if duty is NO_DUTY or (duty.shows_by_lamps and not lamps):
+        if duty.shows_by_lamps and not lamps:
             return ORDINARY
         if self._lacking:
             self._withheld.update(self._lacking)
