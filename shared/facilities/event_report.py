@@ -26,7 +26,7 @@ from shared.messages.denm import (
     RoadType,
     Termination,
 )
-from shared.network.area import Area
+from shared.network.area import MAX_AREA_KM2, Area
 
 MAX_VALIDITY_S = 86_400
 """`ValidityDuration`."""
@@ -93,6 +93,7 @@ class EventReport:
         _check("validity_s", self.validity_s, 1, MAX_VALIDITY_S)
         _check("name", len(self.name), 0, MAX_NAME_LENGTH)
         _check("event_history", len(self.event_history), 0, MAX_EVENT_POINTS)
+        _check("area", self.area.size_km2, 0, MAX_AREA_KM2)
         _check("traces", len(self.traces or ((),)), 1, MAX_TRACES)
         if self.repetition_interval_ms is not None:
             _check("repetition_interval_ms", self.repetition_interval_ms, MIN_REPETITION_INTERVAL_MS, MAX_REPETITION_INTERVAL_MS)

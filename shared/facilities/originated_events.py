@@ -27,7 +27,7 @@ from shared.core.ids import ActionId, StationId, StationType
 from shared.core.itstime import TimestampIts, timestamp_its
 from shared.facilities.event_report import Announcement, EventReport, EventsFullError, LiveEvent, NoSuchEventError
 from shared.facilities.own_event import OwnEvent
-from shared.facilities.saved_events import RestoredEvent, SavedEvents, read_saved, save_event
+from shared.facilities.saved_events import RestoredEvent, SavedEvent, SavedEvents, read_saved, save_event
 from shared.messages.denm import Denm, Termination
 from shared.network.area import Circle
 from shared.security.freshness import trusted_time64
@@ -111,7 +111,8 @@ class OriginatedEvents:
         kept = read_saved(saved)
         events = cls(StationId(saved.station_id), station_type, (saved.next_sequence_number + RESTART_GAP) % _NUMBERS, capacity)
         for each in kept:
-            events._take_back(each, now.monotonic)
+            number = each.denm.action_id.sequence_number
+            events._events[number], events._undated[number] = OwnEvent.restored(each, now.monotonic), each
         events._date(now)
         events._expire(now.monotonic)
         return events
@@ -137,7 +138,7 @@ class OriginatedEvents:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """How many events were triggered, updated, cancelled, negated, expired, never_said, let_go; and untrusted_time."""
+        """Events triggered, updated, cancelled, negated, expired, never_said, let_go, refused_full; untrusted_time, unsayable."""
         return dict(self._counters)
 
     def trigger(self, report: EventReport, now: Instant) -> ActionId:
@@ -202,19 +203,9 @@ class OriginatedEvents:
         if len(self._negations) >= MAX_NEGATIONS:
             del self._negations[next(iter(self._negations))]
             self._count("let_go")
-        negation = OwnEvent(
-            action_id=denm.action_id,
-            name="",
-            area=received.area or Circle(centre=GeoPoint(denm.lat_deg, denm.lon_deg), radius_m=NEGATION_RADIUS_M),
-            report=None,
-            since=now.monotonic,
-            expires=MonotonicNs(now.monotonic + remaining_ms * NS_PER_MS),
-            interval_ns=None,
-            repeat_until=now.monotonic,
-            due=None,
-            said=denm,
-        )
-        negation.end(Termination.IS_NEGATION, now.monotonic)
+        area = received.area or Circle(centre=GeoPoint(denm.lat_deg, denm.lon_deg), radius_m=NEGATION_RADIUS_M)
+        expires = MonotonicNs(now.monotonic + remaining_ms * NS_PER_MS)
+        negation = OwnEvent.denied(denm, area, now=now.monotonic, expires=expires)
         self._negations[denm.action_id] = negation
         self._retry = None
         self._count("negated")
@@ -297,19 +288,24 @@ class OriginatedEvents:
         return SavedEvents(
             station_id=self._station_id,
             next_sequence_number=self._next,
-            events=tuple(
-                save_event(
-                    name=event.name,
-                    is_ended=event.report is None,
-                    denm=event.said,
-                    area=event.area,
-                    interval_ms=None if event.interval_ns is None else event.interval_ns // NS_PER_MS,
-                    repeat_until=self._repeat_until(event, event.said),
-                )
-                for event in self._events.values()
-                if event.said is not None
-            ),
+            events=tuple(saved for event in self._events.values() if (saved := self._saved(event)) is not None),
         )
+
+    def _saved(self, event: OwnEvent) -> SavedEvent | None:
+        if event.said is None:
+            return None
+        try:
+            return save_event(
+                name=event.name,
+                is_ended=event.report is None,
+                denm=event.said,
+                area=event.area,
+                interval_ms=None if event.interval_ns is None else event.interval_ns // NS_PER_MS,
+                repeat_until=self._repeat_until(event, event.said),
+            )
+        except EncodeError:  # whoever sends it is told why; nobody has heard of it
+            self._counters["unsayable"] += 1
+            return None
 
     def _all(self) -> Iterable[OwnEvent]:
         yield from self._events.values()
@@ -355,30 +351,6 @@ class OriginatedEvents:
     def _count(self, what: str) -> None:
         self._counters[what] += 1
         self._revision += 1
-
-    def _take_back(self, kept: RestoredEvent, now: MonotonicNs) -> None:
-        """Until UTC says how much of its validity is left, an event is taken to have just begun."""
-        interval_ns = None if kept.interval_ms is None else kept.interval_ms * NS_PER_MS
-        expires = MonotonicNs(now + kept.denm.validity_duration_s * NS_PER_S)
-        event = OwnEvent(
-            action_id=kept.denm.action_id,
-            name=kept.name,
-            area=kept.area,
-            report=kept.report,
-            since=now,
-            expires=expires,
-            interval_ns=interval_ns,
-            repeat_until=expires,
-            due=now,
-            said=kept.denm,
-            is_current=True,
-            termination=None,
-        )
-        if kept.report is None:
-            event.end(Termination.IS_CANCELLATION, now)
-            event.is_current = kept.denm.termination is not None
-        self._events[kept.denm.action_id.sequence_number] = event
-        self._undated[kept.denm.action_id.sequence_number] = kept
 
     def _date(self, now: Instant) -> None:
         """Once UTC is known, put what a restart brought back in its place on the clock that never jumps."""

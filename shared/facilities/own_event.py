@@ -10,6 +10,7 @@ from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
 from shared.core.ids import ActionId, StationId
 from shared.core.itstime import TimestampIts, timestamp_its
 from shared.facilities.event_report import MAX_VALIDITY_S, EventReport, announcing_denm, terminating_denm
+from shared.facilities.saved_events import RestoredEvent
 from shared.messages.denm import Denm, Termination
 from shared.network.area import Area
 from shared.security.freshness import trusted_time64
@@ -68,6 +69,46 @@ class OwnEvent:
             due=now,
         )
         event.change(report, now)
+        return event
+
+    @classmethod
+    def denied(cls, denm: Denm, area: Area, *, now: MonotonicNs, expires: MonotonicNs) -> "OwnEvent":
+        """Make a negation of somebody else's event, decided upon just now; `expires` is when the event would run out."""
+        event = cls(
+            action_id=denm.action_id,
+            name="",
+            area=area,
+            report=None,
+            since=now,
+            expires=expires,
+            interval_ns=None,
+            repeat_until=now,
+            due=None,
+            said=denm,
+        )
+        event.end(Termination.IS_NEGATION, now)
+        return event
+
+    @classmethod
+    def restored(cls, kept: RestoredEvent, now: MonotonicNs) -> "OwnEvent":
+        """Make an event that was kept; until UTC says how much of its validity is left, it is taken to have just begun."""
+        expires = MonotonicNs(now + kept.denm.validity_duration_s * NS_PER_S)
+        event = cls(
+            action_id=kept.denm.action_id,
+            name=kept.name,
+            area=kept.area,
+            report=kept.report,
+            since=now,
+            expires=expires,
+            interval_ns=None if kept.interval_ms is None else kept.interval_ms * NS_PER_MS,
+            repeat_until=expires,
+            due=now,
+            said=kept.denm,
+            is_current=True,
+        )
+        if kept.report is None:
+            event.end(Termination.IS_CANCELLATION, now)
+            event.is_current = kept.denm.termination is not None
         return event
 
     def change(self, report: EventReport, now: MonotonicNs) -> None:

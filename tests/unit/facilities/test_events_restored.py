@@ -226,6 +226,15 @@ def test_the_revision_grows_whenever_something_else_is_to_be_kept() -> None:
     assert has_grown()
 
 
+def test_what_cannot_be_said_is_not_kept_and_does_not_keep_the_rest_from_being_kept() -> None:
+    events = origin()
+    events.trigger(replace(REPORT, linked_cause_code=1, linked_sub_cause_code=256), before(0))
+    sayable = events.trigger(REPORT, before(0))
+    events.poll(before(0))
+    assert [event.action_id for event in restarted(events, after(1)).live] == [sayable]
+    assert events.counters["unsayable"] == 1
+
+
 GOOD = origin()
 GOOD.trigger(REPORT, before(0))
 GOOD.poll(before(0))

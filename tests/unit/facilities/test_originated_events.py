@@ -376,6 +376,7 @@ def test_live_events_and_cancellations_being_repeated_hold_the_name() -> None:
         ({"repetition_duration_s": -1.0}, "repetition_duration_s"),
         ({"repetition_duration_s": float("nan")}, "repetition_duration_s"),
         ({"name": "x" * 129}, "name"),
+        ({"area": Circle(centre=SITE, radius_m=1_800.0)}, "area"),
         ({"traces": ()}, None),
         ({"traces": ((),) * 8}, "traces"),
     ],
