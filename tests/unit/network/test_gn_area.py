@@ -2,11 +2,12 @@ from math import pi
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.core.errors import DecodeError, EncodeError
 from shared.core.geo import GeoPoint, displaced
 from shared.network.area import AREA_OCTETS, Area, AreaShape, Circle, Ellipse, Rectangle, decode_area, encode_area, shape_of
-from tests.unit.network.samples import CIRCLE, ELLIPSE, RECTANGLE, areas
+from tests.unit.network.samples import CIRCLE, ELLIPSE, RECTANGLE, areas, azimuths_deg
 
 MUNICH = GeoPoint(48.1, 11.5)
 FIJI = GeoPoint(-17.0, 179.999)
@@ -130,3 +131,33 @@ def test_an_area_without_extent_cannot_be_made_or_sent() -> None:
         Rectangle(centre=MUNICH, a_m=5.0, b_m=5.0, azimuth_deg=-1.0)
     with pytest.raises(EncodeError, match="rounds to nothing"):
         encode_area(Circle(centre=MUNICH, radius_m=0.4))
+
+
+@given(areas, st.floats(-3_000.0, 3_000.0), st.floats(-3_000.0, 3_000.0))
+def test_an_area_anywhere_on_earth_answers_for_any_place_near_it(area: Area, east_m: float, north_m: float) -> None:
+    place = displaced(area.centre, east_m, north_m)
+    f = area.geometric_function(place)
+    assert f <= 1.0 + 1e-9
+    assert area.contains(place) is (f >= 0.0)
+    assert area.contains(area.centre)
+
+
+@given(st.floats(-89.0, 89.0), st.floats(-0.02, 0.02), st.floats(-0.02, 0.02), azimuths_deg)
+def test_the_antimeridian_is_a_line_like_any_other(lat_deg: float, centre_deg: float, place_deg: float, azimuth_deg: float) -> None:
+    """An area there holds what the same area somewhere else holds."""
+
+    def at(lon_deg: float) -> GeoPoint:
+        return GeoPoint(lat_deg, (lon_deg + 180.0) % 360.0 - 180.0)
+
+    for shape in (Rectangle, Ellipse):
+        there = shape(centre=at(180.0 + centre_deg), a_m=900.0, b_m=300.0, azimuth_deg=azimuth_deg)
+        elsewhere = shape(centre=at(20.0 + centre_deg), a_m=900.0, b_m=300.0, azimuth_deg=azimuth_deg)
+        f_there = there.geometric_function(at(180.0 + place_deg))
+        assert f_there == pytest.approx(elsewhere.geometric_function(at(20.0 + place_deg)), abs=1e-6)
+
+
+@pytest.mark.parametrize("pole_deg", [90.0, -90.0])
+@given(lon_deg=st.floats(-180.0, 180.0), distance_deg=st.floats(0.0, 0.001))
+def test_around_a_pole_a_circle_holds_what_is_close(pole_deg: float, lon_deg: float, distance_deg: float) -> None:
+    place = GeoPoint(pole_deg - distance_deg if pole_deg > 0 else pole_deg + distance_deg, lon_deg)
+    assert Circle(centre=GeoPoint(pole_deg, 0.0), radius_m=250.0).contains(place)
