@@ -81,6 +81,26 @@ def test_a_unit_is_exposed_no_more_than_we_promise(staged: Path, unit: str) -> N
     assert float(found[1]) <= WORST_EXPOSURE
 
 
+@pytest.fixture(params=AGENTS)
+def with_raw_ethernet(request: pytest.FixtureRequest, staged: Path) -> str:
+    """Put the drop-in for raw Ethernet beside an agent's unit, and return the unit."""
+    unit: str = request.param
+    drop_ins = staged / f"etc/systemd/system/{unit}.d"
+    drop_ins.mkdir()
+    shutil.copy(UNITS / "ethernet-radio.conf", drop_ins)
+    return unit
+
+
+def test_the_right_to_raw_ethernet_is_a_drop_in_and_no_other_right_comes_with_it(staged: Path, with_raw_ethernet: str) -> None:
+    result = verify(staged, with_raw_ethernet)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    told = analyze("security", "--offline=true", f"--root={staged}", "--no-pager", with_raw_ethernet).stdout
+    granted = re.findall(r"(?m)^\S*✗\S* +CapabilityBoundingSet=~(\S+)", told)
+    assert granted == ["CAP_NET_(BIND_SERVICE|BROADCAST|RAW)"]
+    (exposure,) = re.findall(r"exposure level for \S+: ([0-9.]+)", told)
+    assert float(exposure) <= WORST_EXPOSURE + 1.0
+
+
 def directives(unit: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for line in (UNITS / unit).read_text().splitlines():

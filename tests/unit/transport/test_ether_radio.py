@@ -18,6 +18,7 @@ from shared.network.packet import MAX_PACKET_OCTETS, encode_beacon
 from shared.transport.ether_radio import EtherRadio
 from shared.transport.link_frames import BROADCAST_MAC, ethernet_frame, without_padding
 from shared.transport.udp_radio import UdpRadio
+from tests.helpers.debian import require
 from tests.helpers.namespaces import NetworkNamespace, ip, lay_cable, network_namespaces
 from tests.unit.network.samples import VECTOR
 
@@ -278,6 +279,33 @@ except ConfigError as error:
     run = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=False)
     assert "radio on near0: may not open packet sockets: it needs CAP_NET_RAW" in run.stdout, run.stderr
     assert "AmbientCapabilities=CAP_NET_RAW" in run.stdout
+
+
+def test_the_right_to_raw_sockets_is_all_it_needs(cable: NetworkNamespace) -> None:
+    child = """\
+import asyncio
+from shared.core.clock import ManualClock
+from shared.transport.ether_radio import EtherRadio
+
+async def scene():
+    radio = EtherRadio.open(clock=ManualClock(None), interface="near0")
+    assert radio.fault is None, radio.fault
+    await radio.send(b"hello", source_mac=bytes(6))
+    print(await radio.receive())
+    radio.close()
+
+asyncio.run(scene())
+"""
+    setpriv = require("setpriv", "util-linux")
+    only = ("--bounding-set=-all,+net_raw", "--inh-caps=-all,+net_raw")
+    with stranger() as sock:
+        sock.bind(("far0", 0x8947))
+        with subprocess.Popen([setpriv, *only, sys.executable, "-c", child], stdout=subprocess.PIPE) as process:
+            assert sock.recv(100).endswith(b"hello")
+            sock.send(ethernet_frame(b"heard you", CAR))
+            said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"heard you" in said
 
 
 class TestUdpOnACable:
