@@ -60,7 +60,7 @@ def drive(into_cycle_s: float, speed_kmh: float, *, listens: bool) -> Trip:
         now = clock.now()
         for message in unit.poll(now):
             if not isinstance(message, Notice):
-                here.hear(verified(message, now), now)  # type: ignore[arg-type]  # one of two kinds
+                here.hear(verified(message, now), now)
         for effect in here.poll(at_the_wheel(east_m, speed_mps, now.monotonic), now):
             if isinstance(effect, DriverView):
                 view = dict(effect.fields)
