@@ -17,8 +17,8 @@ from shared.core.errors import V2xError, VerificationError
 from shared.core.ids import HashedId8
 from shared.security.chain import UnknownSignerError
 from shared.security.verify import Claim, ProvenClaim, prove, teaches
-from shared.stack.indication import Indication, VerifiedPacket
-from shared.stack.station import Copy, Station, Unread
+from shared.stack.indication import Copy, Indication, Unread, VerifiedPacket
+from shared.stack.station import Station
 
 Outcome = Indication | V2xError | None
 """What became of a packet: what it says, why it was refused, or None for what says nothing: an echo of our own, a beacon, a copy of

@@ -19,9 +19,9 @@ from shared.core.report import VerificationReport
 from shared.network.area import Area
 from shared.stack.arrival import UNKNOWN_ARRIVAL, Arrival
 from shared.stack.batch import Outcome, SignatureChecker, receive_batch_unread
-from shared.stack.indication import Indication, VerifiedBeacon, VerifiedPacket
+from shared.stack.indication import Copy, Indication, Unread, VerifiedBeacon, VerifiedPacket
 from shared.stack.router import Router, check_alive, is_direct
-from shared.stack.station import Copy, Station, Unread
+from shared.stack.station import Station
 
 
 class Inbound:

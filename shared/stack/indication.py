@@ -9,13 +9,14 @@ three checks. Only `shared.stack.station.Station` makes a `VerifiedPacket` or a 
 """
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 from struct import Struct
 from typing import Generic, TypeVar, cast
 
 import msgspec
 
 from shared.core.clock import Instant
-from shared.core.errors import VerificationError
+from shared.core.errors import V2xError, VerificationError
 from shared.core.geo import GeoPoint, distance_m
 from shared.core.ids import MessageId, StationId
 from shared.core.itstime import Time64
@@ -164,3 +165,15 @@ class VerifiedPacket(msgspec.Struct, frozen=True, gc=False):
             raise VerificationError(
                 VerificationReport.INVALID_MOBILITY_DATA, f"the sender is at two places at once, {apart_m / 1_000:.1f} km apart"
             )
+
+
+class Copy(Enum):
+    """What a packet is that a forwarder has repeated and we have accepted before; it says nothing new and is not verified."""
+
+    COPY = "copy"
+
+
+COPY = Copy.COPY
+
+Unread = VerifiedPacket | VerifiedBeacon | Copy | V2xError | None
+"""What became of a packet whose message is not read yet: verified, a copy, refused, or None for an echo of our own."""

@@ -39,7 +39,8 @@ from shared.stack.arrival import UNKNOWN_ARRIVAL, Arrival
 from shared.stack.content_permissions import Message
 from shared.stack.effects import Effect, Transmit
 from shared.stack.indication import VerifiedBeacon, VerifiedPacket
-from shared.stack.station import EgoPosition, Station, drawn_mac
+from shared.stack.station import EgoPosition, Station
+from shared.stack.station_identity import drawn_mac
 
 __all__ = ["UNKNOWN_ARRIVAL", "Arrival", "Forwarding", "Router"]
 

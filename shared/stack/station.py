@@ -13,20 +13,16 @@ is kept free, by `shared.stack.router`, which stands around a station.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from typing import TypeVar
 
-from shared.core.clock import Instant, UtcNs
+from shared.core.clock import Instant
 from shared.core.errors import EncodeError, V2xError
-from shared.core.geo import GeoPoint
-from shared.core.ids import HashedId8, ItsAid, StationId, StationType
+from shared.core.ids import HashedId8, ItsAid
 from shared.core.itstime import gn_timestamp_at
-from shared.core.value import Value
 from shared.messages.pdu import HEADER_OCTETS
-from shared.network.address import MAC_OCTETS, GnAddress
 from shared.network.area import Area
 from shared.network.btp import BtpB
 from shared.network.duplicate_packet_list import DuplicatePacketList
@@ -44,7 +40,7 @@ from shared.network.headers import (
 from shared.network.own_packets import OwnPackets
 from shared.network.packet import MAX_PACKET_OCTETS, SINGLE_HOP, encode_beacon, encode_gn_payload
 from shared.network.position_vector import LongPositionVector
-from shared.network.sequence_number import MODULUS, SequenceNumbers
+from shared.network.sequence_number import SequenceNumbers
 from shared.network.single_hop import read_single_hop
 from shared.security.certificate_cache import CertificateCache
 from shared.security.chain import UnknownSignerError
@@ -55,9 +51,12 @@ from shared.security.sign import NoTicketError, SigningService, TicketCredential
 from shared.security.trust_store import TrustStore
 from shared.security.verify import MESSAGE_ITS_AIDS, Claim, ProvenClaim, VerifyService, prove
 from shared.stack.content_permissions import Message, check_content
-from shared.stack.indication import Indication, VerifiedBeacon, VerifiedPacket
+from shared.stack.indication import COPY, Copy, Indication, VerifiedBeacon, VerifiedPacket
 from shared.stack.packet_checks import BINDING_BY_OCTET, MESSAGE_ID_OCTET, SECURED, check_hops, secured_part, unread_packet
+from shared.stack.station_identity import EgoPosition, StationIdentity
 from shared.stack.voices import Voice, voices
+
+__all__ = ["HEARD_ITS_AIDS", "EgoPosition", "Station", "StationIdentity", "make_station", "make_verify_service"]
 
 HEARD_ITS_AIDS = MESSAGE_ITS_AIDS | {ItsAid.GN_MANAGEMENT}
 """The services a station hears: those with messages, and GeoNetworking itself, which has beacons."""
@@ -71,74 +70,7 @@ MAX_OWN_NAMES = 16
 """Own tickets and addresses remembered, so that what we said under them is known for ours when it comes back late."""
 
 
-class Copy(Enum):
-    """What a packet is that a forwarder has repeated and we have accepted before; it says nothing new and is not verified."""
-
-    COPY = "copy"
-
-
-COPY = Copy.COPY
-
 Name = TypeVar("Name")
-
-Unread = VerifiedPacket | VerifiedBeacon | Copy | V2xError | None
-"""What became of a packet whose message is not read yet: verified, a copy, refused, or None for an echo of our own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StationIdentity:
-    """What a station calls itself while it holds one ticket; all of it changes together.
-
-    Attributes:
-        station_id: in every message.
-        address: in every packet.
-        is_mobile: whether the station can move.
-        first_sequence_number: of its first geocast; a fixed one would tell who has just changed.
-    """
-
-    station_id: StationId
-    address: GnAddress
-    is_mobile: bool
-    first_sequence_number: int
-
-    @classmethod
-    def drawn(cls, station_type: StationType, entropy: Callable[[int], bytes]) -> "StationIdentity":
-        """Draw a fresh identity: nothing in it says who had the last one.
-
-        Args:
-            station_type: of the station; a roadside unit does not move, all others do.
-            entropy: returns that many random octets.
-        """
-        mac = drawn_mac(entropy)
-        return cls(
-            station_id=StationId(int.from_bytes(entropy(4), "big")),
-            address=GnAddress(station_type=station_type, mac=mac),
-            is_mobile=station_type is not StationType.ROAD_SIDE_UNIT,
-            first_sequence_number=int.from_bytes(entropy(2), "big") % MODULUS,
-        )
-
-    @property
-    def station_type(self) -> StationType:
-        """The station type of the address."""
-        return StationType(self.address.station_type)
-
-
-class EgoPosition(Value):
-    """Where this station is.
-
-    Attributes:
-        point: the place.
-        taken_at: when it was measured, UTC.
-        speed_mps: over ground, negative in reverse, or None.
-        heading_deg: clockwise from north, [0, 360), or None.
-        is_accurate: whether it is good enough to be relied on for forwarding.
-    """
-
-    point: GeoPoint
-    taken_at: UtcNs
-    speed_mps: float | None = None
-    heading_deg: float | None = None
-    is_accurate: bool = True
 
 
 class Station:
@@ -194,6 +126,13 @@ class Station:
         """
         identity = self._identity
         self._take_on(replace(identity, address=replace(identity.address, mac=mac)))
+
+    def ssp(self, its_aid: ItsAid) -> bytes | None:
+        """Return the present ticket's permissions for a service; None where it names none, or where there is no ticket."""
+        try:
+            return self._signing.permission(its_aid).ssp
+        except V2xError:
+            return None
 
     def fall_silent(self) -> None:
         """Speak under no ticket any more until `assume` brings another: `send` raises `NoTicketError`."""
@@ -407,12 +346,6 @@ class Station:
             is_mobile=self._identity.is_mobile,
             max_hop_limit=max_hop_limit,
         )
-
-
-def drawn_mac(entropy: Callable[[int], bytes]) -> bytes:
-    """Draw a link-layer address: unicast, locally administered."""
-    mac = entropy(MAC_OCTETS)
-    return bytes([mac[0] & 0xFC | 0x02]) + mac[1:]
 
 
 def _note_name(names: OrderedDict[Name, None], name: Name) -> None:
