@@ -268,3 +268,19 @@ def test_a_unit_without_a_junction_or_a_hazard_listens_looks_after_its_ticket_an
     assert agent.status(now)["junction"] is None
     busy = make_agent(replace(parts, hazards=(ROADWORKS,)), entropy=Random(1).randbytes)
     assert [type(effect) for effect in busy.on_timer(clock_at().now())] == [Transmit]
+
+
+def test_a_unit_whose_address_another_uses_takes_another_and_keeps_its_name() -> None:
+    agent, clock, twin = unit(), clock_at(), car()
+    drive(agent, clock, 0.5)
+    before = agent.identity
+    twin.move_to(before.address.mac)
+    now = clock.now()
+    agent.on_packet(cam(twin, now), now)
+    effects = [effect for _, effect in drive(agent, clock, 0.5)]
+    assert [effect.kind for effect in effects if isinstance(effect, Notice)] == ["address_changed"]
+    assert any(isinstance(effect, Transmit) for effect in effects)
+    after = agent.identity
+    assert after.address.mac != before.address.mac
+    assert (after.station_id, after.station_type) == (before.station_id, before.station_type)
+    assert [e for _, e in drive(agent, clock, 1.0) if isinstance(e, Notice)] == []

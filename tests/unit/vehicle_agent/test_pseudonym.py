@@ -13,7 +13,7 @@ from shared.security.ecdsa import Curve
 from shared.security.sign import TicketCredential
 from shared.stack.station import Station
 from tests.helpers.hierarchy import BEGIN, NOON
-from tests.helpers.identities import HERE, make_peer
+from tests.helpers.identities import HERE, cam_of, ego, make_peer
 from tests.unit.vehicle_agent.agent_bench import HIERARCHY, Bench
 from vehicle_agent.pseudonym import LEAST_STEP_M, MOST_STEP_NS, Way
 from vehicle_agent.vehicle_state import SignalUpdate, Value, VehicleState, fold
@@ -353,3 +353,46 @@ def test_a_car_under_a_ticket_that_is_set_aside_goes_on_under_another_and_withou
         bench.run(3.0)
         assert pseudonym(bench)["silent"] is None
         assert len(tickets_heard(bench)) == 3
+
+
+def twin_of(bench: Bench) -> Station:
+    """Return a station of somebody else that uses the car's present link-layer address."""
+    twin = make_peer(HIERARCHY, 77)
+    twin.move_to(bench.agent.identity.address.mac)
+    return twin
+
+
+def be_mocked(bench: Bench) -> None:
+    """Let the car hear its own address from another."""
+    twin, now = twin_of(bench), bench.clock.now()
+    bench.hear(twin.send(cam_of(twin, now), position=ego(now), now=now))
+
+
+def test_a_car_whose_address_another_uses_changes_its_pseudonym_at_once_and_not_every_time(tmp_path: Path) -> None:
+    with Bench(tmp_path, tickets=several()) as bench:
+        bench.run(2.0)
+        first = bench.agent.identity
+        be_mocked(bench)
+        bench.run(0.2)
+        second = bench.agent.identity
+        assert second.address != first.address
+        assert pseudonym(bench)["changes"] == {"address_taken": 1}
+        be_mocked(bench)
+        bench.run(1.0)
+        assert bench.agent.identity == second
+        bench.run(60.0)
+        be_mocked(bench)
+        bench.run(0.2)
+        assert bench.agent.identity != second
+
+
+def test_what_holds_the_pseudonym_holds_it_against_another_with_its_address_too(tmp_path: Path) -> None:
+    with Bench(tmp_path, tickets=several()) as bench:
+        bench.run(2.0)
+        first = bench.agent.identity
+        bench.agent.lock_pseudonym(5.0, now=bench.clock.now().monotonic)
+        be_mocked(bench)
+        bench.run(4.0)
+        assert bench.agent.identity == first
+        bench.run(2.0)
+        assert bench.agent.identity != first
