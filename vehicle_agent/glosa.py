@@ -140,7 +140,8 @@ def advise(signal: SignalAhead, *, speed_mps: float, queued: int = 0, settings: 
 def green_windows(phases: Iterable[PhaseAhead], queued: int = 0) -> tuple[Window, ...]:
     """Return when it is green for certain, margins taken off, in the order of time.
 
-    A phase begins for certain when the one before has ended at the latest, and lasts at least until its own earliest end.
+    A phase has begun for certain when the one before has ended at the latest, and lasts until its own earliest end at least; where
+    none is announced, for `MIN_GREEN_S` from its earliest begin.
     """
     found = []
     for index, (phase, begins) in enumerate(_dated(phases)):
@@ -150,7 +151,7 @@ def green_windows(phases: Iterable[PhaseAhead], queued: int = 0) -> tuple[Window
         closes_s = None if phase is None else phase.earliest_end_s
         if closes_s is None and is_now:
             continue
-        closes_s = (begins[1] + MIN_GREEN_S if closes_s is None else closes_s) - CLOSING_MARGIN_S
+        closes_s = (begins[0] + MIN_GREEN_S if closes_s is None else closes_s) - CLOSING_MARGIN_S
         opens_s = begins[1] + DISCHARGE_S * queued + (0.0 if is_now and not queued else OPENING_MARGIN_S)
         if opens_s <= closes_s:
             found.append(Window(begins_s=begins[1], opens_s=opens_s, closes_s=closes_s))

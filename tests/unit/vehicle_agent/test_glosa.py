@@ -196,8 +196,14 @@ CASES = (
     Case(
         what="a likely end that the controller is sure of",
         signal=light(150, phase(RED, 10, likely_s=12, confidence=10)),
-        expected=drive(34, 37, 40, 12.0),
-        why="window 13 to 15.5; v(13) = -5.611 + sqrt(31.5 - 192.9 + 450) = 11.377 m/s = 40.96; v(15.5) = 9.206 m/s = 33.1",
+        expected=drive(40, 40, 40, 12.0),
+        why="window 13 to 10 + 5 - 1.5 = 13.5; v(13) = -5.611 + sqrt(31.5 - 192.9 + 450) = 11.377 m/s = 40.96; v(13.5) = 39.2",
+    ),
+    Case(
+        what="red whose end is open by three seconds, so that the green after it may be over before it is sure to be on",
+        signal=light(200, phase(RED, 10, 13)),
+        expected=None,
+        why="window 14 to 10 + 5 - 1.5 = 13.5: empty; T(50) = 14.4 is not red for certain",
     ),
     Case(
         what="a likely end that it is not sure of",
