@@ -37,6 +37,7 @@ from shared.transport.radio_set import RadioSet
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import make_agent, open_vehicle
 from vehicle_agent.config import VehicleConfig
+from vehicle_agent.driver_outputs import DriverOutputs, open_driver_outputs
 from vehicle_agent.vehicle_state import fresh
 
 FIRST_BUS = "can0"
@@ -66,6 +67,8 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         capture = stack.enter_context(capture_of(config.capture, log))
         radios = open_radios(config.radio, clock=clock, log=log)
         stack.callback(radios.close)
+        driver = await stack.enter_async_context(open_driver_outputs(config.driver, clock=clock, log=log))
+        notices.follow(driver.tell)
         bus = CanBus(_bus_config(config), clock=clock, filters=opened.parts.signal_map.filters())
         parts = replace(opened.parts, channels={FIRST_BUS: config.can.channel})
         agent = make_agent(parts, entropy=os.urandom, started=clock.now())
@@ -79,6 +82,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             source_mac=lambda: agent.identity.address.mac,
             notices=notices,
             evidence=evidence,
+            show=driver.show,
         )
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
@@ -98,7 +102,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             )
             upkeep = await stack.enter_async_context(putting_up)
             service.tasks.create_task(upkeep.run())
-        snapshot = partial(_status, agent, bus, radios, capture, intake, notices, upkeep, evidence, config, clock)
+        snapshot = partial(_status, agent, bus, radios, capture, driver, intake, notices, upkeep, evidence, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         service.tasks.create_task(_read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
         service.tasks.create_task(feed_intake(radios, intake, loop, capture=capture))
@@ -117,6 +121,7 @@ def _status(
     bus: CanBus,
     radios: RadioSet,
     capture: Capture | None,
+    driver: DriverOutputs,
     intake: Intake,
     notices: NoticeWriter,
     upkeep: Upkeep | None,
@@ -143,6 +148,7 @@ def _status(
         },
         "radios": radios.status(),
         "capture": None if capture is None else capture.status(),
+        "driver": driver.status(),
     }
 
 
