@@ -20,6 +20,8 @@ from shared.core.errors import V2xError
 from shared.core.geo import GeoPoint
 from shared.core.ids import MessageId
 from shared.core.itstime import utc_text
+from shared.facilities.keep_alive import KeepAlive
+from shared.facilities.received_events import ReceivedEvents
 from shared.messages.cam import Cam
 from shared.messages.denm import Denm
 from shared.messages.ivim import Ivim
@@ -40,6 +42,7 @@ from shared.stack.indication import Indication
 from shared.stack.router import UNKNOWN_ARRIVAL, Arrival, Router
 from shared.stack.station import EgoPosition, Station, StationIdentity
 from shared.stack.unlogged import UnloggedAuthorities
+from shared.stack.voices import TRAFFIC_CLASSES
 
 _MESSAGE_IDS: dict[type[Message], MessageId] = {
     Cam: MessageId.CAM,
@@ -50,6 +53,9 @@ _MESSAGE_IDS: dict[type[Message], MessageId] = {
     Srem: MessageId.SREM,
     Ssem: MessageId.SSEM,
 }
+
+
+DENM_PRIORITY = TRAFFIC_CLASSES[MessageId.DENM].priority
 
 
 class RsuAgent:
@@ -64,6 +70,8 @@ class RsuAgent:
         peers: who is around.
         renewal: keeps the station under a valid ticket.
         cams: says that it is there.
+        events: the events others tell of.
+        keep_alive: repeats others' warnings where their originators are out of reach.
     """
 
     def __init__(
@@ -77,6 +85,8 @@ class RsuAgent:
         peers: PeerTable,
         renewal: TicketRenewal,
         cams: RsuCamService,
+        events: ReceivedEvents,
+        keep_alive: KeepAlive,
     ) -> None:
         self._station = station
         self._router = router
@@ -87,6 +97,9 @@ class RsuAgent:
         self._peers = peers
         self._renewal = renewal
         self._cams = cams
+        self._events = events
+        self._keep_alive = keep_alive
+        self._trouble: str | None = None
         self._unlogged = UnloggedAuthorities()
         self._sent: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
@@ -140,16 +153,25 @@ class RsuAgent:
 
     def on_packet(self, packet: bytes, now: Instant, arrival: Arrival = UNKNOWN_ARRIVAL) -> tuple[Effect, ...]:
         """Take in one GeoNetworking packet; never raises for what is in it."""
-        indication = self._inbound.receive(packet, now, arrival)
-        return self.on_outcome(indication or self._inbound.last_refusal, now)
+        outcome = self._inbound.receive(packet, now, arrival) or self._inbound.last_refusal
+        return self.on_outcome(outcome, now, packet)
 
-    def on_outcome(self, outcome: Outcome, now: Instant) -> tuple[Effect, ...]:
+    def on_outcome(self, outcome: Outcome, now: Instant, packet: bytes) -> tuple[Effect, ...]:
         """Take what became of one packet that was judged elsewhere, in a batch (`shared.stack.intake`)."""
-        if isinstance(outcome, V2xError):
+        if outcome is None or isinstance(outcome, V2xError):
+            self._keep_alive.copied(packet, now.monotonic)
+            if outcome is None:
+                return ()
             self._peers.refuse(outcome.code)
             return self._unlogged.look(outcome)
-        if outcome is not None:
-            self._note_peer(outcome, now)
+        self._note_peer(outcome, now)
+        if (denm := outcome.of(Denm)) is not None:
+            try:
+                self._events.hear(denm, now)
+                self._keep_alive.heard(packet, denm, now)
+            except V2xError as refusal:
+                self._inbound.refuse(refusal)
+                self._peers.refuse(refusal.code)
         return ()
 
     def on_timer(self, now: Instant) -> tuple[Effect, ...]:
@@ -169,6 +191,9 @@ class RsuAgent:
                 effects += (item,) if isinstance(item, Notice) else self._send(item, None, now)
         for announcement in self._hazards.poll(now):
             effects += self._send(announcement.denm, announcement.area, now)
+        effects += self._keep()
+        for packet in self._keep_alive.poll(now.monotonic, self._position):
+            effects += self._router.repeat(packet, priority=DENM_PRIORITY, now=now.monotonic)
         self._peers.expire(now)
         effects += self._router.poll(now)
         return tuple(effects)
@@ -189,6 +214,7 @@ class RsuAgent:
             self._hazards.next_due(),
             None if self._signals is None else self._signals.next_due(),
             self._router.next_due(),
+            self._keep_alive.next_due(),
         ]
         return min(d for d in due if d is not None)
 
@@ -211,6 +237,8 @@ class RsuAgent:
             "peers": [_peer_status(peer, now) for peer in self._peers],
             "peers_evicted": self._peers.evicted,
             "junction": self._junction_status(),
+            "events_heard": dict(self._events.counters),
+            "kept_alive": dict(self._keep_alive.counters),
             "hazards": [
                 {
                     "sequence_number": announcement.denm.action_id.sequence_number,
@@ -220,6 +248,15 @@ class RsuAgent:
                 for announcement in self._hazards.live
             ],
         }
+
+    def _keep(self) -> tuple[Notice, ...]:
+        """Tell when what a restart needs cannot be kept, once."""
+        trouble, self._trouble = self._hazards.trouble, self._trouble
+        if self._trouble is None and trouble is not None:
+            self._trouble = trouble
+            return (Notice("hazards_not_kept", {"reason": trouble}),)
+        self._trouble = trouble
+        return ()
 
     def _junction_status(self) -> dict[str, object] | None:
         if self._signals is None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rsu_agent.agent import RsuAgent
@@ -23,20 +24,25 @@ from rsu_agent.signal_service import DEFAULT_SPATEM_INTERVAL_NS, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.clock import NS_PER_MS, Instant, MonotonicNs
 from shared.core.entropy import Entropy
+from shared.core.errors import StorageError
 from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid, StationId, StationType
+from shared.facilities.keep_alive import KeepAlive
+from shared.facilities.received_events import ReceivedEvents
+from shared.facilities.saved_events import NothingKept
 from shared.messages.cam import ProtectedZone
 from shared.pki.permission_sets import StationRole
 from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
 from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.security.trust_store import TrustStore
+from shared.service.event_store import EventStore, SavedPseudonym, StationMemory, StoredEvents, saved_pseudonym
 from shared.service.identity import TICKET_KEY, check_ticket, read_identity
 from shared.service.station_identity import StationIdentityParts, open_station_identity
 from shared.service.station_trust import StationTrust, open_station_trust, pinned_store, read_admission, read_areas, read_pins
 from shared.service.trust_directory import read_trust_directory
 from shared.stack.router import Forwarding, Router
-from shared.stack.station import StationIdentity, make_station
+from shared.stack.station import Station, StationIdentity, make_station
 
 _JUNCTION_SERVICES = (ItsAid.TLM, ItsAid.RLT)
 _HAZARD_SERVICES = (ItsAid.DENM,)
@@ -73,6 +79,8 @@ class RsuParts:
         hazards: the events it announces.
         zones: around which transmitters take care.
         forwarding: where others' geocasts are repeated.
+        events: keeps its hazards over a restart; None where there is no next time.
+        memory: what `events` held at the start; None where nothing was.
     """
 
     station_id: StationId
@@ -85,6 +93,8 @@ class RsuParts:
     hazards: tuple[Hazard, ...] = ()
     zones: tuple[ProtectedZone, ...] = ()
     forwarding: Forwarding = Forwarding.ALL_LINKS
+    events: EventStore | None = None
+    memory: StationMemory | None = None
 
 
 def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
@@ -100,6 +110,8 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
     identity = replace(StationIdentity.drawn(StationType.ROAD_SIDE_UNIT, entropy), station_id=parts.station_id)
     junction = parts.junction
     station = make_station(identity=identity, ticket=parts.ticket, trust_store=parts.trust_store, areas=parts.areas)
+    renewal = TicketRenewal(station=station, current=parts.ticket, pool=parts.tickets)
+    received = ReceivedEvents(is_own=station.is_own_signer)
     return RsuAgent(
         station=station,
         router=Router(station=station, forwarding=parts.forwarding, entropy=entropy, started=MonotonicNs(0)),
@@ -113,9 +125,16 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
             station_id=parts.station_id,
             spatem_interval_ns=junction.spatem_interval_ns,
         ),
-        hazards=HazardService(parts.hazards, parts.station_id),
+        hazards=HazardService(
+            parts.hazards,
+            parts.station_id,
+            resumed=None if parts.memory is None else parts.memory.events,
+            keeper=NothingKept() if parts.events is None else StoredEvents(parts.events, partial(_name, station, renewal)),
+        ),
         peers=PeerTable(),
-        renewal=TicketRenewal(station=station, current=parts.ticket, pool=parts.tickets),
+        renewal=renewal,
+        events=received,
+        keep_alive=KeepAlive(received, entropy=entropy),
         cams=RsuCamService(
             station_id=parts.station_id,
             position=parts.position,
@@ -158,7 +177,14 @@ def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str])
         junction=None if config.junction is None else _junction(config.junction),
         hazards=hazards_of(config, path),
         zones=tuple(each.zone for each in config.protected_zone),
+        forwarding=config.network.forwarding(Forwarding.ALL_LINKS),
     )
+
+
+def _name(station: Station, renewal: TicketRenewal) -> SavedPseudonym | None:
+    """Return under which name the unit speaks; None while it has no ticket."""
+    ticket = renewal.ticket
+    return None if ticket is None else saved_pseudonym(station.identity, ticket.certificate.hashed_id8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,11 +195,13 @@ class OpenUnit:
         parts: what it is made of.
         trust: its lists; None where the operator's folder is all there is.
         identity: its own keys and tickets; None where the operator brought its ticket.
+        problem: why its hazards from before a restart are not known, to be told; None where all is well.
     """
 
     parts: RsuParts
     trust: StationTrust | None
     identity: StationIdentityParts | None
+    problem: StorageError | None
 
 
 @contextmanager
@@ -214,7 +242,12 @@ def open_unit(config: RsuConfig, path: Path, *, environment: Mapping[str, str], 
             parts = replace(parts, tickets=identity.pool)
         if trust is not None:
             trust.set_aside(parts.tickets, now)
-        yield OpenUnit(parts=parts, trust=trust, identity=identity)
+        problem = None
+        if config.state.hazards is not None:
+            events = EventStore(config.state.hazards)
+            takeover = events.take_over()
+            parts, problem = replace(parts, events=events, memory=takeover.memory), takeover.problem
+        yield OpenUnit(parts=parts, trust=trust, identity=identity, problem=problem)
 
 
 def _junction(config: JunctionConfig) -> JunctionParts:

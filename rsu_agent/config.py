@@ -20,6 +20,7 @@ from shared.messages.cam import ProtectedZone
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import RelevanceTrafficDirection
 from shared.service.config import ConfigStruct
+from shared.service.network_config import NetworkConfig
 from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.radio_config import DEFAULT_RADIOS, CaptureConfig, RadioConfigs, require_distinct
 from shared.service.verification_pool import VerificationConfig
@@ -123,6 +124,8 @@ class StateConfig(ConfigStruct, frozen=True):
 
     status_socket: Path
     notices: Path | None = None
+    hazards: Path | None = None
+    """What is needed to cancel the unit's hazards after a restart; nothing is kept where no file is named."""
 
 
 class RsuConfig(ConfigStruct, frozen=True):
@@ -134,6 +137,7 @@ class RsuConfig(ConfigStruct, frozen=True):
     state: StateConfig
     radio: RadioConfigs = DEFAULT_RADIOS
     capture: CaptureConfig | None = None
+    network: NetworkConfig = NetworkConfig()
     junction: JunctionConfig | None = None
     hazard: tuple[HazardConfig, ...] = ()
     protected_zone: Annotated[tuple[ProtectedZoneConfig, ...], msgspec.Meta(max_length=MAX_ZONES)] = ()

@@ -3,21 +3,16 @@
 from random import Random
 
 from rsu_agent.agent import RsuAgent
-from rsu_agent.cam_service import T_GEN_CAM_NS, RsuCamService
-from rsu_agent.hazard_service import Hazard, HazardService
-from rsu_agent.peers import PeerTable
+from rsu_agent.composition import JunctionParts, RsuParts, make_agent
+from rsu_agent.hazard_service import Hazard
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController
-from rsu_agent.signal_service import SignalService
-from rsu_agent.ticket_renewal import TicketRenewal
-from shared.core.clock import MonotonicNs
-from shared.core.ids import StationType
+from shared.core.ids import StationId, StationType
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import RelevanceTrafficDirection
 from shared.pki.permission_sets import StationRole
 from shared.security.certificate import Certificate
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
-from shared.stack.router import Forwarding, Router
 from shared.stack.station import StationIdentity, make_station
 from simulator.adversaries import Adversary
 from simulator.adversaries.forger import Forger
@@ -35,32 +30,18 @@ HAZARD_PLACE_M = (-5.25, -110.0)
 
 def make_rsu(authorities: Authorities, network: RoadNetwork, place_m: tuple[float, float], rng: Random) -> RsuAgent:
     """Build the roadside unit at `place_m` (metres east and north of the centre): lights, map, and roadworks on one exit."""
-    identity = StationIdentity.drawn(StationType.ROAD_SIDE_UNIT, rng.randbytes)
     plan = signal_plan()
     ticket = authorities.ticket(StationRole.RSU)
-    station = make_station(identity=identity, ticket=ticket, trust_store=authorities.trust_store, areas=NO_IDENTIFIED_AREAS)
-    return RsuAgent(
-        station=station,
-        router=Router(station=station, forwarding=Forwarding.ALL_LINKS, entropy=rng.randbytes, started=MonotonicNs(0)),
+    parts = RsuParts(
+        station_id=StationId(rng.getrandbits(32)),
         position=place(*place_m),
-        signals=SignalService(
-            controller=FixedTimeController(plan),
-            conflicts=plan.conflicting_pairs,
-            junction=junction_map(network),
-            station_id=identity.station_id,
-        ),
-        hazards=HazardService((_roadworks(),), identity.station_id),
-        peers=PeerTable(),
-        renewal=TicketRenewal(
-            station=station, current=ticket, pool=TicketPool((ticket,), policy=TicketPolicy(), uses=FleetingUse())
-        ),
-        cams=RsuCamService(
-            station_id=identity.station_id,
-            position=place(*place_m),
-            zones=(),
-            first_due=MonotonicNs(rng.randrange(T_GEN_CAM_NS)),
-        ),
+        ticket=ticket,
+        trust_store=authorities.trust_store,
+        tickets=TicketPool((ticket,), policy=TicketPolicy(), uses=FleetingUse()),
+        junction=JunctionParts(controller=FixedTimeController(plan), conflicts=plan.conflicting_pairs, lanes=junction_map(network)),
+        hazards=(_roadworks(),),
     )
+    return make_agent(parts, entropy=rng.randbytes)
 
 
 def make_adversary(kind: AttackerKind, forgery: Authorities, honest_authority: Certificate, rng: Random) -> Adversary | None:

@@ -15,7 +15,7 @@ from shared.stack.effects import Effect
 from shared.stack.inbound import Inbound
 from shared.stack.station import StationIdentity
 from shared.transport.can_bus import CanBus, CanBusConfig, StampSource
-from simulator.ecu import KinematicSample, Rollback, SimulatedEcu
+from simulator.ecu import Body, KinematicSample, Rollback, SimulatedEcu
 from simulator.kinematics import Motion
 from simulator.options import CanInterface
 from simulator.scenario import place
@@ -161,6 +161,7 @@ class SimulatedCar:
 
     def _sample(self, motion: Motion) -> KinematicSample:
         right_bend_per_m = 0.0 if motion.speed_mps <= 0.0 else motion.yaw_rate_deg_s / degrees(motion.speed_mps)
+        stands_broken = motion.broken_down and motion.standing
         return KinematicSample(
             position=place(motion.east_m, motion.north_m),
             altitude_m=crossing.ELEVATION_M,
@@ -175,5 +176,7 @@ class SimulatedCar:
             turn_left=motion.turn_signal is Movement.LEFT,
             turn_right=motion.turn_signal is Movement.RIGHT,
             low_beam=True,
-            hazard_lights=motion.broken_down and motion.standing,
+            hazard_lights=stands_broken,
+            doors_open=stands_broken,
+            body=Body(breakdown=motion.broken_down),
         )

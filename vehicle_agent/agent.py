@@ -2,8 +2,9 @@
 
 The same object runs in the car, in the replay of a log, and in the simulator; only the shell around it differs. It ties the parts
 together and decides nothing that a part decides: `CanInput` and `fold` make the state, `CamService` the messages, `Station`
-signs and verifies, `Pseudonym` says under which name, `Hazards` and `SignalsAhead` find what matters to the driver, `Mileage` keeps
-the odometer's readings and brings them into the ledger.
+signs and verifies behind its `Router`, `Pseudonym` says under which name, `OwnHazards` warns others, `KeepAlive` repeats what
+others warned of, `LocalDynamicMap` finds what matters to the driver, `Mileage` keeps the odometer's readings and brings them into
+the ledger.
 
 Nothing hostile gets past `Inbound`; nothing of ours is lost silently: what could not be sent or recorded is counted by its reason.
 """
@@ -11,12 +12,12 @@ Nothing hostile gets past `Inbound`; nothing of ours is lost silently: what coul
 from collections import Counter
 from collections.abc import Iterable
 
-from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
+from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import V2xError
 from shared.core.geo import GeoPoint
+from shared.core.ids import MessageId
+from shared.facilities.keep_alive import KeepAlive
 from shared.messages.denm import Denm
-from shared.messages.mapem import Mapem
-from shared.messages.spatem import Spatem
 from shared.security.certificate import Certificate
 from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import TicketPool
@@ -25,23 +26,21 @@ from shared.service.record_key import EnrolledSigner
 from shared.stack.batch import Outcome
 from shared.stack.effects import Effect
 from shared.stack.inbound import Inbound
-from shared.stack.indication import Indication
 from shared.stack.router import UNKNOWN_ARRIVAL, Arrival, Router
 from shared.stack.station import Station, StationIdentity
 from shared.stack.unlogged import UnloggedAuthorities
+from shared.stack.voices import TRAFFIC_CLASSES
 from shared.transport.can_bus import CanFrame
 from vehicle_agent.cam_service import CamService
 from vehicle_agent.can_input import CanInput
-from vehicle_agent.driver_notices import hazard_notice, signal_notice
 from vehicle_agent.ego import ego_position
-from vehicle_agent.hazards import Hazards
+from vehicle_agent.local_dynamic_map import LocalDynamicMap
 from vehicle_agent.mileage import Mileage
+from vehicle_agent.own_hazards import OwnHazards
 from vehicle_agent.pseudonym import Pseudonym
-from vehicle_agent.signals_ahead import SignalsAhead
 from vehicle_agent.vehicle_state import SignalUpdate, VehicleState, fold, fresh
 
-DRIVER_INTERVAL_NS = 200 * NS_PER_MS
-"""How often hazards and lights ahead are looked at."""
+DENM_PRIORITY = TRAFFIC_CLASSES[MessageId.DENM].priority
 
 ANCHOR_INTERVAL_NS = NS_PER_S
 """How often it is looked whether something is to be anchored."""
@@ -57,6 +56,9 @@ class VehicleAgent:
         station: signs and verifies.
         router: around the station: neighbours, forwarding, beacons, congestion control.
         cam_service: builds CAMs.
+        own_hazards: tells others of what the vehicle runs into.
+        local_map: what is known of the road around, for the driver.
+        keep_alive: repeats others' warnings where their originators are out of reach.
         pseudonym: changes the name of both.
         can_input: decodes frames.
         mileage: keeps the odometer's readings and brings them into the ledger.
@@ -70,6 +72,9 @@ class VehicleAgent:
         station: Station,
         router: Router,
         cam_service: CamService,
+        own_hazards: OwnHazards,
+        local_map: LocalDynamicMap,
+        keep_alive: KeepAlive,
         pseudonym: Pseudonym,
         can_input: CanInput,
         mileage: Mileage,
@@ -84,10 +89,10 @@ class VehicleAgent:
         self._can_input = can_input
         self._mileage = mileage
         self._fixed_position = fixed_position
-        self._hazards = Hazards()
-        self._signals = SignalsAhead()
+        self._own_hazards = own_hazards
+        self._local_map = local_map
+        self._keep_alive = keep_alive
         self._state = VehicleState()
-        self._next_driver = started.monotonic
         self._next_anchor = started.monotonic
         self._sent: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
@@ -153,7 +158,14 @@ class VehicleAgent:
 
     def next_due(self) -> MonotonicNs:
         """When `on_timer` wants to be called."""
-        due = (self._cam_service.next_due(), self._next_driver, self._next_anchor, self._router.next_due())
+        due = (
+            self._cam_service.next_due(),
+            self._own_hazards.next_due(),
+            self._local_map.next_due(),
+            self._next_anchor,
+            self._router.next_due(),
+            self._keep_alive.next_due(),
+        )
         return min(each for each in due if each is not None)
 
     def on_can_frame(self, frame: CanFrame, now: Instant) -> tuple[Effect, ...]:
@@ -180,36 +192,43 @@ class VehicleAgent:
 
     def on_packet(self, packet: bytes, now: Instant, arrival: Arrival = UNKNOWN_ARRIVAL) -> tuple[Effect, ...]:
         """Take one packet from a radio."""
-        return self.on_outcome(self._inbound.receive(packet, now, arrival) or self._inbound.last_refusal, now)
+        outcome = self._inbound.receive(packet, now, arrival) or self._inbound.last_refusal
+        return self.on_outcome(outcome, now, packet)
 
-    def on_outcome(self, outcome: Outcome, now: Instant) -> tuple[Effect, ...]:
+    def on_outcome(self, outcome: Outcome, now: Instant, packet: bytes) -> tuple[Effect, ...]:
         """Take what became of one packet that was judged elsewhere, in a batch (`shared.stack.intake`)."""
-        if outcome is None:
-            return ()
-        if isinstance(outcome, V2xError):
-            return self._unlogged.look(outcome)
+        if outcome is None or isinstance(outcome, V2xError):
+            self._keep_alive.copied(packet, now.monotonic)
+            return () if outcome is None else self._unlogged.look(outcome)
         try:
-            self._hear(outcome, now)
+            self._local_map.hear(outcome, now)
+            if (denm := outcome.of(Denm)) is not None:
+                self._keep_alive.heard(packet, denm, now)
         except V2xError as refusal:
             self._inbound.refuse(refusal)
         return ()
 
     def on_timer(self, now: Instant) -> tuple[Effect, ...]:
-        """Do what is due: change the pseudonym, speak, tell the driver, anchor."""
+        """Do what is due: change the pseudonym, speak, warn, tell the driver, anchor, pass on."""
         effects: list[Effect] = []
         self._stay_put(now)
-        self._router.place(None if now.utc is None else ego_position(self._state, now))
+        here = None if now.utc is None else ego_position(self._state, now)
+        self._router.place(here)
         if self._router.take_address_conflict():
             self._pseudonym.address_taken()
+        name = self._station.identity
         effects += self._pseudonym.poll(self._state, now)
+        if self._station.identity != name:
+            self._own_hazards.renamed(now)
         if now.monotonic >= self._cam_service.next_due():
             effects += self._speak(now)
-        if now.monotonic >= self._next_driver:
-            self._next_driver = MonotonicNs(now.monotonic + DRIVER_INTERVAL_NS)
-            effects += self._tell_driver(now)
+        effects += self._own_hazards.poll(self._state, now)
+        effects += self._local_map.poll(self._state, now)
         if now.monotonic >= self._next_anchor:
             self._next_anchor = MonotonicNs(now.monotonic + ANCHOR_INTERVAL_NS)
             effects += self._mileage.poll(now)
+        for packet in self._keep_alive.poll(now.monotonic, None if here is None else here.point):
+            effects += self._router.repeat(packet, priority=DENM_PRIORITY, now=now.monotonic)
         effects += self._router.poll(now)
         return tuple(effects)
 
@@ -223,25 +242,18 @@ class VehicleAgent:
             "station_id": self._station.identity.station_id,
             "pseudonym": self._pseudonym.status(),
             "can": {"frames": self._frames, "faults": dict(self._can_input.fault_counts())},
-            "sent": dict(self._sent),
-            "unsent": dict(self._unsent),
+            "sent": {**self._sent, **({"denm": sent} if (sent := self._own_hazards.sent) else {})},
+            "unsent": dict(self._unsent + Counter(self._own_hazards.unsent)),
             "withheld": self._cam_service.withheld,
             "verified": dict(self._inbound.verified),
             "refused": dict(self._inbound.refused),
             "copies": self._inbound.copies,
             "router": self._router.status(),
-            "hazards": len(self._hazards),
+            "local_map": self._local_map.status(),
+            "own_hazards": self._own_hazards.status(),
+            "kept_alive": dict(self._keep_alive.counters),
             "odometer": self._mileage.status(),
         }
-
-    def _hear(self, indication: Indication, now: Instant) -> None:
-        """A neighbour's CAM has its place in the account; nothing else is made of it yet."""
-        if (denm := indication.of(Denm)) is not None:
-            self._hazards.hear(denm, now)
-        elif (spatem := indication.of(Spatem)) is not None:
-            self._signals.hear_signals(spatem, now)
-        elif (mapem := indication.of(Mapem)) is not None:
-            self._signals.hear_map(mapem, now)
 
     def _stay_put(self, now: Instant) -> None:
         """A fixed position is true at every moment, so it is dated anew."""
@@ -263,13 +275,3 @@ class VehicleAgent:
         self._cam_service.note_sent(due, now.monotonic)
         self._sent["cam"] += 1
         return [*self._cam_service.take_notices(), *transmissions]
-
-    def _tell_driver(self, now: Instant) -> list[Effect]:
-        """Nothing is said while time or position are not known: what is ahead, and for how long, cannot be told."""
-        ego = None if now.utc is None else ego_position(self._state, now)
-        if ego is None:
-            return []
-        return [
-            *(hazard_notice(told) for told in self._hazards.poll(now, ego)),
-            *(signal_notice(signal) for signal in self._signals.poll(now, ego)),
-        ]

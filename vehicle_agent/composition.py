@@ -9,15 +9,21 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from shared.core.clock import Instant
 from shared.core.entropy import Entropy
-from shared.core.errors import ConfigError, DecodeError
+from shared.core.errors import ConfigError, DecodeError, StorageError
 from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid, StationType
+from shared.facilities.keep_alive import KeepAlive
+from shared.facilities.originated_events import OriginatedEvents
+from shared.facilities.received_events import ReceivedEvents
+from shared.facilities.saved_events import NothingKept
 from shared.ledger.note import Ed25519NoteSigner
 from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.messages.denm_alacarte import EnergyStorage
 from shared.records.odometer import BOOT_ID_BYTES
 from shared.records.passport import Passport, build_passport, build_record
 from shared.records.recorder import OdometerRecorder
@@ -27,6 +33,15 @@ from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.security.trust_store import TrustStore
 from shared.service.credential_folder import HeldCredential
+from shared.service.event_store import (
+    EventStore,
+    ResumedPseudonym,
+    SavedPseudonym,
+    StationMemory,
+    StoredEvents,
+    resumed_pseudonym,
+    saved_pseudonym,
+)
 from shared.service.identity import ENROLMENT_KEY, TICKET_KEY, check_enrolment, check_ticket, read_identity
 from shared.service.keystore import read_bounded, write_new_file
 from shared.service.log_store import load_or_create_log_key, open_log_store
@@ -38,18 +53,25 @@ from shared.service.station_trust import StationTrust, open_station_trust, pinne
 from shared.service.trust_directory import read_trust_directory
 from shared.stack.cam_permissions import ticket_flags
 from shared.stack.router import Forwarding, Router
-from shared.stack.station import StationIdentity, make_station
+from shared.stack.station import Station, StationIdentity, make_station
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.anchoring import Anchoring, LedgerTransport
 from vehicle_agent.cam_service import CamService
 from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.config import VehicleConfig
+from vehicle_agent.denm_service import CHECK_INTERVAL_NS, DenmService
+from vehicle_agent.hazards import Hazards
+from vehicle_agent.local_dynamic_map import LocalDynamicMap
 from vehicle_agent.mileage import Mileage
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch
+from vehicle_agent.own_hazards import OwnHazards
 from vehicle_agent.pseudonym import Pseudonym, first_ticket
 from vehicle_agent.signal_map import SignalMap, load_signal_map
 from vehicle_agent.special_vehicle import NO_DUTY, Duty
+from vehicle_agent.speed_plan import DEFAULT_SETTINGS, GlosaSettings
+from vehicle_agent.triggers.catalogue import make_triggers
+from vehicle_agent.triggers.surroundings import Surroundings
 
 POLICY_MODE = 0o644
 """Whoever verifies a passport may read the policy."""
@@ -94,6 +116,11 @@ class VehicleParts:
         duty: what it is for.
         channels: what the map calls a bus -> what its frames call it; empty where they agree (a log replayed).
         forwarding: where others' geocasts are repeated.
+        without: use cases of which the vehicle does not warn others (`vehicle_agent.triggers.catalogue`).
+        energy_storage: what it runs on, said when it stands as a hazard; None says nothing.
+        glosa: what speed advice reckons with.
+        events: keeps its own hazards over a restart; None where there is no next time.
+        memory: what `events` held at the start; None where nothing was.
     """
 
     station_type: StationType
@@ -113,6 +140,11 @@ class VehicleParts:
     duty: Duty = NO_DUTY
     channels: Mapping[str, str] = field(default_factory=dict)
     forwarding: Forwarding = Forwarding.SAME_LINK
+    without: frozenset[str] = frozenset()
+    energy_storage: EnergyStorage | None = None
+    glosa: GlosaSettings = DEFAULT_SETTINGS
+    events: EventStore | None = None
+    memory: StationMemory | None = None
 
 
 def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> VehicleAgent:
@@ -127,9 +159,14 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         ProofError: the policy does not know the log, or no longer accepts the checkpoint trusted last.
         StorageError: the spool failed.
     """
-    identity = StationIdentity.drawn(parts.station_type, entropy)
-    ticket = first_ticket(parts.tickets, entropy=entropy, started=started)
+    resumed = None if parts.memory is None else resumed_pseudonym(parts.memory, parts.tickets, now=started, entropy=entropy)
+    if resumed is None:
+        identity = StationIdentity.drawn(parts.station_type, entropy)
+        ticket = first_ticket(parts.tickets, entropy=entropy, started=started)
+    else:
+        identity, ticket = resumed.identity, resumed.ticket
     station = make_station(identity=identity, ticket=ticket, trust_store=parts.trust_store, areas=parts.areas)
+    router = Router(station=station, forwarding=parts.forwarding, entropy=entropy, started=started.monotonic)
     cam_service = CamService(
         station_id=identity.station_id,
         station_type=parts.station_type,
@@ -139,19 +176,28 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         duty=parts.duty,
         granted=ticket_flags(ticket),
     )
+    rules = PseudonymRules(entropy=entropy, started=started.monotonic)
+    pseudonym = Pseudonym(
+        station=station, cam_service=cam_service, tickets=parts.tickets, rules=rules, entropy=entropy, ticket=ticket
+    )
+    received = ReceivedEvents(is_own=station.is_own_signer)
+    local_map = LocalDynamicMap(hazards=Hazards(received), settings=parts.glosa, started=started.monotonic)
+    own_hazards = OwnHazards(
+        denms=_denm_service(parts, identity, local_map, resumed, entropy=entropy, started=started),
+        station=station,
+        router=router,
+        rules=rules,
+        keeper=NothingKept() if parts.events is None else StoredEvents(parts.events, partial(_name, station, pseudonym)),
+    )
     head = parts.spool.head()
     return VehicleAgent(
         station=station,
-        router=Router(station=station, forwarding=parts.forwarding, entropy=entropy, started=started.monotonic),
+        router=router,
         cam_service=cam_service,
-        pseudonym=Pseudonym(
-            station=station,
-            cam_service=cam_service,
-            tickets=parts.tickets,
-            rules=PseudonymRules(entropy=entropy, started=started.monotonic),
-            entropy=entropy,
-            ticket=ticket,
-        ),
+        own_hazards=own_hazards,
+        local_map=local_map,
+        keep_alive=KeepAlive(received, entropy=entropy),
+        pseudonym=pseudonym,
         can_input=CanInput(parts.signal_map, parts.channels),
         mileage=Mileage(
             watch=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
@@ -161,6 +207,34 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         fixed_position=parts.fixed_position,
         started=started,
     )
+
+
+def _denm_service(
+    parts: VehicleParts,
+    identity: StationIdentity,
+    local_map: LocalDynamicMap,
+    resumed: ResumedPseudonym | None,
+    *,
+    entropy: Entropy,
+    started: Instant,
+) -> DenmService:
+    """Put up what warns others, going on with what was told before a restart where that can be."""
+    surroundings = Surroundings(neighbours=local_map.neighbours, hazards=local_map.hazards)
+    return DenmService(
+        events=OriginatedEvents(identity.station_id, parts.station_type, identity.first_sequence_number)
+        if resumed is None
+        else OriginatedEvents.restored(resumed.events, parts.station_type, started),
+        triggers=make_triggers(surroundings, without=parts.without),
+        energy_storage=parts.energy_storage,
+        phase_ns=int.from_bytes(entropy(4), "big") % CHECK_INTERVAL_NS,
+        started=started,
+    )
+
+
+def _name(station: Station, pseudonym: Pseudonym) -> SavedPseudonym | None:
+    """Return under which name the vehicle speaks; None while it has no ticket."""
+    ticket = pseudonym.ticket
+    return None if ticket is None else saved_pseudonym(station.identity, ticket.certificate.hashed_id8)
 
 
 def read_files(config: VehicleConfig, *, environment: Mapping[str, str]) -> VehicleFiles:
@@ -200,12 +274,14 @@ class OpenVehicle:
         trust: its lists; None where the operator's folder is all there is.
         identity: its own keys and tickets; None where the operator brought them.
         successor: the credential that is to take over the signing of records with the next reading; None where there is none.
+        problem: why its own hazards from before a restart are not known, to be told; None where all is well.
     """
 
     parts: VehicleParts
     trust: StationTrust | None
     identity: StationIdentityParts | None
     successor: HeldCredential | None
+    problem: StorageError | None
 
 
 @contextmanager
@@ -250,6 +326,8 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
         stack.callback(log.close)
         spool = open_spool(config.state.spool)
         stack.callback(spool.close)
+        events = EventStore(config.state.hazards_file)
+        takeover = events.take_over()
         candidates = _candidates(files, identity)
         enrolled = signing_next(candidates, spool.credentials())
         parts = VehicleParts(
@@ -267,12 +345,18 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
             policy=policy,
             areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
             fixed_position=config.position.fixed_point,
+            forwarding=config.network.forwarding(Forwarding.SAME_LINK),
+            without=config.hazards.unwanted,
+            energy_storage=config.hazards.energy_storage,
+            glosa=config.driver.glosa,
+            events=events,
+            memory=takeover.memory,
             duty=config.station.duty,
         )
         if trust is not None:
             trust.set_aside(parts.tickets, now)
         successor = None if identity is None or enrolled is candidates[-1] else identity.account.held[-1]
-        yield OpenVehicle(parts=parts, trust=trust, identity=identity, successor=successor)
+        yield OpenVehicle(parts=parts, trust=trust, identity=identity, successor=successor, problem=takeover.problem)
 
 
 def _candidates(files: VehicleFiles, identity: StationIdentityParts | None) -> tuple[EnrolledSigner, ...]:

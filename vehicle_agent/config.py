@@ -14,9 +14,12 @@ from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
 from shared.ledger.note import check_name
 from shared.service.config import ConfigStruct
+from shared.service.network_config import NetworkConfig
 from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.radio_config import DEFAULT_RADIOS, CaptureConfig, RadioConfigs, require_distinct
 from shared.service.verification_pool import VerificationConfig
+from vehicle_agent.denm_config import HazardsConfig
+from vehicle_agent.driver_config import DriverConfig
 from vehicle_agent.role_config import RoleConfig
 
 Metres = Annotated[float, msgspec.Meta(ge=0.1, le=100.0)]
@@ -132,6 +135,13 @@ class StateConfig(ConfigStruct, frozen=True, kw_only=True):
     status_socket: Path
     notices: Path | None = None
     """JSON lines for the driver; standard output where no file is named."""
+    hazards: Path | None = None
+    """What it takes to cancel own hazards after a restart; `hazards.json` beside the spool where no file is named."""
+
+    @property
+    def hazards_file(self) -> Path:
+        """Where its own hazards are kept."""
+        return self.spool.with_name("hazards.json") if self.hazards is None else self.hazards
 
 
 class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -146,6 +156,9 @@ class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
     position: PositionConfig = PositionConfig()
     radio: RadioConfigs = DEFAULT_RADIOS
     capture: CaptureConfig | None = None
+    network: NetworkConfig = NetworkConfig()
+    hazards: HazardsConfig = HazardsConfig()
+    driver: DriverConfig = DriverConfig()
     odometer: OdometerConfig = OdometerConfig()
     verification: VerificationConfig = VerificationConfig()
     trust: TrustConfig | None = None

@@ -1,6 +1,6 @@
 """The `[hazards]` table of the vehicle agent's configuration: what the vehicle tells others of its own accord."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from shared.messages.denm_alacarte import EnergyStorage
 from shared.service.config import ConfigStruct
@@ -44,6 +44,11 @@ class HazardsConfig(ConfigStruct, frozen=True, kw_only=True):
     announce: bool = True
     without: tuple[UseCase, ...] = ()
     energy: tuple[Energy, ...] = ()
+
+    @property
+    def unwanted(self) -> frozenset[str]:
+        """The use cases that are not told of: all of them where the vehicle announces nothing."""
+        return frozenset(self.without if self.announce else get_args(UseCase))
 
     @property
     def energy_storage(self) -> EnergyStorage | None:

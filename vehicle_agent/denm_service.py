@@ -89,6 +89,7 @@ class DenmService:
     ) -> None:
         self._events = events
         self._triggers = triggers
+        self._endings = {trigger.profile.name: trigger.profile.ending for trigger in triggers}
         self._energy_storage = energy_storage
         self._next_check = MonotonicNs(started.monotonic + phase_ns % CHECK_INTERVAL_NS)
         self._next_step = self._next_check
@@ -106,6 +107,11 @@ class DenmService:
     def events(self) -> OriginatedEvents:
         """The events told of; kept over a restart by who owns the store."""
         return self._events
+
+    @property
+    def must_be_ended(self) -> bool:
+        """Whether something is told of that has to be cancelled one day: a restart must know of it."""
+        return any(not told.is_past and self._endings.get(name) is Ending.CANCEL for name, told in self._told.items())
 
     def next_due(self) -> MonotonicNs:
         """When `poll` wants to be called."""

@@ -49,6 +49,7 @@ class HazardAhead:
         time_to_reach_s: at the present speeds; None when standing, or when the distance does not shrink.
         is_disputed: somebody else says the event is not there.
         speed_limit_mps: limit at roadworks, or None.
+        lane_position: the lane it is on, `LanePosition` -1..14 (1 the outermost), or None.
     """
 
     action_id: ActionId
@@ -58,6 +59,7 @@ class HazardAhead:
     time_to_reach_s: float | None
     is_disputed: bool
     speed_limit_mps: float | None
+    lane_position: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,4 +188,5 @@ def _ahead(event: ReceivedEvent, ego: EgoPosition) -> HazardAhead | None:
         time_to_reach_s=ahead.time_to_reach_s,
         is_disputed=event.is_disputed,
         speed_limit_mps=None if works is None else works.speed_limit_mps,
+        lane_position=None if denm.alacarte is None else denm.alacarte.lane_position,
     )

@@ -139,6 +139,11 @@ class Pseudonym:
         return self._tickets
 
     @property
+    def ticket(self) -> TicketCredential | None:
+        """The one it speaks under; None while it is silent for want of one."""
+        return self._ticket
+
+    @property
     def rules(self) -> PseudonymRules:
         """When to change, and what holds the change."""
         return self._rules

@@ -121,7 +121,7 @@ class _Listener:
         self.cams_by_age: Counter[int] = Counter()
         self._batch: list[int] = []
 
-    def on_outcome(self, outcome: Outcome, _now: Instant) -> tuple[Effect, ...]:
+    def on_outcome(self, outcome: Outcome, _now: Instant, _packet: bytes) -> tuple[Effect, ...]:
         """Take what became of one packet."""
         if outcome is None or isinstance(outcome, V2xError):
             return ()

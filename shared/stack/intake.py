@@ -25,7 +25,7 @@ class Listener(Protocol):
         """Judges and counts what comes in."""
         ...
 
-    def on_outcome(self, outcome: Outcome, now: Instant) -> tuple[Effect, ...]:
+    def on_outcome(self, outcome: Outcome, now: Instant, packet: bytes) -> tuple[Effect, ...]:
         """Take what became of one packet."""
         ...
 
@@ -79,5 +79,5 @@ class Intake:
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if outcome is not None:
                 self._admission.settle(waiting, now.monotonic, is_verified=not isinstance(outcome, V2xError))
-            effects += self._listener.on_outcome(outcome, now)
+            effects += self._listener.on_outcome(outcome, now, waiting.packet)
         return tuple(effects)

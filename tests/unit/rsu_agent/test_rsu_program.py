@@ -105,6 +105,9 @@ traces_deg = [[[48.137, 11.578], [48.137, 11.576]]]
     return Site(tmp_path, hierarchy)
 
 
+MS_NS = 1_000_000
+
+
 def listener(hierarchy: Hierarchy) -> Station:
     return make_station(
         identity=StationIdentity.drawn(StationType.PASSENGER_CAR, Random(5).randbytes),
@@ -124,8 +127,12 @@ def test_a_running_unit_is_heard_answers_for_its_status_and_cancels_its_hazard_w
         notifier = Notifier(None)
 
         async def hear() -> str | Denm:
-            packet = (await radio.receive()).packet
-            indication = car.receive(packet, clock.now())
+            """Return what comes next; time goes on meanwhile, for the channel is not the unit's at every moment."""
+            receiving = asyncio.ensure_future(radio.receive())
+            while not receiving.done():
+                clock.advance(MS_NS * 10)
+                await asyncio.wait((receiving,), timeout=0.01)
+            indication = car.receive(receiving.result().packet, clock.now())
             assert indication is not None
             denm = indication.of(Denm)
             return type(indication.message).__name__ if denm is None else denm.message
@@ -140,23 +147,25 @@ def test_a_running_unit_is_heard_answers_for_its_status_and_cancels_its_hazard_w
 
         async with asyncio.timeout(10):
             unit = asyncio.create_task(alone())
-            heard = [await hear() for _ in range(3)]
-            assert heard[:2] == ["Mapem", "Spatem"]
-            assert isinstance(heard[2], Denm)
-            assert heard[2].termination is None
+            heard: list[str | Denm] = []
+            while len({each if isinstance(each, str) else "Denm" for each in heard}) < 4:
+                heard.append(await hear())
+            assert {each for each in heard if isinstance(each, str)} == {"Cam", "Mapem", "Spatem"}
+            assert all(each.termination is None for each in heard if isinstance(each, Denm))
             status = await asyncio.to_thread(read_status, laid_out.folder / "status.sock")
-            assert status["sent"] == {"mapem": 1, "spatem": 1, "denm": 1}
+            assert set(status["sent"]) == {"cam", "mapem", "spatem", "denm"}
             unit.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await unit
             last = await hear()
-            assert isinstance(last, Denm)
+            while not isinstance(last, Denm) or last.termination is None:
+                last = await hear()
             assert last.termination is Termination.IS_CANCELLATION
         radio.close()
 
     asyncio.run(scene())
     assert [json.loads(line)["event"] for line in log.getvalue().splitlines()] == ["ready"]
-    assert len(list(read_pcap(laid_out.folder / "radio.pcap"))) == 4
+    assert len(list(read_pcap(laid_out.folder / "radio.pcap"))) >= 5
     with pytest.raises(TransportError, match="no agent is running here"):
         read_status(laid_out.folder / "status.sock")
 

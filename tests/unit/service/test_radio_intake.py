@@ -33,7 +33,7 @@ class Ear:
         self.outcomes: list[Outcome] = []
         self.all_heard = asyncio.Event()
 
-    def on_outcome(self, outcome: Outcome, _now: Instant) -> tuple[Effect, ...]:
+    def on_outcome(self, outcome: Outcome, _now: Instant, _packet: bytes) -> tuple[Effect, ...]:
         self.outcomes.append(outcome)
         if len(self.outcomes) == 300:
             self.all_heard.set()

@@ -23,7 +23,7 @@ class Diary:
         self.inbound = Inbound(station)
         self.heard: list[str] = []
 
-    def on_outcome(self, outcome: Outcome, now: Instant) -> tuple[Effect, ...]:
+    def on_outcome(self, outcome: Outcome, now: Instant, packet: bytes) -> tuple[Effect, ...]:
         word = outcome.code if isinstance(outcome, V2xError) else "echo" if outcome is None else str(outcome.message.station_id)
         self.heard.append(word)
         return (Notice("heard", {"word": word, "at": now.monotonic}),)

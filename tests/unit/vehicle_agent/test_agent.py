@@ -21,7 +21,7 @@ from vehicle_agent.vehicle_state import fresh
 
 STATUS_KEYS = {
     *("station_id", "pseudonym", "can", "sent", "unsent", "withheld", "verified", "refused", "copies", "router"),
-    *("hazards", "odometer"),
+    *("local_map", "own_hazards", "kept_alive", "odometer"),
 }
 ODOMETER_KEYS = {"recorded", "flags", "unrecorded", "last_recorded_m", "anchored", "ledger_contradiction"}
 

@@ -34,7 +34,7 @@ def test_a_driver_hears_of_a_hazard_ahead_once_and_of_its_end(tmp_path: Path) ->
         assert notice["distance_m"] == pytest.approx(386.0, abs=10.0)
         assert notice["time_to_reach_s"] == pytest.approx(notice["distance_m"] / 14.0, abs=0.5)
         assert bench.status("verified") == {"denm": 1}
-        assert bench.status("hazards") == 1
+        assert bench.status("local_map")["hazards"] == 1
         bench.run(40.0)
         assert len(bench.notices("hazard_ahead")) == 1
         assert len(bench.notices("hazard_passed")) == 1
