@@ -14,6 +14,7 @@ from shared.security.sign import TicketCredential
 from shared.security.verify import Claim
 from shared.stack.batch import Outcome, SequentialChecker, Verdict, receive_batch, verdict_of
 from shared.stack.inbound import Inbound
+from shared.stack.indication import Copy
 from shared.stack.station import Station
 from tests.helpers.hierarchy import Hierarchy, clock_at
 from tests.helpers.identities import cam_of, denm_of, ego, make_peer
@@ -194,7 +195,7 @@ class CountingStation:
         self.weighed = 0
         weigh_all = station.weigh_all
 
-        def counted(packets: Sequence[bytes], now: Instant) -> Sequence[Claim | V2xError | None]:
+        def counted(packets: Sequence[bytes], now: Instant) -> Sequence[Claim | Copy | V2xError | None]:
             self.weighed += len(packets)
             return weigh_all(packets, now)
 
