@@ -18,6 +18,8 @@ from shared.core.clock import NS_PER_MS, NS_PER_S, NS_PER_US, Instant, Monotonic
 from shared.core.entropy import Entropy
 from shared.core.errors import V2xError
 from shared.messages.cam import Cam
+from shared.messages.denm import Denm
+from shared.messages.spatem import Spatem
 from shared.network.area import Area
 from shared.network.channel_load import ChannelLoadMeter
 from shared.network.dcc import SHORT_NS, DccState, ReactiveDcc, airtime_ns
@@ -123,11 +125,11 @@ class Router:
     ) -> tuple[Transmit, ...]:
         """Sign a message and let it out, now if the channel is ours; what must wait leaves with `poll`.
 
-        A waiting CAM makes room for a newer one. Raises as `Station.send`, and takes its arguments.
+        What waits makes room for a newer CAM, newer lights of the same junctions, newer word of the same event. Raises as
+        `Station.send`, and takes its arguments.
         """
         packet = self._station.send(message, position=position, now=now, area=area, max_hop_limit=max_hop_limit)
-        supersedes = "cam" if isinstance(message, Cam) else None
-        self._offer_own(packet, self._station.priority_of(message), now.monotonic, supersedes)
+        self._offer_own(packet, self._station.priority_of(message), now.monotonic, _subject(message))
         return self._release(now.monotonic)
 
     def repeat(self, packet: bytes, *, priority: int, now: MonotonicNs) -> tuple[Transmit, ...]:
@@ -327,6 +329,19 @@ class Router:
 
     def _drawn_patience_ns(self) -> int:
         return BEACON_INTERVAL_NS + int.from_bytes(self._entropy(_DRAW_OCTETS), "big") % (MAX_BEACON_JITTER_NS + 1)
+
+
+def _subject(message: Message) -> str | None:
+    """Return what a message is about where only the newest word of it matters."""
+    match message:
+        case Cam():
+            return "cam"
+        case Denm():
+            return f"denm {message.action_id.originating_station_id} {message.action_id.sequence_number}"
+        case Spatem():
+            return "spatem " + " ".join(f"{each.id.region}/{each.id.number}" for each in message.intersections)
+        case _:
+            return None
 
 
 def lifetime_ns(packet: bytes) -> int:

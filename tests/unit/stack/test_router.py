@@ -9,7 +9,7 @@ from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock, Monoton
 from shared.core.errors import EncodeError, VerificationError
 from shared.core.geo import GeoPoint, displaced
 from shared.core.ids import BtpPort, ItsAid
-from shared.messages.denm import encode_denm
+from shared.messages.denm import Denm, encode_denm
 from shared.network.address import GnAddress
 from shared.network.area import Area, Circle, Ellipse, Rectangle
 from shared.network.btp import BtpB
@@ -355,6 +355,19 @@ def test_what_the_channel_has_no_time_for_yet_leaves_later_the_hazard_first() ->
     hazard_waiting = listener.router.say(denm_of(station, now), position=ego(now), now=now, area=NEAR)
     assert (len(first), waiting, hazard_waiting) == (1, (), ())
     assert [each.packet[3] for each in listener.wait(0.5)] == [10, 1]
+
+
+def test_only_the_newest_word_of_each_event_waits() -> None:
+    listener = Listener()
+    station, now = listener.station, listener.clock.now()
+    listener.router.say(cam_of(station, now), position=ego(now), now=now)
+    for sequence_number in (1, 2, 1, 1):
+        warning = denm_of(station, now, sequence_number=sequence_number)
+        assert listener.router.say(warning, position=ego(now), now=now, area=NEAR) == ()
+    heard = [make_peer(HIERARCHY, 3).receive(each.packet, listener.clock.now()) for each in listener.wait(1.0)]
+    warnings = [each.message for each in heard if each is not None and isinstance(each.message, Denm)]
+    assert [each.action_id.sequence_number for each in warnings] == [2, 1]
+    assert listener.router.status()["dcc"]["dropped"] == {"superseded": 2}  # type: ignore[index]
 
 
 def test_a_station_that_goes_says_its_last_words_at_once() -> None:
