@@ -40,6 +40,18 @@ def test_a_notice_without_a_date_says_so() -> None:
     assert json.loads(stream.getvalue())["utc"] is None
 
 
+def test_who_follows_hears_every_notice_even_when_nobody_reads_the_stream() -> None:
+    stream, heard = io.StringIO(), []
+    writer = NoticeWriter(stream)
+    writer.write(NOTICE, NOW)
+    writer.follow(lambda notice, now: heard.append((notice, now)))
+    writer.write(NOTICE, NOW)
+    stream.close()
+    writer.write(NOTICE, NOW)
+    assert heard == [(NOTICE, NOW)] * 2
+    assert writer.unwritten == 1
+
+
 def test_a_notice_is_readable_before_the_next_one(tmp_path: Path) -> None:
     path = tmp_path / "notices.jsonl"
     with open_notices(path) as writer:
