@@ -7,6 +7,7 @@ from shared.bench.codec_bench import codec
 from shared.bench.figure import Bench
 from shared.bench.identity_bench import identity
 from shared.bench.key_store_bench import keys
+from shared.bench.mqtt_bench import mqtt
 from shared.bench.overload_bench import overload
 from shared.bench.security_bench import sign, verify
 from shared.bench.station_bench import inbound, outbound, rubbish
@@ -25,6 +26,7 @@ SHARED_BENCHES: Mapping[str, Bench] = {
     "rubbish": rubbish,
     "threads": threads,
     "overload": overload,
+    "mqtt": mqtt,
 }
 
 

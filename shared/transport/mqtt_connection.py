@@ -8,8 +8,8 @@ What this adds to `aiomqtt.Client` (2.5, on paho-mqtt 2), by overriding its call
 - the socket is read in large pieces, and what was published in one turn of the loop is written in one, without a thread's wake-up;
 - a packet larger than we said we take ends the connection before it is stored.
 
-The socket is made here too. TCP_NODELAY is set: small packets would wait for the acknowledgement of the last. Left out: what is published and when
-(`mqtt_session`).
+The socket is made here too. TCP_NODELAY is set: small packets would wait for the acknowledgement of the last. Left out: what is
+published and when (`mqtt_session`).
 """
 
 import asyncio
@@ -57,6 +57,9 @@ MAX_ALIASES = 64
 
 FAILURE = 0x80
 """Reason codes from here on are refusals."""
+
+_CONNACK = 0x20
+"""First octet of the first packet a broker sends."""
 
 _READ_OCTETS = 65_536
 _NEVER_WARN = 1 << 30
@@ -200,6 +203,7 @@ class MqttConnection(aiomqtt.Client):
         self._tls_trouble: str | None = None
         self._inbound = b""
         self._inbound_at = 0
+        self._has_spoken = False
         self._is_flush_due = False
         self._writer_of: int | None = None
         self._connected.add_done_callback(_look_at)
@@ -479,6 +483,10 @@ class MqttConnection(aiomqtt.Client):
         if not self._inbound:
             self.fail("the broker closed the connection")
             return False
+        if not self._has_spoken and self._inbound[0] != _CONNACK:
+            self.fail("what answers is no MQTT broker")
+            return False
+        self._has_spoken = True
         return True
 
     def _take_inbound(self, octets: int) -> bytes:

@@ -3,7 +3,7 @@
 Its certificates are real but for the time of one test: an authority, the broker's, and those of clients good and bad.
 """
 
-import datetime
+import datetime as dt
 import ipaddress
 import signal
 import socket
@@ -30,7 +30,7 @@ PERSISTENT = (
 )
 """Lines of a broker that knows its sessions after it was killed."""
 
-_DAY = datetime.timedelta(days=1)
+_DAY = dt.timedelta(days=1)
 
 
 class TlsAuthority:
@@ -56,7 +56,7 @@ class TlsAuthority:
         return certificate_path, key_path
 
     def _issue(self, name: str, key: ec.EllipticCurvePrivateKey, *, is_authority: bool, for_days: int) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - TLS libraries read the machine's clock
+        now = dt.datetime.now(dt.UTC)  # noqa: TID251 - TLS libraries read the machine's clock
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         issuer = subject if is_authority else self._certificate.subject
         builder = (

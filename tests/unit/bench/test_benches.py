@@ -31,6 +31,8 @@ TOKENS_HERE = [
     if shutil.which(program) and find_spec(binding)
 ]
 
+MOSQUITTO_HERE = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/sbin")
+
 FIGURES: dict[str, dict[str, int]] = {
     "codec": {f"codec.{kind}.{way}": kind in ("cam", "denm") or way == "decode"
               for kind in ("cam", "denm", "spatem", "mapem", "ivim", "srem", "ssem") for way in ("encode", "decode")},
@@ -43,6 +45,8 @@ FIGURES: dict[str, dict[str, int]] = {
     "rubbish": {"refuse.unknown": 1, "refuse.replay": 1, "refuse.malformed": 0},
     "threads": {"threads.gain": 1, "threads.inbound": 0},
     "overload": {"overload.cam_age": 1, "overload.denm_lost": 1, "overload.memory": 0, "overload.queue": 0, "overload.cams": 0},
+    "mqtt": {"mqtt.qos0": 1, "mqtt.qos1": 1, "mqtt.latency.qos0.p50": 1, "mqtt.latency.qos0.p99": 0,
+             "mqtt.latency.qos1.p50": 1, "mqtt.latency.qos1.p99": 0} if MOSQUITTO_HERE else {},
     "vehicle": {"vehicle.cam": 0},
     "rsu": {"rsu.spatem": 0},
 }  # fmt: skip
