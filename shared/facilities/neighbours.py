@@ -204,7 +204,7 @@ class Neighbours:
     def within(self, distance_m: float, ego: EgoPosition, now: Instant) -> tuple[Sighting, ...]:
         """Return who is no further away than `distance_m`, the nearest first."""
         seen = (sighting(neighbour, ego) for neighbour in self.around(now))
-        return tuple(sorted((s for s in seen if s.distance_m <= distance_m), key=_by_distance))
+        return tuple(sorted((s for s in seen if s.distance_m <= distance_m), key=lambda s: s.distance_m))
 
     def ahead(
         self,
@@ -398,7 +398,3 @@ def _recent(heard: MonotonicNs | None, now: MonotonicNs) -> bool:
 
 def _finite(value: float | None) -> float | None:
     return None if value is None or value == inf else value
-
-
-def _by_distance(seen: Sighting) -> float:
-    return seen.distance_m
