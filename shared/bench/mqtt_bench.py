@@ -25,7 +25,7 @@ from shared.bench.rounds import PASSING_TIME, Side, Work, measure_rates
 from shared.bench.statistics import percentile
 from shared.bench.traffic import NOON, PLACE, Hierarchy, say_cam
 from shared.core.clock import ManualClock
-from shared.transport.mqtt_connection import Broker
+from shared.transport.mqtt_broker import Broker
 from shared.transport.mqtt_radio import Habits, MqttRadio
 from shared.transport.mqtt_topics import IN_QUEUE, TopicGrammar
 

@@ -19,7 +19,8 @@ from shared.core.entropy import Entropy
 from shared.core.errors import TransportError
 from shared.network.packet import MAX_PACKET_OCTETS
 from shared.service.log import Availability
-from shared.transport.mqtt_connection import Broker, BrokerLimits, MqttConnection, PublishProperties
+from shared.transport.mqtt_broker import Broker, BrokerLimits, PublishProperties
+from shared.transport.mqtt_connection import MqttConnection
 from shared.transport.mqtt_session import CLIENT_ID_OCTETS, STEADY_S, BackOff
 from shared.transport.mqtt_topics import TopicGrammar
 

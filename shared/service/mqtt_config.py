@@ -19,7 +19,7 @@ from shared.core.errors import ConfigError
 from shared.service.config import ConfigStruct
 from shared.service.keystore import MAX_KEY_FILE_OCTETS, read_private_file
 from shared.service.secret import SecretText
-from shared.transport.mqtt_connection import Broker, is_loopback
+from shared.transport.mqtt_broker import Broker, is_loopback
 from shared.transport.mqtt_outbox import CAPACITY_OCTETS, CAPACITY_PACKETS
 from shared.transport.mqtt_radio import DEFAULT_RADIUS_M, Habits, MqttRadio
 from shared.transport.mqtt_topics import IN_QUEUE, TopicGrammar

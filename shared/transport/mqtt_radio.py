@@ -24,7 +24,7 @@ from shared.core.entropy import Entropy
 from shared.core.errors import TransportError
 from shared.core.geo import GeoPoint
 from shared.transport.mqtt_area import Surroundings
-from shared.transport.mqtt_connection import Broker
+from shared.transport.mqtt_broker import Broker
 from shared.transport.mqtt_outbox import CAPACITY_OCTETS, CAPACITY_PACKETS, Outbox, OutboxCounts, Parcel
 from shared.transport.mqtt_session import BackOff, MqttSession, SessionCounts
 from shared.transport.mqtt_topics import TopicGrammar

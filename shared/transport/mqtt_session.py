@@ -24,7 +24,8 @@ from paho.mqtt import client as paho
 from shared.core.clock import NS_PER_S, Clock, MonotonicNs
 from shared.core.entropy import Entropy
 from shared.core.errors import TransportError
-from shared.transport.mqtt_connection import Broker, BrokerLimits, MqttConnection, PublishProperties
+from shared.transport.mqtt_broker import Broker, BrokerLimits, PublishProperties
+from shared.transport.mqtt_connection import MqttConnection
 from shared.transport.mqtt_outbox import Outbox, Parcel
 
 CLIENT_ID_OCTETS = 10

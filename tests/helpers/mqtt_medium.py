@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from shared.core.clock import Clock, ManualClock
 from shared.core.geo import GeoPoint
-from shared.transport.mqtt_connection import Broker
+from shared.transport.mqtt_broker import Broker
 from shared.transport.mqtt_radio import Habits, MqttRadio
 from shared.transport.mqtt_session import BackOff
 from shared.transport.mqtt_topics import IN_QUEUE, TopicGrammar

@@ -13,7 +13,7 @@ from shared.core.errors import ConfigError, TransportError
 from shared.core.geo import GeoPoint, displaced
 from shared.service.mqtt_config import BrokerConfig, MqttRadioConfig, broker_of, open_mqtt_radio
 from shared.stack.station import Station
-from shared.transport.mqtt_connection import Broker
+from shared.transport.mqtt_broker import Broker
 from shared.transport.mqtt_radio import MqttRadio
 from tests.helpers.broker import PERSISTENT, MosquittoBroker, TlsAuthority
 from tests.helpers.debian import require

@@ -7,7 +7,7 @@ import pytest
 from shared.core.errors import ConfigError
 from shared.service.config import load
 from shared.service.mqtt_config import BrokerConfig, MqttRadioConfig, broker_of
-from shared.transport.mqtt_connection import Broker
+from shared.transport.mqtt_broker import Broker
 from shared.transport.mqtt_radio import DEFAULT_RADIUS_M
 
 
