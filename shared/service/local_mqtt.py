@@ -26,7 +26,8 @@ from shared.service.config import ConfigStruct
 from shared.service.keystore import read_private_file
 from shared.service.log import Availability
 from shared.service.secret import SecretText
-from shared.transport.mqtt_connection import Broker, MqttConnection, PublishProperties, is_loopback
+from shared.transport.mqtt_broker import Broker, PublishProperties, is_loopback
+from shared.transport.mqtt_connection import MqttConnection
 
 VIEW_EXPIRY_S = 2
 """A view older than this is no view; ten were missed."""
