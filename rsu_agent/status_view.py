@@ -20,6 +20,10 @@ def _unit(document: Mapping[str, object]) -> Table:
     for name in ("sent", "unsent", "silent", "verified", "refused"):
         table.add_row(name, _pairs(document.get(name)))
     table.add_row("tickets", _pairs(document.get("tickets")))
+    radios = document.get("radios")
+    for name, radio in radios.items() if isinstance(radios, Mapping) else ():
+        state = radio.get("fault") or "up"
+        table.add_row(f"radio {name}", f"{state}; sent {radio.get('sent')}, received {radio.get('received')}")
     upkeep = document.get("upkeep")
     for trouble in _items(upkeep.get("troubles")) if isinstance(upkeep, Mapping) else []:
         table.add_row(f"in trouble: {trouble.get('about')}", _text(trouble.get("detail")))

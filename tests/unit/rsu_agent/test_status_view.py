@@ -20,3 +20,13 @@ def test_tickets_and_troubles_are_told() -> None:
 
 def test_a_unit_without_an_upkeep_is_in_no_trouble() -> None:
     assert "in trouble" not in shown({"upkeep": None})
+
+
+def test_each_radio_is_told_with_why_it_is_away() -> None:
+    radios = {
+        "its-g5": {"fault": "interface wlan0 has no carrier", "sent": 3, "received": 0},
+        "backhaul": {"fault": None, "sent": 5, "received": 7},
+    }
+    text = shown({"radios": radios})
+    assert "interface wlan0 has no carrier; sent 3, received 0" in text
+    assert "up; sent 5, received 7" in text

@@ -314,6 +314,19 @@ class TestUdpOnACable:
     def opened(self, address: str) -> UdpRadio:
         return UdpRadio.open(clock=ManualClock(None), port=35_143, interface=address)
 
+    def test_an_interface_may_be_named_by_its_second_address(self, cable: NetworkNamespace) -> None:
+        async def scene() -> None:
+            for address in ("10.9.0.1/24", "10.9.0.2/24"):
+                ip("addr", "add", address, "dev", "near0")
+            radio = self.opened("10.9.0.2")
+            assert radio.fault is None
+            assert await carried(radio, radio)
+            ip("addr", "del", "10.9.0.2/24", "dev", "near0")
+            await until(lambda: radio.fault == "no interface has the address 10.9.0.2")
+            radio.close()
+
+        run(scene)
+
     @pytest.mark.parametrize(
         "loss", [("link", "set", "near0", "down"), ("link", "del", "near0"), ("addr", "flush", "dev", "near0")]
     )
