@@ -53,6 +53,9 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         capture = stack.enter_context(capture_of(config.capture, log))
         radios = open_radios(config.radio, clock=clock, log=log)
         stack.callback(radios.close)
+        agent.router.set_links(radios.names)
+        if opened.problem is not None:
+            log.warning("hazards of before the restart are not known", reason=str(opened.problem))
         notices = stack.enter_context(open_notices(config.state.notices))
         evidence = None if config.trust is None else EvidenceFolder(config.trust.evidence)
         perform = Performer(

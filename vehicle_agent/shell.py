@@ -72,6 +72,9 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         bus = CanBus(_bus_config(config), clock=clock, filters=opened.parts.signal_map.filters())
         parts = replace(opened.parts, channels={FIRST_BUS: config.can.channel})
         agent = make_agent(parts, entropy=os.urandom, started=clock.now())
+        agent.router.set_links(radios.names)
+        if opened.problem is not None:
+            log.warning("hazards of before the restart are not known", reason=str(opened.problem))
         if opened.successor is not None:
             agent.renew_credential(opened.successor.credential, opened.successor.authority)
         evidence = None if config.trust is None else EvidenceFolder(config.trust.evidence)

