@@ -129,10 +129,19 @@ class SimulatedCar:
         bus: the bus between them.
         odometer_m: the distance it had driven before the run.
         rollback: what is done to its odometer, or None.
+        call_out: when its light bar and siren are on, seconds of the run; None for an ordinary car.
     """
 
     def __init__(
-        self, *, number: int, agent: VehicleAgent, ecu: SimulatedEcu, bus: CarBus, odometer_m: float, rollback: Rollback | None
+        self,
+        *,
+        number: int,
+        agent: VehicleAgent,
+        ecu: SimulatedEcu,
+        bus: CarBus,
+        odometer_m: float,
+        rollback: Rollback | None,
+        call_out: tuple[float, float] | None,
     ) -> None:
         self.number = number
         self.agent = agent
@@ -140,6 +149,7 @@ class SimulatedCar:
         self.first_odometer_m = odometer_m
         self._ecu = ecu
         self._bus = bus
+        self._call_out = call_out
 
     @property
     def name(self) -> str:
@@ -148,7 +158,7 @@ class SimulatedCar:
 
     def drive(self, motion: Motion, now: Instant) -> tuple[Effect, ...]:
         """Let the units say how the car moves, and return what the agent wants done."""
-        return self._bus.carry(self._ecu, self._sample(motion), self.agent, now)
+        return self._bus.carry(self._ecu, self._sample(motion, now.monotonic / NS_PER_S), self.agent, now)
 
     def shown_odometer_m(self, travelled_m: float, now: MonotonicNs) -> int:
         """Return what the cluster shows."""
@@ -159,9 +169,10 @@ class SimulatedCar:
         """Close the bus."""
         self._bus.close()
 
-    def _sample(self, motion: Motion) -> KinematicSample:
+    def _sample(self, motion: Motion, elapsed_s: float) -> KinematicSample:
         right_bend_per_m = 0.0 if motion.speed_mps <= 0.0 else motion.yaw_rate_deg_s / degrees(motion.speed_mps)
         stands_broken = motion.broken_down and motion.standing
+        hurries = self._call_out is not None and self._call_out[0] <= elapsed_s < self._call_out[1]
         return KinematicSample(
             position=place(motion.east_m, motion.north_m),
             altitude_m=crossing.ELEVATION_M,
@@ -178,5 +189,5 @@ class SimulatedCar:
             low_beam=True,
             hazard_lights=stands_broken,
             doors_open=stands_broken,
-            body=Body(breakdown=motion.broken_down),
+            body=Body(breakdown=motion.broken_down, light_bar_on=hurries, siren_on=hurries),
         )

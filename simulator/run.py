@@ -23,6 +23,8 @@ from shared.core.clock import ManualClock
 from shared.core.errors import RecordError, StorageError, TransportError, V2xError
 from shared.core.ids import ItsAid, StationType
 from shared.ledger.policy import Policy, parse_policy
+from shared.messages.cam_special import Emergency, EmergencyPriority
+from shared.messages.cdd import VehicleRole
 from shared.network.headers import BASIC_HEADER_OCTETS, HOP_LIMIT_OCTET
 from shared.network.packet import decode_gn_pdu
 from shared.pki.permission_sets import StationRole
@@ -44,16 +46,18 @@ from simulator.kinematics import CAR_LENGTH_M, CAR_WIDTH_M, Traffic
 from simulator.medium import Frame, Medium
 from simulator.options import AttackerKind, Mode, Options
 from simulator.report import report_html
-from simulator.scenario import plan_offset_s, start_utc
+from simulator.scenario import plan_offset_s, planned_breakdown, planned_call_out, start_utc
 from simulator.scenarios import crossing
 from simulator.story import Account, Attacker, CarStory, Story
 from simulator.summary import make_summary, summary_json
+from simulator.warnings import WARNING_KINDS, hazards_summary
 from simulator.words import ATTACK_TITLES
 from simulator.world import TimedNotice, World
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import VehicleParts, make_agent, make_passport
 from vehicle_agent.odometer import OdometerPolicy
 from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.special_vehicle import NO_DUTY, Duty
 
 RECORD_EVERY_M = 100
 RECORD_EVERY_S = 3_600
@@ -67,6 +71,13 @@ ATTACKER_RANGE_M = 120.0
 """An attacker's hand-held radio; those it reaches have nearly all heard the originals of what it repeats."""
 
 LEAST_ODOMETER_KM, MOST_ODOMETER_KM = 80_000, 240_000
+
+AMBULANCE = 1
+"""Which of the cars, counted from 0, is an ambulance, where there are so many."""
+
+AMBULANCE_DUTY = Duty(
+    role=VehicleRole.EMERGENCY, container=Emergency(priority=EmergencyPriority.REQUEST_FOR_RIGHT_OF_WAY), shows_by_lamps=True
+)
 
 _KINDS = {ItsAid.CAM: "cam", ItsAid.DENM: "denm", ItsAid.TLM: "spatem", ItsAid.RLT: "mapem"}
 
@@ -129,7 +140,8 @@ class _Run:
         self._out = out
         self._stack = stack
         self.clock = ManualClock(start_utc())
-        self.traffic = Traffic(options.vehicles, self._rng("traffic"), start_offset_s=plan_offset_s())
+        breakdown = planned_breakdown(options.duration_s, plan_offset_s())
+        self.traffic = Traffic(options.vehicles, self._rng("traffic"), start_offset_s=plan_offset_s(), breakdown=breakdown)
         self._authorities = Authorities(self._rng("authorities"), start_utc(), name="Simulation")
         write_trust_directory(out / "trust", self._authorities.trust_store)
         self._signer = log_signer(self._rng("ledger"))
@@ -158,7 +170,7 @@ class _Run:
             cars=self.cars,
             stations=self.stations,
             adversaries=self.adversaries,
-            keep_notice=_is_rollback,
+            keep_notice=lambda notice: _is_rollback(notice) or notice.kind in WARNING_KINDS,
         )
 
     def stop(self) -> None:
@@ -203,6 +215,7 @@ class _Run:
             refused=[station.inbound.refused for station in self.stations.values()],
             cars=cars,
             rollback=self._rollback_summary(cars),
+            hazards=hazards_summary(self.world.notices),
             can_frames=sum(_frames_read(car.agent) for car in self.cars.values()),
         )
         return Story(
@@ -228,14 +241,16 @@ class _Run:
         odometers = self._rng("odometers")
         for number in range(self._options.vehicles):
             pose = self.traffic.pose(number)
+            is_ambulance = number == AMBULANCE and self._options.vehicles > AMBULANCE
+            role = StationRole.EMERGENCY if is_ambulance else StationRole.VEHICLE
             antenna = self.medium.put_up(pose.east_m, pose.north_m)
             spool = open_spool(self._out / "state" / f"car-{number + 1}.sqlite")
             self._stack.callback(spool.close)
             parts = VehicleParts(
-                station_type=StationType.PASSENGER_CAR,
+                station_type=StationType.SPECIAL_VEHICLE if is_ambulance else StationType.PASSENGER_CAR,
                 length_m=CAR_LENGTH_M,
                 width_m=CAR_WIDTH_M,
-                tickets=TicketPool((self._authorities.ticket(StationRole.VEHICLE),), policy=TicketPolicy(), uses=FleetingUse()),
+                tickets=TicketPool((self._authorities.ticket(role),), policy=TicketPolicy(), uses=FleetingUse()),
                 trust_store=self._authorities.trust_store,
                 enrolled=self._authorities.enrolled(),
                 signal_map=signal_map,
@@ -244,6 +259,7 @@ class _Run:
                 ledger=self._ledger,
                 origin=LOG_ORIGIN,
                 policy=self._policy,
+                duty=AMBULANCE_DUTY if is_ambulance else NO_DUTY,
             )
             agent = make_agent(parts, entropy=self._rng(f"car {number}").randbytes, started=self.clock.now())
             bus = CarBus(bus_config(self._options.can, number, f"run-{id(self):x}"), self.clock)
@@ -256,6 +272,7 @@ class _Run:
                 bus=bus,
                 odometer_m=odometers.randrange(LEAST_ODOMETER_KM, MOST_ODOMETER_KM) * 1_000.0,
                 rollback=rollback,
+                call_out=planned_call_out(self._options.duration_s) if is_ambulance else None,
             )
             self._parts[antenna], self._spools[antenna] = parts, spool
             self.cars[antenna], self.stations[antenna] = car, agent
@@ -322,7 +339,7 @@ class _Run:
     def _rollback_summary(self, cars: tuple[CarStory, ...]) -> dict[str, Any]:
         """Return `attacks.rollback`: detected are those whose own passport says so, and who told their owner."""
         told: dict[int, TimedNotice] = {}
-        for timed in self.world.notices:
+        for timed in filter(lambda timed: _is_rollback(timed.notice), self.world.notices):
             told.setdefault(timed.station, timed)
         by_antenna = dict(zip(self.cars, cars, strict=True))
         set_back = {antenna: car.rollback for antenna, car in self.cars.items() if car.rollback is not None}

@@ -13,9 +13,13 @@ from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.geo import GeoPoint, displaced
 from shared.core.ids import IntersectionId
 from shared.core.itstime import utc_from_text
+from simulator.kinematics import Breakdown
 from simulator.roads import Approach, Exit, RoadNetwork, Turn
 from simulator.scenarios import crossing
 from simulator.scenarios.crossing import Arm, Movement
+
+LEAST_EVENTFUL_S = 15.0
+"""In a shorter run nothing happens but traffic."""
 
 LANE_REACH_M = 100.0
 """How far along its arm a lane is described in the map data."""
@@ -29,6 +33,19 @@ def start_utc() -> UtcNs:
 def plan_offset_s() -> float:
     """Return how far into its cycle the fixed-time plan is when a run begins (cycles are counted from 1970)."""
     return (start_utc() / NS_PER_S) % crossing.CYCLE_S
+
+
+def planned_breakdown(duration_s: float, offset_s: float) -> Breakdown | None:
+    """Return when a car breaks down in a run of this length; None in a short one. It begins `offset_s` into the traffic's time."""
+    if duration_s < LEAST_EVENTFUL_S:
+        return None
+    standing_s = min(max(duration_s * 0.3, 6.0), 20.0)
+    return Breakdown(from_s=offset_s + duration_s * 0.25, standing_s=standing_s)
+
+
+def planned_call_out(duration_s: float) -> tuple[float, float] | None:
+    """Return when the ambulance drives with light bar and siren, in seconds of the run; None in a short one."""
+    return None if duration_s < LEAST_EVENTFUL_S else (duration_s * 0.1, duration_s * 0.6)
 
 
 def place(east_m: float, north_m: float) -> GeoPoint:

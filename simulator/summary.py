@@ -24,6 +24,7 @@ SUMMARY_KEYS = (
     "passports",
     "can_frames",
     "seed",
+    "hazards",
 )
 """Stable; more may be added behind them."""
 
@@ -45,6 +46,7 @@ def make_summary(
     refused: Sequence[Mapping[str, int]],
     cars: Sequence[CarStory],
     rollback: Mapping[str, Any],
+    hazards: Mapping[str, Any],
     can_frames: int,
 ) -> dict[str, Any]:
     """Return the summary.
@@ -57,6 +59,7 @@ def make_summary(
         refused: each station's own counter of refusals, by reason.
         cars: how each car ended.
         rollback: `attacks.rollback`.
+        hazards: what cars told each other (`simulator.warnings`).
         can_frames: frames the agents read from their buses.
     """
     return {
@@ -80,6 +83,7 @@ def make_summary(
         },
         "can_frames": can_frames,
         "seed": options.seed,
+        "hazards": dict(hazards),
     }
 
 

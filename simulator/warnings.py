@@ -10,16 +10,8 @@ from typing import Any
 from shared.messages.cdd import CauseCode
 from simulator.world import TimedNotice
 
-KINDS = frozenset({"hazard_announced", "hazard_ahead", "hazard_ended"})
+WARNING_KINDS = frozenset({"hazard_announced", "hazard_ahead", "hazard_ended"})
 """Notices that `hazards_summary` is made from."""
-
-CAUSE_WORDS = {
-    CauseCode.DANGEROUS_SITUATION: "emergency braking",
-    CauseCode.STATIONARY_VEHICLE: "a vehicle that stands",
-    CauseCode.EMERGENCY_VEHICLE_APPROACHING: "an emergency vehicle on its way",
-    CauseCode.ADVERSE_WEATHER_CONDITION_ADHESION: "a slippery road",
-    CauseCode.DANGEROUS_END_OF_QUEUE: "the end of a queue",
-}
 
 _KNOWN = frozenset(CauseCode)
 
@@ -51,11 +43,6 @@ def hazards_summary(notices: Iterable[TimedNotice]) -> dict[str, dict[str, Any]]
         entry["drivers_told"] = len(told.get((cause, "hazard_ahead"), ()))
         entry["drivers_told_of_its_end"] = len(told.get((cause, "hazard_ended"), ()))
     return summary
-
-
-def cause_words(cause: str) -> str:
-    """Return a cause as a clause."""
-    return CAUSE_WORDS.get(CauseCode[cause.upper()], cause.replace("_", " "))
 
 
 def _cause(code: object) -> str | None:

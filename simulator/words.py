@@ -54,6 +54,16 @@ ATTACK_WORDS = {
 }
 
 
+HAZARD_WORDS = {
+    "dangerous_situation": "emergency braking",
+    "stationary_vehicle": "a broken-down car",
+    "emergency_vehicle_approaching": "an emergency vehicle on its way",
+    "adverse_weather_condition_adhesion": "a slippery road",
+    "dangerous_end_of_queue": "the end of a queue",
+}
+"""What cars tell each other of, by the name of its cause; one that is missing here is shown as it is."""
+
+
 def reason_words(code: str) -> str:
     """Return a refusal code as a clause."""
     return REASON_WORDS.get(code, code.replace("_", " "))
@@ -90,6 +100,7 @@ def closing_sentences(summary: Mapping[str, Any]) -> tuple[str, ...]:
         attack = summary["attacks"].get(kind.value)
         if attack and attack["senders"]:
             sentences.append(_rollback_sentence(summary) if kind is AttackerKind.ROLLBACK else _attack_sentence(kind, attack))
+    sentences += [_hazard_sentence(cause, hazard) for cause, hazard in summary.get("hazards", {}).items()]
     sentences.append(_odometer_sentence(summary["odometer"]))
     sentences.append(_passport_sentence(summary["passports"]))
     return tuple(sentences)
@@ -137,6 +148,16 @@ def _rollback_sentence(summary: Mapping[str, Any]) -> str:
     caught = attack["detected"] == attack["senders"]
     verdict = "flagged in the record, for ever" if caught else f"only {attack['detected']} flagged"
     return f"Odometer rolled back in {cars}: {verdict}."
+
+
+def _hazard_sentence(cause: str, hazard: Mapping[str, Any]) -> str:
+    title = HAZARD_WORDS.get(cause, cause.replace("_", " ")).capitalize()
+    sentence = f"{title}: announced {count(hazard['announced'], 'time')}, {count(hazard['drivers_told'], 'driver')} told"
+    if hazard["first_told_s"] is not None:
+        sentence += f", the first after {time_words(hazard['first_told_s'])}"
+    if hazard["drivers_told_of_its_end"]:
+        sentence += f"; {count(hazard['drivers_told_of_its_end'], 'driver')} told of its end"
+    return sentence + "."
 
 
 def _odometer_sentence(odometer: Mapping[str, int]) -> str:

@@ -1,7 +1,7 @@
 """Everything this vehicle knows of the road around it, from what others say, and what of it the driver gets.
 
     hear(indication)   CAM -> neighbours; DENM -> hazards, emergency vehicles; MAPEM, SPATEM -> lights
-    poll(state)        five times a second: notices, each told once, and one `DriverView`, the whole picture
+    poll(state)        five times a second, and at once after a warning: notices, each told once, and one `DriverView`, all of it
 
 Sans-IO; it decides nothing that a part decides. Our own place is moved on to the present like everybody else's, so that distances
 belong to one moment. Without trusted time or a place of our own there is a view all the same, which says so and is otherwise empty.
@@ -37,6 +37,9 @@ from vehicle_agent.vehicle_state import VehicleState
 
 VIEW_INTERVAL_NS = 200 * NS_PER_MS
 """How often the driver gets the whole picture."""
+
+LEAST_INTERVAL_NS = 20 * NS_PER_MS
+"""A warning that comes in brings the next picture forward, but however many come, pictures are no closer together than this."""
 
 AWARENESS_M = 500.0
 """Neighbours further away are not looked at."""
@@ -77,6 +80,7 @@ class LocalDynamicMap:
         self._glosa = Glosa(settings)
         self._path: deque[GeoPoint] = deque(maxlen=MAX_PATH_POINTS)
         self._due = started
+        self._not_before = started
         self._views = 0
 
     @property
@@ -100,6 +104,7 @@ class LocalDynamicMap:
         elif (denm := indication.of(Denm)) is not None:
             self._hazards.hear(denm, now)
             self._emergencies.hear(denm, now)
+            self._due = MonotonicNs(min(self._due, max(now.monotonic, self._not_before)))
         elif (spatem := indication.of(Spatem)) is not None:
             self._signals.hear_signals(spatem, now)
         elif (mapem := indication.of(Mapem)) is not None:
@@ -114,6 +119,7 @@ class LocalDynamicMap:
         if now.monotonic < self._due:
             return ()
         self._due = MonotonicNs(now.monotonic + VIEW_INTERVAL_NS)
+        self._not_before = MonotonicNs(now.monotonic + LEAST_INTERVAL_NS)
         self._views += 1
         ego = present_place(state, now)
         if ego is None:

@@ -13,6 +13,7 @@ from shared.service.trust_directory import read_trust_directory
 from simulator.options import AttackerKind, Options
 from simulator.run import Outcome, simulate
 from simulator.words import everything_caught
+from tests.helpers.tshark import complaints
 
 OPTIONS = Options(duration_s=24.0, vehicles=8, attackers=0.5, seed=1)
 
@@ -92,7 +93,22 @@ def test_a_changed_digit_in_a_passport_is_refused(outcome: Outcome, tmp_path: Pa
         verify_with_trust(parse_passport(text.replace(token, changed).encode()), store=store, policy=policy, at=None)
 
 
+def test_cars_warn_each_other_of_what_happens_to_one_of_them(outcome: Outcome) -> None:
+    hazards = outcome.story.summary["hazards"]
+    assert set(hazards) == {"emergency_vehicle_approaching", "dangerous_situation", "stationary_vehicle"}
+    for cause, hazard in hazards.items():
+        assert hazard["announced"] == 1, cause
+        assert hazard["drivers_told"] >= 1, cause
+    assert hazards["dangerous_situation"]["first_told_s"] < 0.1
+    assert outcome.story.notices["emergency_vehicle_approaching"] >= 1
+
+
+def test_everything_honest_in_the_air_is_well_formed_to_others(outcome: Outcome) -> None:
+    assert not complaints(outcome.radio_pcap)
+
+
 def test_drivers_hear_of_lights_and_roadworks(outcome: Outcome) -> None:
     assert outcome.story.notices["signal_ahead"] > OPTIONS.vehicles
-    assert outcome.story.summary["sent"]["spatem"] >= 10 * OPTIONS.duration_s
+    # Ten a second are made. After a map or a warning the channel is not the unit's for a while; what is newer replaces what waits.
+    assert outcome.story.summary["sent"]["spatem"] >= 7.5 * OPTIONS.duration_s
     assert outcome.story.summary["sent"]["denm"] >= OPTIONS.duration_s
