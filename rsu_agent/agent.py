@@ -206,6 +206,20 @@ class RsuAgent:
         effects += self._router.close(now)
         return tuple(effects)
 
+    def next_last_words(self) -> MonotonicNs | None:
+        """After `stop`: return when a cancellation is due again, or may leave that waits for the channel; None when none is."""
+        hazards_due, router_due = self._hazards.next_due(), self._router.next_due()
+        if hazards_due is None or router_due is None:
+            return hazards_due
+        return min(hazards_due, router_due)
+
+    def last_words(self, now: Instant) -> tuple[Effect, ...]:
+        """After `stop`: cancel again what is due; nothing else is said any more, and others' packets are still passed on."""
+        effects: list[Effect] = []
+        for announcement in self._hazards.poll(now):
+            effects += self._send(announcement.denm, announcement.area, now)
+        return (*effects, *self._router.poll(now))
+
     def next_due(self) -> MonotonicNs:
         """Return when `on_timer` next has something to do."""
         due = [

@@ -20,6 +20,7 @@ from rsu_agent.config import RsuConfig
 from shared.core.clock import Clock
 from shared.service.capture import Capture, capture_of
 from shared.service.evidence import EvidenceFolder
+from shared.service.last_words import say_goodbye
 from shared.service.notices import open_notices
 from shared.service.open_radios import attend, open_radios, place_of
 from shared.service.open_upkeep import open_upkeep
@@ -34,7 +35,7 @@ from shared.transport.radio_set import RadioSet
 
 
 async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock, log: FilteringBoundLogger) -> None:
-    """Run one roadside unit until cancelled; then cancel its hazards.
+    """Run one roadside unit until cancelled; then cancel its hazards, and say so again and again for a moment.
 
     Args:
         config: the configuration.
@@ -69,7 +70,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
-        stack.push_async_callback(_say_goodbye, agent, clock, perform)
+        stack.push_async_callback(say_goodbye, agent, radios, clock=clock, perform=perform)
         upkeep = None
         if opened.trust is not None and evidence is not None:
             putting_up = open_upkeep(
@@ -112,9 +113,3 @@ def _status(
         "radios": radios.status(),
         "capture": None if capture is None else capture.status(),
     }
-
-
-async def _say_goodbye(agent: RsuAgent, clock: Clock, perform: Performer) -> None:
-    """Cancel the hazards before the radio is closed."""
-    for effect in agent.stop(clock.now()):
-        await perform(effect)

@@ -236,6 +236,13 @@ class VehicleAgent:
         """The vehicle or the program goes to sleep: record the last reading."""
         return (*self._mileage.stop(now), *self._router.close(now))
 
+    def next_last_words(self) -> None:
+        """Nothing is to be said twice in the end: its hazards do not end with the program that tells of them."""
+
+    def last_words(self, now: Instant) -> tuple[Effect, ...]:  # noqa: ARG002 - as every agent that leaves
+        """Nothing, as `next_last_words` says."""
+        return ()
+
     def status(self) -> dict[str, object]:
         """Everything counted so far, as JSON values."""
         return {

@@ -20,6 +20,7 @@ from shared.core.geo import GeoPoint
 from shared.core.itstime import utc_text
 from shared.service.capture import Capture, capture_of
 from shared.service.evidence import EvidenceFolder
+from shared.service.last_words import say_goodbye
 from shared.service.log import Availability
 from shared.service.notices import NoticeWriter, open_notices
 from shared.service.open_radios import attend, open_radios, place_of
@@ -45,7 +46,7 @@ FIRST_BUS = "can0"
 
 
 async def serve(config: VehicleConfig, path: Path, service: Service, log: FilteringBoundLogger) -> None:
-    """Run the agent of one vehicle until cancelled.
+    """Run the agent of one vehicle until cancelled; then record the last reading before the files are closed.
 
     Args:
         config: the configuration.
@@ -90,7 +91,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
-        stack.push_async_callback(_say_goodbye, agent, clock, perform)
+        stack.push_async_callback(say_goodbye, agent, radios, clock=clock, perform=perform)
         upkeep = None
         if opened.trust is not None and evidence is not None:
             putting_up = open_upkeep(
@@ -162,9 +163,3 @@ def _position(agent: VehicleAgent, clock: Clock) -> GeoPoint | None:
 async def _read_bus(bus: CanBus, agent: VehicleAgent, loop: WorkingLoop, availability: Availability) -> None:
     async for frame in bus.frames(availability):
         await loop.post(partial(agent.on_can_frame, frame))
-
-
-async def _say_goodbye(agent: VehicleAgent, clock: Clock, perform: Performer) -> None:
-    """Record the last reading before the files are closed."""
-    for effect in agent.stop(clock.now()):
-        await perform(effect)

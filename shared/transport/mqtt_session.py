@@ -255,6 +255,7 @@ class MqttSession:
             failures += 1
             await asyncio.sleep(self._back_off.delay_s(failures, self._random))
             self.outbox.expire(self._clock.now().monotonic)
+            self._note_idle()
         self.has_ended = True
 
     async def _hold_connection(self) -> None:

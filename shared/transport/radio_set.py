@@ -43,6 +43,15 @@ class TellsMore(Protocol):
         ...
 
 
+@runtime_checkable
+class HandsOverLater(Protocol):
+    """A radio that takes a packet before its medium does."""
+
+    async def drained(self) -> None:
+        """Wait until the medium has all that was sent and is still of use."""
+        ...
+
+
 class _Link:
     """One radio of the set."""
 
@@ -163,6 +172,20 @@ class RadioSet:
             if position is not None:
                 link.radio.attend(position)
             link.look()
+
+    async def handed_over(self, patience_s: float) -> bool:
+        """Wait until every medium has what was sent by it, at most for so many seconds; return whether all have.
+
+        Media that take a packet when it is sent are not waited for.
+        """
+        radios = [link.radio for link in self._links.values()]
+        waits = [asyncio.create_task(radio.drained()) for radio in radios if isinstance(radio, HandsOverLater)]
+        if not waits:
+            return True
+        _done, pending = await asyncio.wait(waits, timeout=patience_s)
+        for each in pending:
+            each.cancel()
+        return not pending
 
     def close(self) -> None:
         """Close every radio; closing twice is harmless."""

@@ -18,7 +18,7 @@ from shared.core.geo import GeoPoint, displaced
 from shared.core.ids import ItsAid, StationId, StationType
 from shared.core.itstime import generation_delta_time, time64_of
 from shared.messages.cam import Cam
-from shared.messages.denm import Denm, RelevanceTrafficDirection
+from shared.messages.denm import Denm, RelevanceTrafficDirection, Termination
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import MovementPhaseState, Spatem
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
@@ -52,8 +52,11 @@ ROADWORKS = Hazard(
 
 
 def unit(ticket: TicketCredential | None = None, seed: int = 7) -> RsuAgent:
-    ticket = ticket or HIERARCHY.ticket(StationRole.RSU)
-    parts = RsuParts(
+    return make_agent(parts_of(ticket or HIERARCHY.ticket(StationRole.RSU)), entropy=Random(seed).randbytes)
+
+
+def parts_of(ticket: TicketCredential) -> RsuParts:
+    return RsuParts(
         station_id=RSU_ID,
         position=CENTRE,
         ticket=ticket,
@@ -62,7 +65,6 @@ def unit(ticket: TicketCredential | None = None, seed: int = 7) -> RsuAgent:
         junction=JunctionParts(controller=FixedTimeController(PLAN), conflicts=PLAN.conflicting_pairs, lanes=MAP),
         hazards=(ROADWORKS,),
     )
-    return make_agent(parts, entropy=Random(seed).randbytes)
 
 
 def car(hierarchy: Hierarchy = HIERARCHY, *, seed: int = 9, ticket: TicketCredential | None = None) -> Station:
@@ -149,6 +151,31 @@ def test_a_stopped_unit_ends_its_hazard_for_a_car_that_was_told_of_it() -> None:
         if (denm := indication.of(Denm)) is not None:
             hazards.hear(denm, now)
     assert [notice.change for notice in hazards.poll(now, ego(CENTRE, now))] == [HazardChange.ENDED]
+
+
+def test_a_stopped_unit_cancels_again_and_again_and_says_nothing_else_until_nobody_is_left_to_be_told() -> None:
+    clock, listener, agent = clock_at(), car(), unit()
+    drive(agent, clock, 1.5)
+    assert len(agent.stop(clock.now())) >= 1
+    said: list[float] = []
+    began = clock.now().monotonic
+    while (due := agent.next_last_words()) is not None:
+        now = clock.advance_to(MonotonicNs(max(due, clock.now().monotonic)))
+        for effect in agent.last_words(now):
+            assert isinstance(effect, Transmit)
+            indication = listener.receive(effect.packet, now)
+            assert indication is not None
+            denm = indication.of(Denm)
+            assert denm is not None
+            assert denm.message.termination is Termination.IS_CANCELLATION
+            said.append((now.monotonic - began) / NS_PER_S)
+    assert said[:4] == pytest.approx([0.5, 1.0, 1.5, 2.0], abs=0.25)
+    assert len(said) == 19, "every half second of the ten for which whoever was away may come back"
+    quiet = replace(ROADWORKS, cancel_at_stop=False)
+    leaving = make_agent(replace(parts_of(HIERARCHY.ticket(StationRole.RSU)), hazards=(quiet,)), entropy=Random(1).randbytes)
+    drive(leaving, clock_at(), 1.5)
+    leaving.stop(clock.now())
+    assert leaving.next_last_words() is None
 
 
 def test_a_verified_neighbour_becomes_a_peer_with_its_place_and_its_count() -> None:
