@@ -21,7 +21,8 @@ from typing import TypeVar
 from shared.core.clock import Instant
 from shared.core.errors import EncodeError, V2xError
 from shared.core.ids import HashedId8, ItsAid
-from shared.core.itstime import gn_timestamp_at
+from shared.core.itstime import gn_timestamp_at, timestamp_its
+from shared.messages.denm import Denm
 from shared.messages.pdu import HEADER_OCTETS
 from shared.network.area import Area
 from shared.network.btp import BtpB
@@ -36,6 +37,7 @@ from shared.network.headers import (
     BasicHeader,
     BasicNextHeader,
     encode_basic_header,
+    encode_lifetime,
 )
 from shared.network.own_packets import OwnPackets
 from shared.network.packet import MAX_PACKET_OCTETS, SINGLE_HOP, encode_beacon, encode_gn_payload
@@ -44,7 +46,7 @@ from shared.network.sequence_number import SequenceNumbers
 from shared.network.single_hop import read_single_hop
 from shared.security.certificate_cache import CertificateCache
 from shared.security.chain import UnknownSignerError
-from shared.security.freshness import Freshness
+from shared.security.freshness import Freshness, trusted_time64
 from shared.security.region import IdentifiedAreas
 from shared.security.replay import ReplayGuard
 from shared.security.sign import NoTicketError, SigningService, TicketCredential
@@ -54,7 +56,7 @@ from shared.stack.content_permissions import Message, check_content
 from shared.stack.indication import COPY, Copy, Indication, VerifiedBeacon, VerifiedPacket
 from shared.stack.packet_checks import BINDING_BY_OCTET, MESSAGE_ID_OCTET, SECURED, check_hops, secured_part, unread_packet
 from shared.stack.station_identity import EgoPosition, StationIdentity
-from shared.stack.voices import Voice, voices
+from shared.stack.voices import Voice, denm_lifetime_ms, is_urgent, urgent_denm_voice, voices
 
 __all__ = ["HEARD_ITS_AIDS", "EgoPosition", "Station", "StationIdentity", "make_station", "make_verify_service"]
 
@@ -147,7 +149,13 @@ class Station:
         self._identity = identity
         self._sequence_numbers = SequenceNumbers(identity.first_sequence_number)
         self._voices = voices(identity.address, is_mobile=identity.is_mobile)
+        self._urgent_voice = urgent_denm_voice(identity.address, is_mobile=identity.is_mobile)
         _note_name(self.own_macs, identity.address.mac)
+
+    def _voice_for(self, message: Message) -> Voice:
+        if message.__class__ is Denm and is_urgent(message):
+            return self._urgent_voice
+        return self._voices[message.__class__]
 
     def is_own_signer(self, signer: HashedId8) -> bool:
         """Say whether a ticket is one we have signed under lately."""
@@ -155,7 +163,7 @@ class Station:
 
     def priority_of(self, message: Message) -> int:
         """Return the identifier of the traffic class of a kind of message, 0 the most urgent."""
-        return self._voices[message.__class__].traffic_class.priority
+        return self._voice_for(message).traffic_class.priority
 
     def send(
         self,
@@ -183,7 +191,7 @@ class Station:
         """
         if message.station_id != self._identity.station_id:
             raise EncodeError("station_id", f"{message.station_id} is not this station ({self._identity.station_id})")
-        voice = self._voices[message.__class__]
+        voice = self._voice_for(message)
         encoded = voice.encode(message)
         check_content(message, self._signing.permission(voice.its_aid).ssp)
         timestamp_ms = _timestamp_ms(position)
@@ -200,6 +208,9 @@ class Station:
         else:
             payload = self._geocast_payload(voice, encoded, position, area, max_hop_limit)
             front = voice.geocast_front[:HOP_LIMIT_OCTET] + bytes((max_hop_limit,))
+        if message.__class__ is Denm:
+            lifetime_ms = denm_lifetime_ms(message, timestamp_its(trusted_time64(now)))
+            front = front[:LIFETIME_OCTET] + bytes((encode_lifetime(lifetime_ms),)) + front[HOP_LIMIT_OCTET:]
         secured = self._signing.sign(payload, voice.its_aid, now=now, location=position.point)
         self._own_packets.note_signed(secured)
         return front + secured

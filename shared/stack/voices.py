@@ -1,7 +1,8 @@
 """What a station needs to say each kind of message: numbers, codec and headers, worked out once per pseudonym.
 
 The lifetimes and traffic classes are the station's choice for a kind of message, so the same for every station of ours: nothing in
-them tells one from another.
+them tells one from another. Two things depend on what a warning says: where a second counts it goes before everything else, and no
+packet outlives the event it tells of.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.ids import MESSAGE_BINDINGS, ItsAid, MessageId
+from shared.core.itstime import TimestampIts
 from shared.messages.cam import Cam, encode_cam
+from shared.messages.cdd import CauseCode
 from shared.messages.denm import Denm, encode_denm
 from shared.messages.ivim import Ivim, encode_ivim
 from shared.messages.mapem import Mapem, encode_mapem
@@ -42,6 +45,18 @@ TRAFFIC_CLASSES: dict[MessageId, TrafficClass] = {
     MessageId.SSEM: TrafficClass(priority=2),
 }
 
+URGENT_CAUSES = frozenset({CauseCode.DANGEROUS_SITUATION, CauseCode.COLLISION_RISK, CauseCode.POST_CRASH})
+"""Causes of a DENM that leaves no time to wait: somebody brakes hard or the car itself does, or there was a crash."""
+
+URGENT_STANDING = (CauseCode.STATIONARY_VEHICLE, 3)
+"""A stationary vehicle after a crash, which is how the Car2Car profile says post-crash."""
+
+URGENT_CLASS = TrafficClass(priority=0)
+"""DCC profile DP0, before every other DENM."""
+
+MIN_DENM_LIFETIME_MS = 1_000
+"""Of a DENM whose event is about to run out, or has by its own account."""
+
 _ENCODERS: dict[type[Any], tuple[MessageId, Callable[[Any], bytes]]] = {
     Cam: (MessageId.CAM, encode_cam),
     Denm: (MessageId.DENM, encode_denm),
@@ -67,15 +82,37 @@ class Voice:
     geocast_front: bytes
 
 
+def is_urgent(denm: Denm) -> bool:
+    """Say whether a DENM goes before all others."""
+    return denm.cause_code in URGENT_CAUSES or (denm.cause_code, denm.sub_cause_code) == URGENT_STANDING
+
+
+def denm_lifetime_ms(denm: Denm, now: TimestampIts) -> int:
+    """Return how long a DENM sent now is of use on its way: as long as its event is valid, at most as long as any DENM."""
+    remaining_ms = denm.detection_time + denm.validity_duration_s * 1_000 - now
+    return min(LIFETIME_MS[MessageId.DENM], max(MIN_DENM_LIFETIME_MS, remaining_ms))
+
+
 def voices(address: GnAddress, *, is_mobile: bool) -> Mapping[type[Any], Voice]:
     """Return the voice for each class of message, under one address."""
     made = {}
     for cls, (message_id, encode) in _ENCODERS.items():
-        binding, traffic_class = MESSAGE_BINDINGS[message_id], TRAFFIC_CLASSES[message_id]
-        sender = SingleHopSender(address=address, port=binding.port, traffic_class=traffic_class, is_mobile=is_mobile)
-        fronts = [_front(LIFETIME_MS[message_id], hop_limit) for hop_limit in (SINGLE_HOP, DEFAULT_HOP_LIMIT)]
-        made[cls] = Voice(message_id, binding.its_aid, binding.port, traffic_class, encode, sender, *fronts)
+        made[cls] = _voice(address, message_id, encode, TRAFFIC_CLASSES[message_id], is_mobile=is_mobile)
     return made
+
+
+def urgent_denm_voice(address: GnAddress, *, is_mobile: bool) -> Voice:
+    """Return the voice for DENMs that are urgent."""
+    return _voice(address, MessageId.DENM, encode_denm, URGENT_CLASS, is_mobile=is_mobile)
+
+
+def _voice(
+    address: GnAddress, message_id: MessageId, encode: Callable[[Any], bytes], traffic_class: TrafficClass, *, is_mobile: bool
+) -> Voice:
+    binding = MESSAGE_BINDINGS[message_id]
+    sender = SingleHopSender(address=address, port=binding.port, traffic_class=traffic_class, is_mobile=is_mobile)
+    fronts = [_front(LIFETIME_MS[message_id], hop_limit) for hop_limit in (SINGLE_HOP, DEFAULT_HOP_LIMIT)]
+    return Voice(message_id, binding.its_aid, binding.port, traffic_class, encode, sender, *fronts)
 
 
 def _front(lifetime_ms: int, hop_limit: int) -> bytes:

@@ -137,6 +137,41 @@ def test_a_packet_lives_as_long_as_its_message_is_of_use() -> None:
         assert basic.lifetime_ms == lifetimes[type(message).__name__.lower()]
 
 
+@pytest.mark.parametrize(
+    ("validity_s", "age_s", "lifetime_ms"), [(600, 0, 60_000), (2, 0, 2_000), (60, 57, 3_000), (2, 1.5, 1_000)]
+)
+def test_no_warning_is_under_way_longer_than_its_event_lasts(validity_s: int, age_s: float, lifetime_ms: int) -> None:
+    alice, bob, clock = pair()
+    denm = replace(denm_of(alice, clock.now()), validity_duration_s=validity_s)
+    clock.advance(round(age_s * NS_PER_S))
+    for area in (AREA, None):
+        packet = say(alice, denm, clock.now(), area)
+        assert decode_basic_header(packet)[0].lifetime_ms == lifetime_ms
+        assert hear(bob, packet, clock.now()).message == denm
+
+
+@pytest.mark.parametrize(
+    ("cause", "sub_cause", "priority"),
+    [
+        (CauseCode.DANGEROUS_SITUATION, 1, 0),
+        (CauseCode.DANGEROUS_SITUATION, 5, 0),
+        (CauseCode.COLLISION_RISK, 0, 0),
+        (CauseCode.POST_CRASH, 0, 0),
+        (CauseCode.STATIONARY_VEHICLE, 3, 0),
+        (CauseCode.STATIONARY_VEHICLE, 2, 1),
+        (CauseCode.HAZARDOUS_LOCATION_SURFACE_CONDITION, 3, 1),
+    ],
+)
+def test_a_warning_where_a_second_counts_goes_before_all_others(cause: CauseCode, sub_cause: int, priority: int) -> None:
+    alice, bob, clock = pair()
+    denm = replace(denm_of(alice, clock.now(), cause=cause), sub_cause_code=sub_cause)
+    assert alice.priority_of(denm) == priority
+    for area in (AREA, None):
+        packet = say(alice, denm, clock.now(), area)
+        assert decode_gn_payload(payload(packet)).common.traffic_class.priority == priority
+        assert hear(bob, packet, clock.now()).message == denm
+
+
 def test_a_warning_may_hop_and_its_hops_are_signed() -> None:
     alice, _, clock = pair()
     packet = say(alice, denm_of(alice, clock.now()), clock.now(), AREA)
