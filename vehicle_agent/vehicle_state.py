@@ -4,13 +4,18 @@ Frames become `SignalUpdate`s (`vehicle_agent.can_input`), `fold` lays them over
 asks for it at a moment: a value older than the map allows is not a value. Signs follow ISO 8855 and TS 102 894-2: yaw rate,
 steering angle and lateral acceleration are positive to the left; heading is clockwise from WGS-84 north. Speed has no sign,
 `drive_direction` says which way. Where a value comes from is the signal map's business, not this module's.
+
+A bus delivers hundreds of frames a second and each makes a new state, so these values are frozen structs: those are copied in C.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from shared.core.clock import MonotonicNs
 from shared.core.geo import GeoPoint
@@ -24,8 +29,7 @@ Value = float | bool | DriveDirection | GeoPoint
 """What a field may hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Aged(Generic[T_co]):
+class Aged(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
     """A value and the moment it was true.
 
     Attributes:
@@ -48,8 +52,7 @@ def fresh(aged: Aged[T] | None, now: MonotonicNs) -> T | None:
     return None if aged is None else aged.fresh(now)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignalUpdate:
+class SignalUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A frame's news about one field.
 
     Attributes:
@@ -65,8 +68,7 @@ class SignalUpdate:
     max_age_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VehicleState:
+class VehicleState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Everything known of the car; None where the car never said or said "not available"."""
 
     position: Aged[GeoPoint] | None = None

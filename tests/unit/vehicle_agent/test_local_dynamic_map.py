@@ -301,6 +301,4 @@ def test_the_poles_and_the_antimeridian_are_places_too() -> None:
 
 
 def replace_position(before: VehicleState, point: GeoPoint, moment: MonotonicNs) -> VehicleState:
-    from dataclasses import replace as changed
-
-    return changed(before, position=Aged(point, moment, NS_PER_S))
+    return replace(before, position=Aged(point, moment, NS_PER_S))

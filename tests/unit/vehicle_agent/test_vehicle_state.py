@@ -1,6 +1,5 @@
-from dataclasses import fields, replace
-
 import pytest
+from msgspec.structs import fields, replace
 
 from shared.core.clock import NS_PER_MS, MonotonicNs
 from vehicle_agent.vehicle_state import FIELDS, Aged, SignalUpdate, Value, VehicleState, fold, fresh
