@@ -9,6 +9,7 @@ said once per kind of message; the unit lives and tries again. The shell (`cli`)
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 
 from rsu_agent.cam_service import RsuCamService
 from rsu_agent.hazard_service import HazardService
@@ -17,11 +18,12 @@ from rsu_agent.signal_service import SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import V2xError
-from shared.core.geo import GeoPoint
-from shared.core.ids import MessageId
+from shared.core.geo import GeoPoint, distance_m
+from shared.core.ids import ActionId, MessageId
 from shared.core.itstime import utc_text
+from shared.facilities.event_report import NoSuchEventError
 from shared.facilities.keep_alive import KeepAlive
-from shared.facilities.received_events import ReceivedEvents
+from shared.facilities.received_events import ReceivedEvent, ReceivedEvents
 from shared.messages.cam import Cam
 from shared.messages.denm import Denm
 from shared.messages.ivim import Ivim
@@ -56,6 +58,9 @@ _MESSAGE_IDS: dict[type[Message], MessageId] = {
 
 
 DENM_PRIORITY = TRAFFIC_CLASSES[MessageId.DENM].priority
+
+MAX_EVENTS_SHOWN = 64
+"""Events of others in the status."""
 
 
 class RsuAgent:
@@ -174,6 +179,21 @@ class RsuAgent:
                 self._peers.refuse(refusal.code)
         return ()
 
+    def negate(self, action_id: ActionId, now: Instant) -> tuple[Effect, ...]:
+        """Deny an event that others tell of, as the operator orders: said for a while, and no longer kept alive here.
+
+        Raises:
+            NoSuchEventError: no such event was heard of, or it has ended.
+            UntrustedTimeError: UTC is not known, so nothing can be signed.
+        """
+        now.require_utc()
+        event = self._events.deny(action_id)
+        if event is None:
+            raise NoSuchEventError(action_id)
+        self._hazards.negate(event, now)
+        fields = {"station_id": action_id.originating_station_id, "sequence_number": action_id.sequence_number}
+        return (Notice("hazard_denied", fields),)
+
     def on_timer(self, now: Instant) -> tuple[Effect, ...]:
         """Say what is due."""
         effects: list[Effect] = []
@@ -235,6 +255,7 @@ class RsuAgent:
     def status(self, now: Instant) -> dict[str, object]:
         """Return the unit's state as JSON values: peers, counters, junction, hazards."""
         self._peers.expire(now)
+        self._events.expire(now.monotonic)
         return {
             "station_id": self._station.identity.station_id,
             "utc": None if now.utc is None else utc_text(now.utc),
@@ -251,6 +272,7 @@ class RsuAgent:
             "peers": [_peer_status(peer, now) for peer in self._peers],
             "peers_evicted": self._peers.evicted,
             "junction": self._junction_status(),
+            "events": [_event_status(event, self._position, now) for event in islice(self._events, MAX_EVENTS_SHOWN)],
             "events_heard": dict(self._events.counters),
             "kept_alive": dict(self._keep_alive.counters),
             "hazards": [
@@ -316,6 +338,19 @@ class RsuAgent:
             speed_mps=source.speed_mps,
             heading_deg=source.heading_deg,
         )
+
+
+def _event_status(event: ReceivedEvent, here: GeoPoint, now: Instant) -> dict[str, object]:
+    action_id = event.denm.action_id
+    return {
+        "station_id": action_id.originating_station_id,
+        "sequence_number": action_id.sequence_number,
+        "cause_code": event.denm.cause_code,
+        "sub_cause_code": event.denm.sub_cause_code,
+        "distance_m": None if event.position is None else round(distance_m(here, event.position), 1),
+        "expires_s": round((event.expires - now.monotonic) / NS_PER_S, 1),
+        "disputed": event.is_disputed,
+    }
 
 
 def _peer_status(peer: Peer, now: Instant) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The `rsu-agent` command: run | check-config | enrol | status."""
+"""The `rsu-agent` command: run | check-config | enrol | status | negate."""
 
 import json
 import os
@@ -19,7 +19,9 @@ from shared.cli import entry
 from shared.cli.enrol import PublicKeyOption, RefreshOption, enrol
 from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import TimeSource
+from shared.core.errors import ConfigError
 from shared.pki.permission_sets import StationRole
+from shared.service.command_socket import give_order
 from shared.service.config import load
 from shared.service.identity import describe_ticket
 from shared.service.log import make_logger
@@ -129,3 +131,20 @@ def status(
                 live.update(status_tables(read_status(socket)), refresh=True)
         except KeyboardInterrupt:
             return
+
+
+@app.command()
+def negate(
+    station_id: Annotated[int, typer.Argument(help="Who announced the event, as the status shows it.")],
+    sequence_number: Annotated[int, typer.Argument(help="Its number there.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Have a running unit say that an event which others tell of is not there.
+
+    It says so for ten seconds, and stops passing the event on. A vehicle drops the event once two stations have said so.
+    """
+    socket = load(config, RsuConfig).state.command_socket
+    if socket is None:
+        raise ConfigError(f"{config}: state.command_socket", "is needed to give a running unit orders")
+    give_order(socket, {"order": "negate", "station_id": station_id, "sequence_number": sequence_number})
+    typer.echo(f"event {sequence_number} of station {station_id} is denied")

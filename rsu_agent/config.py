@@ -126,6 +126,8 @@ class StateConfig(ConfigStruct, frozen=True):
     notices: Path | None = None
     hazards: Path | None = None
     """What is needed to cancel the unit's hazards after a restart; nothing is kept where no file is named."""
+    command_socket: Path | None = None
+    """Where orders come in (`rsu-agent negate`), from the agent's own user and root; nowhere where none is named."""
 
 
 class RsuConfig(ConfigStruct, frozen=True):

@@ -7,6 +7,9 @@ A hazard is known by its cause and place. After a restart it goes on under its o
 cancelled. What is needed for that (`EventKeeper`) is kept before a DENM leaves; where it cannot be kept, the hazard is told of all
 the same, and that is counted: a warning is worth more than a tidy end.
 
+An event that others tell of and that is not there, as the operator knows, is negated here too (`negate`): said for a while under
+their action id. Nobody has to believe one station that says so.
+
 Left out: hazards from detectors or from vehicles.
 """
 
@@ -22,8 +25,9 @@ from shared.facilities.event_report import Announcement, EventReport, NoSuchEven
 from shared.facilities.originated_events import OriginatedEvents
 from shared.facilities.saved_events import EventKeeper, NothingKept, SavedEvents, read_saved
 from shared.messages.cdd import PathPoint
-from shared.messages.denm import MAX_TRACES, Alacarte, RelevanceDistance, RelevanceTrafficDirection, RoadWorks, Termination
+from shared.messages.denm import MAX_TRACES, Alacarte, Denm, RelevanceDistance, RelevanceTrafficDirection, RoadWorks, Termination
 from shared.network.area import Circle
+from shared.stack.indication import Verified
 
 __all__ = ["Announcement", "Hazard", "HazardService", "relevance_distance"]
 
@@ -226,6 +230,11 @@ class HazardService:
         due = tuple(said for said in self._events.poll(now) if said.denm.termination is Termination.IS_CANCELLATION)
         self._keep()
         return due
+
+    def negate(self, event: Verified[Denm], now: Instant) -> None:
+        """Say that an event of somebody else is not there; raises as `OriginatedEvents.negate`."""
+        self._resume(now)
+        self._events.negate(event, now)
 
     def _tell(self, told: _Told, now: Instant) -> None:
         told.next_update = MonotonicNs(now.monotonic + told.hazard.validity_s * NS_PER_S // 2)

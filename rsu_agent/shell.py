@@ -17,8 +17,10 @@ from structlog.typing import FilteringBoundLogger
 from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import make_agent, open_unit
 from rsu_agent.config import RsuConfig
+from rsu_agent.orders import obeying
 from shared.core.clock import Clock
 from shared.service.capture import Capture, capture_of
+from shared.service.command_socket import CommandSocket
 from shared.service.evidence import EvidenceFolder
 from shared.service.last_words import say_goodbye
 from shared.service.notices import open_notices
@@ -46,7 +48,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
 
     Raises:
         ConfigError: the configuration cannot be used.
-        TransportError: a radio or the status socket cannot be opened.
+        TransportError: a radio or a socket of its own cannot be opened.
     """
     async with AsyncExitStack() as stack:
         opened = stack.enter_context(open_unit(config, path, environment=os.environ, now=clock.now()))
@@ -87,6 +89,8 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             service.tasks.create_task(upkeep.run())
         snapshot = partial(_status, agent, radios, capture, intake, upkeep, evidence, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
+        if config.state.command_socket is not None:
+            await stack.enter_async_context(CommandSocket(config.state.command_socket, obeying(agent, loop)))
         service.tasks.create_task(feed_intake(radios, intake, loop, capture=capture))
         service.tasks.create_task(attend(radios, lambda: config.station.position))
         service.notifier.ready(f"station {config.station.station_id}")

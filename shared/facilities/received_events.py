@@ -72,7 +72,7 @@ class ReceivedEvent:
 
     Attributes:
         key: which event.
-        denm: the last version.
+        heard: its last version, or what ended it.
         position: where it is; None for a cancellation that came alone.
         area: where it was to be heard; None for a single hop.
         expires: T_R_Validity.
@@ -81,12 +81,17 @@ class ReceivedEvent:
     """
 
     key: EventKey
-    denm: Denm
+    heard: Verified[Denm]
     position: GeoPoint | None
     area: Area | None
     expires: MonotonicNs
     has_ended: bool = False
     negated_by: frozenset[HashedId8] = frozenset()
+
+    @property
+    def denm(self) -> Denm:
+        """What was said of it last."""
+        return self.heard.message
 
     @property
     def is_disputed(self) -> bool:
@@ -133,7 +138,7 @@ class ReceivedEvents:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """How often each kind of `News` came, and how many events `expired` or were `evicted`."""
+        """How often each kind of `News` came, and how many events `expired`, were `evicted`, or `denied` by us."""
         return dict(self._counters)
 
     def get(self, key: EventKey) -> ReceivedEvent | None:
@@ -165,13 +170,25 @@ class ReceivedEvents:
             expires = _expiry(denm, indication.signer.certificate.validity.end_time64, now)
             match denm.termination:
                 case None:
-                    news = self._announced(denm, ticket, indication.area, expires)
+                    news = self._announced(indication, expires)
                 case Termination.IS_CANCELLATION:
-                    news = self._cancelled(denm, ticket, indication.area, expires)
+                    news = self._cancelled(indication, expires)
                 case Termination.IS_NEGATION:
                     news = self._negated(denm, ticket)
         self._counters[news.value] += 1
         return news
+
+    def deny(self, action_id: ActionId) -> Verified[Denm] | None:
+        """Take note that we know better: an event is not there, whoever says so; it ends for us as if it had been negated.
+
+        Returns:
+            Its last version, for `OriginatedEvents.negate`; None where no such event lasts.
+        """
+        denied = [event for event in self if event.key[0] == action_id]
+        for event in denied:
+            event.has_ended = True
+            self._counters["denied"] += 1
+        return max((event.heard for event in denied), key=lambda heard: heard.message.reference_time, default=None)
 
     def expire(self, now: MonotonicNs) -> None:
         """Forget what has run out."""
@@ -182,14 +199,15 @@ class ReceivedEvents:
         """Return when the next event runs out; None when there is none."""
         return min((event.expires for event in self._events.values()), default=None)
 
-    def _announced(self, denm: Denm, ticket: HashedId8, area: Area | None, expires: MonotonicNs) -> News:
+    def _announced(self, heard: Verified[Denm], expires: MonotonicNs) -> News:
+        denm, ticket = heard.message, heard.signer.hashed_id8
         position = _position(denm)
         if denm.cause_code is None or position is None:
             raise VerificationError(VerificationReport.CONTENT_MISMATCH, "the event has no cause or no position")
         key = (denm.action_id, ticket)
         event = self._events.get(key)
         if event is None:
-            self._remember(ReceivedEvent(key=key, denm=denm, position=position, area=area, expires=expires))
+            self._remember(ReceivedEvent(key=key, heard=heard, position=position, area=heard.area, expires=expires))
             return News.NEW
         known = event.denm.reference_time
         if denm.reference_time < known or (event.has_ended and denm.reference_time == known):
@@ -199,21 +217,24 @@ class ReceivedEvents:
             return News.REPEATED
         was_over = event.has_ended
         event.has_ended, event.negated_by = False, frozenset()
-        event.denm, event.position, event.area, event.expires = denm, position, area, expires
+        event.heard, event.position, event.area, event.expires = heard, position, heard.area, expires
         return News.NEW if was_over else News.UPDATED
 
-    def _cancelled(self, denm: Denm, ticket: HashedId8, area: Area | None, expires: MonotonicNs) -> News:
-        key = (denm.action_id, ticket)
+    def _cancelled(self, heard: Verified[Denm], expires: MonotonicNs) -> News:
+        denm = heard.message
+        key = (denm.action_id, heard.signer.hashed_id8)
         event = self._events.get(key)
         if event is None:
             if any(action_id == denm.action_id for action_id, _ in self._events):
                 raise VerificationError(VerificationReport.PERMISSION_DENIED, "an event is cancelled only by who announced it")
-            self._remember(ReceivedEvent(key=key, denm=denm, position=_position(denm), area=area, expires=expires, has_ended=True))
+            self._remember(
+                ReceivedEvent(key=key, heard=heard, position=_position(denm), area=heard.area, expires=expires, has_ended=True)
+            )
             return News.CANCELLED
         if denm.reference_time <= event.denm.reference_time:
             return News.REPEATED if event.has_ended else News.OUTDATED
         was_over = event.has_ended
-        event.denm, event.has_ended = denm, True
+        event.heard, event.has_ended = heard, True
         event.expires = MonotonicNs(max(event.expires, expires))
         return News.REPEATED if was_over else News.CANCELLED
 

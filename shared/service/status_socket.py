@@ -106,7 +106,7 @@ def read_status(path: Path, *, timeout_s: float = READ_TIMEOUT_S) -> dict[str, o
         raise TransportError(str(path), f"the answer is no status: {error}") from None
 
 
-def bound_socket(path: Path) -> socket.socket:
+def bound_socket(path: Path, *, mode: int = MODE) -> socket.socket:
     """Return a socket bound beside `path`, given its mode, and only then moved there: no client ever meets it half made.
 
     Raises:
@@ -119,7 +119,7 @@ def bound_socket(path: Path) -> socket.socket:
         with suppress(FileNotFoundError):
             fresh.unlink()
         sock.bind(os.fspath(fresh))
-        fresh.chmod(MODE)
+        fresh.chmod(mode)
         sock.listen(MAX_CLIENTS)
         fresh.replace(path)
     except OSError as error:

@@ -248,6 +248,19 @@ def test_in_a_full_table_what_has_ended_gives_way_before_what_lasts() -> None:
     assert [event.denm.action_id.sequence_number for event in events] == [2, 3, 4]
 
 
+def test_what_we_know_not_to_be_there_has_ended_for_us_until_its_originator_says_it_anew() -> None:
+    events = ReceivedEvents()
+    for signer, number in ((1, 1), (2, 1), (1, 2)):
+        hear(events, replace(ROADWORKS, action_id=ActionId(RSU, number), reference_time=its(signer)), 5, signer)
+    denied = events.deny(ActionId(RSU, 1))
+    assert denied is not None
+    assert denied.message.reference_time == its(2)
+    assert [event.denm.action_id.sequence_number for event in events] == [2]
+    assert (events.counters["denied"], events.deny(ActionId(RSU, 1)), events.deny(ActionId(RSU, 9))) == (2, None, None)
+    again = replace(ROADWORKS, action_id=ActionId(RSU, 1), reference_time=its(2))
+    assert [hear(events, again, 5, 2), hear(events, replace(again, reference_time=its(5)), 5, 2)] == [News.OUTDATED, News.NEW]
+
+
 def test_a_ticket_holds_at_least_one_event_and_at_most_all() -> None:
     for capacity, per_ticket in ((1, 2), (1, 0)):
         with pytest.raises(ValueError, match="at least one"):
