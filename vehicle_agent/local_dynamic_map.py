@@ -131,7 +131,8 @@ class LocalDynamicMap:
         seen = self._neighbours.within(AWARENESS_M, ego, now)
         emergencies = self._emergencies.poll(seen, ego, now)
         signals = self._signals.ahead(now, ego, self._path)
-        advised = {signal.signal_group: self._advise(signal, ego, now) for signal in signals}
+        ahead = self._neighbours.ahead(ego, now) if signals else ()
+        advised = {signal.signal_group: self._advise(signal, ego, ahead, now) for signal in signals}
         self._glosa.settle()
         picture = Picture(
             sequence=self._views,
@@ -170,11 +171,11 @@ class LocalDynamicMap:
                 self._path.clear()
         self._path.appendleft(point)
 
-    def _advise(self, signal: SignalAhead, ego: EgoPosition, now: Instant) -> Advice | None:
+    def _advise(self, signal: SignalAhead, ego: EgoPosition, ahead: Sequence[Sighting], now: Instant) -> Advice | None:
         """Return the advice for a light; none while our own speed is not known."""
         if ego.speed_mps is None:
             return None
-        queued = _standing_before(self._neighbours.ahead(ego, now), signal.distance_to_stop_m)
+        queued = _standing_before(ahead, signal.distance_to_stop_m)
         return self._glosa.advise(signal, speed_mps=ego.speed_mps, now=now.monotonic, queued=queued)
 
 

@@ -44,6 +44,7 @@ class PathHistory:
     def __init__(self) -> None:
         self._points: deque[TracePoint] = deque(maxlen=MAX_POINTS)
         self._pending: list[TracePoint] = []
+        self._offsets_m: list[tuple[float, float]] = []
 
     def add(self, position: GeoPoint, now: MonotonicNs) -> None:
         """Take the vehicle's present position."""
@@ -57,13 +58,12 @@ class PathHistory:
             return
         if step_m > MAX_STEP_M:
             self._points.clear()
-            self._pending.clear()
-            self._points.appendleft(here)
+            self._begin_at(here)
             return
         if self._pending and self._must_keep(position):
-            self._points.appendleft(self._pending[-1])
-            self._pending.clear()
+            self._begin_at(self._pending[-1])
         self._pending.append(here)
+        self._offsets_m.append(offset_m(self._points[0].position, position))
 
     def points(self, reference: GeoPoint) -> tuple[TracePoint, ...]:
         """Return the points from the youngest back until `HISTORY_LENGTH_M` of path behind `reference` are covered."""
@@ -79,13 +79,19 @@ class PathHistory:
             previous = point.position
         return tuple(result)
 
+    def _begin_at(self, point: TracePoint) -> None:
+        """Keep a point; what comes is measured from there."""
+        self._points.appendleft(point)
+        self._pending.clear()
+        self._offsets_m.clear()
+
     def _must_keep(self, position: GeoPoint) -> bool:
         anchor = self._points[0].position
         chord = offset_m(anchor, position)
         length_m = hypot(*chord)
         if length_m > CHORD_LENGTH_M or len(self._pending) >= MAX_PENDING or not can_be_said(*delta_deg(anchor, position)):
             return True
-        return any(_distance_to_chord_m(offset_m(anchor, p.position), chord, length_m) > CHORD_ERROR_M for p in self._pending)
+        return any(_distance_to_chord_m(offset, chord, length_m) > CHORD_ERROR_M for offset in self._offsets_m)
 
 
 def delta_deg(origin: GeoPoint, point: GeoPoint) -> tuple[float, float]:
