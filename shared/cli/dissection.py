@@ -18,7 +18,7 @@ from shared.core.ids import ItsAid, MessageId
 from shared.core.itstime import time64_of, utc_of
 from shared.core.report import VerificationReport
 from shared.messages.cam import Cam, decode_cam
-from shared.messages.denm import Denm, decode_denm
+from shared.messages.denm import Denm, Termination, decode_denm
 from shared.messages.ivim import Ivim, IviStatus, decode_ivim
 from shared.messages.mapem import Mapem, decode_mapem
 from shared.messages.pdu import HEADER_OCTETS, peek_header
@@ -36,7 +36,7 @@ from shared.network.headers import (
     decode_basic_header,
     decode_common_header,
 )
-from shared.network.packet import MAX_PACKET_OCTETS, Beacon, check_hop_limit, decode_gn_pdu
+from shared.network.packet import MAX_PACKET_OCTETS, Beacon, check_hop_limit, decode_gn_pdu, no_message
 from shared.security.certificate import decode_certificate
 from shared.security.crl import Crl
 from shared.security.describe import certificate_kind, describe_certificate
@@ -46,9 +46,9 @@ from shared.security.header_policy import check_header, profile_of
 from shared.security.permissions import find_permission
 from shared.security.secured_data import SecuredData, SignedData, UnsecuredData, decode_secured_data
 from shared.security.trust_list import decode_trust_list, peek_management_content
-from shared.security.verify import MESSAGE_ITS_AIDS
 from shared.stack.content_permissions import Message, check_content
 from shared.stack.packet_checks import agreed_message_id
+from shared.stack.station import HEARD_ITS_AIDS
 from shared.transport.link_frames import ETHERNET_OCTETS
 
 _MANAGEMENT_ITS_AIDS = frozenset((ItsAid.CRL, ItsAid.CERTIFICATE_REQUEST, ItsAid.CTL))
@@ -218,7 +218,7 @@ class _Dissector:
         if signed is None:
             self._geonetworking(payload, basic=basic, signed=None)
             return
-        if psid not in MESSAGE_ITS_AIDS:
+        if psid not in HEARD_ITS_AIDS:
             self._geonetworking(payload, basic=basic, signed=None)
             raise VerificationError(VerificationReport.INCOMPATIBLE_PROTOCOL, f"ITS-AID {psid} is no service of this station")
         self._geonetworking(payload, basic=basic, signed=signed)
@@ -245,7 +245,10 @@ class _Dissector:
         self.summary = f"{common.header_type.name.lower().replace('_', ' ')} packet"
         pdu = decode_gn_pdu(octets)
         if isinstance(pdu, Beacon):
+            self.summary = f"beacon of {pdu.source.address.mac.hex(':')}"
             self._add("beacon", "Beacon", {"source": describe_source(pdu.source, self._reference)})
+            if signed is not None and signed.header.psid != ItsAid.GN_MANAGEMENT:
+                raise no_message()
             return
         name, title, fields = describe_extended(pdu.extended, self._reference)
         self._add(name, title, fields)
@@ -318,10 +321,14 @@ def _summary(message: Message) -> str:
             speed = "" if message.speed_mps is None else f", {message.speed_mps * 3.6:.1f} km/h"
             return f"CAM of {str(station_type_name(message.station_type)).replace('_', ' ')} {message.station_id}{speed}"
         case Denm():
+            if message.termination is not None:
+                ended = "cancelled" if message.termination is Termination.IS_CANCELLATION else "denied"
+                event = message.action_id
+                whose = f"event {event.sequence_number} of station {event.originating_station_id}"
+                return f"DENM of station {message.station_id}: {whose} {ended}"
             cause = message.cause_code
             what = "without a cause" if cause is None else getattr(cause, "name", f"cause {cause}").lower().replace("_", " ")
-            ended = "" if message.termination is None else ", ended"
-            return f"DENM of station {message.station_id}: {what}{ended}"
+            return f"DENM of station {message.station_id}: {what}"
         case Spatem():
             groups = sum(len(intersection.movements) for intersection in message.intersections)
             return f"SPATEM of station {message.station_id}: {groups} signal groups"

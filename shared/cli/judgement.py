@@ -4,6 +4,9 @@ A packet goes through `shared.stack.receiver`, in order of reception, so that ti
 a station would. So does a secured message kept without its Basic Header, but where it carries no GeoNetworking packet its content
 is not judged, and the verdict says so. A signed trust list goes through `shared.security.trust_list` under the root or
 manager it names.
+
+What a forwarder repeats of a geocast that was verified before, or what a capture of several radios has of one packet from each, is
+no recording played back but a copy, and shares its verdict.
 Whatever stops a message ends up in its verdict; nothing is raised.
 """
 
@@ -17,7 +20,8 @@ from shared.core.ids import HashedId8, ItsAid
 from shared.core.itstime import Time64
 from shared.core.report import VerificationReport
 from shared.messages.pdu import peek_header
-from shared.network.packet import decode_gn_payload
+from shared.network.headers import BASIC_HEADER_OCTETS, HOP_LIMIT_OCTET
+from shared.network.packet import Beacon, decode_gn_pdu
 from shared.security.certificate import Certificate
 from shared.security.certificate_cache import DEFAULT_CAPACITY
 from shared.security.chain import MAX_CHAIN_CERTIFICATES
@@ -34,6 +38,12 @@ VERIFIED = "verified"
 """The code of a message everything about which held."""
 
 UNKNOWN_MESSAGE = "?"
+
+BEACON = "beacon"
+"""What says nothing but where its sender is."""
+
+MAX_PACKETS = 4_096
+"""Verified packets remembered, to know copies by; beyond it the one heard longest ago is forgotten."""
 
 
 class SignatureState(Enum):
@@ -77,6 +87,7 @@ class Verdict:
         generation_time: when the signer says it was made.
         root: the last certificate of the chain, where it is a root or manager of the trust directory and the signature holds.
         content_judged: whether the verdict covers what is inside; False where only the security envelope could be judged.
+        is_copy: a forwarder repeats what was verified before, or another radio has it too.
     """
 
     code: str
@@ -91,6 +102,7 @@ class Verdict:
     generation_time: Time64 | None
     root: Link | None
     content_judged: bool = True
+    is_copy: bool = False
 
     @property
     def is_verified(self) -> bool:
@@ -111,6 +123,24 @@ class _Claims:
     passed_on: Certificate | None = None
 
 
+@dataclass(slots=True)
+class _Known:
+    """A packet that was verified: the hops it began with, as signed, and the links it came by."""
+
+    verdict: Verdict
+    max_hop_limit: int
+    links: set[str | None]
+
+    def is_copied_by(self, packet: bytes, link: str | None) -> bool:
+        """Say whether the same packet with other hops left, or on another link, is a copy; its unsigned header is sound."""
+        try:
+            secured_part(packet)
+        except V2xError:
+            return False
+        hops = packet[HOP_LIMIT_OCTET]
+        return 0 < hops < self.max_hop_limit or (hops == self.max_hop_limit and link not in self.links)
+
+
 class Judge:
     """Judges messages against one trust store, remembering what a station would.
 
@@ -126,9 +156,14 @@ class Judge:
         self._receiver = make_receiver(trust_store=trust_store, areas=areas)
         self._authorities: dict[HashedId8, Certificate] = {**self._anchors, **trust_store.authorities}
         self._seen: OrderedDict[HashedId8, Certificate] = OrderedDict()
+        self._packets: OrderedDict[bytes, _Known] = OrderedDict()
 
-    def judge_packet(self, packet: bytes, now: Instant) -> Verdict:
-        """Judge a GeoNetworking packet."""
+    def judge_packet(self, packet: bytes, now: Instant, link: str | None = None) -> Verdict:
+        """Judge a GeoNetworking packet that came by a link, where the capture names it."""
+        known = self._packets.get(packet[BASIC_HEADER_OCTETS:])
+        if known is not None and known.is_copied_by(packet, link):
+            known.links.add(link)
+            return replace(known.verdict, is_copy=True)
         claims = _claims_of_packet(packet)
         verified: VerifiedPayload | None = None
         refusal: V2xError | None = None
@@ -138,7 +173,13 @@ class Judge:
             self._receiver.indicate(opened)
         except V2xError as error:
             refusal = error
-        return self._verdict(claims, verified, refusal)
+        verdict = self._verdict(claims, verified, refusal)
+        if verified is not None and refusal is None:
+            max_hop_limit = decode_gn_pdu(verified.payload).common.max_hop_limit
+            self._packets[packet[BASIC_HEADER_OCTETS:]] = _Known(verdict, max_hop_limit, {link})
+            if len(self._packets) > MAX_PACKETS:
+                self._packets.popitem(last=False)
+        return verdict
 
     def judge_secured(self, secured: bytes, now: Instant) -> Verdict:
         """Judge an `Ieee1609Dot2Data` that travels by itself: a message of a station, or a trust list."""
@@ -263,14 +304,15 @@ def _message_kind(payload: bytes, psid: int) -> str:
     if psid in (ItsAid.CTL, ItsAid.CRL):
         return "ctl" if psid == ItsAid.CTL else "crl"
     try:
-        return peek_header(decode_gn_payload(payload).message).message_id.name.lower()
+        pdu = decode_gn_pdu(payload)
+        return BEACON if isinstance(pdu, Beacon) else peek_header(pdu.message).message_id.name.lower()
     except V2xError:
         return UNKNOWN_MESSAGE
 
 
 def _is_packet(payload: bytes) -> bool:
     try:
-        decode_gn_payload(payload)
+        decode_gn_pdu(payload)
     except DecodeError:
         return False
     return True

@@ -102,7 +102,7 @@ def _judged_capture(capture: Capture, judge: Judge, at: UtcNs | None) -> Iterato
     for captured in capture.packets():
         received = captured.utc if at is None else at
         monotonic = max(monotonic, MonotonicNs(received))
-        verdict = judge.judge_packet(captured.packet, Instant(monotonic, received))
+        verdict = judge.judge_packet(captured.packet, Instant(monotonic, received), captured.link)
         yield _Judged(frame=captured.frame_number, received=received, verdict=verdict)
 
 
@@ -125,7 +125,7 @@ def _print_row(console: Console, judged: _Judged, *, is_first: bool) -> None:
     rows = Rows(console, (("Frame", 5), (received[:10], 12), ("Message", 7), ("Signer", 16), ("Verdict", 0)))
     if is_first:
         rows.head()
-    words = Text("verified", style=_GOOD)
+    words = Text("verified; a copy of one before" if verdict.is_copy else "verified", style=_GOOD)
     if not verdict.content_judged:
         words.append("; its payload is no GeoNetworking packet and was not judged", style="yellow")
     if not verdict.is_verified:
@@ -241,6 +241,7 @@ def _as_json(judged: _Judged) -> dict[str, object]:
         "signature": verdict.signature.value,
         "signed_by": verdict.signed_by,
         "content_judged": verdict.content_judged,
+        "is_copy": verdict.is_copy,
         "its_aid": verdict.its_aid,
         "service": None if verdict.its_aid is None else its_aid_name(verdict.its_aid),
         "ssp": None if verdict.ssp is None else verdict.ssp.hex(),
