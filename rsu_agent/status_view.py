@@ -8,17 +8,24 @@ from rich.table import Table
 SHOWN_PEERS = 40
 """Peers shown, those heard last first; the document has them all."""
 
+SHOWN_EVENTS = 20
+"""Events of others shown, the nearest first."""
+
 
 def status_tables(document: Mapping[str, object]) -> RenderableType:
-    """Return the document as tables: the unit, its junction, its neighbours."""
-    return Group(_unit(document), _junction(document), _peers(document))
+    """Return the document as tables: the unit, its junction, what others warn of, its neighbours."""
+    return Group(_unit(document), _junction(document), _events(document), _peers(document))
 
 
 def _unit(document: Mapping[str, object]) -> Table:
     table = Table("what", "value", title=f"roadside unit {document.get('station_id')}", title_justify="left")
     table.add_row("UTC", _text(document.get("utc") or "not known: nothing is sent"))
-    for name in ("sent", "unsent", "silent", "verified", "refused"):
+    for name in ("sent", "unsent", "withheld", "silent", "verified", "refused", "shed"):
         table.add_row(name, _pairs(document.get(name)))
+    table.add_row("echoes, copies", f"{_text(document.get('echoes'))}, {_text(document.get('copies'))}")
+    _network(table, document.get("router"))
+    table.add_row("events heard", _pairs(document.get("events_heard")))
+    table.add_row("kept alive", _pairs(document.get("kept_alive")))
     table.add_row("tickets", _pairs(document.get("tickets")))
     radios = document.get("radios")
     for name, radio in radios.items() if isinstance(radios, Mapping) else ():
@@ -30,6 +37,31 @@ def _unit(document: Mapping[str, object]) -> Table:
     for hazard in _items(document.get("hazards")):
         said = f"cause {hazard.get('cause_code')} within {hazard.get('radius_m')} m"
         table.add_row(f"hazard {hazard.get('sequence_number')}", said)
+    return table
+
+
+def _network(table: Table, router: object) -> None:
+    """Add what the unit does for its neighbours: `Router.status`."""
+    if not isinstance(router, Mapping):
+        return
+    table.add_row("neighbours", _text(router.get("neighbours")))
+    table.add_row("network", _pairs(router.get("heard")))
+    table.add_row("forwarding", _pairs(router.get("forwarding")))
+    channel = router.get("dcc")
+    if isinstance(channel, Mapping):
+        table.add_row("channel", _pairs({name: value for name, value in channel.items() if name != "dropped"}))
+        table.add_row("dropped before the channel", _pairs(channel.get("dropped")))
+
+
+def _events(document: Mapping[str, object]) -> RenderableType:
+    events = sorted(_items(document.get("events")), key=lambda event: _number(event.get("distance_m")))
+    if not events:
+        return "nobody warns of anything"
+    columns = ("station", "number", "cause", "sub cause", "m away", "s left", "disputed")
+    table = Table(*columns, title=f"{len(events)} events others tell of", title_justify="left")
+    for event in events[:SHOWN_EVENTS]:
+        names = ("station_id", "sequence_number", "cause_code", "sub_cause_code", "distance_m", "expires_s")
+        table.add_row(*(_text(event.get(name)) for name in names), "yes" if event.get("disputed") else "no")
     return table
 
 

@@ -30,3 +30,52 @@ def test_each_radio_is_told_with_why_it_is_away() -> None:
     text = shown({"radios": radios})
     assert "interface wlan0 has no carrier; sent 3, received 0" in text
     assert "up; sent 5, received 7" in text
+
+
+def test_what_the_network_did_and_what_others_warn_of_is_told() -> None:
+    text = shown(
+        {
+            "copies": 4,
+            "echoes": 2,
+            "withheld": {"protected communication zones": 3},
+            "shed": {"shed_stale": 1},
+            "router": {
+                "neighbours": 5,
+                "heard": {"forwarded": 7, "beacons": 8},
+                "forwarding": {"contended": 9},
+                "dcc": {"state": "active_1", "busy_ratio": 0.31, "waiting": 2, "dropped": {"queue_full": 6}},
+            },
+            "kept_alive": {"repeated": 11},
+            "events_heard": {"new": 12},
+            "events": [
+                {
+                    "station_id": 9,
+                    "sequence_number": 1,
+                    "cause_code": 94,
+                    "sub_cause_code": 2,
+                    "distance_m": 320.5,
+                    "expires_s": 60.0,
+                },
+                {"station_id": 8, "sequence_number": 3, "cause_code": 99, "distance_m": 20.0, "expires_s": 1.5, "disputed": True},
+            ],
+        }
+    )
+    rows = [" ".join(line.replace("│", " ").split()) for line in text.splitlines()]
+    for row in (
+        "withheld protected communication zones 3",
+        "shed shed_stale 1",
+        "echoes, copies 2, 4",
+        "neighbours 5",
+        "network forwarded 7, beacons 8",
+        "forwarding contended 9",
+        "channel state active_1, busy_ratio 0.31, waiting 2",
+        "dropped before the channel queue_full 6",
+        "events heard new 12",
+        "kept alive repeated 11",
+    ):
+        assert row in rows, text
+    assert rows.index("8 3 99 - 20.0 1.5 yes") < rows.index("9 1 94 2 320.5 60.0 no")
+
+
+def test_where_nobody_warns_of_anything_that_is_said() -> None:
+    assert "nobody warns of anything" in shown({"events": []})
