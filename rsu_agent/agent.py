@@ -56,8 +56,11 @@ _MESSAGE_IDS: dict[type[Message], MessageId] = {
     Ssem: MessageId.SSEM,
 }
 
-
 DENM_PRIORITY = TRAFFIC_CLASSES[MessageId.DENM].priority
+
+ADDRESS_PAUSE_NS = 60 * NS_PER_S
+"""The unit leaves its address to somebody else at most so often: whoever follows it to each new one gains nothing, and what waits to
+be said under an address is not said under the next."""
 
 MAX_EVENTS_SHOWN = 64
 """Events of others in the status."""
@@ -104,6 +107,7 @@ class RsuAgent:
         self._cams = cams
         self._events = events
         self._keep_alive = keep_alive
+        self._address_stays_until = MonotonicNs(0)
         self._trouble: str | None = None
         self._unlogged = UnloggedAuthorities()
         self._sent: Counter[str] = Counter()
@@ -198,7 +202,8 @@ class RsuAgent:
         """Say what is due."""
         effects: list[Effect] = []
         self._router.place(self._here(now))
-        if self._router.take_address_conflict():
+        if self._router.take_address_conflict() and now.monotonic >= self._address_stays_until:
+            self._address_stays_until = MonotonicNs(now.monotonic + ADDRESS_PAUSE_NS)
             self._station.move_to(self._router.drawn_mac())
             effects.append(Notice("address_changed", {"reason": "another station uses this unit's link-layer address"}))
         if now.monotonic >= self._renewal.due:

@@ -24,7 +24,7 @@ from shared.service.command_socket import CommandSocket
 from shared.service.evidence import EvidenceFolder
 from shared.service.last_words import say_goodbye
 from shared.service.notices import open_notices
-from shared.service.open_radios import attend, open_radios, place_of
+from shared.service.open_radios import attend, open_radios, place_of, unshared_links
 from shared.service.open_upkeep import open_upkeep
 from shared.service.performer import Performer
 from shared.service.radio_intake import feed_intake
@@ -56,7 +56,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         capture = stack.enter_context(capture_of(config.capture, log))
         radios = open_radios(config.radio, clock=clock, log=log)
         stack.callback(radios.close)
-        agent.router.set_links(radios.names)
+        agent.router.set_links(radios.names, unshared=unshared_links(config.radio))
         if opened.problem is not None:
             log.warning("hazards of before the restart are not known", reason=str(opened.problem))
         notices = stack.enter_context(open_notices(config.state.notices))

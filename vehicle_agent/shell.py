@@ -23,7 +23,7 @@ from shared.service.evidence import EvidenceFolder
 from shared.service.last_words import say_goodbye
 from shared.service.log import Availability
 from shared.service.notices import NoticeWriter, open_notices
-from shared.service.open_radios import attend, open_radios, place_of
+from shared.service.open_radios import attend, open_radios, place_of, unshared_links
 from shared.service.open_upkeep import open_upkeep
 from shared.service.performer import Performer
 from shared.service.radio_intake import feed_intake
@@ -73,7 +73,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         bus = CanBus(_bus_config(config), clock=clock, filters=opened.parts.signal_map.filters())
         parts = replace(opened.parts, channels={FIRST_BUS: config.can.channel})
         agent = make_agent(parts, entropy=os.urandom, started=clock.now())
-        agent.router.set_links(radios.names)
+        agent.router.set_links(radios.names, unshared=unshared_links(config.radio))
         if opened.problem is not None:
             log.warning("hazards of before the restart are not known", reason=str(opened.problem))
         if opened.successor is not None:

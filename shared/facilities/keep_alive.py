@@ -31,9 +31,9 @@ from shared.network.headers import (
     HOP_LIMIT_OCTET,
     LIFETIME_OCTET,
     MAX_LIFETIME_MS,
-    decode_lifetime,
     encode_lifetime,
     forwarded,
+    lifetime_ns,
 )
 from shared.network.packet import decode_gn_pdu
 from shared.security.freshness import DENM_MAX_AGE_US, trusted_time64
@@ -53,7 +53,7 @@ MAX_REPEATS = 300
 """How often one signed packet is repeated by us."""
 
 MAX_KEPT = 64
-"""Most events kept alive; beyond it the one heard longest ago is let go."""
+"""Most events kept alive; beyond it the ticket with most of them loses the one heard longest ago."""
 
 MAX_KEPT_PER_TICKET = 8
 """Most of one ticket's."""
@@ -187,12 +187,18 @@ class KeepAlive:
         self._by_octets[packet[BASIC_HEADER_OCTETS:]] = key
 
     def copied(self, packet: bytes, now: MonotonicNs) -> None:
-        """Take a packet as it came, before anything is known of it: a copy of one that is kept makes ours superfluous for now."""
+        """Take a packet as it came, before anything is known of it: a copy of one that is kept makes ours superfluous for now.
+
+        Not one whose unsigned octets are such that nobody would take it for anything.
+        """
         key = self._by_octets.get(packet[BASIC_HEADER_OCTETS:])
         if key is None:
             return
         kept = self._kept[key]
-        if kept.packet[HOP_LIMIT_OCTET] < packet[HOP_LIMIT_OCTET] <= kept.max_hop_limit:
+        if not _is_heeded(packet, kept, now):
+            self._counters["copies_of_no_use"] += 1
+            return
+        if kept.packet[HOP_LIMIT_OCTET] < packet[HOP_LIMIT_OCTET]:
             kept.packet = packet
         self._counters["suppressed"] += 1
         self._put_off(kept, now)
@@ -256,7 +262,8 @@ class KeepAlive:
         while self._kept and (
             len(self._kept) >= MAX_KEPT or sum(len(kept.packet) for kept in self._kept.values()) + octets > MAX_KEPT_OCTETS
         ):
-            self._let_go(next(iter(self._kept)))
+            by_ticket = Counter(ticket for _, ticket in self._kept)
+            self._let_go(max(self._kept, key=lambda kept: by_ticket[kept[1]]))
 
     def _let_go(self, key: EventKey) -> None:
         self._drop(key)
@@ -276,10 +283,18 @@ def _max_hop_limit(packet: bytes) -> int:
     return decode_gn_pdu(signed.payload.content.payload).common.max_hop_limit
 
 
+def _is_heeded(packet: bytes, kept: _Kept, now: MonotonicNs) -> bool:
+    """Whether a copy is one that whoever hears it can take for the event: its version, hops and lifetime are not signed."""
+    return (
+        packet[0] == kept.packet[0]
+        and LAST_HOP <= packet[HOP_LIMIT_OCTET] <= kept.max_hop_limit
+        and now - kept.signed_at < lifetime_ns(packet)
+    )
+
+
 def _again(kept: _Kept, now: MonotonicNs) -> bytes:
     """Return the packet with one hop less and, where it would have passed, a longer lifetime."""
     packet = forwarded(kept.packet)
-    lifetime_ns = decode_lifetime(packet[LIFETIME_OCTET]) * NS_PER_MS
-    if now - kept.signed_at + STALE_MARGIN_NS < lifetime_ns:
+    if now - kept.signed_at + STALE_MARGIN_NS < lifetime_ns(packet):
         return packet
     return packet[:LIFETIME_OCTET] + bytes([encode_lifetime(MAX_LIFETIME_MS)]) + packet[LIFETIME_OCTET + 1 :]

@@ -3,8 +3,10 @@
 An event belongs to the ticket that announced it: only that ticket updates or cancels it, and an update or cancellation counts only
 with a later reference time. Two tickets that use one action id make two events, so nobody can take an event over, nor occupy its
 number beforehand. Anybody else may negate an event, but one stranger does not silence a warning: it is kept as disputed until
-`NEGATIONS_NEEDED` different tickets have negated it. An ended event is remembered until it would have run out, so that neither a
-late repetition nor a copy that somebody kept alive revives it; so is a cancellation that overtook what it cancels.
+`NEGATIONS_NEEDED` different tickets have negated it. Nor do many while its originator goes on signing it: several tickets may be
+one car's, and who has announced an event knows of it first. One that does so after its event was negated brings it back, and then
+it takes one ticket more. An ended event is remembered until it would have run out, so that neither a late repetition nor a copy
+that somebody kept alive revives it; so is a cancellation that overtook what it cancels.
 
 Nothing ties the tickets of one originator together, and an impostor could claim what a successor would. So an event ends at the
 latest with its ticket, after which nobody could cancel it. A station that renews its ticket (a roadside unit) does so a minute
@@ -18,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from shared.core.clock import NS_PER_S, Instant, MonotonicNs
+from shared.core.clock import NS_PER_MS, NS_PER_S, NS_PER_US, Instant, MonotonicNs
 from shared.core.errors import VerificationError
 from shared.core.geo import GeoPoint, distance_m
 from shared.core.ids import ActionId, HashedId8
@@ -29,7 +31,7 @@ from shared.network.area import Area
 from shared.stack.indication import Verified
 
 MAX_EVENTS = 256
-"""Most events remembered; beyond it one that has ended gives way, or else the one heard longest ago."""
+"""Most events remembered; beyond it the ticket with most of them loses one that has ended, or else the one heard longest ago."""
 
 MAX_EVENTS_PER_TICKET = 32
 """Most events remembered from one ticket; beyond it one of that ticket gives way, never another's."""
@@ -43,8 +45,19 @@ MAX_FUTURE_NS = 60 * NS_PER_S
 NEGATIONS_NEEDED = 2
 """How many different tickets have to negate an event before it is dropped."""
 
+MAX_NEGATIONS = 32
+"""Most tickets remembered that negate one event."""
+
+SPEAKING_INTERVALS = 3
+"""An originator that has signed its event within so many transmission intervals still stands by it."""
+
+SPEAKING_NS, MAX_SPEAKING_NS = NS_PER_S, 30 * NS_PER_S
+"""At least and at most so long; at least also where it states no interval."""
+
 SAME_PLACE_M = 20.0
 """Two places nearer than this may be of one event."""
+
+LONG_AGO = Time64(0)
 
 EventKey = tuple[ActionId, HashedId8]
 """Which event: its number, and the ticket that announced it."""
@@ -78,6 +91,10 @@ class ReceivedEvent:
         expires: T_R_Validity.
         has_ended: it was cancelled or negated.
         negated_by: tickets that say it is not there.
+        signed: when its originator last signed what it says of it, by its own account.
+        negated: when somebody last signed that it is not there.
+        revivals: how often its originator has answered for it after it was dropped as negated.
+        is_announced: False for a cancellation that came alone.
     """
 
     key: EventKey
@@ -85,8 +102,12 @@ class ReceivedEvent:
     position: GeoPoint | None
     area: Area | None
     expires: MonotonicNs
+    signed: Time64
     has_ended: bool = False
     negated_by: frozenset[HashedId8] = frozenset()
+    negated: Time64 = LONG_AGO
+    revivals: int = 0
+    is_announced: bool = True
 
     @property
     def denm(self) -> Denm:
@@ -97,6 +118,17 @@ class ReceivedEvent:
     def is_disputed(self) -> bool:
         """Whether somebody says it is not there."""
         return bool(self.negated_by)
+
+    @property
+    def is_outvoted(self) -> bool:
+        """Whether as many say it is not there as it takes."""
+        return len(self.negated_by) >= NEGATIONS_NEEDED + self.revivals
+
+    def is_spoken_for(self, at: Time64) -> bool:
+        """Whether its originator has signed it lately."""
+        interval_ns = (self.denm.transmission_interval_ms or 0) * NS_PER_MS
+        lately_ns = min(max(SPEAKING_INTERVALS * interval_ns, SPEAKING_NS), MAX_SPEAKING_NS)
+        return at - self.signed < lately_ns // NS_PER_US
 
 
 def _nobody(ticket: HashedId8) -> bool:
@@ -174,7 +206,7 @@ class ReceivedEvents:
                 case Termination.IS_CANCELLATION:
                     news = self._cancelled(indication, expires)
                 case Termination.IS_NEGATION:
-                    news = self._negated(denm, ticket)
+                    news = self._negated(denm, ticket, indication.generation_time)
         self._counters[news.value] += 1
         return news
 
@@ -200,23 +232,28 @@ class ReceivedEvents:
         return min((event.expires for event in self._events.values()), default=None)
 
     def _announced(self, heard: Verified[Denm], expires: MonotonicNs) -> News:
-        denm, ticket = heard.message, heard.signer.hashed_id8
+        denm, ticket, signed = heard.message, heard.signer.hashed_id8, heard.generation_time
         position = _position(denm)
         if denm.cause_code is None or position is None:
             raise VerificationError(VerificationReport.CONTENT_MISMATCH, "the event has no cause or no position")
         key = (denm.action_id, ticket)
         event = self._events.get(key)
         if event is None:
-            self._remember(ReceivedEvent(key=key, heard=heard, position=position, area=heard.area, expires=expires))
+            self._remember(ReceivedEvent(key=key, heard=heard, position=position, area=heard.area, expires=expires, signed=signed))
             return News.NEW
         known = event.denm.reference_time
+        if denm.reference_time == known and event.has_ended and event.is_outvoted and signed > event.negated:
+            event.has_ended, event.signed = False, signed
+            event.revivals += 1
+            return News.NEW
         if denm.reference_time < known or (event.has_ended and denm.reference_time == known):
             return News.OUTDATED
+        event.signed = max(event.signed, signed)
         self._events.move_to_end(key)
         if denm.reference_time == known:
             return News.REPEATED
         was_over = event.has_ended
-        event.has_ended, event.negated_by = False, frozenset()
+        event.has_ended, event.negated_by, event.revivals, event.is_announced = False, frozenset(), 0, True
         event.heard, event.position, event.area, event.expires = heard, position, heard.area, expires
         return News.NEW if was_over else News.UPDATED
 
@@ -225,12 +262,22 @@ class ReceivedEvents:
         key = (denm.action_id, heard.signer.hashed_id8)
         event = self._events.get(key)
         if event is None:
-            if any(action_id == denm.action_id for action_id, _ in self._events):
-                raise VerificationError(VerificationReport.PERMISSION_DENIED, "an event is cancelled only by who announced it")
             self._remember(
-                ReceivedEvent(key=key, heard=heard, position=_position(denm), area=heard.area, expires=expires, has_ended=True)
+                ReceivedEvent(
+                    key=key,
+                    heard=heard,
+                    position=_position(denm),
+                    area=heard.area,
+                    expires=expires,
+                    signed=heard.generation_time,
+                    has_ended=True,
+                    is_announced=False,
+                )
             )
+            self._check_may_cancel(key)
             return News.CANCELLED
+        if not event.is_announced:
+            self._check_may_cancel(key)
         if denm.reference_time <= event.denm.reference_time:
             return News.REPEATED if event.has_ended else News.OUTDATED
         was_over = event.has_ended
@@ -238,19 +285,24 @@ class ReceivedEvents:
         event.expires = MonotonicNs(max(event.expires, expires))
         return News.REPEATED if was_over else News.CANCELLED
 
-    def _negated(self, denm: Denm, ticket: HashedId8) -> News:
+    def _check_may_cancel(self, key: EventKey) -> None:
+        """Refuse a cancellation by who has announced nothing, of what somebody else has; its own, yet to come, is over."""
+        if any(other[0] == key[0] and other[1] != key[1] and event.is_announced for other, event in self._events.items()):
+            raise VerificationError(VerificationReport.PERMISSION_DENIED, "an event is cancelled only by who announced it")
+
+    def _negated(self, denm: Denm, ticket: HashedId8, signed: Time64) -> News:
         if (denm.action_id, ticket) in self._events or denm.station_id == denm.action_id.originating_station_id:
             raise VerificationError(VerificationReport.CONTENT_MISMATCH, "an event's own originator cancels it, others negate it")
         news = News.OUTDATED
         for (action_id, _), event in self._events.items():
             if action_id != denm.action_id or event.has_ended or denm.reference_time < event.denm.reference_time:
                 continue
-            if ticket in event.negated_by:
-                news = News.REPEATED
-                continue
-            event.negated_by |= {ticket}
-            event.has_ended = len(event.negated_by) >= NEGATIONS_NEEDED
-            news = News.NEGATED if event.has_ended else News.DISPUTED
+            is_known = ticket in event.negated_by
+            if not is_known and len(event.negated_by) < MAX_NEGATIONS:
+                event.negated_by |= {ticket}
+            event.negated = max(event.negated, signed)
+            event.has_ended = event.is_outvoted and not event.is_spoken_for(signed)
+            news = News.NEGATED if event.has_ended else News.REPEATED if is_known else News.DISPUTED
         return news
 
     def _remember(self, event: ReceivedEvent) -> None:
@@ -258,7 +310,9 @@ class ReceivedEvents:
         if len(of_ticket) >= self._per_ticket:
             self._evict(of_ticket)
         elif len(self._events) >= self._capacity:
-            self._evict(list(self._events))
+            by_ticket = Counter(ticket for _, ticket in self._events)
+            most = max(by_ticket.values())
+            self._evict([key for key in self._events if by_ticket[key[1]] == most])
         self._events[event.key] = event
 
     def _evict(self, keys: list[EventKey]) -> None:

@@ -3,7 +3,8 @@
 Time is cut into windows of 100 ms (TS 102 687 V1.2.1: T_CBR). The ratio of a window is the airtime of all packets in it; what is
 given out is the mean of the last two, so that one burst is not taken for a load. Frames nobody could decode are not heard and not
 counted, so the estimate is low on a channel full of collisions: a radio that measures its ratio hands it in instead. Each link is a
-channel of its own, and the busiest counts.
+channel of its own, and the busiest counts. Links that are no shared channel (`unshared`) count nothing: a broker is not silenced by
+silence, and whoever can publish there must not be able to quieten the radio.
 """
 
 from collections import deque
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
 from shared.network.dcc import BITS_PER_S, PREAMBLE_NS
+from shared.network.packet import MAX_PACKET_OCTETS
 
 WINDOW_NS = 100 * NS_PER_MS
 """T_CBR."""
@@ -32,9 +34,12 @@ class ChannelLoadMeter:
 
     Args:
         started: begin of the first window.
+
+    Attributes:
+        unshared: links that count nothing.
     """
 
-    __slots__ = ("_busy_ns", "_ends", "_last", "_measured", "_measured_until", "_ratios")
+    __slots__ = ("_busy_ns", "_ends", "_last", "_measured", "_measured_until", "_ratios", "unshared")
 
     def __init__(self, started: MonotonicNs) -> None:
         self._ends = started + WINDOW_NS
@@ -43,6 +48,7 @@ class ChannelLoadMeter:
         self._ratios: deque[float] = deque(maxlen=MAX_WINDOWS)
         self._measured = 0.0
         self._measured_until = started
+        self.unshared: frozenset[str] = frozenset()
 
     def heard(self, octets: int, link: str, now: MonotonicNs) -> None:
         """Take note of a packet on a link; it runs for every packet that arrives, whatever becomes of it."""
@@ -50,9 +56,9 @@ class ChannelLoadMeter:
             self._close(now)
         busy = self._busy_ns
         if link in busy:
-            busy[link] += PREAMBLE_NS + octets * _NS_PER_OCTET
-        elif len(busy) < MAX_LINKS:
-            busy[link] = PREAMBLE_NS + octets * _NS_PER_OCTET
+            busy[link] += PREAMBLE_NS + min(octets, MAX_PACKET_OCTETS) * _NS_PER_OCTET
+        elif len(busy) < MAX_LINKS and link not in self.unshared:
+            busy[link] = PREAMBLE_NS + min(octets, MAX_PACKET_OCTETS) * _NS_PER_OCTET
 
     def sent(self, octets: int, links: Iterable[str], now: MonotonicNs) -> None:
         """Take note of a packet of ours on each of the links it goes to."""

@@ -6,14 +6,15 @@
     unknown        100 ms
 
 While a packet waits, a copy that somebody else repeats on the same link makes ours superfluous, but only one with at least as many
-hops left as ours would have: nobody silences a hazard by repeating it with its last hop. Each link is a contention of its own.
-Which packets are forwarded at all is decided in `forwarding`.
+hops left as ours would have, and one that lives as long or at least a while: nobody silences a hazard by repeating it with its last
+hop, or with a lifetime that is over before anybody can pass it on. Each link is a contention of its own, and what has not long to
+live takes nothing's place. Which packets are forwarded at all is decided in `forwarding`.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 
-from shared.core.clock import NS_PER_MS, MonotonicNs
+from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
 from shared.core.ids import HashedId8
 
 TO_MIN_NS = 1 * NS_PER_MS
@@ -21,6 +22,9 @@ TO_MIN_NS = 1 * NS_PER_MS
 
 TO_MAX_NS = 100 * NS_PER_MS
 """`itsGnCbfMaxTime`."""
+
+LASTING_NS = 2 * NS_PER_S
+"""What has so long to live is taken to get as far as its hops: ten of them wait a second at most."""
 
 MAX_PROGRESS_M = 1_000.0
 """`itsGnDefaultMaxCommunicationRange`."""
@@ -59,6 +63,7 @@ class Contender:
         priority: identifier of its traffic class.
         due: when it is sent unless a copy is heard before.
         expires: from then on it is of no use.
+        is_lasting: whether it had a while to live when it came.
     """
 
     packet: bytes
@@ -69,6 +74,21 @@ class Contender:
     priority: int
     due: MonotonicNs
     expires: MonotonicNs
+    is_lasting: bool = True
+
+    @property
+    def key(self) -> "ContenderKey":
+        """What it takes the place of."""
+        return self.signed, self.link, self.is_lasting
+
+
+ContenderKey = tuple[bytes, str, bool]
+"""Signed octets, link, and whether it has a while to live."""
+
+
+def lives_as_long(expires: MonotonicNs, ours: MonotonicNs, now: MonotonicNs) -> bool:
+    """Say whether a copy is of use until ours would be, or at least for a while."""
+    return expires >= min(ours, now + LASTING_NS)
 
 
 class ContentionBuffer:
@@ -90,7 +110,7 @@ class ContentionBuffer:
         self._max_packets = max_packets
         self._max_octets = max_octets
         self._max_packets_per_signer = max_packets_per_signer
-        self._waiting: dict[tuple[bytes, str], Contender] = {}
+        self._waiting: dict[ContenderKey, Contender] = {}
         self._by_signer: Counter[HashedId8] = Counter()
         self._octets = 0
 
@@ -105,38 +125,40 @@ class ContentionBuffer:
 
     def enter(self, contender: Contender) -> bool:
         """Let a packet wait, in place of the same on the same link; False when there is no room."""
-        self._remove((contender.signed, contender.link))
+        self._remove(contender.key)
         if (
             len(self._waiting) >= self._max_packets
             or self._octets + len(contender.packet) > self._max_octets
             or self._by_signer[contender.signer] >= self._max_packets_per_signer
         ):
             return False
-        self._waiting[contender.signed, contender.link] = contender
+        self._waiting[contender.key] = contender
         self._by_signer[contender.signer] += 1
         self._octets += len(contender.packet)
         return True
 
-    def overheard(self, signed: bytes, link: str, hops: int) -> bool:
-        """Take note of a copy on a link with so many hops left; returns whether ours was given up for it."""
-        ours = self._waiting.get((signed, link))
-        if ours is None or hops < ours.hops:
-            return False
-        self._remove((signed, link))
-        return True
+    def overheard(self, signed: bytes, link: str, hops: int, expires: MonotonicNs, now: MonotonicNs) -> bool:
+        """Take note of a copy with so many hops left, of use until `expires`; returns whether ours was given up for it."""
+        given_up = False
+        for is_lasting in (True, False):
+            ours = self._waiting.get((signed, link, is_lasting))
+            if ours is not None and hops >= ours.hops and lives_as_long(expires, ours.expires, now):
+                self._remove(ours.key)
+                given_up = True
+        return given_up
 
     def poll(self, now: MonotonicNs) -> list[Contender]:
         """Return the packets whose time has come, in order of time."""
         due = sorted((each for each in self._waiting.values() if each.due <= now), key=lambda each: each.due)
         for each in due:
-            self._remove((each.signed, each.link))
+            self._remove(each.key)
         return due
 
     def next_due(self) -> MonotonicNs | None:
         """Return when the next packet's time comes, None when none waits."""
         return min((each.due for each in self._waiting.values()), default=None)
 
-    def _remove(self, key: tuple[bytes, str]) -> None:
+    def _remove(self, key: ContenderKey) -> None:
         gone = self._waiting.pop(key, None)
         if gone is None:
             return

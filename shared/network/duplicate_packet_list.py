@@ -31,8 +31,9 @@ class Geocast:
         priority: identifier of its traffic class.
         signer: whose ticket signed it.
         source: its source's position vector, 24 octets.
-        expires: from then on it is neither handed up nor forwarded.
-        best_hops: by link, the most hops left with which it came to be forwarded there.
+        made: when it was made by its own account; its lifetime, which is not signed, counts from then.
+        is_anycast: it is for any one station of the area, not for all.
+        best_hops: by link, and whether it had a while to live, the most hops left with which it came to be forwarded there.
         contentions: how often it entered contention.
     """
 
@@ -41,8 +42,9 @@ class Geocast:
     priority: int
     signer: HashedId8
     source: bytes
-    expires: MonotonicNs
-    best_hops: dict[str, int] = field(default_factory=dict)
+    made: MonotonicNs
+    is_anycast: bool = False
+    best_hops: dict[tuple[str, bool], int] = field(default_factory=dict)
     contentions: int = 0
 
 

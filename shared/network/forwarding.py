@@ -1,7 +1,7 @@
 """Which geocasts are repeated, where and when: contention-based forwarding (EN 302 636-4-1 V1.4.1 clause 10.3.11, annexes D to F).
 
-    inside the area    by the distance to the sender of the frame: whoever is furthest repeats first
-    outside it         only towards it: whoever is nearer to its centre than the sender, by how much nearer
+    inside the area    by the distance to the sender of the frame: whoever is furthest repeats first; an anycast has arrived
+    outside it         towards it: whoever is nearer to its centre than the sender, by how much nearer; last who does not know
     on another link    (`ALL_LINKS`) by lot: nobody has heard a sender there, so no place on it is better than another, and of
                        several stations that bridge the same two links one comes first and the others hear it
 
@@ -10,8 +10,9 @@ past its lifetime. Where we do not know our own place nothing is forwarded.
 
 The hop limit is not signed. Whoever hears a hazard first can repeat it at once with two hops left, and a station that has
 heard it so would go on with one. So a copy with more hops left than any before enters contention anew, with what is left
-of them, whatever became of the earlier one. That raises are few is `MAX_CONTENTIONS`. Left out: unicast, greedy forwarding
-along chosen next hops, and store-carry-forward.
+of them, whatever became of the earlier one. Neither is the lifetime: a copy that has a while to live is forwarded whatever was done
+with one that had not, and expires by its own. That raises are few is `MAX_CONTENTIONS`. Left out: unicast, greedy forwarding along
+chosen next hops, and store-carry-forward.
 """
 
 from collections import Counter
@@ -22,14 +23,14 @@ from shared.core.clock import MonotonicNs
 from shared.core.entropy import Entropy
 from shared.core.geo import GeoPoint, distance_m
 from shared.network.area import MAX_AREA_KM2, Area
-from shared.network.contention import TO_MAX_NS, TO_MIN_NS, Contender, ContentionBuffer, contention_ns
+from shared.network.contention import LASTING_NS, TO_MAX_NS, TO_MIN_NS, Contender, ContentionBuffer, contention_ns
 from shared.network.duplicate_packet_list import Geocast
-from shared.network.headers import BASIC_HEADER_OCTETS, HOP_LIMIT_OCTET, forwarded
+from shared.network.headers import BASIC_HEADER_OCTETS, HOP_LIMIT_OCTET, forwarded, lifetime_ns
 from shared.network.location_table import LocationTable
 from shared.network.position_vector import decode_long_position_vector
 
-MAX_CONTENTIONS = 32
-"""How often one geocast may enter contention, links and raises together: the hop limits of ten hops on three links."""
+MAX_CONTENTIONS = 64
+"""How often one geocast may enter contention, links and raises together: the hop limits of ten hops on three links, twice."""
 
 LAST_HOP = 1
 """With so many hops left a packet has arrived: nobody forwards it."""
@@ -93,14 +94,17 @@ class Forwarder:
         Returns:
             Whether a copy of ours that waited on this link is superfluous.
         """
-        hops = packet[HOP_LIMIT_OCTET]
+        hops, best = packet[HOP_LIMIT_OCTET], geocast.best_hops
+        expires = MonotonicNs(geocast.made + lifetime_ns(packet))
+        is_lasting = expires >= now + LASTING_NS
         given_up = False
         for target in self._targets(link):
-            if hops > geocast.best_hops.get(target, 0):
-                geocast.best_hops[target] = hops
-                self._contend(packet, geocast, link, target, sender_mac, here, now)
+            known = best.get((target, True), 0)
+            if hops > (known if is_lasting else max(known, best.get((target, False), 0))):
+                best[target, is_lasting] = hops
+                self._contend(packet, geocast, link, target, sender_mac, here, now, expires, is_lasting=is_lasting)
             elif target == link and hops < geocast.max_hop_limit:  # with all its hops it is the source's own
-                given_up = self._buffer.overheard(packet[BASIC_HEADER_OCTETS:], link, hops)
+                given_up = self._buffer.overheard(packet[BASIC_HEADER_OCTETS:], link, hops, expires, now)
                 self.counts["suppressed"] += given_up
         return given_up
 
@@ -133,19 +137,25 @@ class Forwarder:
         sender_mac: bytes | None,
         here: GeoPoint | None,
         now: MonotonicNs,
+        expires: MonotonicNs,
+        *,
+        is_lasting: bool,
     ) -> None:
         hops = packet[HOP_LIMIT_OCTET]
-        reason = self._why_not(geocast, hops, here, now)
+        reason = "expired" if now >= expires else self._why_not(geocast, hops, here)
         if reason is not None or here is None:
             self.counts[reason or "no_position"] += 1
             return
         sender = self._sender(geocast, hops, sender_mac, now)
         progress_m: float | None
         if geocast.area.contains(here):
+            if geocast.is_anycast:
+                self.counts["arrived"] += 1
+                return
             progress_m = None if sender is None else distance_m(sender, here)
         else:
-            progress_m = _progress_towards_m(geocast.area, sender, here)
-            if progress_m <= 0.0:
+            progress_m = None if sender is None else _progress_towards_m(geocast.area, sender, here)
+            if progress_m is not None and progress_m <= 0.0:
                 self.counts["no_progress"] += 1
                 return
         wait_ns = contention_ns(progress_m) if target == link else self._drawn_ns()
@@ -158,19 +168,18 @@ class Forwarder:
             signer=geocast.signer,
             priority=geocast.priority,
             due=MonotonicNs(now + wait_ns),
-            expires=geocast.expires,
+            expires=expires,
+            is_lasting=is_lasting,
         )
         self.counts["contended" if self._buffer.enter(contender) else "buffer_full"] += 1
 
-    def _why_not(self, geocast: Geocast, hops: int, here: GeoPoint | None, now: MonotonicNs) -> str | None:
+    def _why_not(self, geocast: Geocast, hops: int, here: GeoPoint | None) -> str | None:
         if hops <= LAST_HOP:
             return "last_hop"
         if here is None:
             return "no_position"
         if geocast.area.size_km2 > MAX_AREA_KM2:
             return "area_too_large"
-        if now >= geocast.expires:
-            return "expired"
         if geocast.contentions >= MAX_CONTENTIONS:
             return "too_often"
         return None
@@ -181,7 +190,7 @@ class Forwarder:
             vector = decode_long_position_vector(geocast.source)
         else:
             entry = None if sender_mac is None else self._table.get(sender_mac, now)
-            if entry is None:
+            if entry is None or entry.is_disputed(now):
                 return None
             vector = entry.vector
         return vector.position if vector.is_accurate else None
@@ -190,11 +199,11 @@ class Forwarder:
         return TO_MIN_NS + int.from_bytes(self._entropy(_DRAW_OCTETS), "big") % (TO_MAX_NS - TO_MIN_NS + 1)
 
 
-def _progress_towards_m(area: Area, sender: GeoPoint | None, here: GeoPoint) -> float:
-    """Return how much nearer to an area's centre we are than the sender; nothing where that cannot be told.
+def _progress_towards_m(area: Area, sender: GeoPoint, here: GeoPoint) -> float:
+    """Return how much nearer to an area's centre we are than the sender.
 
     A sender inside has brought the packet where it belongs (annex D): nobody outside carries it on.
     """
-    if sender is None or area.contains(sender):
+    if area.contains(sender):
         return 0.0
     return distance_m(sender, area.centre) - distance_m(here, area.centre)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
 
+from shared.core.clock import NS_PER_MS
 from shared.core.errors import DecodeError, EncodeError
 from shared.network.octets import require_length, require_unsigned, split
 
@@ -182,6 +183,11 @@ def encode_lifetime(lifetime_ms: int) -> int:
 def decode_lifetime(octet: int) -> int:
     """Return milliseconds, 0..6,300,000; every octet says one."""
     return (octet >> 2) * LIFETIME_BASES_MS[octet & 3]
+
+
+def lifetime_ns(packet: bytes) -> int:
+    """Return how long a packet says it is of use, at most as long as a packet may."""
+    return min(decode_lifetime(packet[LIFETIME_OCTET]), MAX_LIFETIME_MS) * NS_PER_MS
 
 
 def forwarded(packet: bytes) -> bytes:

@@ -3,12 +3,17 @@
 An entry lives `itsGnLifetimeLocTE` after it was last heard and is replaced only by a later vector of the same station (annex C).
 Enter only vectors whose signature held. Every verified packet is entered, so an entry keeps the 24 octets as they came and decodes
 them when somebody asks. Packet data rates and location service are not kept: nothing of ours unicasts.
+
+No ticket vouches for an address, so an entry belongs to the ticket under which the address was heard first: nobody else moves it,
+but whoever claims the same address makes it disputed for as long as an entry lives, when nobody should rely on where it is. A
+ticket has one address at a time; under a new one its old entry is gone, so that one ticket cannot fill the table.
 """
 
 from collections import OrderedDict
 from struct import Struct
 
 from shared.core.clock import NS_PER_S, MonotonicNs
+from shared.core.ids import HashedId8
 from shared.network.position_vector import LongPositionVector, decode_long_position_vector
 
 ENTRY_LIFETIME_NS = 20 * NS_PER_S
@@ -33,20 +38,28 @@ class LocationEntry:
         timestamp_ms: the vector's own time.
         is_neighbour: it was heard directly, not only through a forwarder.
         heard: when it was last heard.
+        signer: the ticket under which it was heard first.
+        disputed_until: somebody else has claimed its address; until then nobody knows who is where.
     """
 
-    __slots__ = ("heard", "is_neighbour", "octets", "timestamp_ms")
+    __slots__ = ("disputed_until", "heard", "is_neighbour", "octets", "signer", "timestamp_ms")
 
-    def __init__(self, octets: bytes, timestamp_ms: int, heard: MonotonicNs, *, is_neighbour: bool) -> None:
+    def __init__(self, octets: bytes, timestamp_ms: int, heard: MonotonicNs, signer: HashedId8, *, is_neighbour: bool) -> None:
         self.octets = octets
         self.timestamp_ms = timestamp_ms
         self.heard = heard
+        self.signer = signer
         self.is_neighbour = is_neighbour
+        self.disputed_until = heard
 
     @property
     def vector(self) -> LongPositionVector:
         """Its latest position vector, read anew at every call."""
         return decode_long_position_vector(self.octets)
+
+    def is_disputed(self, now: MonotonicNs) -> bool:
+        """Say whether another ticket has claimed the address lately."""
+        return now < self.disputed_until
 
 
 class LocationTable:
@@ -57,20 +70,22 @@ class LocationTable:
         max_entries: how many stations are kept.
     """
 
-    __slots__ = ("_entries", "_entry_lifetime_ns", "_max_entries")
+    __slots__ = ("_entries", "_entry_lifetime_ns", "_mac_of", "_max_entries")
 
     def __init__(self, *, entry_lifetime_ns: int = ENTRY_LIFETIME_NS, max_entries: int = MAX_ENTRIES) -> None:
         self._entry_lifetime_ns = entry_lifetime_ns
         self._max_entries = max_entries
         self._entries: OrderedDict[bytes, LocationEntry] = OrderedDict()
+        self._mac_of: dict[HashedId8, bytes] = {}
 
-    def update(self, vector: bytes, now: MonotonicNs, *, is_neighbour: bool) -> bool:
+    def update(self, vector: bytes, signer: HashedId8, now: MonotonicNs, *, is_neighbour: bool) -> bool:
         """Enter what was heard; it runs for every verified packet.
 
         A station that was a neighbour stays one when a forwarder repeats an older packet of it.
 
         Args:
             vector: 24 octets that `decode_long_position_vector` reads without fail.
+            signer: whose ticket vouches for it.
             now: the present.
             is_neighbour: heard directly.
 
@@ -81,11 +96,11 @@ class LocationTable:
         mac, timestamp_ms = _read(vector)
         entry = entries.get(mac)
         if entry is None or now - entry.heard >= self._entry_lifetime_ns:
-            self.expire(now)
-            entries[mac] = LocationEntry(vector, timestamp_ms, now, is_neighbour=is_neighbour)
-            if len(entries) > self._max_entries:
-                entries.popitem(last=False)
+            self._enter(LocationEntry(vector, timestamp_ms, now, signer, is_neighbour=is_neighbour), mac)
             return True
+        if signer != entry.signer:
+            entry.disputed_until = MonotonicNs(now + self._entry_lifetime_ns)
+            return False
         entry.heard = now
         entries.move_to_end(mac)
         if is_neighbour:
@@ -112,13 +127,28 @@ class LocationTable:
             mac, entry = next(iter(self._entries.items()))
             if self._is_alive(entry, now):
                 break
-            del self._entries[mac]
+            self._forget(mac)
             forgotten += 1
         return forgotten
 
     def __len__(self) -> int:
         """Return how many stations are kept, those not expired yet among them."""
         return len(self._entries)
+
+    def _enter(self, entry: LocationEntry, mac: bytes) -> None:
+        self.expire(entry.heard)
+        before = self._mac_of.get(entry.signer)
+        if before is not None:
+            self._forget(before)
+        if mac in self._entries:
+            self._forget(mac)
+        self._entries[mac] = entry
+        self._mac_of[entry.signer] = mac
+        if len(self._entries) > self._max_entries:
+            self._forget(next(iter(self._entries)))
+
+    def _forget(self, mac: bytes) -> None:
+        del self._mac_of[self._entries.pop(mac).signer]
 
     def _is_alive(self, entry: LocationEntry, now: MonotonicNs) -> bool:
         return now - entry.heard < self._entry_lifetime_ns

@@ -75,6 +75,11 @@ def describe_radios(configs: tuple[RadioConfig, ...], *, environment: Mapping[st
         yield f"radio {config.name}: {_place(config)}" + (f"; at the moment: {trouble}" if trouble else "")
 
 
+def unshared_links(configs: tuple[RadioConfig, ...]) -> tuple[str, ...]:
+    """Return the names of the radios that are no channel shared with others: brokers."""
+    return tuple(config.name for config in configs if isinstance(config, MqttRadioConfig))
+
+
 def place_of(configs: tuple[RadioConfig, ...]) -> str:
     """Return where the radios are, for a log."""
     return ", ".join(f"{config.name}: {_place(config)}" for config in configs)

@@ -20,7 +20,7 @@ from shared.network.area import Area
 from shared.stack.arrival import UNKNOWN_ARRIVAL, Arrival
 from shared.stack.batch import Outcome, SignatureChecker, receive_batch_unread
 from shared.stack.indication import Copy, Indication, Unread, VerifiedBeacon, VerifiedPacket
-from shared.stack.router import Router, check_alive, is_direct
+from shared.stack.router import Router, is_direct
 from shared.stack.station import Station
 
 
@@ -161,7 +161,6 @@ class Inbound:
         if router.hear(heard, now.monotonic, is_direct=is_direct(heard, packet)):
             self._echoes += 1
             return None
-        check_alive(heard, packet)
         indication = heard.read()
         if not router.hear_geocast(heard, area, packet, arrival, now.monotonic):
             return None

@@ -1,11 +1,12 @@
 """What is judged of a packet around its signature, for stations that speak and for those that only listen. Sans-IO.
 
-    before     size, Basic Header, secured; lifetime and hops, which are not signed
+    before     size, Basic Header, secured; lifetime and hops, which are not signed; a geocast's age
     behind     GeoNetworking, BTP-B; port, ITS-AID and message id agree; the sender is inside the ticket's region
 
 `shared.stack.station` passes the usual packet without these and comes here for every other, and to have it said what is wrong.
 """
 
+from shared.core.clock import NS_PER_S, NS_PER_US
 from shared.core.errors import DecodeError, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import MESSAGE_BINDINGS, ItsAid, MessageId
@@ -18,7 +19,9 @@ from shared.network.headers import (
     LIFETIME_OCTET,
     PROTOCOL_VERSION,
     BasicNextHeader,
+    HeaderType,
     decode_basic_header,
+    lifetime_ns,
 )
 from shared.network.packet import (
     MAX_PACKET_OCTETS,
@@ -38,6 +41,9 @@ BINDING_BY_OCTET = {int(message_id): binding for message_id, binding in MESSAGE_
 """What belongs to the message whose second octet it is."""
 
 MESSAGE_ID_OCTET = 1
+
+_HEADER_TYPE_AT = slice(1, 2)
+_GEOCASTS = frozenset(bytes((kind,)) for kind in HeaderType if kind.name.startswith(("GBC", "GAC")))
 
 SECURED = PROTOCOL_VERSION << 4 | BasicNextHeader.SECURED
 """First octet of a secured packet."""
@@ -73,6 +79,31 @@ def check_hops(packet: bytes, claim: Claim) -> None:
     """
     if packet[HOP_LIMIT_OCTET] > SINGLE_HOP:
         check_hop_limit(decode_basic_header(packet)[0], decode_gn_pdu(claim.payload).common)
+
+
+def age_ns(claim: Claim) -> int:
+    """Return how long ago a message was made by its own account, when it was judged; nothing for one from the near future."""
+    return max(0, claim.at - claim.generation_time) * NS_PER_US
+
+
+def is_geocast(claim: Claim) -> bool:
+    """Say whether a packet is for an area, and may be forwarded."""
+    return claim.payload[_HEADER_TYPE_AT] in _GEOCASTS
+
+
+def check_alive(packet: bytes, claim: Claim) -> None:
+    """Refuse a geocast older than it says it is of use before the signature is checked: it was under way, or kept, too long.
+
+    The lifetime is not signed. If a genuine message were verified, remembered and only then dropped for it, whoever repeats a
+    packet with next to no lifetime would make us take the real one for a duplicate.
+
+    Raises:
+        ExpiredPacketError: it is.
+    """
+    old_ns, lives_ns = age_ns(claim), lifetime_ns(packet)
+    if old_ns >= lives_ns and is_geocast(claim):
+        detail = f"the packet is {old_ns / NS_PER_S:.1f} s old and of use for {lives_ns / NS_PER_S:g} s"
+        raise ExpiredPacketError("basic_header.lifetime", detail, LIFETIME_OCTET * 8)
 
 
 def unread_packet(proven: ProvenClaim) -> VerifiedPacket | VerifiedBeacon:

@@ -1,6 +1,6 @@
 """A station that only listens: it judges packets exactly as `Station` does, in two steps that can be told apart.
 
-    open      size, Basic Header, secured -> hops -> VERIFY (signature, chain, time, permission)
+    open      size, Basic Header, secured -> hops, age -> VERIFY (signature, chain, time, permission)
     indicate  GeoNetworking, BTP-B, message -> parts agree -> content within SSP, sender inside the region
 
 For tools that look at captures. It has no ticket, so it asks for no certificates and knows no echo.
@@ -9,12 +9,11 @@ For tools that look at captures. It has no ticket, so it asks for no certificate
 from dataclasses import dataclass
 
 from shared.core.clock import Instant
-from shared.network.packet import no_message
 from shared.security.region import IdentifiedAreas
 from shared.security.trust_store import TrustStore
 from shared.security.verify import Claim, ProvenClaim, VerifiedPayload, VerifyService, prove
 from shared.stack.indication import Indication, VerifiedBeacon
-from shared.stack.packet_checks import check_hops, secured_part, unread_packet
+from shared.stack.packet_checks import check_alive, check_hops, secured_part, unread_packet
 from shared.stack.station import make_verify_service
 
 
@@ -45,18 +44,17 @@ class Receiver:
         """
         claim = self._verifying.examine(secured_part(packet), now=now)
         check_hops(packet, claim)
+        check_alive(packet, claim)
         return self._opened(claim)
 
     def open_secured(self, secured: bytes, now: Instant) -> Opened:
         """Verify the signature of a secured message that was kept without its Basic Header; raises as `open`."""
         return self._opened(self._verifying.examine(secured, now=now))
 
-    def indicate(self, opened: Opened) -> Indication:
+    def indicate(self, opened: Opened) -> Indication | VerifiedBeacon:
         """Return what a verified packet says; raises as `Station.receive` for content its sender may not say."""
         packet = unread_packet(opened.proven)
-        if isinstance(packet, VerifiedBeacon):
-            raise no_message()
-        return packet.read()
+        return packet if isinstance(packet, VerifiedBeacon) else packet.read()
 
     def _opened(self, claim: Claim) -> Opened:
         proven = prove(claim)

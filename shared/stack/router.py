@@ -14,7 +14,7 @@ so they steer forwarding and nothing else. `shared.stack.inbound` asks this obje
 from collections import Counter
 from collections.abc import Iterable
 
-from shared.core.clock import NS_PER_MS, NS_PER_S, NS_PER_US, Instant, MonotonicNs
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
 from shared.core.entropy import Entropy
 from shared.core.errors import V2xError
 from shared.messages.cam import Cam
@@ -30,17 +30,15 @@ from shared.network.headers import (
     BASIC_HEADER_OCTETS,
     DEFAULT_HOP_LIMIT,
     HOP_LIMIT_OCTET,
-    LIFETIME_OCTET,
-    MAX_LIFETIME_MS,
-    decode_lifetime,
+    HeaderType,
+    lifetime_ns,
 )
 from shared.network.location_table import MAC_AT, LocationTable
-from shared.network.packet import ExpiredPacketError
-from shared.security.verify import Claim
 from shared.stack.arrival import UNKNOWN_ARRIVAL, Arrival
 from shared.stack.content_permissions import Message
 from shared.stack.effects import Effect, Transmit
 from shared.stack.indication import VerifiedBeacon, VerifiedPacket
+from shared.stack.packet_checks import age_ns
 from shared.stack.station import EgoPosition, Station
 from shared.stack.station_identity import drawn_mac
 
@@ -58,7 +56,8 @@ T_GEN_CAM_DCC_MIN_NS, T_GEN_CAM_DCC_MAX_NS = 100 * NS_PER_MS, 1_000 * NS_PER_MS
 BEACON_PRIORITY = 3
 """Queue of a beacon: whoever has anything to say needs none."""
 
-_TRAFFIC_CLASS_AT, _MAX_HOP_LIMIT_AT = 2, 6
+_HEADER_TYPE_AT, _TRAFFIC_CLASS_AT, _MAX_HOP_LIMIT_AT = 1, 2, 6
+_ANYCASTS = frozenset((HeaderType.GAC_CIRCLE, HeaderType.GAC_RECTANGLE, HeaderType.GAC_ELLIPSE))
 _PRIORITY = 0x3F
 _DRAW_OCTETS = 4
 
@@ -105,9 +104,15 @@ class Router:
         """How long the channel asks us to be silent after a packet like our last: T_GenCam_DCC of the CAM service."""
         return min(max(self._dcc.t_off_ns(self._on_air_ns), T_GEN_CAM_DCC_MIN_NS), T_GEN_CAM_DCC_MAX_NS)
 
-    def set_links(self, names: Iterable[str]) -> None:
-        """Name the station's radios, on all of which a roadside unit forwards."""
+    def set_links(self, names: Iterable[str], *, unshared: Iterable[str] = ()) -> None:
+        """Name the station's radios, on all of which a roadside unit forwards.
+
+        Args:
+            names: all of them.
+            unshared: those of them that are no channel shared with others, such as a broker: traffic there is no load.
+        """
         self._links = tuple(names)
+        self._load.unshared = frozenset(unshared)
         self._forwarder.set_links(self._links)
 
     def place(self, position: EgoPosition | None) -> None:
@@ -135,8 +140,10 @@ class Router:
     def repeat(self, packet: bytes, *, priority: int, now: MonotonicNs) -> tuple[Transmit, ...]:
         """Let out a packet of somebody else's once more, as `shared.facilities.keep_alive` asks, on all links."""
         self._counts["repeated"] += 1
+        geocast = self._station.geocasts.find(packet)
         stale_at = MonotonicNs(now + lifetime_ns(packet))
-        self._gate.offer(Outgoing(packet=packet, links=None, priority=priority, stale_at=stale_at))
+        signer = None if geocast is None else geocast.signer
+        self._gate.offer(Outgoing(packet=packet, links=None, priority=priority, stale_at=stale_at, signer=signer))
         return self._release(now)
 
     def poll(self, now: Instant) -> tuple[Effect, ...]:
@@ -149,6 +156,7 @@ class Router:
                     links=frozenset((each.link,)) if each.link else None,
                     priority=each.priority,
                     stale_at=each.expires,
+                    signer=each.signer,
                 )
             )
         self._beacon(now)
@@ -195,7 +203,7 @@ class Router:
         vector = heard.position_vector
         if vector[MAC_AT] in self._own_macs:
             return self._under_our_name(heard, vector[MAC_AT])
-        self._table.update(vector, now, is_neighbour=is_direct)
+        self._table.update(vector, heard.claim.ticket.facts.hashed_id8, now, is_neighbour=is_direct)
         return False
 
     def hear_beacon(self, beacon: VerifiedBeacon, now: MonotonicNs) -> bool:
@@ -226,7 +234,8 @@ class Router:
             priority=payload[_TRAFFIC_CLASS_AT] & _PRIORITY,
             signer=claim.ticket.facts.hashed_id8,
             source=heard.position_vector,
-            expires=MonotonicNs(now + lifetime_ns(packet) - age_ns(claim)),
+            made=MonotonicNs(now - age_ns(claim)),
+            is_anycast=payload[_HEADER_TYPE_AT] in _ANYCASTS,
         )
         self._station.geocasts.remember(packet, geocast)
         self._pass_on(packet, geocast, arrival, now)
@@ -267,8 +276,8 @@ class Router:
             return  # what we repeated ourselves, brought back by the medium
         here = None if self._position is None else self._position.point
         self._forwarder.hear(packet, geocast, link=arrival.link, sender_mac=arrival.sender_mac, here=here, now=now)
-        hops = packet[HOP_LIMIT_OCTET]
-        if hops < geocast.max_hop_limit and self._gate.withdraw(packet[BASIC_HEADER_OCTETS:], arrival.link, hops):
+        hops, expires = packet[HOP_LIMIT_OCTET], MonotonicNs(geocast.made + lifetime_ns(packet))
+        if hops < geocast.max_hop_limit and self._gate.withdraw(packet[BASIC_HEADER_OCTETS:], arrival.link, hops, expires, now):
             self._counts["withdrawn"] += 1
 
     def _offer_own(self, packet: bytes, priority: int, now: MonotonicNs, supersedes: str | None) -> None:
@@ -344,24 +353,6 @@ def _subject(message: Message) -> str | None:
             return None
 
 
-def lifetime_ns(packet: bytes) -> int:
-    """Return how long a packet says it is of use, at most as long as a packet may."""
-    return min(decode_lifetime(packet[LIFETIME_OCTET]), MAX_LIFETIME_MS) * NS_PER_MS
-
-
-def age_ns(claim: Claim) -> int:
-    """Return how long ago a message was made by its own account, when it was judged; nothing for one from the near future."""
-    return max(0, claim.at - claim.generation_time) * NS_PER_US
-
-
 def is_direct(heard: VerifiedPacket, packet: bytes) -> bool:
     """Say whether a geocast still has all its hops: it came from its source."""
     return packet[HOP_LIMIT_OCTET] == heard.claim.payload[_MAX_HOP_LIMIT_AT]
-
-
-def check_alive(heard: VerifiedPacket, packet: bytes) -> None:
-    """Raise `ExpiredPacketError` when a geocast is older than it says it is of use: it was under way, or kept, too long."""
-    old_ns = age_ns(heard.claim)
-    if old_ns >= lifetime_ns(packet):
-        detail = f"the packet is {old_ns / NS_PER_S:.1f} s old and of use for {lifetime_ns(packet) / NS_PER_S:g} s"
-        raise ExpiredPacketError("basic_header.lifetime", detail, LIFETIME_OCTET * 8)

@@ -1,7 +1,7 @@
 """One ITS station: messages down to packets, packets up to verified messages. Sans-IO.
 
     down    message -> UPER -> content within our own SSP -> BTP-B -> GeoNetworking -> SIGN -> prefix Basic Header
-    up      size, Basic Header -> own echo, or copy of a geocast? -> envelope and ticket -> hops -> SIGNATURE -> remember
+    up      size, Basic Header -> own echo, or copy of a geocast? -> envelope and ticket -> hops, age -> SIGNATURE -> remember
             -> GeoNetworking, BTP-B
             -> port, ITS-AID and message id agree -> sender inside the ticket's region -> VerifiedPacket
             -> decode -> content within SSP, the place a CAM claims inside the region -> Verified
@@ -54,7 +54,16 @@ from shared.security.trust_store import TrustStore
 from shared.security.verify import MESSAGE_ITS_AIDS, Claim, ProvenClaim, VerifyService, prove
 from shared.stack.content_permissions import Message, check_content
 from shared.stack.indication import COPY, Copy, Indication, VerifiedBeacon, VerifiedPacket
-from shared.stack.packet_checks import BINDING_BY_OCTET, MESSAGE_ID_OCTET, SECURED, check_hops, secured_part, unread_packet
+from shared.stack.packet_checks import (
+    BINDING_BY_OCTET,
+    MESSAGE_ID_OCTET,
+    SECURED,
+    check_alive,
+    check_hops,
+    is_geocast,
+    secured_part,
+    unread_packet,
+)
 from shared.stack.station_identity import EgoPosition, StationIdentity
 from shared.stack.voices import Voice, denm_lifetime_ms, is_urgent, urgent_denm_voice, voices
 
@@ -266,7 +275,11 @@ class Station:
             and packet[LIFETIME_OCTET] >= LEAST_LIFETIME
         ]
         if len(usual) == len(packets) and own.keys().isdisjoint(usual) and (not geocasts or geocasts.keys().isdisjoint(usual)):
-            return self._verifying.weigh_all(usual, now)
+            weighed: list[Claim | V2xError] = self._verifying.weigh_all(usual, now)
+            for at, outcome in enumerate(weighed):
+                if isinstance(outcome, Claim) and is_geocast(outcome):
+                    weighed[at] = _alive(packets[at], outcome)
+            return weighed
         outcomes: list[Claim | Copy | V2xError | None] = []
         for packet in packets:
             try:
@@ -281,6 +294,7 @@ class Station:
                 (outcome,) = self._verifying.weigh_all((secured,), now)
                 if isinstance(outcome, Claim):
                     check_hops(packet, outcome)
+                    check_alive(packet, outcome)
                 outcomes.append(outcome)
             except V2xError as refusal:
                 outcomes.append(refusal)
@@ -357,6 +371,15 @@ class Station:
             is_mobile=self._identity.is_mobile,
             max_hop_limit=max_hop_limit,
         )
+
+
+def _alive(packet: bytes, claim: Claim) -> Claim | V2xError:
+    """Return a claim, or why it is too old."""
+    try:
+        check_alive(packet, claim)
+    except V2xError as refusal:
+        return refusal
+    return claim
 
 
 def _note_name(names: OrderedDict[Name, None], name: Name) -> None:

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.clock import NS_PER_MS, NS_PER_US, MonotonicNs
+from shared.core.ids import HashedId8
 from shared.network.channel_load import MAX_LINKS, MAX_WINDOWS, ChannelLoadMeter
 from shared.network.dcc import DccState, ReactiveDcc, airtime_ns
-from shared.network.gatekeeper import CLASSES, Gatekeeper, Outgoing
+from shared.network.gatekeeper import CLASSES, QUEUE_PACKETS, Gatekeeper, Outgoing
 
 MAC, OTHER_MAC = b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02"
 SHORT, USUAL = 400 * NS_PER_US, 900 * NS_PER_US
@@ -82,6 +83,16 @@ def test_the_busiest_link_counts_and_no_more_links_than_are_looked_at() -> None:
     assert ratio == pytest.approx(0.45)
 
 
+def test_junk_beyond_any_frame_counts_as_one_frame_and_what_is_no_channel_counts_nothing() -> None:
+    meter = ChannelLoadMeter(at_ms(0))
+    meter.heard(65_507, "a", at_ms(1))
+    assert meter.ratios(at_ms(100))[0] < 0.02
+    meter.unshared = frozenset(("broker",))
+    for _ in range(1_000):
+        meter.heard(1_400, "broker", at_ms(101))
+    assert meter.ratios(at_ms(200))[0] < 0.02
+
+
 def test_a_long_sleep_is_an_empty_channel() -> None:
     meter = ChannelLoadMeter(at_ms(0))
     for _ in range(80):
@@ -103,7 +114,13 @@ def test_a_ratio_that_a_radio_measured_is_used_for_a_second() -> None:
 
 
 def outgoing(
-    number: int, priority: int = 2, *, stale_ms: int = 1_000, supersedes: str | None = None, mac: bytes | None = MAC
+    number: int,
+    priority: int = 2,
+    *,
+    stale_ms: int = 1_000,
+    supersedes: str | None = None,
+    mac: bytes | None = MAC,
+    signer: int = 1,
 ) -> Outgoing:
     return Outgoing(
         packet=b"\x12\0\x1a\x09" + number.to_bytes(4, "big"),
@@ -112,7 +129,16 @@ def outgoing(
         stale_at=at_ms(stale_ms),
         own_mac=mac,
         supersedes=supersedes,
+        signer=None if mac is not None else HashedId8(signer.to_bytes(8, "big")),
     )
+
+
+def others(number: int, signer: int = 1, priority: int = 1) -> Outgoing:
+    return outgoing(number, priority, stale_ms=10**9, mac=None, signer=signer)
+
+
+def drained(gate: Gatekeeper) -> list[int]:
+    return [int.from_bytes(each.packet[4:], "big") for each in gate.empty(at_ms(0), MAC)]
 
 
 def test_the_gate_opens_after_the_silence_and_the_most_urgent_goes_first() -> None:
@@ -146,7 +172,7 @@ def test_a_newer_cam_replaces_the_one_that_waits_and_nothing_else() -> None:
     lights, newer = outgoing(2), outgoing(3, supersedes="cam")
     for each in (outgoing(1, supersedes="cam"), lights, newer):
         gate.offer(each)
-    assert gate.empty(at_ms(0), MAC) == [lights, newer]
+    assert gate.empty(at_ms(0), MAC) == [newer, lights], "in its place, or who speaks often would never be heard"
     assert gate.dropped == {"superseded": 1}
 
 
@@ -167,8 +193,63 @@ def test_a_copy_heard_while_ours_waits_takes_ours_back(signed: int, link: str, h
     gate = Gatekeeper()
     gate.offer(outgoing(1))
     gate.offer(outgoing(2, mac=None))
-    assert gate.withdraw(signed.to_bytes(4, "big"), link, hops) is is_withdrawn
+    assert gate.withdraw(signed.to_bytes(4, "big"), link, hops, at_ms(60_000), at_ms(0)) is is_withdrawn
     assert len(gate) == 2 - is_withdrawn
+
+
+def test_however_much_we_are_made_to_forward_every_other_turn_is_ours() -> None:
+    gate, own, theirs = Gatekeeper(), 0, 0
+    for number in range(1_000):
+        for flood in range(10):
+            gate.offer(others(10 * number + flood, signer=flood % 4, priority=0))
+        gate.offer(outgoing(number, 2, stale_ms=10**9, supersedes="cam"))
+        taken = gate.take(at_ms(number), MAC)
+        assert taken is not None
+        own += taken.own_mac is not None
+        theirs += taken.own_mac is None
+    assert (own, theirs) == (500, 500)
+
+
+def test_one_signer_s_flood_costs_another_s_hazard_a_turn_and_not_its_place() -> None:
+    gate = Gatekeeper()
+    gate.offer(others(7, signer=7))
+    for number in range(100, 1_100):
+        gate.offer(others(number, signer=1, priority=0))
+    assert len(gate) == QUEUE_PACKETS
+    assert drained(gate)[0] == 7
+    assert gate.dropped == {"queue_full": 1_001 - QUEUE_PACKETS}
+
+
+def test_the_same_packet_waits_once_on_the_same_links() -> None:
+    gate = Gatekeeper()
+    for _ in range(3):
+        gate.offer(others(7))
+    assert drained(gate) == [7]
+    assert gate.dropped == {"superseded": 2}
+
+
+def test_many_hazards_do_not_put_the_lights_out() -> None:
+    gate, lights = Gatekeeper(), []
+    for number in range(100):
+        for hazard in range(20):
+            gate.offer(outgoing(hazard, 1, stale_ms=10**9, supersedes=f"denm {hazard}"))
+        gate.offer(outgoing(1_000, 2, stale_ms=10**9, supersedes="spatem"))
+        taken = gate.take(at_ms(number), MAC)
+        assert taken is not None
+        if taken.supersedes == "spatem":
+            lights.append(number)
+    assert len(lights) == 25
+
+
+def test_who_speaks_often_is_heard_behind_many_who_do_not() -> None:
+    gate, heard = Gatekeeper(), 0
+    for number in range(200):
+        gate.offer(outgoing(number, 1, stale_ms=10**9, supersedes=f"seldom {number % 20}"))
+        gate.offer(outgoing(1_000, 1, stale_ms=10**9, supersedes="often"))
+        taken = gate.take(at_ms(number), MAC)
+        assert taken is not None
+        heard += taken.supersedes == "often"
+    assert heard >= 200 // 22
 
 
 @given(
@@ -181,7 +262,7 @@ def test_a_copy_heard_while_ours_waits_takes_ours_back(signed: int, link: str, h
 )
 def test_whatever_happens_the_gate_keeps_its_bounds_and_the_order_within_a_class(steps: list[tuple[str, int, int, bool]]) -> None:
     gate, now, mac, offered = Gatekeeper(queue_packets=4), 0, MAC, 0
-    last_of_class = [-1] * CLASSES
+    last_of_class: dict[tuple[int, bool], int] = {}
     opens = 0
     left = 0
     for number, (act, priority, elapsed_ms, is_cam) in enumerate(steps):
@@ -194,10 +275,11 @@ def test_whatever_happens_the_gate_keeps_its_bounds_and_the_order_within_a_class
         elif (taken := gate.take(at_ms(now), mac)) is not None:
             assert now >= opens
             sequence, queue = int.from_bytes(taken.packet[4:], "big"), min(taken.priority, CLASSES - 1)
-            assert sequence > last_of_class[queue]
+            kind = queue, taken.supersedes is not None
+            assert sequence > last_of_class.get(kind, -1)
             assert taken.own_mac == mac
             assert taken.stale_at > at_ms(now)
-            last_of_class[queue] = sequence
+            last_of_class[kind] = sequence
             opens = now + 100
             left += 1
             gate.sent(at_ms(now), 100 * NS_PER_MS)

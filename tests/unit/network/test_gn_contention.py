@@ -1,5 +1,7 @@
 """Contention: who waits how long, what silences whom, and what cannot."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,16 +54,33 @@ def test_a_packet_leaves_when_its_time_has_come_and_once() -> None:
 def test_only_a_copy_with_as_many_hops_as_ours_makes_ours_superfluous(hops: int, is_given_up: bool) -> None:  # noqa: FBT001 - a column of a table
     buffer, ours = ContentionBuffer(), contender(hops=9)
     buffer.enter(ours)
-    assert buffer.overheard(ours.signed, "a", hops) is is_given_up
+    assert buffer.overheard(ours.signed, "a", hops, at_ms(60_000), at_ms(0)) is is_given_up
     assert len(buffer) == (not is_given_up)
+
+
+@pytest.mark.parametrize(("expires_ms", "is_given_up"), [(50, False), (1_999, False), (2_000, True), (60_000, True)])
+def test_a_copy_that_is_over_before_anybody_passes_it_on_makes_ours_not_superfluous(expires_ms: int, is_given_up: bool) -> None:  # noqa: FBT001 - a column of a table
+    buffer, ours = ContentionBuffer(), contender(hops=9)
+    buffer.enter(ours)
+    assert buffer.overheard(ours.signed, "a", 9, at_ms(expires_ms), at_ms(0)) is is_given_up
+
+
+def test_what_has_not_long_to_live_takes_nothing_s_place() -> None:
+    buffer, ours = ContentionBuffer(), contender(hops=9)
+    brief = replace(ours, expires=at_ms(100), is_lasting=False, hops=8)
+    buffer.enter(ours)
+    buffer.enter(brief)
+    assert len(buffer) == 2
+    assert buffer.overheard(ours.signed, "a", 9, at_ms(60_000), at_ms(0))
+    assert len(buffer) == 0
 
 
 def test_each_link_is_a_contention_of_its_own() -> None:
     buffer, here, there = ContentionBuffer(), contender(link="a"), contender(link="b")
     buffer.enter(here)
     buffer.enter(there)
-    assert not buffer.overheard(here.signed, "c", 9)
-    assert buffer.overheard(here.signed, "a", 9)
+    assert not buffer.overheard(here.signed, "c", 9, at_ms(60_000), at_ms(0))
+    assert buffer.overheard(here.signed, "a", 9, at_ms(60_000), at_ms(0))
     assert buffer.poll(at_ms(100)) == [there]
 
 
@@ -85,7 +104,7 @@ def test_the_buffer_never_grows_beyond_its_bounds_and_its_sums_hold(steps: list[
     for number, signer, octets, act in steps:
         each = contender(number % 40, signer=signer, octets=max(octets, 4), due_ms=number)
         if act == 0:
-            buffer.overheard(each.signed, "a", 9)
+            buffer.overheard(each.signed, "a", 9, at_ms(number), at_ms(0))
         elif act == 1:
             buffer.poll(at_ms(number))
         else:

@@ -2,9 +2,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.core.errors import EncodeError
+from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId8
 from shared.network.address import GnAddress
 from shared.network.duplicate_packet_list import DuplicatePacketList, Geocast
@@ -20,6 +23,13 @@ VECTOR_OCTETS = encode_long_position_vector(VECTOR)
 
 def car(number: int) -> GnAddress:
     return GnAddress(station_type=5, mac=number.to_bytes(6, "big"))
+
+
+def ticket(number: int) -> HashedId8:
+    return HashedId8(number.to_bytes(8, "big"))
+
+
+TICKET = ticket(1)
 
 
 def at_s(seconds: float) -> MonotonicNs:
@@ -43,7 +53,7 @@ def geocast(**changes: Any) -> Geocast:
         "priority": 1,
         "signer": HashedId8(bytes(8)),
         "source": VECTOR_OCTETS,
-        "expires": at_s(60),
+        "made": at_s(0),
     }
     return Geocast(**(values | changes))
 
@@ -77,7 +87,7 @@ def test_the_oldest_geocasts_are_forgotten_first_by_number_and_by_octets() -> No
 
 def test_a_neighbour_is_known_for_twenty_seconds() -> None:
     table = LocationTable()
-    assert table.update(VECTOR_OCTETS, at_s(1), is_neighbour=True)
+    assert table.update(VECTOR_OCTETS, TICKET, at_s(1), is_neighbour=True)
     entry = table.get(CAR.mac, at_s(20.999))
     assert entry is not None
     assert entry.vector == VECTOR
@@ -91,8 +101,8 @@ def test_a_neighbour_is_known_for_twenty_seconds() -> None:
 def test_an_older_vector_does_not_replace_a_later_one() -> None:
     table = LocationTable()
     later = replace(VECTOR, timestamp_ms=VECTOR.timestamp_ms + 100)
-    table.update(encode_long_position_vector(later), at_s(1), is_neighbour=True)
-    assert not table.update(VECTOR_OCTETS, at_s(2), is_neighbour=False)
+    table.update(encode_long_position_vector(later), TICKET, at_s(1), is_neighbour=True)
+    assert not table.update(VECTOR_OCTETS, TICKET, at_s(2), is_neighbour=False)
     entry = table.get(CAR.mac, at_s(2))
     assert entry is not None
     assert entry.vector == later
@@ -103,32 +113,72 @@ def test_an_older_vector_does_not_replace_a_later_one() -> None:
 def test_the_timestamp_of_a_vector_goes_round_after_fifty_days() -> None:
     table = LocationTable()
     before = replace(VECTOR, timestamp_ms=0xFFFF_FFF0)
-    assert table.update(encode_long_position_vector(before), at_s(1), is_neighbour=True)
-    assert table.update(encode_long_position_vector(replace(VECTOR, timestamp_ms=5)), at_s(2), is_neighbour=True)
-    assert not table.update(encode_long_position_vector(before), at_s(3), is_neighbour=True)
+    assert table.update(encode_long_position_vector(before), TICKET, at_s(1), is_neighbour=True)
+    assert table.update(encode_long_position_vector(replace(VECTOR, timestamp_ms=5)), TICKET, at_s(2), is_neighbour=True)
+    assert not table.update(encode_long_position_vector(before), TICKET, at_s(3), is_neighbour=True)
 
 
 def test_a_station_that_comes_back_after_its_time_may_have_another_clock() -> None:
     table = LocationTable()
-    table.update(encode_long_position_vector(replace(VECTOR, timestamp_ms=5_000)), at_s(1), is_neighbour=True)
-    assert table.update(encode_long_position_vector(replace(VECTOR, timestamp_ms=4_000)), at_s(21), is_neighbour=False)
+    table.update(encode_long_position_vector(replace(VECTOR, timestamp_ms=5_000)), TICKET, at_s(1), is_neighbour=True)
+    assert table.update(encode_long_position_vector(replace(VECTOR, timestamp_ms=4_000)), TICKET, at_s(21), is_neighbour=False)
     assert table.neighbours(at_s(21)) == ()
 
 
 def test_a_station_heard_through_a_forwarder_is_no_neighbour() -> None:
     table = LocationTable()
-    table.update(VECTOR_OCTETS, at_s(1), is_neighbour=False)
+    table.update(VECTOR_OCTETS, TICKET, at_s(1), is_neighbour=False)
     assert table.get(CAR.mac, at_s(1)) is not None
     assert table.neighbours(at_s(1)) == ()
-    table.update(VECTOR_OCTETS, at_s(2), is_neighbour=True)
+    table.update(VECTOR_OCTETS, TICKET, at_s(2), is_neighbour=True)
     assert len(table.neighbours(at_s(2))) == 1
 
 
 def test_a_flood_of_addresses_does_not_grow_the_table() -> None:
     table = LocationTable(max_entries=3)
     for number in range(10):
-        table.update(encode_long_position_vector(replace(VECTOR, address=car(number))), at_s(number / 10), is_neighbour=True)
+        table.update(
+            encode_long_position_vector(replace(VECTOR, address=car(number))), ticket(number), at_s(number / 10), is_neighbour=True
+        )
     assert [e.vector.address for e in table.neighbours(at_s(1))] == [car(7), car(8), car(9)]
+
+
+def test_one_ticket_has_one_address_at_a_time_however_many_it_claims() -> None:
+    table = LocationTable(max_entries=3)
+    table.update(VECTOR_OCTETS, ticket(2), at_s(0), is_neighbour=True)
+    for number in range(1_000, 1_100):
+        table.update(encode_long_position_vector(replace(VECTOR, address=car(number))), TICKET, at_s(1), is_neighbour=True)
+        assert len(table) == 2
+    assert table.get(CAR.mac, at_s(1)) is not None
+    assert table.get(car(1_098).mac, at_s(1)) is None
+    assert table.get(car(1_099).mac, at_s(1)) is not None
+
+
+def test_nobody_moves_another_s_entry_and_whoever_claims_its_address_makes_it_disputed() -> None:
+    table = LocationTable()
+    table.update(VECTOR_OCTETS, TICKET, at_s(0), is_neighbour=True)
+    elsewhere = replace(VECTOR, position=GeoPoint(0.0, 1.0), timestamp_ms=VECTOR.timestamp_ms + 86_400_000)
+    entry = table.get(CAR.mac, at_s(1))
+    assert entry is not None
+    assert not entry.is_disputed(at_s(1))
+    assert not table.update(encode_long_position_vector(elsewhere), ticket(666), at_s(1), is_neighbour=True)
+    assert (entry.vector, entry.heard) == (VECTOR, at_s(0))
+    later = replace(VECTOR, timestamp_ms=VECTOR.timestamp_ms + 100)
+    assert table.update(encode_long_position_vector(later), TICKET, at_s(2), is_neighbour=True)
+    assert entry.is_disputed(at_s(20.9))
+    assert not entry.is_disputed(at_s(21))
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12), st.integers(0, 9), st.integers(0, 2**32 - 1)), max_size=200))
+def test_whatever_is_claimed_the_table_keeps_its_bounds_and_one_entry_for_a_ticket(steps: list[tuple[int, int, int, int]]) -> None:
+    table, now = LocationTable(max_entries=5), 0
+    for mac, signer, elapsed_s, timestamp_ms in steps:
+        now += elapsed_s
+        vector = encode_long_position_vector(replace(VECTOR, address=car(mac), timestamp_ms=timestamp_ms))
+        table.update(vector, ticket(signer), at_s(now), is_neighbour=True)
+        known = table.neighbours(at_s(now))
+        assert len(table) <= 5
+        assert len({each.signer for each in known}) == len(known)
 
 
 def test_our_own_packet_is_an_echo_however_many_hops_it_took() -> None:

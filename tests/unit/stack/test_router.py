@@ -366,7 +366,7 @@ def test_only_the_newest_word_of_each_event_waits() -> None:
         assert listener.router.say(warning, position=ego(now), now=now, area=NEAR) == ()
     heard = [make_peer(HIERARCHY, 3).receive(each.packet, listener.clock.now()) for each in listener.wait(1.0)]
     warnings = [each.message for each in heard if each is not None and isinstance(each.message, Denm)]
-    assert [each.action_id.sequence_number for each in warnings] == [2, 1]
+    assert [each.action_id.sequence_number for each in warnings] == [1, 2]
     assert listener.router.status()["dcc"]["dropped"] == {"superseded": 2}  # type: ignore[index]
 
 
