@@ -29,6 +29,7 @@ from shared.transport.capture import read_capture
 from tests.helpers.data import REPOSITORY
 from tests.helpers.debian import require
 from tests.helpers.namespaces import NetworkNamespace, ip, lay_cable, network_namespaces
+from tests.helpers.tshark import layers
 from tests.helpers.vehicle import Identities, issue_identities, write_vehicle_config
 
 PROGRAMS = Path(sys.executable).parent
@@ -202,20 +203,7 @@ def test_a_pulled_cable_is_told_once_and_counted_and_the_agents_live(session: Se
 
 def test_everything_on_the_cable_is_well_formed_to_wireshark(session: Session) -> None:
     fields = ("geonw.ch.htype", "eth.src", "eth.dst", "_ws.malformed", "_ws.expert.message")
-    shown = subprocess.run(
-        [
-            require("tshark", "tshark"),
-            "-r",
-            session.on_the_cable,
-            "-T",
-            "json",
-            *(part for name in fields for part in ("-e", name)),
-        ],
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    frames = [frame["_source"]["layers"] for frame in json.loads(shown.stdout)]
+    frames = layers(session.on_the_cable, *(part for name in fields for part in ("-e", name)))
     assert len(frames) > 10
     for frame in frames:
         assert frame["eth.dst"] == ["ff:ff:ff:ff:ff:ff"]

@@ -1,6 +1,5 @@
 """Captures go both ways between us and Wireshark's programs, in either format."""
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from shared.network.headers import BasicHeader, BasicNextHeader, encode_basic_he
 from shared.network.packet import encode_beacon
 from shared.transport.capture import open_capture, read_capture
 from tests.helpers.debian import require
+from tests.helpers.tshark import layers
 from tests.unit.network.samples import VECTOR
 
 UTC = UtcNs(1_800_000_000_123_456_000)
@@ -41,14 +41,10 @@ def ended(*command: str | Path) -> str:
 
 @pytest.mark.parametrize("name", ["radio.pcap", "radio.pcapng"])
 def test_every_packet_we_write_is_read_with_nothing_malformed(tmp_path: Path, name: str) -> None:
-    tshark = require("tshark", "tshark")
     path = write(tmp_path / name)
     write(path, 1)
     wanted = ("frame.time_epoch", "eth.src", "geonw.ch.htype", "frame.interface_name", "_ws.malformed", "_ws.expert.severity")
-    frames = [
-        frame["_source"]["layers"]
-        for frame in json.loads(ended(tshark, "-r", path, "-T", "json", *(part for field in wanted for part in ("-e", field))))
-    ]
+    frames = layers(path, *(part for field in wanted for part in ("-e", field)))
     assert len(frames) == 4
     for frame in frames:
         assert frame["eth.src"] == [MAC.hex(":")]

@@ -1,8 +1,6 @@
 """Wireshark's dissectors of SPATEM, MAPEM, IVIM, SREM and SSEM read what our stations sign, and read in it what we meant."""
 
 import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,17 +11,13 @@ from shared.messages import samples
 from shared.network.area import Circle
 from shared.pki.permission_sets import StationRole
 from shared.stack.content_permissions import Message
-from shared.transport.pcap import PcapWriter
-from tests.helpers.debian import require
 from tests.helpers.hierarchy import NOON, Hierarchy, clock_at, seconds
 from tests.helpers.identities import HERE, ego, make_peer
+from tests.helpers.tshark import HOP_LIMIT_NOTE, layers_of
 from tests.unit.messages import infrastructure_samples as infrastructure
 from tests.unit.messages import message_samples
 
 RADIUS_M = 1_000.0
-HOP_LIMIT_NOTE = '"Remain Hop Limit" only 1'
-"""What the dissector notes of every single-hop packet."""
-
 KNOWN_GANTRY = replace(infrastructure.LATER_GANTRY, containers=infrastructure.LATER_GANTRY.containers[:-1])
 """Without the container that no edition has."""
 
@@ -63,19 +57,7 @@ def dissected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, A
     area = Circle(centre=GeoPoint(HERE.lat_deg, HERE.lon_deg), radius_m=RADIUS_M)
     own = replace(samples.IVIM, station_id=unit.identity.station_id)
     packets["signs over hops"] = unit.send(own, position=ego(clock.now()), now=clock.now(), area=area)
-    return dict(zip(packets, read_by_tshark(tmp_path_factory.mktemp("infrastructure"), packets.values()), strict=True))
-
-
-def read_by_tshark(directory: Path, packets: Any) -> list[dict[str, Any]]:
-    tshark = require("tshark", "tshark")
-    path = directory / "infrastructure.pcap"
-    with PcapWriter(path) as writer:
-        for packet in packets:
-            writer.write(packet, utc=NOON)
-    run = subprocess.run(
-        [tshark, "-r", str(path), "-T", "json", "--no-duplicate-keys"], capture_output=True, check=True, timeout=300, text=True
-    )
-    return [frame["_source"]["layers"] for frame in json.loads(run.stdout)]
+    return dict(zip(packets, layers_of(tmp_path_factory.mktemp("infrastructure"), packets.values(), utc=NOON), strict=True))
 
 
 def values(layers: Any, name: str) -> list[str]:

@@ -1,7 +1,6 @@
 """Wireshark's dissector, written by others from the same standard, reads what we write."""
 
 import json
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from shared.network.btp import BtpB
 from shared.network.extended import ChannelLoad, ExtendedHeader, GacHeader, GbcHeader, ShbHeader
 from shared.network.headers import BasicHeader, BasicNextHeader, TrafficClass, encode_basic_header
 from shared.network.packet import encode_beacon, encode_gn_payload
-from shared.transport.pcap import PcapWriter
-from tests.helpers.debian import require
+from tests.helpers.tshark import layers_of
 from tests.unit.network.samples import CIRCLE, ELLIPSE, RECTANGLE, VECTOR
 
 UTC = UtcNs(1_800_000_000_000_000_000)
@@ -44,15 +42,7 @@ def basic(hops: int) -> bytes:
 
 def dissected(tmp_path: Path, *packets: bytes) -> list[dict[str, Any]]:
     """Return the layers tshark finds in each packet."""
-    tshark = require("tshark", "tshark")
-    path = tmp_path / "network.pcap"
-    with PcapWriter(path) as writer:
-        for packet in packets:
-            writer.write(packet, utc=UTC, source_mac=VECTOR.address.mac)
-    run = subprocess.run(
-        [tshark, "-r", str(path), "-T", "json", "--no-duplicate-keys"], capture_output=True, check=True, timeout=300, text=True
-    )
-    return [frame["_source"]["layers"] for frame in json.loads(run.stdout)]
+    return layers_of(tmp_path, packets, utc=UTC, source_mac=VECTOR.address.mac)
 
 
 def fields(layer: dict[str, Any]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Wireshark's IEEE 1609.2 dissector, generated from the standard's ASN.1 by others, reads what we sign."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from shared.security.ecdsa import Curve
 from shared.security.region import CircularRegion, Location
 from shared.security.sign import SigningService
 from shared.transport.pcap import PcapWriter
-from tests.helpers.debian import require
 from tests.helpers.hierarchy import NOON, Hierarchy, clock_at, seconds
+from tests.helpers.tshark import layers
 from tests.unit.network.samples import VECTOR
 
 TURIN = GeoPoint(45.07, 7.68)
@@ -34,14 +33,12 @@ SECURED = encode_basic_header(BasicHeader(next_header=BasicNextHeader.SECURED, l
 
 def dissected(tmp_path: Path, *secured: bytes) -> list[list[tuple[str, str]]]:
     """Return the leaves of the 1609.2 layer of each message, in order."""
-    tshark = require("tshark", "tshark")
     path = tmp_path / "secured.pcap"
     with PcapWriter(path) as writer:
         for each in secured:
             writer.write(SECURED + each, utc=NOON)
-    run = subprocess.run([tshark, "-r", str(path), "-T", "json"], capture_output=True, check=True, timeout=300, text=True)
-    frames = json.loads(run.stdout, object_pairs_hook=list)
-    assert "_ws.malformed" not in run.stdout
+    frames = layers(path, pairs=list)
+    assert "_ws.malformed" not in json.dumps(frames)
     return [leaves(frame) for frame in frames]
 
 
