@@ -130,7 +130,7 @@ class InterfaceWatch:
     def suspect(self, error: OSError) -> None:
         """Take note of an error of the socket; where it means the interface is away, look again soon."""
         if error.errno in AWAY:
-            self._gone(f"interface went away: {sentence_of(error)}")
+            self._gone(self._why_away() or f"interface went away: {sentence_of(error)}")
             self._schedule(RETRY_FIRST_S)
 
     def stop(self) -> None:
@@ -156,6 +156,16 @@ class InterfaceWatch:
             return
         self._schedule(self._delay_s)
         self._delay_s = min(2 * self._delay_s, RETRY_MAX_S)
+
+    def _why_away(self) -> str | None:
+        """Return what is wrong with the interface at this moment, in words that name it; None where it is back already."""
+        try:
+            self._look()
+        except TransportError as away:
+            return away.reason
+        except OSError:
+            return None
+        return None
 
     def _gone(self, reason: str) -> None:
         if self._index is not None:
