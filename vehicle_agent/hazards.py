@@ -2,6 +2,8 @@
 
 `ReceivedEvents` says which events there are, `relevance` which of them matter to the vehicle; `Hazards` remembers what was told.
 Where two tickets speak of one event (`is_same_event`), as while a roadside unit renews its ticket, the driver hears of one.
+
+Left out: approaching emergency vehicles (cause 95), which are no places; `vehicle_agent.emergency_vehicles` tells of them, once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +15,7 @@ from shared.core.geo import GeoPoint, distance_m
 from shared.core.ids import ActionId
 from shared.facilities.received_events import EventKey, ReceivedEvent, ReceivedEvents, is_same_event
 from shared.facilities.relevance import is_moving, relevance
+from shared.messages.cdd import CauseCode
 from shared.messages.denm import Denm
 from shared.stack.indication import Verified
 from shared.stack.station import EgoPosition
@@ -72,7 +75,7 @@ class HazardNotice:
 
 @dataclass(slots=True, kw_only=True)
 class _Told:
-    """What the driver was told of one event, and when it last mattered."""
+    """One event the driver was told of: as it last was, where it was then said to be, and when it last mattered."""
 
     hazard: HazardAhead
     position: GeoPoint
@@ -143,7 +146,7 @@ class Hazards:
         if told is None or change is not None:
             self._told[event.key] = _Told(hazard=hazard, position=event.position, last_relevant=now)
         else:
-            told.last_relevant = now
+            told.hazard, told.last_relevant = hazard, now
 
     def _ended(self) -> Iterable[HazardNotice]:
         for key in [key for key in self._told if self._events.get(key) is None]:
@@ -175,10 +178,12 @@ def _says(hazard: HazardAhead) -> tuple[object, ...]:
 
 
 def _ahead(event: ReceivedEvent, ego: EgoPosition) -> HazardAhead | None:
-    ahead = None if event.position is None else relevance(event.denm, event.position, event.area, ego)
+    denm = event.denm
+    if event.position is None or denm.cause_code == CauseCode.EMERGENCY_VEHICLE_APPROACHING:
+        return None
+    ahead = relevance(denm, event.position, event.area, ego)
     if ahead is None:
         return None
-    denm = event.denm
     works = None if denm.alacarte is None else denm.alacarte.road_works
     return HazardAhead(
         action_id=denm.action_id,

@@ -1,8 +1,10 @@
 """Whether an event matters to this vehicle, how far ahead it is and when it is reached (EN 302 637-3 V1.3.1, annex B).
 
-For events with traces: the vehicle is on one of them, moving towards the event. Without: the event, or another place where it was
-seen (its history), lies within a cone ahead, within the relevance distance (or, where none is stated, the vehicle is in the area it
-was broadcast to), and its direction of traffic fits. What was passed, or is on another carriageway, is not ahead.
+For events with traces: the vehicle is on one of them, moving towards the event, or so far away that no trace reaches it, and
+about to come upon the far end of one, heading as it leads. Without: the event lies within a cone ahead. Another place where it was
+seen (its history) counts likewise. All within the relevance distance (or, where none is stated, the vehicle is in the area it was
+broadcast to), and its direction of traffic fits. What was passed, or is on another carriageway, is not ahead; nor is it from
+further away, so that nobody is told of what turns out to be on another road.
 
 An event that moves, such as a slow vehicle, is reached as fast as the distance to it shrinks.
 
@@ -28,6 +30,13 @@ SAME_DIRECTION_DEG = 60.0
 
 TRACE_HALF_WIDTH_M = 15.0
 """How far beside a trace a vehicle still is on it."""
+
+MIN_TRACE_M = 20.0
+"""A shorter trace shows the receiver's noise, and no direction."""
+
+BEYOND_TRACE_SPREAD = 0.25
+"""A vehicle that no trace reaches is on that road if it lies beside its continuation by no more than this share of the way to it,
+and half the width of a trace: roads bend."""
 
 DEFAULT_RELEVANCE_M = 1_000.0
 """Relevance distance of an event that states none."""
@@ -100,16 +109,18 @@ def _distance_ahead_m(denm: Denm, position: GeoPoint, area: Area | None, ego: Eg
     reach_m = DEFAULT_RELEVANCE_M if denm.relevance_distance is None else _RELEVANCE_M[denm.relevance_distance]
     east_m, north_m = offset_m(ego.point, position)
     distance_m = hypot(east_m, north_m)
-    traces = [line for line in (_trace_line(position, trace, ego) for trace in denm.traces or ()) if len(line) > 1]
+    traces = [line for line in (_trace_line(position, trace, ego) for trace in denm.traces or ()) if _length_m(line) >= MIN_TRACE_M]
+    found: list[float | None] = []
     if traces and distance_m <= reach_m:
         on_trace = [d for d in (_along_trace_m(line, heading_deg) for line in traces) if d is not None]
         if on_trace:
             return min(on_trace)
-        longest_m = max(sum(hypot(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(line)) for line in traces)
-        if distance_m <= longest_m:
+        if distance_m <= max(_length_m(line) for line in traces):
             return None
-    places = ((east_m, north_m), *_history(position, denm.event_history, ego))
-    return min((hypot(*place) for place in places if hypot(*place) <= reach_m and _is_in_cone(place, heading_deg)), default=None)
+        found += (_before_trace_m(line, heading_deg) for line in traces)
+    places = (*(() if traces else ((east_m, north_m),)), *_history(position, denm.event_history, ego))
+    found += (hypot(*place) for place in places if hypot(*place) <= reach_m and _is_in_cone(place, heading_deg))
+    return min((way_m for way_m in found if way_m is not None), default=None)
 
 
 def _is_in_cone(place_m: tuple[float, float], heading_deg: float) -> bool:
@@ -157,21 +168,48 @@ def _line(
     return tuple(points)
 
 
+def _length_m(line: tuple[tuple[float, float], ...]) -> float:
+    return sum(hypot(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(line))
+
+
 def _along_trace_m(line: tuple[tuple[float, float], ...], heading_deg: float) -> float | None:
-    """Return the way left along a trace to the event, for a vehicle at (0, 0) that is on it and moves towards the event."""
+    """Return the way left along a trace to the event, for a vehicle at (0, 0) that is on it and moves towards the event.
+
+    On the outside of a bend, where neither part of the trace is straight beside the vehicle, its corner is the nearest place.
+    """
     heading = radians(heading_deg)
     from_event_m = 0.0
     best: tuple[float, float] | None = None
-    for (ax, ay), (bx, by) in pairwise(line):
+    last = len(line) - 2
+    for part, ((ax, ay), (bx, by)) in enumerate(pairwise(line)):
         dx, dy = bx - ax, by - ay
         length_m = hypot(dx, dy)
         if length_m == 0.0:
             continue
-        along_m = -(ax * dx + ay * dy) / length_m
-        aside_m = abs(ax * dy - ay * dx) / length_m
+        raw_m = -(ax * dx + ay * dy) / length_m
+        along_m = min(max(raw_m, 0.0), length_m)
+        aside_m = hypot(ax + dx * along_m / length_m, ay + dy * along_m / length_m)
         towards = -(dx * sin(heading) + dy * cos(heading)) / length_m
-        on_segment = 0.0 <= along_m <= length_m and aside_m <= TRACE_HALF_WIDTH_M and towards >= cos(radians(SAME_DIRECTION_DEG))
-        if on_segment and (best is None or aside_m < best[0]):
+        is_beside = (raw_m >= 0.0 or from_event_m > 0.0) and (raw_m <= length_m or part < last)
+        is_on = is_beside and aside_m <= TRACE_HALF_WIDTH_M and towards >= cos(radians(SAME_DIRECTION_DEG))
+        if is_on and (best is None or aside_m < best[0]):
             best = aside_m, from_event_m + along_m
         from_event_m += length_m
     return None if best is None else best[1]
+
+
+def _before_trace_m(line: tuple[tuple[float, float], ...], heading_deg: float) -> float | None:
+    """Return the way to the event by the far end of a trace, for a vehicle at (0, 0) that comes upon it and heads as it leads."""
+    heading = radians(heading_deg)
+    end_x, end_y = line[-1]
+    (ax, ay), (bx, by) = next((a, b) for a, b in pairwise(reversed(line)) if a != b)
+    dx, dy = bx - ax, by - ay
+    length_m = hypot(dx, dy)
+    leads = (dx * sin(heading) + dy * cos(heading)) / length_m
+    before_m = (end_x * dx + end_y * dy) / length_m
+    aside_m = abs(end_x * dy - end_y * dx) / length_m
+    if leads < cos(radians(SAME_DIRECTION_DEG)) or not _is_in_cone(line[-1], heading_deg):
+        return None
+    if before_m < 0.0 or aside_m > TRACE_HALF_WIDTH_M + BEYOND_TRACE_SPREAD * before_m:
+        return None
+    return hypot(end_x, end_y) + _length_m(line)

@@ -35,6 +35,7 @@ from tests.helpers.rav4 import (
     FRAMES,
     ODOMETER_M,
     ODOMETER_MILES,
+    RAV4_MAP,
     Truth,
     bus_log,
     command,
@@ -195,6 +196,26 @@ def test_the_speed_in_the_messages_follows_what_the_car_recorded(drive: Drive, c
     assert sum(when_generated) / len(when_generated) <= MEAN_SPEED_DIFFERENCE_MPS
     assert max(when_generated) <= LARGEST_SPEED_DIFFERENCE_MPS
     assert max(when_sent) <= LARGEST_SPEED_DIFFERENCE_AT_SENDING_MPS
+
+
+def test_a_minute_in_which_nothing_happened_is_nobodys_news(drive: Drive) -> None:
+    assert [notice for notice in drive.notices if notice["kind"].startswith(("hazard_", "emergency_"))] == []
+    assert drive.summary["own_hazards"]["begun"] == {}
+    assert "denm" not in drive.summary["sent"]
+
+
+def test_an_acceleration_in_the_wrong_unit_brakes_for_nobody(drive: Drive, tmp_path: Path) -> None:
+    """Its ordinary braking at 2.4 m/s2 becomes one of 8.5, with the foot on the pedal."""
+    set_up_rav4(tmp_path, drive.truth)
+    entry = 'signal = "VSC1S29.DVS0PCS"\n'
+    text = RAV4_MAP.read_text()
+    assert text.count(entry) == 1
+    (tmp_path / "wrong.toml").write_text(text.replace(entry, f"{entry}factor = 3.6\n"))
+    config = (tmp_path / "agent.toml").read_text()
+    (tmp_path / "agent.toml").write_text(config.replace(str(RAV4_MAP), "wrong.toml"))
+    ended = replay_rav4(tmp_path, drive.truth, bus_log(), "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["own_hazards"]["begun"] == {}
 
 
 def test_once_the_bus_is_silent_no_message_invents_a_speed(drive: Drive) -> None:

@@ -42,12 +42,15 @@ class Breakdown(TableTrigger):
     """The car has broken down and stands on the road."""
 
     def __init__(self) -> None:
-        super().__init__(PROFILE, BEGINS, ENDS)
+        self._carried = standing.Carried()
+        begins = tuple(Row(all_of(row.condition, self._carried.stays_put), for_ms=row.for_ms) for row in BEGINS)
+        super().__init__(PROFILE, begins, (*ENDS, self._carried.ended))
         self._stands = standing.StandsSince()
 
     def observe(self, state: VehicleState, now: Instant) -> Situation | Absence:
         """Look at the car."""
         self._stands.observe(state, now.monotonic)
+        self._carried.observe(state, now.monotonic)
         return super().observe(state, now)
 
     def situation(self, state: VehicleState, now: MonotonicNs) -> Situation:

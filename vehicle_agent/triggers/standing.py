@@ -6,17 +6,29 @@ too, are not among our signals.)
 
 A car at a red light has no hazard lights on, so it never gets here; neither does one that is parked with its ignition off, for the
 begin needs it on. Once told of, it may be switched off: it still stands there.
+
+A car on a lorry, or towed with its wheels lifted, has wheels that stand and its hazard lights on: whose positions move does not
+stand (`Carried`; ours).
 """
 
 from shared.core.clock import NS_PER_S, MonotonicNs
+from shared.core.geo import GeoPoint, distance_m
 from shared.messages.denm_alacarte import StationarySince
-from vehicle_agent.triggers.conditions import MOVES, STANDS, all_of, is_off, is_on
+from vehicle_agent.triggers.conditions import MOVES, STANDS, Condition, all_of, is_off, is_on, no
 from vehicle_agent.triggers.latch import Row
 from vehicle_agent.vehicle_state import VehicleState, fresh
 
 WAIT_MS = 30_000
 PARKING_BRAKE_SHORTENS_MS = 10_000
 MOVED_FOR_MS = 5_000
+
+CARRIED_M = 30.0
+CARRIED_WITHIN_NS = 5 * NS_PER_S
+"""Positions that move by `CARRIED_M` in this time, while the wheels stand, are those of a car that is carried along; a receiver
+between houses wanders less."""
+
+CARRIED_FOR_MS = 6_000
+"""More than one stretch of `CARRIED_WITHIN_NS`: a receiver that jumps once ends nothing."""
 
 VALIDITY_S = 30
 REPETITION_INTERVAL_MS = 1_000
@@ -39,6 +51,32 @@ def wait_ms(state: VehicleState, now: MonotonicNs) -> int:
 def quality(state: VehicleState, now: MonotonicNs) -> int:
     """Return the information quality: hazard lights and a standstill are one hint, the parking brake and a door are more."""
     return 1 + bool(fresh(state.parking_brake, now)) + bool(fresh(state.doors_open, now))
+
+
+class Carried:
+    """Whether a car is taken along whose wheels stand."""
+
+    def __init__(self) -> None:
+        self._from: tuple[MonotonicNs, GeoPoint] | None = None
+        self._is_carried = False
+        is_carried = Condition("the car is carried along", lambda _state, _now: self._is_carried)
+        self.stays_put = no(is_carried)
+        """The condition for a begin."""
+        self.ended = Row(is_carried, for_ms=CARRIED_FOR_MS)
+
+    def observe(self, state: VehicleState, now: MonotonicNs) -> None:
+        """Look at the car; a position that is not known changes nothing."""
+        if STANDS.test(state, now) is False:
+            self._from, self._is_carried = None, False
+            return
+        here = fresh(state.position, now)
+        if here is None:
+            return
+        if self._from is None:
+            self._from = now, here
+        elif now - self._from[0] >= CARRIED_WITHIN_NS:
+            self._is_carried = distance_m(self._from[1], here) >= CARRIED_M
+            self._from = now, here
 
 
 class StandsSince:

@@ -90,6 +90,31 @@ def test_beyond_the_end_of_the_traces_the_cone_decides() -> None:
     assert distances(traced, ego(-200, 0), ego(200, 0, heading_deg=90.0)) == [200, None]
 
 
+def test_from_beyond_the_traces_nobody_is_told_of_what_will_turn_out_to_be_on_another_road() -> None:
+    traced = replace(ROADWORKS, traces=(trace((-150, 0)),), event_heading_deg=90.0)
+    traced = replace(traced, relevance_traffic_direction=RelevanceTrafficDirection.ALL_TRAFFIC_DIRECTIONS)
+    ours, oncoming, crossing = ego(-400, 0), ego(400, 0, heading_deg=270.0), ego(0, -400, heading_deg=0.0)
+    parallel, on_the_ramp = ego(-250, 60), ego(-300, -30, heading_deg=70.0)
+    assert distances(traced, ours, oncoming, crossing, parallel, on_the_ramp) == [400, None, None, None, 303]
+
+
+def test_beyond_a_trace_around_a_bend_the_way_to_its_far_end_counts() -> None:
+    bend = replace(ROADWORKS, traces=(trace((-100, 0), (-100, -100)),))
+    onto_it, past_its_end = ego(-100, -300, heading_deg=0.0), ego(-300, -100, heading_deg=45.0)
+    assert distances(bend, onto_it, past_its_end) == [400, None]
+
+
+def test_on_the_outside_of_a_bend_a_vehicle_is_still_on_the_road() -> None:
+    bend = replace(ROADWORKS, traces=(trace((-100, 0), (-170, -70)),))
+    around = [ego(-100 + east_m, 4, heading_deg=65.0) for east_m in (-6.0, -4.0, -2.0, -1.0, 0.0)]
+    assert None not in distances(bend, *around)
+
+
+def test_a_trace_of_a_few_metres_is_noise_and_shows_no_direction() -> None:
+    noisy = replace(ROADWORKS, traces=(trace((3, 4), (-2, 5)),))
+    assert distances(noisy, BEFORE, ego(-300, 0)) == [100, 300]
+
+
 def test_an_empty_trace_and_a_trace_with_an_unknown_point_do_not_hide_the_hazard() -> None:
     assert distances(replace(ROADWORKS, traces=((),)), BEFORE) == [100]
     unknown = replace(ROADWORKS, traces=((PathPoint(None, None), PathPoint(0.001, 0.0)),))
