@@ -111,14 +111,20 @@ class _OthersQueue:
         return (each for waiting in self._by_signer.values() for each in waiting)
 
     def offer(self, outgoing: Outgoing) -> None:
-        """Let a packet wait: in the place of the same on the same links, or else behind its signer's."""
+        """Let a packet wait: in the place of the same on the same links if it gets as far, or else behind its signer's."""
         signed = outgoing.packet[BASIC_HEADER_OCTETS:]
         waiting = self._by_signer.setdefault(outgoing.signer, deque())
         for at, older in enumerate(waiting):
-            if older.links == outgoing.links and older.packet[BASIC_HEADER_OCTETS:] == signed:
+            if older.links != outgoing.links or older.packet[BASIC_HEADER_OCTETS:] != signed:
+                continue
+            has_more_hops = outgoing.packet[HOP_LIMIT_OCTET] - older.packet[HOP_LIMIT_OCTET]
+            lives_longer = outgoing.stale_at - older.stale_at
+            if has_more_hops >= 0 and lives_longer >= 0:
                 waiting[at] = outgoing
-                self._dropped["superseded"] += 1
-                return
+            elif has_more_hops > 0 or lives_longer > 0:
+                continue  # neither gets as far as the other
+            self._dropped["superseded"] += 1
+            return
         waiting.append(outgoing)
         self._packets += 1
         if self._packets > self._capacity:

@@ -232,6 +232,22 @@ def test_with_its_last_hop_a_packet_has_arrived(hops: int) -> None:
     assert neighbour.keep_alive.counters == {"no_hops": 1}
 
 
+@pytest.mark.parametrize("spoil", [{0: 0x22}, {0: 0x11}, {2: 0x03}, {2: 0x04}, {3: 0}, {3: 11}, {3: 255}])
+def test_a_copy_that_nobody_would_take_for_anything_keeps_nobody_silent(spoil: dict[int, int]) -> None:
+    car, neighbour = Originator(), Neighbour()
+    packet = car.say(car.denm(0), 0)
+    neighbour.hear(packet, 0)
+    copy = bytearray(packet)
+    for at_octet, octet in spoil.items():
+        copy[at_octet] = octet
+    for tenth in range(1, 40):
+        neighbour.keep_alive.copied(bytes(copy), ns(tenth / 10))
+        if said := neighbour.poll(tenth / 10):
+            assert said[0][HOP_LIMIT_OCTET] == 9
+            return
+    pytest.fail("the event was not kept alive")
+
+
 def test_a_copy_with_more_hops_left_is_repeated_instead_but_none_that_has_more_than_it_began_with() -> None:
     car, neighbour = Originator(), Neighbour()
     packet = car.say(car.denm(0), 0)

@@ -7,7 +7,7 @@ from shared.core.clock import Instant, MonotonicNs
 from shared.core.errors import UntrustedTimeError, VerificationError
 from shared.core.ids import ActionId, StationId
 from shared.core.report import VerificationReport
-from shared.facilities.received_events import News, ReceivedEvent, ReceivedEvents, is_same_event
+from shared.facilities.received_events import MAX_EVENTS, News, ReceivedEvent, ReceivedEvents, is_same_event
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import Denm, Termination
 from shared.network.area import Circle
@@ -170,6 +170,42 @@ def test_one_stranger_disputes_however_often_and_two_end_it() -> None:
     assert causes(events) == []
 
 
+def test_however_many_deny_an_event_its_originator_that_goes_on_signing_it_keeps_it() -> None:
+    events = heard(ROADWORKS)
+    for second in range(1, 20):
+        hear(events, ROADWORKS, second)
+        denial = replace(NEGATION, station_id=StationId(100 + second), reference_time=its(0), detection_time=its(second))
+        told = hear(events, denial, second + 0.5, signer=10 + second)
+        assert told is News.DISPUTED
+    (event,) = events
+    assert event.is_disputed
+    assert hear(events, denial, 25, signer=29) is News.NEGATED, "once its originator is silent"
+
+
+def test_an_originator_that_answers_after_its_event_was_negated_brings_it_back_and_a_copy_kept_alive_does_not() -> None:
+    events = heard(ROADWORKS)
+    denial = replace(NEGATION, reference_time=its(0))
+    for signer in (2, 3):
+        hear(events, denial, 5, signer=signer)
+    copy = verified(ROADWORKS, at(4), signer=1)
+    assert events.hear(copy, at(6)) is News.OUTDATED
+    assert causes(events) == []
+    assert hear(events, ROADWORKS, 7) is News.NEW
+    assert [hear(events, denial, 20, signer=signer) for signer in (2, 3)] == [News.REPEATED, News.REPEATED]
+    (event,) = events
+    assert event.is_disputed
+    assert hear(events, denial, 20, signer=4) is News.NEGATED
+
+
+def test_a_cancellation_counts_for_its_own_event_to_come_though_somebody_has_occupied_its_number() -> None:
+    events = ReceivedEvents()
+    hear(events, ROADWORKS, 0, signer=666)
+    with pytest.raises(VerificationError):
+        hear(events, CANCELLATION, 5, signer=1)
+    assert hear(events, ROADWORKS, 6, signer=1) is News.OUTDATED
+    assert [event.key[1] for event in events] == [ticket(666)]
+
+
 def test_an_update_by_the_originator_answers_a_negation_and_a_late_copy_of_the_negation_does_not_count() -> None:
     events = heard(ROADWORKS)
     hear(events, NEGATION, 5, signer=2)
@@ -235,6 +271,18 @@ def test_one_tickets_flood_drops_only_its_own_events() -> None:
         hear(events, replace(ROADWORKS, action_id=ActionId(StationId(9), number)), 0, signer=2)
     assert (len(events), events.counters["evicted"]) == (11, 990)
     assert ROADWORKS.action_id in {event.denm.action_id for event in events}
+
+
+def test_a_crowd_of_tickets_with_many_events_each_drops_neither_another_s_event_nor_the_memory_of_its_end() -> None:
+    events = ReceivedEvents()
+    hear(events, ROADWORKS, 0, signer=1)
+    hear(events, replace(ROADWORKS, action_id=ActionId(RSU, 2)), 0, signer=2)
+    hear(events, replace(CANCELLATION, action_id=ActionId(RSU, 2)), 5, signer=2)
+    for number in range(2_000):
+        hear(events, replace(ROADWORKS, action_id=ActionId(StationId(9), number)), 6, signer=10 + number % 40)
+    assert len(events) == MAX_EVENTS
+    assert ROADWORKS.action_id in {event.denm.action_id for event in events}
+    assert hear(events, replace(ROADWORKS, action_id=ActionId(RSU, 2)), 7, signer=2) is News.OUTDATED
 
 
 def test_in_a_full_table_what_has_ended_gives_way_before_what_lasts() -> None:
