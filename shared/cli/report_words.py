@@ -36,6 +36,7 @@ MEANINGS: dict[VerificationReport, str] = {
 OTHER_MEANINGS = {
     "malformed": "its octets are not what the standards say they must be",
     "unsupported_packet": "sound, but of a kind this station has no use for",
+    "expired_packet": "it came later than it says it is of use, or says that it never was",
 }
 """The same for refusals that are no reports."""
 

@@ -23,8 +23,9 @@ from shared.core.errors import (
     VerificationError,
 )
 from shared.core.report import VerificationReport
+from shared.facilities.event_report import EventsFullError, NoSuchEventError
 from shared.ledger.verify import QuorumError
-from shared.network.packet import UnsupportedPacketError
+from shared.network.packet import ExpiredPacketError, UnsupportedPacketError
 from shared.pki.exchange import UnanswerableRequest
 from shared.pki.identity_upkeep import NoAuthorityError
 from shared.pki.response_codes import (
@@ -40,6 +41,7 @@ from shared.stack.common_lane import SHED_STRANGERS
 from shared.stack.sender_lane import SHED_CROWDED, SHED_STALE, SHED_SUPERSEDED
 from shared.transport.pki_http import HttpStatusError
 from tests.helpers.data import REPOSITORY
+from vehicle_agent.denm_service import EVENTS_FULL, NO_POSITION, NOT_PERMITTED, UNFIT, UNTRUSTED_TIME
 
 PROGRAMS = {"shared", rsu_agent.shell.__name__.split(".")[0], vehicle_agent.shell.__name__.split(".")[0]}
 PAGE = (REPOSITORY / "docs/report-codes.md").read_text(encoding="utf-8")
@@ -61,7 +63,10 @@ TROUBLES = (
 NEVER_A_TROUBLE = {
     V2xError,
     FrameError,  # counted for its bus, by message
-    UnsupportedPacketError,  # in the first table
+    UnsupportedPacketError,  # in the first table, like the next
+    ExpiredPacketError,
+    NoSuchEventError,  # answers an order
+    EventsFullError,  # told as a reason not to tell of a hazard
     ProofError,  # refuses a policy at the start, or is told as a contradiction of the ledger, like the next two
     SplitViewError,
     QuorumError,
@@ -99,6 +104,15 @@ def test_every_report_is_explained_once() -> None:
 
 def test_every_way_of_dropping_is_explained_once() -> None:
     assert codes("Packets dropped before they are looked at") == [SHED_STALE, SHED_SUPERSEDED, SHED_CROWDED, SHED_STRANGERS]
+
+
+def test_every_way_of_never_leaving_is_explained_once() -> None:
+    source = (REPOSITORY / "shared/network/gatekeeper.py").read_text(encoding="utf-8")
+    assert sorted(codes("Packets that never left")) == sorted(set(re.findall(r'dropped\["(\w+)"\] \+= 1', source)))
+
+
+def test_every_reason_not_to_tell_of_a_hazard_is_explained_once() -> None:
+    assert codes("Hazards a vehicle did not tell of") == [NO_POSITION, UNTRUSTED_TIME, NOT_PERMITTED, EVENTS_FULL, UNFIT]
 
 
 def test_every_answer_of_an_authority_is_explained_once() -> None:
