@@ -5,6 +5,8 @@ The first octet of an SSP is its version; the others are flags, most significant
 that is there, so a plain car needs no flag at all. Whether the ticket has the ITS-AID is not asked here: the verifier did that.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import assert_never
 
 from shared.core.errors import VerificationError
@@ -21,7 +23,9 @@ from shared.stack.cam_permissions import CAM_SSP_OCTETS, SSP_VERSION, cam_needs,
 Message = Cam | Denm | Spatem | Mapem | Ivim | Srem | Ssem
 """Every message a station says and understands."""
 
-DENM_SSP_OCTETS = 4
+DENM_SSP_OCTETS: Mapping[int, int] = MappingProxyType({1: 4, 2: 5})
+"""Size of a DENM's SSP by its version; the second has an octet more and is the first otherwise."""
+
 IVIM_SSP_OCTETS = 6
 SREM_SSP_OCTETS = 4
 SSEM_SSP_OCTETS = 1
@@ -31,6 +35,9 @@ SREM_SSP_VERSIONS = frozenset({1, 2})
 
 DENM_CAUSES = (1, 2, 3, 6, 9, 10, 11, 12, 14, 15, 17, 18, 19, 26, 27, 91, 92, 93, 94, 95, 96, 97, 98, 99)
 """Causes in the order of the bits of octets 1 to 3 of a DENM's SSP."""
+
+LATER_DENM_CAUSES: Mapping[int, int] = MappingProxyType({5: 0x80, 7: 0x40})
+"""Causes that came with version 2, and the bit of octet 4 of each: impassable road, aquaplaning."""
 
 
 def check_content(message: Message, ssp: bytes | None) -> None:
@@ -69,15 +76,19 @@ def _check_cam(cam: Cam, ssp: bytes | None) -> None:
 
 
 def _check_denm(denm: Denm, ssp: bytes | None) -> None:
-    if ssp is None or len(ssp) != DENM_SSP_OCTETS or ssp[0] != SSP_VERSION:
-        raise _unfit(ssp, "DENM", DENM_SSP_OCTETS)
-    granted = int.from_bytes(ssp[1:], "big")
+    if not ssp or len(ssp) != DENM_SSP_OCTETS.get(ssp[0]):
+        versions = frozenset(DENM_SSP_OCTETS)
+        raise _unfit(ssp, "DENM", DENM_SSP_OCTETS.get(ssp[0]) if ssp else None, versions)
     cause = denm.cause_code
     if cause is None:
         return
-    if cause not in DENM_CAUSES:
-        raise _denied(f"no version {SSP_VERSION} permission covers a DENM of cause {cause}")
-    if not granted & 1 << 23 - DENM_CAUSES.index(cause):
+    if cause in DENM_CAUSES:
+        is_granted = int.from_bytes(ssp[1:4], "big") & 1 << 23 - DENM_CAUSES.index(cause)
+    elif ssp[0] > SSP_VERSION and cause in LATER_DENM_CAUSES:
+        is_granted = ssp[4] & LATER_DENM_CAUSES[cause]
+    else:
+        raise _denied(f"no version {ssp[0]} permission covers a DENM of cause {cause}")
+    if not is_granted:
         raise _denied(f"the ticket does not allow a DENM of cause {cause}")
 
 

@@ -181,9 +181,38 @@ def test_to_take_a_warning_back_needs_no_cause() -> None:
     check_content(decode_denm(encode_denm(cancellation)), ssp(0, 3))
 
 
-@pytest.mark.parametrize("permissions", [None, b"", b"\x01\xff\xff", b"\x01\xff\xff\xff\xff", b"\x02\xff\xff\xff"])
-def test_a_warning_needs_permissions_of_version_1_and_four_octets(permissions: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "permissions",
+    [
+        None,
+        b"",
+        b"\x01\xff\xff",
+        b"\x01\xff\xff\xff\xff",
+        b"\x02\xff\xff\xff",
+        b"\x02" + b"\xff" * 5,
+        b"\x03" + b"\xff" * 4,
+        b"\0\xff\xff\xff",
+    ],
+)
+def test_a_warning_needs_permissions_of_a_known_version_and_its_size(permissions: bytes | None) -> None:
     denial(denm_with(94), permissions)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_permissions_of_version_2_mean_the_same_where_version_1_has_a_flag(cause: int) -> None:
+    denm, flag = denm_with(cause), 1 << 23 - CAUSES[cause]
+    check_content(denm, b"\x02" + flag.to_bytes(3, "big") + b"\0")
+    denied = b"\x02" + (0xFF_FF_FF & ~flag).to_bytes(3, "big") + b"\xff"
+    assert denial(denm, denied) == f"the ticket does not allow a DENM of cause {cause}"
+
+
+@pytest.mark.parametrize(("cause", "flag"), [(5, 0x80), (7, 0x40)])
+def test_version_2_brought_two_causes_with_a_flag_each(cause: int, flag: int) -> None:
+    denm = replace(denm_of(SENDER, NOW), cause_code=cause)
+    check_content(denm, b"\x02\0\0\0" + bytes((flag,)))
+    assert denial(denm, b"\x02\xff\xff\xff" + bytes((0xFF & ~flag,))) == f"the ticket does not allow a DENM of cause {cause}"
+    assert "no version 1 permission" in denial(denm, b"\x01\xff\xff\xff")
+    assert "no version 2 permission" in denial(replace(denm, cause_code=4), b"\x02\xff\xff\xff\xff")
 
 
 @pytest.mark.parametrize("message", [spatem_of(SENDER), mapem_of(SENDER)], ids=["lights", "map"])
