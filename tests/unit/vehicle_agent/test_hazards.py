@@ -148,3 +148,19 @@ def test_our_own_event_is_never_told_to_our_own_driver() -> None:
     hazards = Hazards(ReceivedEvents(is_own=lambda signer: signer == ticket(1)))
     hazards.hear(verified(ROADWORKS, at(0), signer=1), at(0))
     assert hazards.poll(at(0), BEFORE) == ()
+
+
+def test_what_ended_or_was_passed_is_told_as_it_last_was() -> None:
+    hazards = heard(ROADWORKS)
+    hazards.poll(at(0), BEFORE)
+    hazards.poll(at(9), ego(-10, 0))
+    hazards.poll(at(10), ego(50, 0))
+    (passed,) = hazards.poll(at(20), ego(150, 0))
+    assert passed.change is HazardChange.PASSED
+    assert passed.hazard.distance_m == pytest.approx(10, abs=0.1)
+
+
+def test_an_emergency_vehicle_on_its_way_is_no_place_on_the_road() -> None:
+    hazards = heard(replace(ROADWORKS, cause_code=CauseCode.EMERGENCY_VEHICLE_APPROACHING))
+    assert hazards.poll(at(1), BEFORE) == ()
+    assert hazards.ahead(at(1), BEFORE) == ()
