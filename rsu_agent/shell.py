@@ -28,7 +28,7 @@ from shared.service.open_radios import attend, open_radios, place_of, unshared_l
 from shared.service.open_upkeep import open_upkeep
 from shared.service.performer import Performer
 from shared.service.radio_intake import feed_intake
-from shared.service.run import Service, WorkingLoop
+from shared.service.run import Service, WorkingLoop, settle_heap
 from shared.service.status_socket import StatusSocket
 from shared.service.upkeep import Upkeep
 from shared.service.verification_pool import VerificationPool
@@ -95,6 +95,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         service.tasks.create_task(attend(radios, lambda: config.station.position))
         service.notifier.ready(f"station {config.station.station_id}")
         log.info("ready", station_id=config.station.station_id, radios=place_of(config.radio))
+        settle_heap()
         await loop.run()
 
 

@@ -27,7 +27,7 @@ from shared.service.open_radios import attend, open_radios, place_of, unshared_l
 from shared.service.open_upkeep import open_upkeep
 from shared.service.performer import Performer
 from shared.service.radio_intake import feed_intake
-from shared.service.run import Service, WorkingLoop
+from shared.service.run import Service, WorkingLoop, settle_heap
 from shared.service.status_socket import StatusSocket
 from shared.service.system_clock import SystemClock
 from shared.service.upkeep import Upkeep
@@ -113,6 +113,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         service.tasks.create_task(attend(radios, partial(_position, agent, clock)))
         service.notifier.ready(f"station {agent.status()['station_id']}")
         log.info("ready", bus=bus.endpoint, radios=place_of(config.radio))
+        settle_heap()
         await loop.run()
 
 

@@ -10,6 +10,7 @@ feeds the watchdog; nothing else feeds it.
 """
 
 import asyncio
+import gc
 import signal
 import sys
 import traceback
@@ -146,6 +147,16 @@ class WorkingLoop:
     async def _perform_all(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:
             await self._perform(effect)
+
+
+def settle_heap() -> None:
+    """Keep the garbage collector from what a program made while it started, which lives as long as the program.
+
+    Otherwise it looks through all of it again and again, and each time everything stands still for some 80 ms. Call it once,
+    before the working loop.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _nothing(_now: Instant) -> tuple[Effect, ...]:

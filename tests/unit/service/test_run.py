@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import io
 import os
 import signal
@@ -21,6 +22,7 @@ from shared.service.run import (
     guarded,
     run_service,
     seconds_until,
+    settle_heap,
 )
 from shared.stack.effects import Effect, Notice, Transmit
 
@@ -277,6 +279,16 @@ def test_whoever_posts_waits_while_the_inbox_is_full() -> None:
         working.cancel()
 
     asyncio.run(scene())
+
+
+def test_what_was_made_at_the_start_is_not_looked_through_again() -> None:
+    before = gc.get_freeze_count()
+    try:
+        settle_heap()
+        assert gc.get_freeze_count() > before
+        assert len(gc.get_objects()) < gc.get_freeze_count()
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize(("due", "delay_s"), [(None, None), (0, 0.0), (1_000_000_000, 0.0), (1_250_000_000, 0.25)])
