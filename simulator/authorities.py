@@ -55,12 +55,15 @@ class Authorities:
         )
         return TicketCredential(certificate=certificate, signer=signer)
 
-    def enrolled(self) -> EnrolledSigner:
+    def enrolment_credential(self) -> TicketCredential:
         """Issue an enrolment credential with a fresh key: a vehicle's long-term identity."""
         signer = self._keys.generate(Curve.NIST_P256)
         certificate = self.enrolment.issue_credential(public_key=signer.public_key, validity=years(self._start, CREDENTIAL_YEARS))
-        credential = TicketCredential(certificate=certificate, signer=signer)
-        return EnrolledSigner(credential, authority=self.enrolment.certificate)
+        return TicketCredential(certificate=certificate, signer=signer)
+
+    def enrolled(self) -> EnrolledSigner:
+        """Issue the same, ready to sign records."""
+        return EnrolledSigner(self.enrolment_credential(), authority=self.enrolment.certificate)
 
     def counterfeit(self, role: StationRole, claimed: Certificate) -> TicketCredential:
         """Make a ticket that names `claimed`, an authority of others, as its issuer, though our own authority signed it."""

@@ -154,7 +154,7 @@ async def _hear(radio: MqttRadio, packets: int) -> None:
 
 def mqtt(effort: Effort) -> Iterable[Figure]:
     """Send packets through a broker and hear them, beside a plain client."""
-    with _mosquitto() as port:
+    with private_broker() as port:
         if port is None:
             sys.stderr.write("mqtt: not measured, for there is no mosquitto on this machine (apt install mosquitto)\n")
             return
@@ -201,7 +201,7 @@ def _latencies(scene: _Scene, effort: Effort) -> Iterable[Figure]:
 
 
 @contextmanager
-def _mosquitto() -> Iterator[int | None]:
+def private_broker() -> Iterator[int | None]:
     """Run a broker and give its port; None where there is none to run."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path=_SYSTEM_PATHS)
     if program is None:

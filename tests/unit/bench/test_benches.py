@@ -20,6 +20,7 @@ from shared.messages.cam import decode_cam, encode_cam
 from shared.messages.denm import encode_denm
 from shared.messages.mapem import encode_mapem
 from shared.messages.spatem import encode_spatem
+from simulator.bench import end_to_end
 from tests.helpers.data import REPOSITORY
 from vehicle_agent.bench import vehicle
 
@@ -49,10 +50,14 @@ FIGURES: dict[str, dict[str, int]] = {
              "mqtt.latency.qos1.p50": 1, "mqtt.latency.qos1.p99": 0} if MOSQUITTO_HERE else {},
     "vehicle": {"vehicle.cam": 0},
     "rsu": {"rsu.spatem": 0},
+    "end_to_end": {f"end_to_end.{medium}.{kind}{moment}.p{percent}": medium == "udp" and not moment
+                   for medium in (("udp", "mqtt") if MOSQUITTO_HERE else ("udp",))
+                   for kind in ("cam", "braking") for moment in ("", ".any_moment") for percent in (50, 99)},
 }  # fmt: skip
 """The figures of each bench, and whether something is promised of them."""
 
-BENCHES: dict[str, Bench] = {**SHARED_BENCHES, "vehicle": vehicle, "rsu": rsu}
+PROGRAMS: dict[str, Bench] = {"vehicle": vehicle, "rsu": rsu, "end_to_end": end_to_end}
+BENCHES: dict[str, Bench] = {**SHARED_BENCHES, **PROGRAMS}
 
 
 @pytest.mark.parametrize("name", BENCHES)
@@ -77,7 +82,7 @@ def test_the_programs_benches_are_entry_points_that_exist() -> None:
     for name, target in listed.items():
         module, _, attribute = target.partition(":")
         found[name] = getattr(import_module(module), attribute)
-    assert found == {"vehicle": vehicle, "rsu": rsu}
+    assert found == PROGRAMS
     assert list(all_benches())[: len(SHARED_BENCHES)] == list(SHARED_BENCHES)
 
 
