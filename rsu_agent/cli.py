@@ -21,6 +21,7 @@ from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import TimeSource
 from shared.core.errors import ConfigError
 from shared.pki.permission_sets import StationRole
+from shared.service.capture import describe_capture
 from shared.service.command_socket import give_order
 from shared.service.config import load
 from shared.service.identity import describe_ticket
@@ -28,6 +29,7 @@ from shared.service.log import make_logger
 from shared.service.notify import Notifier, Watchdog
 from shared.service.open_radios import describe_radios
 from shared.service.run import Service, run_service
+from shared.service.socket_path import check_socket_path
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
 
@@ -91,6 +93,7 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     settings = load(config, RsuConfig)
     parts = read_parts(settings, config, environment=os.environ)
     make_agent(parts, entropy=os.urandom)
+    check_socket_path(settings.state.status_socket, key="state.status_socket")
     console = Console()
     if parts.junction is not None:
         lanes = parts.junction.lanes
@@ -103,7 +106,7 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     console.print(f"{ticket}; {trusted}")
     for line in describe_state(config_file=config, command="rsu-agent", trust=settings.trust, pki=settings.pki, now=clock.now()):
         console.print(line)
-    for line in describe_radios(settings.radio):
+    for line in (*describe_radios(settings.radio), *describe_capture(settings.capture)):
         console.print(line)
     console.print(f"{config}: ok")
 

@@ -19,6 +19,7 @@ from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import Instant, MonotonicNs, TimeSource, UtcNs
 from shared.core.errors import ConfigError
 from shared.core.itstime import time64_of, utc_from_text, utc_text
+from shared.service.capture import describe_capture
 from shared.service.config import load
 from shared.service.identity import describe_ticket
 from shared.service.keystore import write_new_file
@@ -27,15 +28,18 @@ from shared.service.notices import NoticeWriter
 from shared.service.notify import Notifier, Watchdog
 from shared.service.open_radios import describe_radios
 from shared.service.run import Service, run_service
+from shared.service.socket_path import check_socket_path
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
 from shared.stack.effects import DriverView, Effect, Evidence, Notice, Transmit
+from shared.transport.can_bus import require_known_interface
 from shared.transport.can_log import CanLog
 from shared.transport.capture import CaptureWriter, open_capture
 from shared.transport.link_frames import UNKNOWN_MAC
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
+from vehicle_agent.driver_outputs import describe_driver_outputs
 from vehicle_agent.map_check import check_map
 from vehicle_agent.replay import replay as replay_log
 from vehicle_agent.shell import serve
@@ -95,6 +99,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check the configuration and every file it names; decode a trial of every mapped CAN message."""
     settings = load(config, VehicleConfig)
     files = read_files(settings, environment=os.environ)
+    require_known_interface(settings.can.interface, key="can.interface")
+    check_socket_path(settings.state.status_socket, key="state.status_socket")
     report = check_map(settings.can.map)
     table = Table("message", "identifier", "feeds", "checks", title=f"signal map: {report.name}")
     for message in report.messages:
@@ -115,7 +121,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         config_file=config, command="vehicle-agent", trust=settings.trust, pki=settings.pki, now=clock.now()
     ):
         console.print(line)
-    for line in describe_radios(settings.radio):
+    ways = (*describe_radios(settings.radio), *describe_capture(settings.capture), *describe_driver_outputs(settings.driver))
+    for line in ways:
         console.print(line)
     console.print(f"{config}: ok")
 

@@ -9,21 +9,22 @@ broker or bus that is away is told once and tried again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from random import SystemRandom
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from shared.core.clock import NS_PER_S, Clock, Instant
+from shared.core.clock import NS_PER_S, Clock, Instant, MonotonicNs
 from shared.core.errors import TransportError
 from shared.core.itstime import utc_text
 from shared.service.driver_feed import DriverFeed
-from shared.service.local_mqtt import LocalMqtt
+from shared.service.local_mqtt import LocalMqtt, check_password
 from shared.service.log import Availability
+from shared.service.socket_path import check_socket_path
 from shared.stack.effects import DriverView, Notice
-from shared.transport.can_bus import MAX_DRAIN, CanBus, CanBusConfig, CanFilter
+from shared.transport.can_bus import MAX_DRAIN, CanBus, CanBusConfig, CanFilter, require_known_interface
 from vehicle_agent.driver_can import DriverFrames, load_driver_dbc
 from vehicle_agent.driver_config import DriverCanConfig, DriverConfig
 
@@ -130,6 +131,25 @@ async def open_driver_outputs(
             sending = _send_frames(bus, frames, outputs, clock, Availability(log, f"driver {bus.endpoint}"))
             _start(stack, asyncio.create_task(sending, name="driver can"), log)
         yield outputs
+
+
+def describe_driver_outputs(config: DriverConfig) -> Iterator[str]:
+    """Describe each way to the driver in a line; nothing is opened and nobody called.
+
+    Raises:
+        ConfigError: a way can never work like this: a path is taken or too long, a DBC, a password file or a bus interface cannot
+            be used.
+    """
+    if config.socket is not None:
+        check_socket_path(config.socket, key="driver.socket")
+        yield f"driver: socket {config.socket}"
+    if config.mqtt is not None:
+        check_password(config.mqtt)
+        yield f"driver: MQTT at {config.mqtt.host}:{config.mqtt.port}, topics {config.mqtt.topic}/..."
+    if config.can is not None:
+        DriverFrames(load_driver_dbc(config.can.dbc, key="driver.can.dbc"), started=MonotonicNs(0))
+        require_known_interface(config.can.interface, key="driver.can.interface")
+        yield f"driver: CAN {config.can.interface}:{config.can.channel}"
 
 
 def _start(stack: AsyncExitStack, task: asyncio.Task[None], log: FilteringBoundLogger) -> None:

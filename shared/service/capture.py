@@ -3,6 +3,7 @@
 A disk that fails costs the capture, nothing else: it is told once, and once more when it works again.
 """
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
@@ -10,7 +11,7 @@ from typing import Self
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Instant
-from shared.core.errors import StorageError
+from shared.core.errors import ConfigError, StorageError
 from shared.service.log import Availability
 from shared.service.radio_config import CaptureConfig
 from shared.transport.capture import CaptureWriter, open_capture
@@ -64,6 +65,15 @@ class Capture:
             self._state.works()
         except StorageError as failure:
             self._state.lost(str(failure))
+
+
+def describe_capture(config: CaptureConfig | None) -> Iterator[str]:
+    """Describe the capture in a line, nothing where none is asked for; raises `ConfigError` where the name stands for no file."""
+    if config is None:
+        return
+    if config.file.exists() and not config.file.is_file():
+        raise ConfigError("capture.file", f"{config.file} exists and is no file")
+    yield f"capture: {config.file}, what is sent{' and heard' if config.heard else ''}"
 
 
 def capture_of(config: CaptureConfig | None, log: FilteringBoundLogger) -> AbstractContextManager[Capture | None]:

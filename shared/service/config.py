@@ -5,6 +5,7 @@ is silently ignored is how a security setting gets lost. A field annotated `Path
 the folder of the file that names it, so a configuration can be moved as a folder. There are no defaults from the environment.
 """
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +28,9 @@ class ConfigStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 T = TypeVar("T", bound=ConfigStruct)
+
+_STEPS = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
+"""The steps of `radio[0].qos[...]`, each index one of them."""
 
 
 def load(path: Path, struct_type: type[T]) -> T:
@@ -52,8 +56,8 @@ def load(path: Path, struct_type: type[T]) -> T:
         return msgspec.convert(table, type=struct_type, strict=True, dec_hook=from_text)
     except msgspec.ValidationError as error:
         reason, key = _split_key(str(error))
-        allowed = _allowed(msgspec.inspect.type_info(struct_type), key.split("."))
-        if allowed and reason.startswith("Invalid enum value"):
+        allowed = _allowed(msgspec.inspect.type_info(struct_type), _STEPS.findall(key))
+        if allowed and reason.startswith(("Invalid enum value", "Invalid value")):
             reason = f"{reason}; it may be {', '.join(repr(value) for value in allowed)}"
         raise ConfigError(f"{path}: {key}" if key else str(path), reason) from None
 
@@ -92,14 +96,23 @@ def _split_key(message: str) -> tuple[str, str]:
 
 def _allowed(kind: msgspec.inspect.Type, keys: list[str]) -> tuple[object, ...]:
     """Return the words a key may have, where it names one of a few; `keys` leads to it from the struct `kind`."""
-    for key in keys:
-        if not isinstance(kind, msgspec.inspect.StructType):
-            return ()
-        kind = next((field.type for field in kind.fields if field.encode_name == key), msgspec.inspect.AnyType())
-    match kind:
-        case msgspec.inspect.LiteralType(values):
+    match kind, keys:
+        case msgspec.inspect.Metadata(type=inner), _:
+            return _allowed(inner, keys)
+        case msgspec.inspect.UnionType(types=types), _:
+            return tuple(value for each in types for value in _allowed(each, keys))
+        case msgspec.inspect.StructType(tag_field=tag_field, tag=tag), [key] if key == tag_field:
+            return (tag,)
+        case msgspec.inspect.StructType(fields=fields), [key, *further]:
+            found = next((field.type for field in fields if field.encode_name == key), None)
+            return () if found is None else _allowed(found, further)
+        case msgspec.inspect.VarTupleType(item_type=item) | msgspec.inspect.ListType(item_type=item), [_, *further]:
+            return _allowed(item, further)
+        case msgspec.inspect.DictType(value_type=item), [_, *further]:
+            return _allowed(item, further)
+        case msgspec.inspect.LiteralType(values=values), []:
             return tuple(values)
-        case msgspec.inspect.EnumType(cls):
+        case msgspec.inspect.EnumType(cls=cls), []:
             return tuple(member.value for member in cls)
     return ()
 

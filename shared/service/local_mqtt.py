@@ -277,6 +277,12 @@ def _end_if_cancelled() -> None:
         raise asyncio.CancelledError
 
 
+def check_password(config: LocalMqttConfig) -> None:
+    """Raise `ConfigError` where the password file cannot be used."""
+    if config.password_file is not None:
+        _password(config.password_file)
+
+
 def _password(path: Path) -> SecretText:
     octets = read_private_file(path, MAX_PASSWORD_OCTETS, what="password", may_group_read=False)
     try:

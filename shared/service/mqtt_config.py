@@ -33,6 +33,9 @@ MAX_PASSWORD_OCTETS = 1_024
 
 _KNOWN_KINDS = frozenset(KINDS.values())
 
+RadioName = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z")]
+"""What a radio is called in the status, the log and the capture."""
+
 
 class BrokerConfig(ConfigStruct, frozen=True, kw_only=True):
     """Where a broker is and who talks to it.
@@ -58,7 +61,9 @@ class BrokerConfig(ConfigStruct, frozen=True, kw_only=True):
     password_file: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse halves."""
+        """Refuse halves, and what is no host."""
+        if not self.host.isprintable() or any(sign.isspace() or sign in "/@[]" for sign in self.host):
+            raise ValueError(f"host: {self.host!r} is neither the name of a host nor its address; the port has a key of its own")
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key belong together")
         if self.password_file is not None and self.username is None:
@@ -86,7 +91,7 @@ class MqttRadioConfig(BrokerConfig, frozen=True, kw_only=True, tag_field="kind",
         outbox_octets: octets of them.
     """
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] = "mqtt"
+    name: RadioName = "mqtt"
     namespace: str = "v2x-trust"
     publish_queue: str = IN_QUEUE
     listen_queue: str = IN_QUEUE

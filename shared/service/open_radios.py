@@ -7,13 +7,14 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Clock
-from shared.core.errors import TransportError
+from shared.core.errors import ConfigError, TransportError
 from shared.core.geo import GeoPoint
 from shared.service.log import Availability
 from shared.service.mqtt_config import MqttRadioConfig, broker_of, open_mqtt_radio
@@ -46,7 +47,8 @@ def open_radios(
     opened: dict[str, Radio] = {}
     try:
         for config in configs:
-            opened[config.name] = _open(config, clock, environment)
+            with _named(config):
+                opened[config.name] = _open(config, clock, environment)
     except BaseException:
         for radio in opened.values():
             radio.close()
@@ -71,7 +73,8 @@ def describe_radios(configs: tuple[RadioConfig, ...], *, environment: Mapping[st
         TransportError: the system refuses a socket.
     """
     for config in configs:
-        trouble = _trouble(config, environment)
+        with _named(config):
+            trouble = _trouble(config, environment)
         yield f"radio {config.name}: {_place(config)}" + (f"; at the moment: {trouble}" if trouble else "")
 
 
@@ -83,6 +86,15 @@ def unshared_links(configs: tuple[RadioConfig, ...]) -> tuple[str, ...]:
 def place_of(configs: tuple[RadioConfig, ...]) -> str:
     """Return where the radios are, for a log."""
     return ", ".join(f"{config.name}: {_place(config)}" for config in configs)
+
+
+@contextmanager
+def _named(config: RadioConfig) -> Iterator[None]:
+    """Have an error about a radio's files say which radio that is."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"radio {config.name}: {error.path}", error.reason) from None
 
 
 def _open(config: RadioConfig, clock: Clock, environment: Mapping[str, str]) -> Radio:

@@ -15,14 +15,13 @@ import msgspec
 
 from shared.core.errors import TransportError
 from shared.service.config import ConfigStruct
-from shared.service.mqtt_config import MqttRadioConfig
+from shared.service.mqtt_config import MqttRadioConfig, RadioName
 from shared.transport.capture import CAPTURE_SUFFIXES
 from shared.transport.net_interface import check_interface_name
 from shared.transport.radio_set import MAX_RADIOS
 from shared.transport.udp_radio import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK_INTERFACE, check_addresses
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
-RadioName = Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
 
 
 class UdpRadioConfig(ConfigStruct, frozen=True, kw_only=True, tag_field="kind", tag="udp"):

@@ -91,6 +91,13 @@ class CanBusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     options: dict[str, bool | int | float | str] = {}
 
 
+def require_known_interface(interface: str, *, key: str) -> None:
+    """Raise `ConfigError` for an interface that python-can does not have, by itself or from a plugin."""
+    if interface not in can.interfaces.VALID_INTERFACES:
+        known = ", ".join(sorted(can.interfaces.VALID_INTERFACES))
+        raise ConfigError(key, f"{interface!r} is none of {known}")
+
+
 @dataclass(frozen=True, slots=True)
 class CanFilter:
     """An identifier to let through."""
