@@ -6,10 +6,7 @@ gets one answer: what came of it, or why not.
 """
 
 import asyncio
-import os
-import socket
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +14,7 @@ from typing import Self
 import msgspec
 
 from shared.core.errors import TransportError, V2xError
-from shared.service.status_socket import bound_socket
+from shared.service.unix_server import UnixServer, ask
 
 MODE = 0o600
 MAX_ORDER_OCTETS = 4_096
@@ -43,28 +40,19 @@ class CommandSocket:
     """
 
     def __init__(self, path: Path, obey: Obey, *, patience_s: float = PATIENCE_S) -> None:
-        self._path = path
+        self._server = UnixServer(path, self._serve, mode=MODE, max_line_octets=MAX_ORDER_OCTETS)
         self._obey = obey
         self._patience_s = patience_s
         self._clients = 0
-        self._server: asyncio.Server | None = None
-        self._inode: int | None = None
 
     async def __aenter__(self) -> Self:
         """Begin to listen; raises `TransportError` when the path is taken or cannot be bound."""
-        sock = bound_socket(self._path, mode=MODE)
-        self._inode = self._path.stat().st_ino
-        self._server = await asyncio.start_unix_server(self._serve, sock=sock, limit=MAX_ORDER_OCTETS)
+        await self._server.__aenter__()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop listening and remove the socket, unless somebody else has replaced it."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-        with suppress(OSError):
-            if self._path.stat().st_ino == self._inode:
-                self._path.unlink()
+        """Stop listening."""
+        await self._server.__aexit__(kind, error, trace)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1
@@ -100,26 +88,12 @@ def give_order(path: Path, order: Order, *, timeout_s: float = 2 * PATIENCE_S) -
     Raises:
         TransportError: nobody listens, no answer comes, or the agent refuses, in its own words.
     """
-    received = bytearray()
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(timeout_s)
-            sock.connect(os.fspath(path))
-            with suppress(BrokenPipeError, ConnectionResetError):  # it closed, and has perhaps said why
-                sock.sendall(msgspec.json.encode(order) + b"\n")
-            with suppress(ConnectionResetError):
-                while len(received) <= MAX_ANSWER_OCTETS and (part := sock.recv(MAX_ORDER_OCTETS)):
-                    received += part
-    except TimeoutError:
-        raise TransportError(str(path), f"no answer within {timeout_s} s") from None
-    except (FileNotFoundError, ConnectionRefusedError):
-        raise TransportError(str(path), "no agent takes orders here") from None
-    except OSError as error:
-        raise TransportError(str(path), f"cannot be asked: {error.strerror or error}") from error
+    line = msgspec.json.encode(order) + b"\n"
+    received = ask(path, line, max_octets=MAX_ANSWER_OCTETS, timeout_s=timeout_s, absent="no agent takes orders here")
     if not received:
         raise TransportError(str(path), "the agent closed the connection without an answer: it is busy")
     try:
-        answer = msgspec.json.decode(bytes(received), type=dict[str, object])
+        answer = msgspec.json.decode(received, type=dict[str, object])
     except msgspec.DecodeError as error:
         raise TransportError(str(path), f"the answer is none: {error}") from None
     match answer:

@@ -7,12 +7,12 @@ dropped. The socket has mode 0660 and takes no commands: what clients send is no
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from shared.service.status_socket import bound_socket
+from shared.service.status_socket import MODE
+from shared.service.unix_server import UnixServer
 
 MAX_CLIENTS = 16
 """Clients served at once; the next is closed at once."""
@@ -55,34 +55,26 @@ class DriverFeed:
     """
 
     def __init__(self, path: Path, *, stall_s: float = STALL_S) -> None:
-        self._path = path
+        self._server = UnixServer(path, self._meet, mode=MODE, max_line_octets=_MAX_READ_OCTETS)
         self._stall_s = stall_s
         self._view: bytes | None = None
         self._clients: dict[_Client, asyncio.Task[None]] = {}
-        self._server: asyncio.Server | None = None
-        self._inode: int | None = None
         self._served = self._refused = self._dropped = self._lost_views = self._lost_events = 0
 
     async def __aenter__(self) -> Self:
         """Begin to serve; raises `TransportError` when the path is taken or cannot be bound."""
-        sock = bound_socket(self._path)
-        self._inode = self._path.stat().st_ino
-        self._server = await asyncio.start_unix_server(self._meet, sock=sock, limit=_MAX_READ_OCTETS)
+        await self._server.__aenter__()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Let the clients go and remove the socket, unless somebody else has replaced it."""
-        if self._server is not None:
-            self._server.close()
+        await self._server.__aexit__(kind, error, trace)
         clients = dict(self._clients)
         for client, task in clients.items():
             task.cancel()
             if isinstance(client.transport, asyncio.WriteTransport):
                 client.transport.abort()
         await asyncio.gather(*clients.values(), return_exceptions=True)
-        with suppress(OSError):
-            if self._path.stat().st_ino == self._inode:
-                self._path.unlink()
 
     def show(self, view: bytes) -> None:
         """Replace the view by a newer one, a JSON object on one line; never waits."""

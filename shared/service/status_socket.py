@@ -1,15 +1,11 @@
 """A running agent's status over a Unix socket: connect, read one JSON document, done.
 
 The socket has mode 0660: whoever may see the status is in the agent's group. It takes no commands and reads nothing from its
-clients. A stale socket of a dead agent is replaced; a live one, or a file that is no socket, is left alone and reported.
+clients. How the socket comes and goes: `unix_server`.
 """
 
 import asyncio
-import os
-import socket
-import stat
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +13,7 @@ from typing import Self
 import msgspec
 
 from shared.core.errors import TransportError
+from shared.service.unix_server import UnixServer, ask
 
 MODE = 0o660
 MAX_STATUS_OCTETS = 1 << 20
@@ -25,6 +22,8 @@ MAX_CLIENTS = 16
 
 WRITE_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 2.0
+
+_MAX_LINE_OCTETS = 1_024
 
 Snapshot = Callable[[], Mapping[str, object]]
 """Returns the status: JSON values, units in their names."""
@@ -40,28 +39,19 @@ class StatusSocket:
     """
 
     def __init__(self, path: Path, snapshot: Snapshot, *, write_timeout_s: float = WRITE_TIMEOUT_S) -> None:
-        self._path = path
+        self._server = UnixServer(path, self._serve, mode=MODE, max_line_octets=_MAX_LINE_OCTETS)
         self._snapshot = snapshot
         self._write_timeout_s = write_timeout_s
         self._clients = 0
-        self._server: asyncio.Server | None = None
-        self._inode: int | None = None
 
     async def __aenter__(self) -> Self:
         """Begin to serve; raises `TransportError` when the path is taken or cannot be bound."""
-        sock = bound_socket(self._path)
-        self._inode = self._path.stat().st_ino
-        self._server = await asyncio.start_unix_server(self._serve, sock=sock)
+        await self._server.__aenter__()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop serving and remove the socket, unless somebody else has replaced it."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-        with suppress(OSError):
-            if self._path.stat().st_ino == self._inode:
-                self._path.unlink()
+        """Stop serving."""
+        await self._server.__aexit__(kind, error, trace)
 
     async def _serve(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1
@@ -85,60 +75,8 @@ def read_status(path: Path, *, timeout_s: float = READ_TIMEOUT_S) -> dict[str, o
         TransportError: nobody listens, nothing comes for `timeout_s`, or the answer is no JSON object of at most
             `MAX_STATUS_OCTETS`.
     """
-    received = bytearray()
+    received = ask(path, b"", max_octets=MAX_STATUS_OCTETS, timeout_s=timeout_s, absent="no agent is running here")
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(timeout_s)
-            sock.connect(os.fspath(path))
-            while len(received) <= MAX_STATUS_OCTETS and (part := sock.recv(65_536)):
-                received += part
-    except TimeoutError:
-        raise TransportError(str(path), f"no answer within {timeout_s} s") from None
-    except (FileNotFoundError, ConnectionRefusedError):
-        raise TransportError(str(path), "no agent is running here") from None
-    except OSError as error:
-        raise TransportError(str(path), f"cannot be asked: {error.strerror or error}") from error
-    if len(received) > MAX_STATUS_OCTETS:
-        raise TransportError(str(path), f"the answer exceeds {MAX_STATUS_OCTETS} octets")
-    try:
-        return msgspec.json.decode(bytes(received), type=dict[str, object])
+        return msgspec.json.decode(received, type=dict[str, object])
     except msgspec.DecodeError as error:
         raise TransportError(str(path), f"the answer is no status: {error}") from None
-
-
-def bound_socket(path: Path, *, mode: int = MODE) -> socket.socket:
-    """Return a socket bound beside `path`, given its mode, and only then moved there: no client ever meets it half made.
-
-    Raises:
-        TransportError: the path is taken by a living agent or by something else, or cannot be bound.
-    """
-    _require_free(path)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with suppress(FileNotFoundError):
-            fresh.unlink()
-        sock.bind(os.fspath(fresh))
-        fresh.chmod(mode)
-        sock.listen(MAX_CLIENTS)
-        fresh.replace(path)
-    except OSError as error:
-        sock.close()
-        with suppress(OSError):
-            fresh.unlink()
-        raise TransportError(str(path), f"cannot be opened: {error.strerror or error}") from error
-    return sock
-
-
-def _require_free(path: Path) -> None:
-    try:
-        mode = path.lstat().st_mode
-    except OSError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise TransportError(str(path), "exists and is no socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(READ_TIMEOUT_S)
-        with suppress(OSError):
-            probe.connect(os.fspath(path))
-            raise TransportError(str(path), "another agent is running here")
