@@ -59,8 +59,8 @@ _MESSAGE_IDS: dict[type[Message], MessageId] = {
 DENM_PRIORITY = TRAFFIC_CLASSES[MessageId.DENM].priority
 
 ADDRESS_PAUSE_NS = 60 * NS_PER_S
-"""The unit leaves its address to somebody else at most so often: whoever follows it to each new one gains nothing, and what waits to
-be said under an address is not said under the next."""
+"""The unit leaves its address to somebody else at most so often: whoever follows it to each new one gains nothing, and what waits
+to be said under an address is not said under the next."""
 
 MAX_EVENTS_SHOWN = 64
 """Events of others in the status."""
