@@ -94,6 +94,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     parts = read_parts(settings, config, environment=os.environ)
     make_agent(parts, entropy=os.urandom)
     check_socket_path(settings.state.status_socket, key="state.status_socket")
+    if settings.state.command_socket is not None:
+        check_socket_path(settings.state.command_socket, key="state.command_socket")
     console = Console()
     if parts.junction is not None:
         lanes = parts.junction.lanes

@@ -126,3 +126,18 @@ def test_it_reads_every_cause_and_every_end_as_we_meant_them(capture: tuple[Path
     causes = {(1, 0), (6, 0), (15, 1), (18, 1), (19, 1), (26, 0), (27, 0), (94, 0), (94, 2), (94, 3), (95, 1), (99, 1), (99, 5)}
     assert told == {("", "")} | {(str(cause), str(sub)) for cause, sub in causes}
     assert {row[2] for row in expected} == {"", "0", "1"}
+
+
+def test_it_finds_those_where_a_second_counts_in_the_most_urgent_class_and_none_that_outlives_its_event(
+    capture: tuple[Path, list[Denm]],
+) -> None:
+    path, said = capture
+    rows = fields(path, "geonw.ch.tc.id", "geonw.bh.lt.mult", "geonw.bh.lt.base")
+    assert {(denm.cause_code, denm.sub_cause_code) for denm, row in zip(said, rows, strict=True) if row[0] == "0"} == {
+        (CauseCode.DANGEROUS_SITUATION, 1),
+        (CauseCode.DANGEROUS_SITUATION, 5),
+        (CauseCode.STATIONARY_VEHICLE, 3),
+    }
+    assert {row[0] for row in rows} == {"0", "1"}
+    for denm, (_, multiplier, base) in zip(said, rows, strict=True):
+        assert int(multiplier) * (0.05, 1.0, 10.0, 100.0)[int(base)] <= max(1, denm.validity_duration_s)
