@@ -1,7 +1,9 @@
 """What the driver is told of the events ahead: each once, then only when it changed, ended or was passed.
 
 `ReceivedEvents` says which events there are, `relevance` which of them matter to the vehicle; `Hazards` remembers what was told.
-Where two tickets speak of one event (`is_same_event`), as while a roadside unit renews its ticket, the driver hears of one.
+Where two tickets speak of one event (`is_same_event`), as while a roadside unit renews its ticket, the driver hears of one. Where
+two events of one kind stand at one place, as when several cars report one obstacle or one car goes on under another name, the
+driver is told once, and of the end when the last is over; both stay in `ahead`, which counts who reports.
 
 Left out: approaching emergency vehicles (cause 95), which are no places; `vehicle_agent.emergency_vehicles` tells of them, once.
 """
@@ -151,13 +153,14 @@ class Hazards:
     def _ended(self) -> Iterable[HazardNotice]:
         for key in [key for key in self._told if self._events.get(key) is None]:
             told = self._told.pop(key)
-            others = (self._events.get(other) for other in self._told if other[0] == key[0])
+            others = ((other, self._events.get(other)) for other in self._told)
             if not any(
                 other is not None
+                and (number == key[0] or not is_moving(other.denm))
                 and other.denm.cause_code == told.hazard.cause_code
                 and other.position is not None
                 and distance_m(other.position, told.position) <= MOVED_M
-                for other in others
+                for (number, _), other in others
             ):
                 yield HazardNotice(change=HazardChange.ENDED, hazard=told.hazard)
 
@@ -168,9 +171,21 @@ class Hazards:
         return HazardChange.CHANGED if has_moved or _says(hazard) != _says(told.hazard) else None
 
     def _is_told_otherwise(self, event: ReceivedEvent) -> bool:
-        """Whether the driver knows of the event by somebody else's word."""
-        others = (self._events.get(key) for key in self._told if key != event.key and key[0] == event.key[0])
-        return any(other is not None and is_same_event(event, other) for other in others)
+        """Whether the driver knows of the event by somebody else's word, or of another of its kind at its place."""
+        others = (self._events.get(key) for key in self._told if key != event.key)
+        return any(other is not None and (is_same_event(event, other) or _is_at_one_place(event, other)) for other in others)
+
+
+def _is_at_one_place(event: ReceivedEvent, other: ReceivedEvent) -> bool:
+    """Tell whether two events of one kind stand where a driver would take them for one."""
+    return (
+        (event.denm.cause_code, event.denm.sub_cause_code) == (other.denm.cause_code, other.denm.sub_cause_code)
+        and event.position is not None
+        and other.position is not None
+        and not is_moving(event.denm)
+        and not is_moving(other.denm)
+        and distance_m(event.position, other.position) <= MOVED_M
+    )
 
 
 def _says(hazard: HazardAhead) -> tuple[object, ...]:

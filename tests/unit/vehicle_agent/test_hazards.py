@@ -102,7 +102,8 @@ def test_one_stranger_disputes_a_hazard_and_two_end_it() -> None:
 def test_a_full_table_forgets_what_was_heard_longest_ago_and_says_so_if_it_was_told() -> None:
     hazards = Hazards(ReceivedEvents(capacity=3, per_ticket=1))
     for signer in range(4):
-        hazards.hear(verified(replace(ROADWORKS, action_id=ActionId(RSU, signer)), at(0), signer=signer), at(0))
+        apart = displaced(SITE, 30.0 * signer, 0).lon_deg
+        hazards.hear(verified(replace(ROADWORKS, action_id=ActionId(RSU, signer), lon_deg=apart), at(0), signer=signer), at(0))
         if signer == 2:
             hazards.poll(at(0), BEFORE)
     assert len(hazards) == 3
@@ -164,3 +165,24 @@ def test_an_emergency_vehicle_on_its_way_is_no_place_on_the_road() -> None:
     hazards = heard(replace(ROADWORKS, cause_code=CauseCode.EMERGENCY_VEHICLE_APPROACHING))
     assert hazards.poll(at(1), BEFORE) == ()
     assert hazards.ahead(at(1), BEFORE) == ()
+
+
+def test_one_place_that_several_report_is_told_once_and_ended_with_the_last_of_them() -> None:
+    hazards, told = Hazards(), []
+    for number in range(1, 4):
+        denm = replace(ROADWORKS, action_id=ActionId(StationId(number), number), station_id=StationId(number))
+        hazards.hear(verified(denm, at(number), signer=number), at(number))
+        told += hazards.poll(at(number), BEFORE)
+    assert [notice.change for notice in told] == [HazardChange.AHEAD]
+    assert len(hazards.ahead(at(4), BEFORE)) == 3
+    for number in range(1, 4):
+        said = StationId(number)
+        cancellation = replace(CANCELLATION, action_id=ActionId(said, number), station_id=said)
+        hazards.hear(verified(cancellation, at(5 + number), signer=number), at(5 + number))
+        told += hazards.poll(at(5 + number), BEFORE)
+    assert [notice.change for notice in told] == [HazardChange.AHEAD, HazardChange.ENDED]
+
+
+def test_a_second_event_of_its_kind_further_on_is_told_as_well() -> None:
+    further = replace(ROADWORKS, action_id=ActionId(RSU, 2), lon_deg=displaced(SITE, 60, 0).lon_deg)
+    assert [notice.change for notice in heard(ROADWORKS, further).poll(at(1), BEFORE)] == [HazardChange.AHEAD] * 2
