@@ -79,7 +79,11 @@ def ran(identities: Identities, tmp_path_factory: pytest.TempPathFactory) -> Ser
     for part in ("plan", "map"):
         shutil.copy(REPOSITORY / f"rsu_agent/junctions/crossing.{part}.toml", configuration / f"junction.{part}.toml")
     adapt(
-        "vehicle-agent.toml", configuration, ('channel = "can0"', 'channel = "vcan0"\noptions = { fd = true }'), ("# pcap", "pcap")
+        "vehicle-agent.toml",
+        configuration,
+        ('channel = "can0"', 'channel = "vcan0"\noptions = { fd = true }'),
+        ("# [capture]", "[capture]"),
+        ('# file = "/var/lib/vehicle-agent/radio.pcapng"', 'file = "/var/lib/vehicle-agent/radio.pcap"'),
     )
     adapt("rsu-agent.toml", configuration)
     ran = run_under_systemd(SCRIPT, configuration=configuration, timeout_s=600)

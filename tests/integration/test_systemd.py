@@ -101,6 +101,23 @@ def test_the_right_to_raw_ethernet_is_a_drop_in_and_no_other_right_comes_with_it
     assert float(exposure) <= WORST_EXPOSURE + 1.0
 
 
+@pytest.mark.parametrize("unit", AGENTS)
+def test_a_broker_is_a_drop_in_that_lets_through_one_address_and_brings_the_key_as_a_credential(staged: Path, unit: str) -> None:
+    drop_ins = staged / f"etc/systemd/system/{unit}.d"
+    drop_ins.mkdir()
+    shutil.copy(UNITS / "mqtt-radio.conf", drop_ins)
+    result = verify(staged, unit)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    told = analyze("security", "--offline=true", f"--root={staged}", "--no-pager", unit).stdout
+    (exposure,) = re.findall(r"exposure level for \S+: ([0-9.]+)", told)
+    assert float(exposure) <= WORST_EXPOSURE
+    drop_in = directives("mqtt-radio.conf")
+    assert drop_in["IPAddressAllow"] == ["192.0.2.7"]
+    name = drop_in["LoadCredential"][0].split(":")[0]
+    example = (UNITS / unit.replace(".service", ".toml")).read_text()
+    assert f'key = "/run/credentials/{unit}/{name}"' in example
+
+
 def directives(unit: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for line in (UNITS / unit).read_text().splitlines():
@@ -167,7 +184,7 @@ def test_keys_are_closed_to_all_but_root_and_certificates_to_all_but_the_agent(s
 def test_the_vehicles_example_is_a_configuration_for_the_unit_it_comes_with() -> None:
     config = load(UNITS / "vehicle-agent.toml", VehicleConfig)
     state, runtime = (directives("vehicle-agent.service")[name][0] for name in ("StateDirectory", "RuntimeDirectory"))
-    for path in (config.ledger.log, config.ledger.key, config.ledger.policy, config.state.spool):
+    for path in (config.ledger.log, config.ledger.key, config.ledger.policy, config.state.spool, config.state.hazards_file):
         assert Path(path).parent == Path("/var/lib") / state
     assert Path(config.state.status_socket).parent == Path("/run") / runtime
     assert config.can.interface == "socketcan"
@@ -177,6 +194,8 @@ def test_the_roadside_units_example_is_a_configuration_for_the_unit_it_comes_wit
     path = UNITS / "rsu-agent.toml"
     config = load(path, RsuConfig)
     assert Path(config.state.status_socket).parent == Path("/run") / directives("rsu-agent.service")["RuntimeDirectory"][0]
+    assert config.state.hazards is not None
+    assert Path(config.state.hazards).parent == Path("/var/lib") / directives("rsu-agent.service")["StateDirectory"][0]
     assert config.junction is not None
     assert len(hazards_of(config, path)) == 1
 
