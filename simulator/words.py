@@ -156,7 +156,7 @@ def _hazard_sentence(cause: str, hazard: Mapping[str, Any]) -> str:
     if hazard["first_told_s"] is not None:
         sentence += f", the first after {time_words(hazard['first_told_s'])}"
     if hazard["drivers_told_of_its_end"]:
-        sentence += f"; {count(hazard['drivers_told_of_its_end'], 'driver')} told of its end"
+        sentence += f"; {count(hazard['drivers_told_of_its_end'], 'driver')} still on the way there told of its end"
     return sentence + "."
 
 
