@@ -19,6 +19,7 @@ from shared.core.ids import StationType
 from shared.messages.denm import Denm, Termination
 from shared.pki.permission_sets import StationRole
 from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.service.command_socket import give_order
 from shared.service.config import load
 from shared.service.log import make_logger
 from shared.service.notify import Notifier, Watchdog
@@ -77,6 +78,7 @@ source = "synchronised"
 
 [state]
 status_socket = "status.sock"
+command_socket = "orders.sock"
 notices = "notices.jsonl"
 
 [[radio]]
@@ -154,6 +156,9 @@ def test_a_running_unit_is_heard_answers_for_its_status_and_cancels_its_hazard_m
             assert all(each.termination is None for each in heard if isinstance(each, Denm))
             status = await asyncio.to_thread(read_status, laid_out.folder / "status.sock")
             assert set(status["sent"]) == {"cam", "mapem", "spatem", "denm"}
+            order = {"order": "negate", "station_id": 1, "sequence_number": 2}
+            with pytest.raises(TransportError, match="event 2 of station 1 is not live"):
+                await asyncio.to_thread(give_order, laid_out.folder / "orders.sock", order)
             unit.cancel()
             last_words: list[str | Denm] = []
             while len([each for each in last_words if isinstance(each, Denm) and each.termination is not None]) < 2:
@@ -203,6 +208,7 @@ def test_status_of_a_unit_that_does_not_run_says_so(laid_out: Site) -> None:
         (f'group = "{GROUP}"', 'group = "192.0.2.1"', "radio[0]", "192.0.2.1 is not a multicast address"),
         ('kind = "udp"', 'kind = "udp"\ninterface = "eth0"', "radio[0]", "'eth0' is not an IPv4 address"),
         ('kind = "udp"', 'kind = "udp"\nport = 70000', "radio[0].port", "<= 65535"),
+        ('command_socket = "orders.sock"', "command_socket = 7", "state.command_socket", "expected the path"),
         ('kind = "udp"', 'kind = "telepathy"', "radio[0].kind", "'telepathy'"),
         ('kind = "udp"', 'kind = "udp"\n[[radio]]\nkind = "udp"\nport = 1', "", "two radios are called 'udp'"),
         ('file = "radio.pcap"', 'file = "radio.txt"', "capture", "must end in .pcap or .pcapng"),
