@@ -171,20 +171,28 @@ class Hazards:
         return HazardChange.CHANGED if has_moved or _says(hazard) != _says(told.hazard) else None
 
     def _is_told_otherwise(self, event: ReceivedEvent) -> bool:
-        """Whether the driver knows of the event by somebody else's word, or of another of its kind at its place."""
-        others = (self._events.get(key) for key in self._told if key != event.key)
-        return any(other is not None and (is_same_event(event, other) or _is_at_one_place(event, other)) for other in others)
+        """Whether the driver knows of the event by somebody else's word, or of another of its kind at its place.
+
+        One that has run out just now still counts: its end is told after what is new, and only where nothing took its place.
+        """
+        for key, told in self._told.items():
+            other = self._events.get(key)
+            if key == event.key:
+                continue
+            if other is not None and is_same_event(event, other):
+                return True
+            if (other is None or not is_moving(other.denm)) and _is_at_its_place(event, told):
+                return True
+        return False
 
 
-def _is_at_one_place(event: ReceivedEvent, other: ReceivedEvent) -> bool:
-    """Tell whether two events of one kind stand where a driver would take them for one."""
+def _is_at_its_place(event: ReceivedEvent, told: _Told) -> bool:
+    """Tell whether an event stands where a driver would take it for the one of its kind that was told."""
     return (
-        (event.denm.cause_code, event.denm.sub_cause_code) == (other.denm.cause_code, other.denm.sub_cause_code)
+        (event.denm.cause_code, event.denm.sub_cause_code) == (told.hazard.cause_code, told.hazard.sub_cause_code)
         and event.position is not None
-        and other.position is not None
         and not is_moving(event.denm)
-        and not is_moving(other.denm)
-        and distance_m(event.position, other.position) <= MOVED_M
+        and distance_m(event.position, told.position) <= MOVED_M
     )
 
 
