@@ -33,6 +33,9 @@ _STEPS = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 """The steps of `radio[0].qos[...]`, each index one of them."""
 
 
+_UNKNOWN_KEY = "unknown key"
+
+
 def load(path: Path, struct_type: type[T]) -> T:
     """Read one configuration file.
 
@@ -59,6 +62,9 @@ def load(path: Path, struct_type: type[T]) -> T:
         allowed = _allowed(msgspec.inspect.type_info(struct_type), _STEPS.findall(key))
         if allowed and reason.startswith(("Invalid enum value", "Invalid value")):
             reason = f"{reason}; it may be {', '.join(repr(value) for value in allowed)}"
+        if reason.startswith(_UNKNOWN_KEY):
+            known = _known_keys(msgspec.inspect.type_info(struct_type), _STEPS.findall(key), table)
+            reason = f"{reason}; the keys here are {', '.join(known)}" if known else reason
         raise ConfigError(f"{path}: {key}" if key else str(path), reason) from None
 
 
@@ -117,5 +123,31 @@ def _allowed(kind: msgspec.inspect.Type, keys: list[str]) -> tuple[object, ...]:
     return ()
 
 
+def _known_keys(kind: msgspec.inspect.Type, keys: list[str], value: object) -> tuple[str, ...]:
+    """Return the keys of the table that `keys` leads to, in `value` as in the struct `kind`; of several kinds, of the one meant."""
+    match kind, keys:
+        case msgspec.inspect.Metadata(type=inner), _:
+            return _known_keys(inner, keys, value)
+        case msgspec.inspect.UnionType(types=types), _:
+            return next((known for each in types if (known := _known_keys(each, keys, value))), ())
+        case msgspec.inspect.StructType(tag_field=tag_field, tag=tag), _ if tag_field and _entry(value, tag_field) != tag:
+            return ()
+        case msgspec.inspect.StructType(fields=fields, tag_field=tag_field), []:
+            return (*((tag_field,) if tag_field else ()), *(field.encode_name for field in fields))
+        case msgspec.inspect.StructType(fields=fields), [key, *further]:
+            found = next((field.type for field in fields if field.encode_name == key), None)
+            return () if found is None else _known_keys(found, further, _entry(value, key))
+        case msgspec.inspect.VarTupleType(item_type=item) | msgspec.inspect.ListType(item_type=item), [step, *further]:
+            return _known_keys(item, further, _entry(value, step))
+    return ()
+
+
+def _entry(value: object, step: str) -> object:
+    """Return what a key or an index such as `[0]` leads to; None where it leads nowhere."""
+    if isinstance(value, list) and step[1:-1].isdecimal():
+        return value[int(step[1:-1])]
+    return value.get(step) if isinstance(value, dict) else None
+
+
 def _plain(reason: str) -> str:
-    return reason.replace("Object contains unknown field", "unknown key").replace("Object missing required field", "missing key")
+    return reason.replace("Object contains unknown field", _UNKNOWN_KEY).replace("Object missing required field", "missing key")

@@ -92,6 +92,39 @@ def test_a_file_that_is_no_configuration_is_refused_with_the_reason(tmp_path: Pa
         load_table(path)
 
 
+class _Wire(ConfigStruct, frozen=True, kw_only=True, tag_field="kind", tag="wire"):
+    metal: str = "copper"
+
+
+class _Air(ConfigStruct, frozen=True, kw_only=True, tag_field="kind", tag="air"):
+    band: Literal["5.9 GHz", "6 GHz"] = "5.9 GHz"
+    shunned: tuple[Literal["fog", "rain"], ...] = ()
+
+
+class _LinkConfig(ConfigStruct, frozen=True, kw_only=True):
+    link: tuple[_Wire | _Air, ...]
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ('kind = "air"\nshunned = ["fogg"]', "link[0].shunned[0]: Invalid enum value 'fogg'; it may be 'fog', 'rain'"),
+        ('kind = "air"\nbend = 1', "link[0]: unknown key `bend`; the keys here are kind, band, shunned"),
+        ('kind = "wire"\nmettal = 1', "link[0]: unknown key `mettal`; the keys here are kind, metal"),
+    ],
+)
+def test_a_wrong_word_of_a_list_and_an_unknown_key_come_with_those_there_are(tmp_path: Path, table: str, sentence: str) -> None:
+    path = agent_toml(tmp_path, f"[[link]]\n{table}\n")
+    with pytest.raises(ConfigError) as refused:
+        load(path, _LinkConfig)
+    assert str(refused.value) == f"{path}: {sentence}"
+
+
+def test_an_unknown_key_at_the_top_comes_with_the_names_of_the_tables(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown key `verify`; the keys here are time, radio, keys, plans"):
+        load(agent_toml(tmp_path, GOOD.replace("[radio]", "verify = false\n[radio]")), AgentConfig)
+
+
 def test_a_missing_file_or_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.toml: cannot be read: No such file"):
         load(tmp_path / "absent.toml", AgentConfig)
