@@ -10,6 +10,8 @@ from typing import TextIO
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
+from shared.transport.radio import NOT_YET
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 """What a configuration may ask for."""
 
@@ -51,6 +53,7 @@ class Availability:
         self._log = log
         self._what = what
         self._failures = 0
+        self._is_awaited = False
 
     @property
     def is_available(self) -> bool:
@@ -58,7 +61,12 @@ class Availability:
         return self._failures == 0
 
     def lost(self, reason: str) -> None:
-        """Note a failure; only the first after a success is logged."""
+        """Note a failure; only the first after a success is logged. What was not tried yet has not failed."""
+        if reason == NOT_YET:
+            if not self._is_awaited:
+                self._log.info("awaited", what=self._what, reason=reason)
+            self._is_awaited = True
+            return
         self._failures += 1
         if self._failures == 1:
             self._log.warning("unavailable", what=self._what, reason=reason)
@@ -67,4 +75,7 @@ class Availability:
         """Note a success; only the first after a failure is logged."""
         if self._failures:
             self._log.info("recovered", what=self._what, failures=self._failures)
-            self._failures = 0
+        elif self._is_awaited:
+            self._log.info("available", what=self._what)
+        self._failures = 0
+        self._is_awaited = False

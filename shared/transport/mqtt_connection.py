@@ -133,6 +133,7 @@ class MqttConnection(aiomqtt.Client):
         self._is_making = False
         self._is_abandoned = False
         self._tls_trouble: str | None = None
+        self._no_way: str | None = None
         self._inbound = b""
         self._inbound_at = 0
         self._has_spoken = False
@@ -157,7 +158,7 @@ class MqttConnection(aiomqtt.Client):
                 await self.__aenter__()
         except (aiomqtt.MqttError, OSError, ValueError, TimeoutError) as error:
             is_refusal = isinstance(error, MqttCodeError) and isinstance(error.rc, ReasonCode)
-            reason = _words(error) if is_refusal else self._tls_trouble or self._end_reason or _words(error)
+            reason = _words(error) if is_refusal else self._no_way or self._tls_trouble or self._end_reason or _words(error)
             self.abandon()
             raise TransportError("broker", reason) from None
         except BaseException:
@@ -245,7 +246,11 @@ class MqttConnection(aiomqtt.Client):
 
     def _make_socket(self) -> socket.socket:
         """Reach the broker and make sure that it is the one, in a thread; what fails leaves no socket behind."""
-        sock = socket.create_connection((self._broker.host, self._broker.port), timeout=CONNECT_TIMEOUT_S)
+        try:
+            sock = socket.create_connection((self._broker.host, self._broker.port), timeout=CONNECT_TIMEOUT_S)
+        except OSError as error:  # told here, for what comes out of the library is a number and a text
+            self._no_way = _words(error)
+            raise
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
@@ -452,5 +457,9 @@ def _words(error: BaseException) -> str:
         return f"the broker refuses: {error.rc}"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or error}"
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody answers there: the connection was refused"
+    if isinstance(error, OSError) and error.strerror:
+        return f"it cannot be reached: {error.strerror}"
     text = str(error).split("\n", 1)[0]
     return text or type(error).__name__

@@ -27,6 +27,7 @@ from shared.core.errors import TransportError
 from shared.transport.mqtt_broker import Broker, BrokerLimits, PublishProperties
 from shared.transport.mqtt_connection import MqttConnection
 from shared.transport.mqtt_outbox import Outbox, Parcel
+from shared.transport.radio import NOT_YET
 
 CLIENT_ID_OCTETS = 10
 """Random octets of a client identifier; in hexadecimal as many characters as every broker takes."""
@@ -146,7 +147,7 @@ class MqttSession:
         self._stir = asyncio.Event()
         self._idle = asyncio.Event()
         self._settled = asyncio.Event()
-        self._fault: str | None = "not connected yet"
+        self._fault: str | None = NOT_YET
         self._refused_filter: str | None = None
         self._refused_publication: str | None = None
         self._refused_at_s = 0.0

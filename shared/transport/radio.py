@@ -59,6 +59,10 @@ class RadioCounts:
     interruptions: int = 0
 
 
+NOT_YET = "not connected yet"
+"""The fault of a medium that was not tried yet: nothing is wrong."""
+
+
 class Radio(Protocol):
     """One medium, opened."""
 

@@ -136,7 +136,7 @@ class RadioSet:
                 await link.radio.send(packet, source_mac=source_mac)
             except TransportError as failure:
                 link.unsent += 1
-                link.lost(str(failure))
+                link.lost(failure.reason)
             else:
                 took.add(name)
                 link.look()
@@ -206,7 +206,7 @@ class RadioSet:
             except TransportError as end:
                 link.end = end
                 if not self._is_closed:
-                    link.lost(str(end))
+                    link.lost(end.reason)
                 self._arrived.set()
                 return
             link.ahead.append(heard)

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from shared.service.log import Availability, make_logger
+from shared.transport.radio import NOT_YET
 
 
 class Terminal(io.StringIO):
@@ -71,3 +72,23 @@ def test_unavailability_is_logged_once_and_recovery_once() -> None:
     assert [(line["event"], line["what"]) for line in lines(stream)] == [("unavailable", "can0"), ("recovered", "can0")]
     assert lines(stream)[0]["reason"] == "network is down"
     assert lines(stream)[1]["failures"] == 5
+
+
+def test_what_was_not_tried_yet_is_no_failure_until_it_fails() -> None:
+    stream = io.StringIO()
+    broker = Availability(make_logger(stream), "radio mqtt")
+    broker.lost(NOT_YET)
+    broker.lost(NOT_YET)
+    assert broker.is_available
+    broker.lost("nobody answers there")
+    broker.works()
+    broker.lost(NOT_YET)
+    broker.works()
+    broker.works()
+    assert [(line["level"], line["event"]) for line in lines(stream)] == [
+        ("info", "awaited"),
+        ("warning", "unavailable"),
+        ("info", "recovered"),
+        ("info", "awaited"),
+        ("info", "available"),
+    ]

@@ -1,6 +1,7 @@
 """Brokers that refuse, lie, repeat and send rubbish: counted, said and survived."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from shared.core.clock import ManualClock
 from shared.network.packet import MAX_PACKET_OCTETS
 from shared.transport.mqtt_radio import MqttRadio
+from shared.transport.radio import NOT_YET
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.hostile_broker import (
     ACCEPTED,
@@ -70,6 +72,20 @@ def test_a_refusal_is_told_in_the_brokers_words_and_tried_again(reason: int, wor
         assert radio.status()["connections"] == 0
 
     with_radio(lambda _kind, _body: refused(reason), scene)
+
+
+def test_a_broker_that_is_not_there_is_told_in_a_sentence() -> None:
+    async def scene() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        radio = open_radio(plain("127.0.0.1", port), ManualClock(NOON))
+        assert radio.fault == NOT_YET
+        async with asyncio.timeout(PATIENCE_S):
+            await until(lambda: radio.status()["failures"] == 1)
+        assert radio.fault == "nobody answers there: the connection was refused"
+        radio.close()
+
+    asyncio.run(scene())
 
 
 @pytest.mark.parametrize(
