@@ -3,8 +3,8 @@
 For events with traces: the vehicle is on one of them, moving towards the event, or so far away that no trace reaches it, and
 about to come upon the far end of one, heading as it leads. Without: the event lies within a cone ahead. Another place where it was
 seen (its history) counts likewise. All within the relevance distance (or, where none is stated, the vehicle is in the area it was
-broadcast to), and its direction of traffic fits. What was passed, or is on another carriageway, is not ahead; nor is it from
-further away, so that nobody is told of what turns out to be on another road.
+broadcast to), and its direction of traffic fits, which a trace shows better than a heading where roads bend. What was passed, or is
+on another carriageway, is not ahead; nor is it from further away, so that nobody is told of what turns out to be on another road.
 
 An event that moves, such as a slow vehicle, is reached as fast as the distance to it shrinks.
 
@@ -46,6 +46,9 @@ MIN_REACH_SPEED_MPS = 1.0
 
 MOVING_MPS = 1.0
 """An event that states no less speed moves."""
+
+_AGAINST_TRACES = frozenset({RelevanceTrafficDirection.OPPOSITE_TRAFFIC, RelevanceTrafficDirection.DOWNSTREAM_TRAFFIC})
+"""Traffic that does not come along the traces: the heading of the event decides."""
 
 _RELEVANCE_M = {
     RelevanceDistance.LESS_THAN_50M: 50.0,
@@ -102,7 +105,7 @@ def _speed_away_mps(denm: Denm, heading_deg: float | None) -> float:
 
 def _distance_ahead_m(denm: Denm, position: GeoPoint, area: Area | None, ego: EgoPosition) -> float | None:
     heading_deg = ego.heading_deg
-    if heading_deg is None or not _direction_fits(denm, heading_deg):
+    if heading_deg is None:
         return None
     if denm.relevance_distance is None and area is not None and not area.contains(ego.point):
         return None
@@ -110,6 +113,9 @@ def _distance_ahead_m(denm: Denm, position: GeoPoint, area: Area | None, ego: Eg
     east_m, north_m = offset_m(ego.point, position)
     distance_m = hypot(east_m, north_m)
     traces = [line for line in (_trace_line(position, trace, ego) for trace in denm.traces or ()) if _length_m(line) >= MIN_TRACE_M]
+    fits = _direction_fits(denm, heading_deg)
+    if not fits and (not traces or denm.relevance_traffic_direction in _AGAINST_TRACES):
+        return None
     found: list[float | None] = []
     if traces and distance_m <= reach_m:
         on_trace = [d for d in (_along_trace_m(line, heading_deg) for line in traces) if d is not None]
@@ -118,7 +124,7 @@ def _distance_ahead_m(denm: Denm, position: GeoPoint, area: Area | None, ego: Eg
         if distance_m <= max(_length_m(line) for line in traces):
             return None
         found += (_before_trace_m(line, heading_deg) for line in traces)
-    places = (*(() if traces else ((east_m, north_m),)), *_history(position, denm.event_history, ego))
+    places = (*(() if traces else ((east_m, north_m),)), *(_history(position, denm.event_history, ego) if fits else ()))
     found += (hypot(*place) for place in places if hypot(*place) <= reach_m and _is_in_cone(place, heading_deg))
     return min((way_m for way_m in found if way_m is not None), default=None)
 

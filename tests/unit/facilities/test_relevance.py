@@ -98,6 +98,14 @@ def test_from_beyond_the_traces_nobody_is_told_of_what_will_turn_out_to_be_on_an
     assert distances(traced, ours, oncoming, crossing, parallel, on_the_ramp) == [400, None, None, None, 303]
 
 
+def test_around_a_bend_the_trace_tells_the_direction_and_not_the_heading_of_the_event() -> None:
+    bend = replace(ROADWORKS, traces=(trace((-100, 0), (-100, -100)),), event_heading_deg=90.0)
+    bend = replace(bend, relevance_traffic_direction=RelevanceTrafficDirection.UPSTREAM_TRAFFIC)
+    assert distances(bend, ego(-100, -50, heading_deg=0.0), ego(-100, -200, heading_deg=0.0)) == [150, 300]
+    opposite = replace(bend, relevance_traffic_direction=RelevanceTrafficDirection.OPPOSITE_TRAFFIC)
+    assert distances(opposite, ego(-100, -50, heading_deg=0.0)) == [None]
+
+
 def test_beyond_a_trace_around_a_bend_the_way_to_its_far_end_counts() -> None:
     bend = replace(ROADWORKS, traces=(trace((-100, 0), (-100, -100)),))
     onto_it, past_its_end = ego(-100, -300, heading_deg=0.0), ego(-300, -100, heading_deg=45.0)
