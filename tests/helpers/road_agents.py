@@ -58,7 +58,8 @@ class Agent:
 
     @property
     def notices(self) -> list[dict[str, Any]]:
-        lines = (self.state / "notices.jsonl").read_text().splitlines(keepends=True)
+        file = self.state / "notices.jsonl"
+        lines = file.read_text().splitlines(keepends=True) if file.exists() else []
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def told(self, kind: str, cause: CauseCode) -> list[tuple[int, int]]:
@@ -118,8 +119,8 @@ class RoadScene:
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])
         assert result.exit_code == 0, result.output
 
-    def vehicle(self, name: str, radio: str) -> tuple[Agent, CanBusConfig]:
-        """Issue what a vehicle needs, write its configuration, and name its bus."""
+    def vehicle(self, name: str, radio: str, more: str = "") -> tuple[Agent, CanBusConfig]:
+        """Issue what a vehicle needs, write its configuration, and name its bus; `more` is the rest of the configuration."""
         directory = self.directory / name
         (directory / "state").mkdir(parents=True)
         for kind in ("ticket", "enrolment"):
@@ -160,7 +161,7 @@ origin = "{name}.example/log"
 spool = "state/spool.db"
 status_socket = "state/status.sock"
 notices = "state/notices.jsonl"
-""")
+{more}""")
         bus = CanBusConfig(interface="udp_multicast", channel=CAN_GROUP, options={"port": can_port, "hop_limit": 0})
         return Agent(program="vehicle-agent", directory=directory), bus
 
