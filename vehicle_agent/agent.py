@@ -63,6 +63,7 @@ class VehicleAgent:
         can_input: decodes frames.
         mileage: keeps the odometer's readings and brings them into the ledger.
         fixed_position: where a vehicle stands that never moves; None where its bus or a receiver gives the position.
+        fixed_heading_deg: where such a vehicle looks; None where nobody says.
         started: when the agent starts to work.
     """
 
@@ -79,6 +80,7 @@ class VehicleAgent:
         can_input: CanInput,
         mileage: Mileage,
         fixed_position: GeoPoint | None,
+        fixed_heading_deg: float | None,
         started: Instant,
     ) -> None:
         self._station = station
@@ -89,6 +91,7 @@ class VehicleAgent:
         self._can_input = can_input
         self._mileage = mileage
         self._fixed_position = fixed_position
+        self._fixed_heading_deg = fixed_heading_deg
         self._own_hazards = own_hazards
         self._local_map = local_map
         self._keep_alive = keep_alive
@@ -263,12 +266,22 @@ class VehicleAgent:
         }
 
     def _stay_put(self, now: Instant) -> None:
-        """A fixed position is true at every moment, so it is dated anew."""
-        if self._fixed_position is not None:
-            here = SignalUpdate(
-                field="position", value=self._fixed_position, at=now.monotonic, max_age_ns=FIXED_POSITION_MAX_AGE_NS
-            )
-            self._state = fold(self._state, (here,))
+        """A fixed position is true at every moment, so it is dated anew; so are heading and standstill while no bus gives them."""
+        if self._fixed_position is None:
+            return
+        known: dict[str, object] = {"position": self._fixed_position}
+        if self._fixed_heading_deg is not None:
+            if fresh(self._state.heading_deg, now.monotonic) is None:
+                known["heading_deg"] = self._fixed_heading_deg
+            if fresh(self._state.speed_mps, now.monotonic) is None:
+                known["speed_mps"] = 0.0
+        self._state = fold(
+            self._state,
+            tuple(
+                SignalUpdate(field=field, value=value, at=now.monotonic, max_age_ns=FIXED_POSITION_MAX_AGE_NS)
+                for field, value in known.items()
+            ),
+        )
 
     def _speak(self, now: Instant) -> list[Effect]:
         try:

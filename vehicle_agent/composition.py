@@ -113,6 +113,7 @@ class VehicleParts:
         policy: the log's key, and the witnesses it needs.
         areas: the shapes of identified regions.
         fixed_position: where a vehicle stands that never moves.
+        fixed_heading_deg: where it looks; None where nobody says.
         duty: what it is for.
         channels: what the map calls a bus -> what its frames call it; empty where they agree (a log replayed).
         forwarding: where others' geocasts are repeated.
@@ -137,6 +138,7 @@ class VehicleParts:
     policy: Policy
     areas: IdentifiedAreas = NO_IDENTIFIED_AREAS
     fixed_position: GeoPoint | None = None
+    fixed_heading_deg: float | None = None
     duty: Duty = NO_DUTY
     channels: Mapping[str, str] = field(default_factory=dict)
     forwarding: Forwarding = Forwarding.SAME_LINK
@@ -205,6 +207,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
             anchoring=Anchoring(store=parts.spool, transport=parts.ledger, origin=parts.origin, policy=parts.policy),
         ),
         fixed_position=parts.fixed_position,
+        fixed_heading_deg=parts.fixed_heading_deg,
         started=started,
     )
 
@@ -345,6 +348,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
             policy=policy,
             areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
             fixed_position=config.position.fixed_point,
+            fixed_heading_deg=config.position.heading_deg,
             forwarding=config.network.forwarding(Forwarding.SAME_LINK),
             without=config.hazards.unwanted,
             energy_storage=config.hazards.energy_storage,

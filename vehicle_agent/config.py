@@ -84,13 +84,15 @@ class PositionConfig(ConfigStruct, frozen=True, kw_only=True):
     source: Literal["can", "fixed"] = "can"
     lat_deg: float | None = None
     lon_deg: float | None = None
+    heading_deg: Annotated[float, msgspec.Meta(ge=0.0, lt=360.0)] | None = None
+    """Where a fixed vehicle looks, from north; with it the vehicle is known to stand. A bus that says otherwise is believed."""
 
     def __post_init__(self) -> None:
         """Refuse a fixed position without a place, and a place that does not exist or would be ignored."""
         if self.source == "fixed" and self.fixed_point is None:
             raise ValueError("a fixed position needs lat_deg and lon_deg")
-        if self.source == "can" and not (self.lat_deg is None and self.lon_deg is None):
-            raise ValueError("lat_deg and lon_deg belong to a fixed position")
+        if self.source == "can" and not (self.lat_deg is None and self.lon_deg is None and self.heading_deg is None):
+            raise ValueError("lat_deg, lon_deg and heading_deg belong to a fixed position")
 
     @property
     def fixed_point(self) -> GeoPoint | None:

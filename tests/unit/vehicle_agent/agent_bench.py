@@ -65,6 +65,7 @@ class Bench:
         every_m: the odometer policy.
         every_s: likewise.
         fixed_position: where a vehicle stands that never moves.
+        fixed_heading_deg: where it looks.
         connect: opens the spool's database.
         policy: the ledger policy, by default one that knows the bench's own log.
         tickets: what the car can speak under, by default one; None for no ticket at all.
@@ -80,6 +81,7 @@ class Bench:
         every_m: int = 1_000,
         every_s: int = 3_600,
         fixed_position: GeoPoint | None = None,
+        fixed_heading_deg: float | None = None,
         connect: Connect = connect_sqlite,
         policy: Policy | None = None,
         tickets: tuple[TicketCredential, ...] | None = (),
@@ -108,6 +110,7 @@ class Bench:
             origin=ORIGIN,
             policy=policy or policy_of(),
             fixed_position=fixed_position,
+            fixed_heading_deg=fixed_heading_deg,
         )
         self.agent: VehicleAgent = make_agent(self.parts, entropy=Random(seed).randbytes, started=self.clock.now())
         self.ecu = SimulatedEcu(DBC, channel="can0", start=WOKEN)

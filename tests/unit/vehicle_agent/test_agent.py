@@ -147,6 +147,23 @@ def test_a_vehicle_that_never_moves_dates_its_place_anew_in_every_message(tmp_pa
             assert (cam.lat_deg, cam.lon_deg) == (HERE.lat_deg, HERE.lon_deg)
 
 
+def test_a_bench_that_says_where_it_looks_is_known_to_stand(tmp_path: Path) -> None:
+    with Bench(tmp_path, fixed_position=HERE, fixed_heading_deg=90.0) as bench:
+        bench.run(5.0, bus_is_on=False)
+        heard = bench.heard_by()
+        assert len(heard) >= 4
+        assert {(cam.heading_deg, cam.speed_mps) for cam, _ in heard} == {(90.0, 0.0)}
+
+
+def test_a_bus_is_believed_before_a_configured_heading(tmp_path: Path) -> None:
+    with Bench(tmp_path, fixed_position=HERE, fixed_heading_deg=90.0) as bench:
+        bench.set(speed_mps=7.0, heading_deg=12.0)
+        bench.run(1.0)
+        bench.effects.clear()
+        bench.run(2.0)
+        assert {(round(cam.heading_deg or 0), round(cam.speed_mps or 0)) for cam, _ in bench.heard_by()} == {(12, 7)}
+
+
 def test_the_same_seed_says_the_same(tmp_path: Path) -> None:
     said = []
     for name in ("one", "other"):

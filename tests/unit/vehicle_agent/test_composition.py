@@ -90,9 +90,9 @@ def test_what_the_operator_wrote_is_what_the_vehicle_is_made_of(config_file: Pat
 
 
 def test_a_bench_has_its_place_from_the_configuration(config_file: Path) -> None:
-    place = 'map = "sim_car.toml"\n[position]\nsource = "fixed"\nlat_deg = 48.1\nlon_deg = 11.5'
+    place = 'map = "sim_car.toml"\n[position]\nsource = "fixed"\nlat_deg = 48.1\nlon_deg = 11.5\nheading_deg = 270'
     with opening(changed(config_file, 'map = "sim_car.toml"', place)) as parts:
-        assert parts.fixed_position == GeoPoint(48.1, 11.5)
+        assert (parts.fixed_position, parts.fixed_heading_deg) == (GeoPoint(48.1, 11.5), 270.0)
 
 
 def test_keys_come_from_systemd_where_it_passes_them(config_file: Path, tmp_path: Path) -> None:
@@ -220,6 +220,8 @@ def test_two_starts_of_one_vehicle_are_two_pseudonyms(config_file: Path) -> None
         ("[odometer]", '[position]\nsource = "fixed"\nlat_deg = 48.1\n[odometer]', "position"),
         ("[odometer]", '[position]\nsource = "fixed"\nlat_deg = 98.1\nlon_deg = 0.0\n[odometer]', "position"),
         ("[odometer]", "[position]\nlat_deg = 48.1\nlon_deg = 11.5\n[odometer]", "position"),
+        ("[odometer]", "[position]\nheading_deg = 90\n[odometer]", "position"),
+        ("[odometer]", "[position]\nheading_deg = 360\n[odometer]", "position.heading_deg"),
     ],
 )
 def test_an_impossible_value_is_named_by_its_key(config_file: Path, old: str, new: str, key: str) -> None:
