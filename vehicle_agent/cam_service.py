@@ -96,6 +96,10 @@ class CamService:
         """How many CAMs lacked what the ticket does not allow, by what it is."""
         return self._role.withheld
 
+    def role_status(self) -> dict[str, object]:
+        """Return what the vehicle is, and what of it its ticket lets it say, as JSON values."""
+        return self._role.status()
+
     def take_notices(self) -> tuple[Notice, ...]:
         """Return what there is to tell of the role, once."""
         return self._role.take_notices()

@@ -19,6 +19,7 @@ from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import Instant, MonotonicNs, TimeSource, UtcNs
 from shared.core.errors import ConfigError
 from shared.core.itstime import time64_of, utc_from_text, utc_text
+from shared.security.sign import TicketCredential
 from shared.service.capture import describe_capture
 from shared.service.config import load
 from shared.service.identity import describe_ticket
@@ -31,6 +32,7 @@ from shared.service.run import Service, run_service
 from shared.service.socket_path import check_socket_path
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
+from shared.stack.cam_permissions import ticket_flags
 from shared.stack.effects import DriverView, Effect, Evidence, Notice, Transmit
 from shared.transport.can_bus import require_known_interface
 from shared.transport.can_log import CanLog
@@ -43,6 +45,7 @@ from vehicle_agent.driver_outputs import describe_driver_outputs
 from vehicle_agent.map_check import check_map
 from vehicle_agent.replay import replay as replay_log
 from vehicle_agent.shell import serve
+from vehicle_agent.special_vehicle import lacking
 from vehicle_agent.track import read_track
 
 DEFAULT_CONFIG = Path("/etc/v2x-trust/vehicle-agent.toml")
@@ -117,6 +120,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     clock = SystemClock(TimeSource(settings.time.source))
     trusted = describe_trust(files.trust_store, folder=settings.identity.trust, trust=settings.trust, now=clock.now())
     console.print(f"{ticket}; {trusted}")
+    for line in _role_lines(settings, files.ticket):
+        console.print(line)
     for line in describe_state(
         config_file=config, command="vehicle-agent", trust=settings.trust, pki=settings.pki, now=clock.now()
     ):
@@ -125,6 +130,16 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     for line in ways:
         console.print(line)
     console.print(f"{config}: ok")
+
+
+def _role_lines(settings: VehicleConfig, ticket: TicketCredential | None) -> Iterator[str]:
+    """Say what the vehicle is, and what of it the ticket at hand does not let it say."""
+    duty = settings.station.duty
+    role = settings.station.role.replace("_", " ")
+    yield f"role {role}" + (", shown while light bar or siren is on" if duty.shows_by_lamps else "")
+    withheld = () if ticket is None else lacking(duty, ticket_flags(ticket))
+    if withheld:
+        yield f"warning: the ticket does not allow {', '.join(withheld)}: the CAMs will leave it out"
 
 
 @app.command()

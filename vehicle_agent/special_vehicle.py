@@ -89,6 +89,17 @@ class SpecialRole:
             self._container, self._lacking = _allowed(self._container, granted)
         self._is_told = self._is_told and bool(self._lacking)
 
+    def status(self) -> dict[str, object]:
+        """Return the role and what of it the present ticket lets the CAMs say, as JSON values."""
+        container = self._duty.container
+        return {
+            "name": self._duty.role.name.lower(),
+            "has_container": container is not None,
+            "container_is_allowed": container is None or self._container is not None,
+            "lacking": list(self._lacking),
+            "shows_by_lamps": self._duty.shows_by_lamps,
+        }
+
     @property
     def withheld(self) -> dict[str, int]:
         """How many CAMs lacked what the ticket does not allow, by what it is."""
@@ -125,6 +136,11 @@ class SpecialRole:
                 "reason": "the authorization ticket does not allow it: the CAMs leave it out",
             }
             self._notices.append(Notice("role_withheld", fields))
+
+
+def lacking(duty: Duty, granted: int) -> tuple[str, ...]:
+    """Return what of a duty a ticket does not allow, in words; `granted` as for `SpecialRole`."""
+    return () if duty.container is None else _allowed(duty.container, granted)[1]
 
 
 def lamps_of(state: VehicleState, now: MonotonicNs) -> LightBarSirenInUse:

@@ -1,6 +1,7 @@
 """The `vehicle-agent` command as an operator meets it: what it prints, and how it ends."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,9 @@ import pytest
 from shared.core.clock import NS_PER_S, MonotonicNs, UtcNs
 from shared.core.itstime import utc_text
 from shared.messages.cam import Cam
+from shared.pki.permission_sets import StationRole
+from shared.security.ecdsa import SoftwareSigner
+from shared.service.trust_directory import write_ticket
 from shared.stack.inbound import Inbound
 from shared.transport.can_bus import CanFrame
 from shared.transport.pcap import read_pcap
@@ -68,6 +72,13 @@ def replay(run: Run) -> Run:
 def write_log(directory: Path, frames: list[CanFrame], *, cut: int = 0, name: str = "drive.log") -> None:
     text = candump(frames)
     (directory / name).write_text(text[: len(text) - cut])
+
+
+def write_ticket_of(directory: Path, role: StationRole) -> None:
+    ticket = HIERARCHY.ticket(role)
+    assert isinstance(ticket.signer, SoftwareSigner)
+    shutil.rmtree(directory / "ticket")
+    write_ticket(directory / "ticket", ticket.certificate, ticket.signer)
 
 
 def heard(pcap: Path) -> tuple[list[Cam], Inbound]:
@@ -243,6 +254,26 @@ def test_a_good_configuration_is_shown_and_called_good(run: Run) -> None:
     assert "Simulated car" in ended.out
     assert "VEHICLE_SPEED" in ended.out
     assert ended.out.rstrip().endswith("agent.toml: ok")
+
+
+def test_checking_says_what_the_vehicle_is_and_where_it_speaks(directory: Path, run: Run) -> None:
+    further = '[capture]\nfile = "radio.pcapng"\n[driver]\nsocket = "driver.sock"\n'
+    (directory / "agent.toml").write_text(CONFIG + further)
+    out = run("check-config", "-c", "agent.toml").out
+    for line in ("role default", "radio udp: UDP ", "capture", "driver: socket "):
+        assert sum(each.startswith(line) for each in out.splitlines()) == 1, out
+    assert "warning" not in out
+
+
+def test_a_role_that_the_ticket_does_not_allow_is_a_warning_and_no_failure(directory: Path, run: Run) -> None:
+    (directory / "agent.toml").write_text(CONFIG.replace("[station]", '[station]\nrole = "emergency"'))
+    ended = run("check-config", "-c", "agent.toml")
+    assert (ended.status, ended.err) == (0, "")
+    assert "role emergency, shown while light bar or siren is on\n" in ended.out
+    told = " ".join(ended.out.split())
+    assert "warning: the ticket does not allow emergencyContainer: the CAMs will leave it out" in told
+    write_ticket_of(directory, StationRole.EMERGENCY)
+    assert "warning" not in run("check-config", "-c", "agent.toml").out
 
 
 def test_checking_a_configuration_makes_no_file(directory: Path, run: Run) -> None:
