@@ -64,6 +64,7 @@ class Forwarder:
     def __init__(self, *, forwarding: Forwarding, links: Iterable[str], table: LocationTable, entropy: Entropy) -> None:
         self._forwarding = forwarding
         self._links = tuple(dict.fromkeys(links))
+        self._unshared: frozenset[str] = frozenset()
         self._table = table
         self._entropy = entropy
         self._buffer = ContentionBuffer()
@@ -74,9 +75,15 @@ class Forwarder:
         """Packets in contention."""
         return len(self._buffer)
 
-    def set_links(self, links: Iterable[str]) -> None:
-        """Name the station's links."""
+    def set_links(self, links: Iterable[str], *, unshared: Iterable[str] = ()) -> None:
+        """Name the station's links.
+
+        Args:
+            links: all of them.
+            unshared: those where everybody has heard what we have, such as a broker: nothing heard there is repeated there.
+        """
         self._links = tuple(dict.fromkeys(links))
+        self._unshared = frozenset(unshared)
 
     def hear(
         self, packet: bytes, geocast: Geocast, *, link: str, sender_mac: bytes | None, here: GeoPoint | None, now: MonotonicNs
@@ -99,6 +106,10 @@ class Forwarder:
         is_lasting = expires >= now + LASTING_NS
         given_up = False
         for target in self._targets(link):
+            if target == link and link in self._unshared:
+                best[target, is_lasting] = max(hops, best.get((target, is_lasting), 0))
+                given_up = self._buffer.overheard(packet[BASIC_HEADER_OCTETS:], link, hops, expires, now)
+                continue
             known = best.get((target, True), 0)
             if hops > (known if is_lasting else max(known, best.get((target, False), 0))):
                 best[target, is_lasting] = hops

@@ -109,11 +109,12 @@ class Router:
 
         Args:
             names: all of them.
-            unshared: those of them that are no channel shared with others, such as a broker: traffic there is no load.
+            unshared: those of them that are no channel shared with others, such as a broker: traffic there is no load, and what is
+                heard there is not repeated there.
         """
         self._links = tuple(names)
         self._load.unshared = frozenset(unshared)
-        self._forwarder.set_links(self._links)
+        self._forwarder.set_links(self._links, unshared=self._load.unshared)
 
     def place(self, position: EgoPosition | None) -> None:
         """Say where we are now; None while that is not known."""

@@ -128,6 +128,23 @@ def test_a_unit_bridges_two_networks_and_each_hears_the_hazard_once() -> None:
     assert scene.forwards("b").count((9, 9)) == 1
 
 
+def test_what_a_broker_has_told_everybody_is_not_told_there_again_but_carried_to_the_air() -> None:
+    scene = Scene()
+    first = scene.put_up(1, HERE, "broker")
+    unit = scene.put_up(9, displaced(HERE, 200.0, 0.0), "a", "broker", forwarding=Forwarding.ALL_LINKS, role=StationRole.RSU)
+    far = scene.put_up(2, displaced(HERE, 400.0, 0.0), "a")
+    second = scene.put_up(3, displaced(HERE, 500.0, 0.0), "broker")
+    for member, links in ((first, ["broker"]), (unit, ["a", "broker"]), (second, ["broker"])):
+        member.router.set_links(links, unshared=["broker"])
+    scene.introduce()
+    scene.air.clear()
+    scene.say(first, WIDE)
+    scene.run(1_000)
+    assert scene.forwards("broker") == []
+    assert (9, 9) in scene.forwards("a")
+    assert [len(each.hazards) for each in (unit, far, second)] == [1, 1, 1]
+
+
 def test_of_two_bridges_one_sends_and_the_other_hears_it() -> None:
     scene = Scene()
     first = scene.put_up(1, HERE, "a")

@@ -197,7 +197,7 @@ class TestValues:
 
     def test_the_maps_channel_may_have_another_name_on_this_machine(self) -> None:
         source = CanInput(load_signal_map(SIM_CAR_MAP), {"can0": "vcan7"})
-        assert source.statistics()[0].message == "VEHICLE_SPEED"
+        assert source.statistics()[0].message == "RESTRAINTS"
 
 
 class TestFaults:
@@ -365,6 +365,7 @@ class TestRealRav4:
         assert last["ignition_on"] == {True}
         assert {field for field, values in last.items() if all(v is False for v in values)} == {
             "turn_left", "turn_right", "hazard_lights", "brake_pedal_pressed", "low_beam", "high_beam", "doors_open",
+            "daytime_running_light", "front_fog_light", "parking_light", "parking_brake",
         }  # fmt: skip
 
     def test_one_byte_changed_in_flight_is_noticed_in_every_protected_message(self) -> None:
