@@ -14,9 +14,11 @@ import pytest
 from shared.core.clock import Instant, MonotonicNs
 from shared.core.ids import StationType
 from shared.messages.cam import Cam
+from shared.network.forwarding import Forwarding
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.service.trust_directory import read_ticket, read_trust_directory
 from shared.stack.inbound import Inbound
+from shared.stack.router import Router
 from shared.stack.station import StationIdentity, make_station
 from shared.transport.pcap import read_pcap
 from tests.helpers.data import REPOSITORY
@@ -149,14 +151,14 @@ def test_the_capture_holds_the_cars_messages_and_they_verify(ran: ServiceRun, id
     assert ran.captures
     path = tmp_path / "radio.pcap"
     path.write_bytes(ran.captures["radio.pcap"])
-    heard = Inbound(
-        make_station(
-            identity=StationIdentity.drawn(StationType.ROAD_SIDE_UNIT, bytes),
-            ticket=read_ticket(identities.rsu_ticket),
-            trust_store=read_trust_directory(identities.trust),
-            areas=NO_IDENTIFIED_AREAS,
-        )
+    station = make_station(
+        identity=StationIdentity.drawn(StationType.ROAD_SIDE_UNIT, bytes),
+        ticket=read_ticket(identities.rsu_ticket),
+        trust_store=read_trust_directory(identities.trust),
+        areas=NO_IDENTIFIED_AREAS,
     )
+    # with a router: the car keeps the unit's roadworks alive while the unit hangs, and what it repeats are copies
+    heard = Inbound(station, Router(station=station, forwarding=Forwarding.NONE, entropy=bytes, started=MonotonicNs(0)))
     found = [heard.receive(packet.packet, Instant(MonotonicNs(packet.utc), packet.utc)) for packet in read_pcap(path)]
     assert dict(heard.refused) == {}
     assert sum(indication is not None and indication.of(Cam) is not None for indication in found) >= 6
