@@ -22,7 +22,9 @@ from shared.core.geo import GeoPoint, distance_m
 from shared.core.ids import ActionId, MessageId
 from shared.core.itstime import utc_text
 from shared.facilities.event_report import NoSuchEventError
+from shared.facilities.hazard_words import hazard_words
 from shared.facilities.keep_alive import KeepAlive
+from shared.facilities.originated_events import LiveEvent
 from shared.facilities.received_events import ReceivedEvent, ReceivedEvents
 from shared.messages.cam import Cam
 from shared.messages.denm import Denm
@@ -280,14 +282,7 @@ class RsuAgent:
             "events": [_event_status(event, self._position, now) for event in islice(self._events, MAX_EVENTS_SHOWN)],
             "events_heard": dict(self._events.counters),
             "kept_alive": dict(self._keep_alive.counters),
-            "hazards": [
-                {
-                    "sequence_number": announcement.denm.action_id.sequence_number,
-                    "cause_code": announcement.denm.cause_code,
-                    "radius_m": announcement.area.radius_m if isinstance(announcement.area, Circle) else None,
-                }
-                for announcement in self._hazards.live
-            ],
+            "hazards": [_hazard_status(event, now) for event in self._hazards.live_events if event.denm is not None],
         }
 
     def _keep(self) -> tuple[Notice, ...]:
@@ -352,9 +347,24 @@ def _event_status(event: ReceivedEvent, here: GeoPoint, now: Instant) -> dict[st
         "sequence_number": action_id.sequence_number,
         "cause_code": event.denm.cause_code,
         "sub_cause_code": event.denm.sub_cause_code,
+        "cause": hazard_words(event.denm.cause_code or 0, event.denm.sub_cause_code),
         "distance_m": None if event.position is None else round(distance_m(here, event.position), 1),
         "expires_s": round((event.expires - now.monotonic) / NS_PER_S, 1),
         "disputed": event.is_disputed,
+    }
+
+
+def _hazard_status(event: LiveEvent, now: Instant) -> dict[str, object]:
+    report = event.report
+    return {
+        "sequence_number": event.action_id.sequence_number,
+        "cause_code": report.cause_code,
+        "sub_cause_code": report.sub_cause_code,
+        "cause": hazard_words(report.cause_code, report.sub_cause_code),
+        "lat_deg": report.position.lat_deg,
+        "lon_deg": report.position.lon_deg,
+        "radius_m": report.area.radius_m if isinstance(report.area, Circle) else None,
+        "expires_s": round((event.expires - now.monotonic) / NS_PER_S, 1),
     }
 
 

@@ -22,7 +22,7 @@ from shared.core.errors import ConfigError, StorageError
 from shared.core.geo import GeoPoint, offset_m
 from shared.core.ids import ActionId, StationId, StationType
 from shared.facilities.event_report import Announcement, EventReport, NoSuchEventError
-from shared.facilities.originated_events import OriginatedEvents
+from shared.facilities.originated_events import LiveEvent, OriginatedEvents
 from shared.facilities.saved_events import EventKeeper, NothingKept, SavedEvents, read_saved
 from shared.messages.cdd import PathPoint
 from shared.messages.denm import MAX_TRACES, Alacarte, Denm, RelevanceDistance, RelevanceTrafficDirection, RoadWorks, Termination
@@ -177,6 +177,11 @@ class HazardService:
             for event in self._events.live
             if event.denm is not None
         )
+
+    @property
+    def live_events(self) -> tuple[LiveEvent, ...]:
+        """Every hazard that is being told of, with its end."""
+        return self._events.live
 
     @property
     def untrusted_time(self) -> int:

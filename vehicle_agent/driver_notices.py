@@ -8,12 +8,12 @@ from math import isfinite
 from types import MappingProxyType
 
 from shared.core.units import kmh_from_mps
+from shared.facilities.hazard_words import hazard_words
 from shared.messages.mapem import AllowedManeuvers
 from shared.messages.spatem import MovementPhaseState
 from shared.stack.effects import Notice
 from vehicle_agent.emergency_vehicles import EmergencyNotice, EmergencyVehicle
 from vehicle_agent.glosa import Advice
-from vehicle_agent.hazard_words import hazard_words
 from vehicle_agent.hazards import HazardAhead, HazardNotice
 from vehicle_agent.signals_ahead import SignalAhead
 

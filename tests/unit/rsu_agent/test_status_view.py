@@ -12,8 +12,9 @@ def shown(document: dict[str, object]) -> str:
 
 def test_tickets_and_troubles_are_told() -> None:
     trouble = {"about": "tickets", "code": "transport", "detail": "http://aa.example: nobody is there"}
-    text = shown({"tickets": {"current": "00ff", "held": 20}, "upkeep": {"troubles": [trouble]}})
-    assert "current 00ff, held 20" in text
+    tickets = {"current": "00ff", "held": 20, "valid": 20, "unused": 20}
+    text = shown({"tickets": tickets, "upkeep": {"troubles": [trouble]}})
+    assert "in use 00ff; held 20, valid 20, unused 19" in text
     assert "in trouble: tickets" in text
     assert "nobody is there" in text
 
@@ -51,12 +52,18 @@ def test_what_the_network_did_and_what_others_warn_of_is_told() -> None:
                 {
                     "station_id": 9,
                     "sequence_number": 1,
-                    "cause_code": 94,
-                    "sub_cause_code": 2,
+                    "cause": "stationary vehicle, broken down",
                     "distance_m": 320.5,
                     "expires_s": 60.0,
                 },
-                {"station_id": 8, "sequence_number": 3, "cause_code": 99, "distance_m": 20.0, "expires_s": 1.5, "disputed": True},
+                {
+                    "station_id": 8,
+                    "sequence_number": 3,
+                    "cause": "vehicle braking hard",
+                    "distance_m": 20.0,
+                    "expires_s": 1.5,
+                    "disputed": True,
+                },
             ],
         }
     )
@@ -66,6 +73,7 @@ def test_what_the_network_did_and_what_others_warn_of_is_told() -> None:
         "shed shed_stale 1",
         "echoes, copies 2, 4",
         "neighbours 5",
+        "forwarded for others 7",
         "network forwarded 7, beacons 8",
         "forwarding contended 9",
         "channel state active_1, busy_ratio 0.31, waiting 2",
@@ -74,8 +82,14 @@ def test_what_the_network_did_and_what_others_warn_of_is_told() -> None:
         "kept alive repeated 11",
     ):
         assert row in rows, text
-    assert rows.index("8 3 99 - 20.0 1.5 yes") < rows.index("9 1 94 2 320.5 60.0 no")
+    assert rows.index("8 3 vehicle braking hard 20.0 1.5 yes") < rows.index("9 1 stationary vehicle, broken down 320.5 60.0 no")
 
 
 def test_where_nobody_warns_of_anything_that_is_said() -> None:
     assert "nobody warns of anything" in shown({"events": []})
+
+
+def test_a_hazard_is_told_by_its_name_its_place_and_how_long_it_is_valid() -> None:
+    hazard = {"sequence_number": 4, "cause": "roadworks", "lat_deg": 48.1, "lon_deg": 11.5, "radius_m": 600.0, "expires_s": 599.9}
+    assert "hazard 4" in shown({"hazards": [hazard]})
+    assert "roadworks at 48.100000, 11.500000, within 600.0 m, valid for another 599.9 s" in shown({"hazards": [hazard]})

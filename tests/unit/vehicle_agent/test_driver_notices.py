@@ -13,7 +13,7 @@ from shared.messages.spatem import MovementPhaseState
 from vehicle_agent.driver_notices import emergency_notice, hazard_notice, signal_notice
 from vehicle_agent.emergency_vehicles import Course, EmergencyChange, EmergencyNotice, EmergencyVehicle, Side
 from vehicle_agent.glosa import Advice, Manoeuvre
-from vehicle_agent.hazard_words import hazard_words
+from shared.facilities.hazard_words import hazard_words
 from vehicle_agent.hazards import HazardAhead, HazardChange, HazardNotice
 from vehicle_agent.signals_ahead import SignalAhead
 
