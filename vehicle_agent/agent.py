@@ -34,11 +34,12 @@ from shared.transport.can_bus import CanFrame
 from vehicle_agent.cam_service import CamService
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.ego import ego_position
-from vehicle_agent.local_dynamic_map import LocalDynamicMap
+from vehicle_agent.local_dynamic_map import LocalDynamicMap, present_place
 from vehicle_agent.mileage import Mileage
 from vehicle_agent.own_hazards import OwnHazards
 from vehicle_agent.pseudonym import Pseudonym
-from vehicle_agent.vehicle_state import SignalUpdate, VehicleState, fold, fresh
+from vehicle_agent.situation import hazards_heard, hazards_told, ticket_status
+from vehicle_agent.vehicle_state import SignalUpdate, Value, VehicleState, fold, fresh
 
 DENM_PRIORITY = TRAFFIC_CLASSES[MessageId.DENM].priority
 
@@ -265,11 +266,23 @@ class VehicleAgent:
             "odometer": self._mileage.status(),
         }
 
+    def situation(self, now: Instant) -> dict[str, object]:
+        """Who the vehicle is, whether it knows where, and the hazards that are live, as JSON values."""
+        here = present_place(self._state, now)
+        return {
+            "role": self._cam_service.role_status(),
+            "ticket": ticket_status(self._pseudonym.ticket),
+            "position_known": fresh(self._state.position, now.monotonic) is not None,
+            "hazards_heard": hazards_heard(self._local_map.hazards, here, now),
+            "hazards_told": hazards_told(self._own_hazards.live, now),
+            "echoes": self._inbound.echoes,
+        }
+
     def _stay_put(self, now: Instant) -> None:
         """A fixed position is true at every moment, so it is dated anew; so are heading and standstill while no bus gives them."""
         if self._fixed_position is None:
             return
-        known: dict[str, object] = {"position": self._fixed_position}
+        known: dict[str, Value] = {"position": self._fixed_position}
         if self._fixed_heading_deg is not None:
             if fresh(self._state.heading_deg, now.monotonic) is None:
                 known["heading_deg"] = self._fixed_heading_deg

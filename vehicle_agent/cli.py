@@ -46,6 +46,7 @@ from vehicle_agent.map_check import check_map
 from vehicle_agent.replay import replay as replay_log
 from vehicle_agent.shell import serve
 from vehicle_agent.special_vehicle import lacking
+from vehicle_agent.status_view import status_tables
 from vehicle_agent.track import read_track
 
 DEFAULT_CONFIG = Path("/etc/v2x-trust/vehicle-agent.toml")
@@ -153,25 +154,7 @@ def status(
     if as_json:
         typer.echo(json.dumps(document))
         return
-    table = Table("what", "value")
-    for name, value in _status_rows("", document):
-        table.add_row(name, value)
-    Console().print(table)
-
-
-def _status_rows(name: str, value: object) -> Iterator[tuple[str, str]]:
-    """Yield a row for each value of a status; a trouble is told in its sentence."""
-    match value:
-        case {"about": about, "detail": detail}:
-            yield f"in trouble: {about}", str(detail)
-        case Mapping() if value:
-            for inner, entry in value.items():
-                yield from _status_rows(f"{name}.{inner}" if name else str(inner), entry)
-        case list() if value:
-            for entry in value:
-                yield from _status_rows(name, entry)
-        case _:
-            yield name, "-" if value is None or value in ({}, []) else str(value)
+    Console().print(status_tables(document))
 
 
 @app.command()

@@ -15,6 +15,7 @@ from shared.core.errors import StorageError, V2xError
 from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid
 from shared.facilities.event_report import Announcement
+from shared.facilities.originated_events import LiveEvent
 from shared.facilities.saved_events import EventKeeper
 from shared.security.pseudonyms import PseudonymRules
 from shared.stack.effects import Effect, Notice
@@ -49,6 +50,11 @@ class OwnHazards:
         self._sent = 0
         self._unsent: Counter[str] = Counter()
         self._unkept: Counter[str] = Counter()
+
+    @property
+    def live(self) -> tuple[LiveEvent, ...]:
+        """The events the vehicle tells of."""
+        return self._denms.events.live
 
     @property
     def sent(self) -> int:

@@ -138,6 +138,7 @@ def _status(
     now = clock.now()
     return {
         **agent.status(),
+        **agent.situation(now),
         "time": {"source": config.time.source, "utc": None if now.utc is None else utc_text(now.utc)},
         "shed": dict(intake.shed),
         "notices_unwritten": notices.unwritten,
