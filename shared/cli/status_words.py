@@ -17,10 +17,10 @@ def section(value: object, name: str) -> Mapping[str, object]:
 
 
 def pairs(value: object) -> str:
-    """Return `name number, name number`."""
+    """Return `name number, name number`, the names in words."""
     if not isinstance(value, Mapping) or not value:
         return NOTHING
-    return ", ".join(f"{name} {text(number)}" for name, number in value.items())
+    return ", ".join(f"{str(name).replace('_', ' ')} {text(number)}" for name, number in value.items())
 
 
 def number(value: object) -> float:
@@ -79,7 +79,7 @@ def network_rows(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     yield "neighbours", text(router.get("neighbours"))
     yield "forwarded for others", text(heard.get("forwarded", 0))
     yield "kept alive", pairs(document.get("kept_alive"))
-    yield "network", pairs(heard)
+    yield "network", pairs({name: count for name, count in heard.items() if name != "forwarded"})
     yield "forwarding", pairs(router.get("forwarding"))
     yield "channel", pairs({name: value for name, value in channel.items() if name != "dropped"})
     yield "dropped before the channel", pairs(channel.get("dropped"))

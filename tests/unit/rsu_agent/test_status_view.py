@@ -70,14 +70,14 @@ def test_what_the_network_did_and_what_others_warn_of_is_told() -> None:
     rows = [" ".join(line.replace("│", " ").split()) for line in text.splitlines()]
     for row in (
         "withheld protected communication zones 3",
-        "shed shed_stale 1",
+        "shed shed stale 1",
         "echoes, copies 2, 4",
         "neighbours 5",
         "forwarded for others 7",
-        "network forwarded 7, beacons 8",
+        "network beacons 8",
         "forwarding contended 9",
-        "channel state active_1, busy_ratio 0.31, waiting 2",
-        "dropped before the channel queue_full 6",
+        "channel state active_1, busy ratio 0.31, waiting 2",
+        "dropped before the channel queue full 6",
         "events heard new 12",
         "kept alive repeated 11",
     ):
