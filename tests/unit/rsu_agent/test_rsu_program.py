@@ -155,7 +155,9 @@ def test_a_running_unit_is_heard_answers_for_its_status_and_cancels_its_hazard_m
             assert {each for each in heard if isinstance(each, str)} == {"Cam", "Mapem", "Spatem"}
             assert all(each.termination is None for each in heard if isinstance(each, Denm))
             status = await asyncio.to_thread(read_status, laid_out.folder / "status.sock")
-            assert set(status["sent"]) == {"cam", "mapem", "spatem", "denm"}
+            sent = status["sent"]
+            assert isinstance(sent, dict)
+            assert set(sent) == {"cam", "mapem", "spatem", "denm"}
             order = {"order": "negate", "station_id": 1, "sequence_number": 2}
             with pytest.raises(TransportError, match="event 2 of station 1 is not live"):
                 await asyncio.to_thread(give_order, laid_out.folder / "orders.sock", order)

@@ -12,6 +12,7 @@ from shared.network.headers import BASIC_HEADER_OCTETS
 from shared.pki.permission_sets import StationRole
 from shared.security.header_info import GenerationLocation, HeaderInfo
 from shared.security.region import NO_IDENTIFIED_AREAS, Location
+from shared.stack.indication import Verified
 from shared.stack.receiver import Receiver, make_receiver
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.stations import TURIN, Speaker, after_ms, at, payload_of, sealed
@@ -87,6 +88,7 @@ def test_a_secured_message_without_its_basic_header_is_judged_the_same() -> None
     listener, car = receiver(), Speaker(HIERARCHY)
     secured = car.cam(NOON)[BASIC_HEADER_OCTETS:]
     indication = listener.indicate(listener.open_secured(secured, at(NOON)))
+    assert isinstance(indication, Verified)
     assert indication.signer.certificate == car.ticket.certificate
     with pytest.raises(VerificationError) as caught:
         listener.open_secured(secured, at(NOON))

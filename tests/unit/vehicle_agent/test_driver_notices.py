@@ -7,13 +7,13 @@ from math import inf
 import pytest
 
 from shared.core.ids import ActionId, HashedId8, IntersectionId, StationId
+from shared.facilities.hazard_words import hazard_words
 from shared.messages.cdd import CauseCode
 from shared.messages.mapem import AllowedManeuvers
 from shared.messages.spatem import MovementPhaseState
 from vehicle_agent.driver_notices import emergency_notice, hazard_notice, signal_notice
 from vehicle_agent.emergency_vehicles import Course, EmergencyChange, EmergencyNotice, EmergencyVehicle, Side
 from vehicle_agent.glosa import Advice, Manoeuvre
-from shared.facilities.hazard_words import hazard_words
 from vehicle_agent.hazards import HazardAhead, HazardChange, HazardNotice
 from vehicle_agent.signals_ahead import SignalAhead
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import V2xError
 from shared.core.geo import displaced
+from shared.core.ids import StationId
 from shared.facilities.received_events import ReceivedEvents
 from shared.messages.denm import Denm
 from tests.helpers.hierarchy import BEGIN
@@ -13,7 +14,7 @@ from tests.unit.vehicle_agent.agent_bench import HIERARCHY, Bench
 from vehicle_agent.hazards import HazardChange, Hazards
 
 
-def driver_behind(bench: Bench) -> tuple[list[HazardChange], set[int]]:
+def driver_behind(bench: Bench) -> tuple[list[HazardChange], set[StationId]]:
     """Return what a driver at the place of the car is told, and which stations told of it."""
     listener, hazards = make_peer(HIERARCHY, 202), Hazards(ReceivedEvents())
     changes, stations = [], set()

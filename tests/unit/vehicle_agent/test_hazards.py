@@ -168,7 +168,8 @@ def test_an_emergency_vehicle_on_its_way_is_no_place_on_the_road() -> None:
 
 
 def test_one_place_that_several_report_is_told_once_and_ended_with_the_last_of_them() -> None:
-    hazards, told = Hazards(), []
+    hazards = Hazards()
+    told: list[HazardNotice] = []
     for number in range(1, 4):
         denm = replace(ROADWORKS, action_id=ActionId(StationId(number), number), station_id=StationId(number))
         hazards.hear(verified(denm, at(number), signer=number), at(number))
