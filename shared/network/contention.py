@@ -50,6 +50,10 @@ def contention_ns(progress_m: float | None) -> int:
     return max(TO_MIN_NS, round(TO_MAX_NS - (TO_MAX_NS - TO_MIN_NS) * progress_m / MAX_PROGRESS_M))
 
 
+UNDATED = MonotonicNs(0)
+"""When what nobody dated was made."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
     """A packet that waits on one link.
@@ -64,6 +68,8 @@ class Contender:
         due: when it is sent unless a copy is heard before.
         expires: from then on it is of no use.
         is_lasting: whether it had a while to live when it came.
+        subject: as in `Geocast`.
+        made: likewise.
     """
 
     packet: bytes
@@ -75,6 +81,8 @@ class Contender:
     due: MonotonicNs
     expires: MonotonicNs
     is_lasting: bool = True
+    subject: str | None = None
+    made: MonotonicNs = UNDATED
 
     @property
     def key(self) -> "ContenderKey":

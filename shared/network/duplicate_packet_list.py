@@ -33,6 +33,7 @@ class Geocast:
         source: its source's position vector, 24 octets.
         made: when it was made by its own account; its lifetime, which is not signed, counts from then.
         is_anycast: it is for any one station of the area, not for all.
+        subject: a word for what it is about, where only its signer's newest word of that matters; None where each does.
         best_hops: by link, and whether it had a while to live, the most hops left with which it came to be forwarded there.
         contentions: how often it entered contention.
     """
@@ -44,6 +45,7 @@ class Geocast:
     source: bytes
     made: MonotonicNs
     is_anycast: bool = False
+    subject: str | None = None
     best_hops: dict[tuple[str, bool], int] = field(default_factory=dict)
     contentions: int = 0
 

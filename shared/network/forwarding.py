@@ -181,6 +181,8 @@ class Forwarder:
             due=MonotonicNs(now + wait_ns),
             expires=expires,
             is_lasting=is_lasting,
+            subject=geocast.subject,
+            made=geocast.made,
         )
         self.counts["contended" if self._buffer.enter(contender) else "buffer_full"] += 1
 

@@ -19,7 +19,7 @@ from itertools import chain
 
 from shared.core.clock import MonotonicNs
 from shared.core.ids import HashedId8
-from shared.network.contention import lives_as_long
+from shared.network.contention import UNDATED, lives_as_long
 from shared.network.headers import BASIC_HEADER_OCTETS, HOP_LIMIT_OCTET
 
 CLASSES = 4
@@ -45,8 +45,9 @@ class Outgoing:
         priority: identifier of its traffic class, 0 the most urgent.
         stale_at: from then on it is of no use.
         own_mac: the link-layer address under which we say it; None for what others said.
-        supersedes: a word for messages of ours of which only the newest matters; None where each does.
+        supersedes: a word for messages, ours or one signer's, of which only the newest matters; None where each does.
         signer: whose ticket signed what others said; None where that is forgotten.
+        made: when what others said was made, to tell which is newer.
     """
 
     packet: bytes
@@ -56,6 +57,7 @@ class Outgoing:
     own_mac: bytes | None = None
     supersedes: str | None = None
     signer: HashedId8 | None = None
+    made: MonotonicNs = UNDATED
 
 
 class _OwnQueue:
@@ -111,10 +113,18 @@ class _OthersQueue:
         return (each for waiting in self._by_signer.values() for each in waiting)
 
     def offer(self, outgoing: Outgoing) -> None:
-        """Let a packet wait: in the place of the same on the same links if it gets as far, or else behind its signer's."""
+        """Let a packet wait behind its signer's, or in the place of one on the same links that it makes superfluous.
+
+        That is the same packet, if this one gets as far, or the signer's older word of the same thing.
+        """
         signed = outgoing.packet[BASIC_HEADER_OCTETS:]
         waiting = self._by_signer.setdefault(outgoing.signer, deque())
         for at, older in enumerate(waiting):
+            is_same_thing = outgoing.supersedes is not None and outgoing.supersedes == older.supersedes
+            if is_same_thing and older.links == outgoing.links and older.made != outgoing.made:
+                waiting[at] = max(older, outgoing, key=lambda each: each.made)
+                self._dropped["superseded"] += 1
+                return
             if older.links != outgoing.links or older.packet[BASIC_HEADER_OCTETS:] != signed:
                 continue
             has_more_hops = outgoing.packet[HOP_LIMIT_OCTET] - older.packet[HOP_LIMIT_OCTET]

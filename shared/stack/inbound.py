@@ -162,7 +162,7 @@ class Inbound:
             self._echoes += 1
             return None
         indication = heard.read()
-        if not router.hear_geocast(heard, area, packet, arrival, now.monotonic):
+        if not router.hear_geocast(heard, indication.message, area, packet, arrival, now.monotonic):
             return None
         self._verified[type(indication.message).__name__.lower()] += 1
         return indication

@@ -149,8 +149,12 @@ class Router:
 
     def poll(self, now: Instant) -> tuple[Effect, ...]:
         """Let out what is due: contention that ran out, a beacon, what waited for the gate."""
+        past_the_gate: list[Transmit] = []
         for each in self._forwarder.poll(now.monotonic):
             self._counts["forwarded"] += 1
+            if each.link in self._load.unshared:  # it takes nobody's time on a channel
+                past_the_gate.append(Transmit(each.packet, frozenset((each.link,))))
+                continue
             self._gate.offer(
                 Outgoing(
                     packet=each.packet,
@@ -158,10 +162,12 @@ class Router:
                     priority=each.priority,
                     stale_at=each.expires,
                     signer=each.signer,
+                    supersedes=each.subject,
+                    made=each.made,
                 )
             )
         self._beacon(now)
-        return self._release(now.monotonic)
+        return (*past_the_gate, *self._release(now.monotonic))
 
     def next_due(self) -> MonotonicNs | None:
         """Return when `poll` wants to be called."""
@@ -214,11 +220,14 @@ class Router:
         self._counts["beacons"] += 1
         return False
 
-    def hear_geocast(self, heard: VerifiedPacket, area: Area, packet: bytes, arrival: Arrival, now: MonotonicNs) -> bool:
+    def hear_geocast(
+        self, heard: VerifiedPacket, message: Message, area: Area, packet: bytes, arrival: Arrival, now: MonotonicNs
+    ) -> bool:
         """Take a geocast: remember it, forward it where that is ours to do.
 
         Args:
-            heard: what was verified, read, and found alive.
+            heard: what was verified and found alive.
+            message: what it says.
             area: where it is meant to be heard.
             packet: the same from the Basic Header on.
             arrival: how it came.
@@ -237,6 +246,7 @@ class Router:
             source=heard.position_vector,
             made=MonotonicNs(now - age_ns(claim)),
             is_anycast=payload[_HEADER_TYPE_AT] in _ANYCASTS,
+            subject=_subject(message),
         )
         self._station.geocasts.remember(packet, geocast)
         self._pass_on(packet, geocast, arrival, now)

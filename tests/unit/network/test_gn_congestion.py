@@ -121,6 +121,7 @@ def outgoing(
     supersedes: str | None = None,
     mac: bytes | None = MAC,
     signer: int = 1,
+    made_ms: int = 0,
 ) -> Outgoing:
     return Outgoing(
         packet=b"\x12\0\x1a\x09" + number.to_bytes(4, "big"),
@@ -130,6 +131,7 @@ def outgoing(
         own_mac=mac,
         supersedes=supersedes,
         signer=None if mac is not None else HashedId8(signer.to_bytes(8, "big")),
+        made=at_ms(made_ms),
     )
 
 
@@ -285,3 +287,16 @@ def test_whatever_happens_the_gate_keeps_its_bounds_and_the_order_within_a_class
             gate.sent(at_ms(now), 100 * NS_PER_MS)
         assert len(gate) <= 4 * CLASSES
         assert offered == left + len(gate) + gate.dropped.total(), "every packet leaves, waits, or is counted"
+
+
+def test_of_a_signers_word_of_one_event_the_newest_is_passed_on_whichever_order_it_came_in() -> None:
+    gate = Gatekeeper()
+    braking = [outgoing(number, 1, mac=None, supersedes="denm 1 1", made_ms=made) for number, made in ((1, 10), (3, 30), (2, 20))]
+    for each in (
+        *braking,
+        outgoing(9, 1, mac=None, supersedes="denm 1 2"),
+        outgoing(8, 1, mac=None, signer=2, supersedes="denm 1 1"),
+    ):
+        gate.offer(each)
+    assert sorted(drained(gate)) == [3, 8, 9]
+    assert gate.dropped == {"superseded": 2}
