@@ -26,9 +26,11 @@ def main():
 """
 
 
-def launched(folder: Path, module: str, *, before: str = "") -> subprocess.CompletedProcess[str]:
+def launched(folder: Path, module: str, *, handler: str = "default_int_handler") -> subprocess.CompletedProcess[str]:
+    """Launch a command; `handler` is what is done about SIGINT, whatever whoever runs the tests has handed down."""
     (folder / "slow_command.py").write_text(module)
-    start = f"import sys; sys.path.insert(0, {str(folder)!r}); {before}from shared.cli.launch import launch; launch('slow_command')"
+    before = f"import signal, sys; sys.path.insert(0, {str(folder)!r}); signal.signal(signal.SIGINT, signal.{handler}); "
+    start = f"{before}from shared.cli.launch import launch; launch('slow_command')"
     return subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, check=False)
 
 
@@ -43,8 +45,7 @@ def test_an_interrupt_later_is_the_commands_own(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_that_is_ignored_stays_so(tmp_path: Path) -> None:
-    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
-    ended = launched(tmp_path, INTERRUPTED_WHILE_IMPORTED, before=ignoring)
+    ended = launched(tmp_path, INTERRUPTED_WHILE_IMPORTED, handler="SIG_IGN")
     assert (ended.returncode, ended.stdout) == (0, "ran\n")
 
 
