@@ -142,6 +142,11 @@ class MosquittoBroker:
         assert self._process is not None
         self._process.send_signal(signal.SIGUSR1)
 
+    def written_ns(self) -> int:
+        """Return when it wrote its database last, in nanoseconds; 0 when it never did."""
+        database = self._directory / "mosquitto.db"
+        return database.stat().st_mtime_ns if database.exists() else 0
+
     def has_saved(self, text: str) -> bool:
         """Say whether something is in its database, so that it survives a kill."""
         database = self._directory / "mosquitto.db"

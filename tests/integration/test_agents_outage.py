@@ -120,8 +120,9 @@ async def story(
     try:
         await until(lambda: all(cams(each) >= 10 for each in agents), drivers, "all hear each other")
         await until(lambda: all(each.told("hazard_ahead", ROADWORKS) for each in (ahead, behind)), drivers, "roadworks are told")
+        written = broker.written_ns()
         broker.save()
-        await asyncio.sleep(0.5)
+        await until(lambda: broker.written_ns() > written, drivers, "the broker has saved what it knows")
         broker.kill()
         killed = utc_now()
         cars[0].go(0.0, rate_mps2=3.0)

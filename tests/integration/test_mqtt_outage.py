@@ -21,8 +21,15 @@ CAM_EVERY_S = 0.1
 CAMS_PER_DENM = 10
 CAM_LIFE_NS = 1_000 * NS_PER_MS
 
+INTERVAL_S = 0.05
 PATIENCE_S = 120.0
 """A guard against a hung test; nothing waits for it to pass."""
+
+
+async def saved_since(broker: MosquittoBroker, before_ns: int) -> None:
+    """Wait until the broker has written down what it knows."""
+    while broker.written_ns() == before_ns:  # noqa: ASYNC110 - a file has no event
+        await asyncio.sleep(INTERVAL_S)
 
 
 class Watch:
@@ -91,8 +98,10 @@ def test_a_broker_killed_for_thirty_seconds_in_mid_drive(tmp_path: Path) -> None
             driving = [tasks.create_task(driver.drive()) for driver in drivers]
             hearing = tasks.create_task(hearer.hear())
             await asyncio.sleep(BEFORE_S)
+            before = broker.written_ns()
             broker.save()
-            await asyncio.sleep(0.5)
+            async with asyncio.timeout(PATIENCE_S):
+                await saved_since(broker, before)
             killed = clock.now().require_utc()
             broker.kill()
             await asyncio.sleep(AWAY_S)
