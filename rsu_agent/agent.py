@@ -287,12 +287,10 @@ class RsuAgent:
 
     def _keep(self) -> tuple[Notice, ...]:
         """Tell when what a restart needs cannot be kept, once."""
-        trouble, self._trouble = self._hazards.trouble, self._trouble
-        if self._trouble is None and trouble is not None:
-            self._trouble = trouble
-            return (Notice("hazards_not_kept", {"reason": trouble}),)
-        self._trouble = trouble
-        return ()
+        before, self._trouble = self._trouble, self._hazards.trouble
+        if self._trouble is None or before is not None:
+            return ()
+        return (Notice("hazards_not_kept", {"reason": self._trouble}),)
 
     def _junction_status(self) -> dict[str, object] | None:
         if self._signals is None:
