@@ -214,7 +214,7 @@ class RsuAgent:
             cam = self._cams.poll(now, granted=ticket_flags(self._renewal.ticket))
             effects += () if cam is None else (*self._cams.take_notices(), *self._send(cam, None, now))
         if self._signals is not None:
-            for item in self._signals.poll(now):
+            for item in sorted(self._signals.poll(now), key=_is_map):
                 effects += (item,) if isinstance(item, Notice) else self._send(item, None, now)
         for announcement in self._hazards.poll(now):
             effects += self._send(announcement.denm, announcement.area, now)
@@ -364,6 +364,11 @@ def _hazard_status(event: LiveEvent, now: Instant) -> dict[str, object]:
         "radius_m": report.area.radius_m if isinstance(report.area, Circle) else None,
         "expires_s": round((event.expires - now.monotonic) / NS_PER_S, 1),
     }
+
+
+def _is_map(item: Notice | Spatem | Mapem) -> bool:
+    """Put lights before the map: that is long, and the channel is not the unit's for a while after it."""
+    return isinstance(item, Mapem)
 
 
 def _peer_status(peer: Peer, now: Instant) -> dict[str, object]:

@@ -124,8 +124,8 @@ def test_a_car_verifies_lights_map_and_hazard_of_a_unit_and_knows_what_is_ahead(
     assert said == 21 + 3 + 3 + 2, "lights ten times a second, and once a second map, hazard and, at another phase, the unit"
     channel = agent.router.status()["dcc"]
     assert isinstance(channel, dict)
-    assert channel["dropped"] == {"superseded": 4}, "where the channel has time for one only, the lights of now will do"
-    assert heard == said - 4 - channel["waiting"]
+    assert channel["dropped"] == {"superseded": 2}, "where the channel has time for one only, the lights of now will do"
+    assert heard == said - 2 - channel["waiting"]
     now = clock.now()
     (hazard,) = hazards.ahead(now, ego(CENTRE, now))
     assert (hazard.cause_code, round(hazard.distance_m)) == (3, 400)
