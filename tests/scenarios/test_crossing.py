@@ -110,6 +110,7 @@ def test_everything_honest_in_the_air_is_well_formed_to_others(outcome: Outcome)
 
 def test_drivers_hear_of_lights_and_roadworks(outcome: Outcome) -> None:
     assert outcome.story.notices["signal_ahead"] > OPTIONS.vehicles
-    # Ten a second are made. After a warning or lights with a certificate the channel is not the unit's for 100 ms; the newer lights replace those that wait.
+    # Ten a second are made. After a warning, or lights with a certificate, the channel is not the unit's for 100 ms: of the lights
+    # that wait then, the newest leave.
     assert outcome.story.summary["sent"]["spatem"] >= 9 * OPTIONS.duration_s
     assert outcome.story.summary["sent"]["denm"] >= OPTIONS.duration_s
