@@ -9,8 +9,8 @@ The speed has to bear the sensor out: one that is stuck, loose, or mapped in the
 every touch of the pedal. Over the same 500 ms the speed must have fallen by half of what the deceleration says (ours), for wheels
 and sensor are read at different moments. A flag of the car's own braking that stays on says nothing after its first seconds.
 
-Told anew every 100 ms while it lasts, believed for 2 s, never cancelled and never repeated; meant for who comes from behind (ours). A
-deceleration without brakes is a collision or a faulty sensor, and not for this message. Left out: the request for the emergency
+Told anew every 100 ms while it lasts, believed for 2 s, never cancelled and never repeated; meant for who comes from behind (ours).
+A deceleration without brakes is a collision or a faulty sensor, and not for this message. Left out: the request for the emergency
 stop signal itself, which few buses carry, and reversible belt tensioners.
 """
 
