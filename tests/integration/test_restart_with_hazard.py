@@ -35,7 +35,12 @@ async def _killed_and_started_again(directory: Path) -> None:
     try:
         behind.start()
         crashed.start()
-        await until(lambda: bool(behind.status()) and bool(crashed.status()), drivers, "both agents work")
+        agents = (behind, crashed)
+        await until(
+            lambda: all(each.status().get("sent", {}).get("cam", 0) >= 2 for each in agents),
+            drivers,
+            "both agents have listened to their cars for a while, so that a crash is one",
+        )
         car.switch(body=Body(airbag_deployed=True))
         await until(lambda: bool(behind.told("hazard_ahead", STANDING)), drivers, "the car behind is told")
         told = behind.told("hazard_ahead", STANDING)
