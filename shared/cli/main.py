@@ -7,6 +7,7 @@ import typer
 from shared.cli.bench import bench
 from shared.cli.decode import decode
 from shared.cli.entry import run
+from shared.cli.ledger import app as ledger
 from shared.cli.mqtt import app as mqtt
 from shared.cli.passport import app as passport
 from shared.cli.pki import app as pki
@@ -19,6 +20,7 @@ app.command()(verify)
 app.command(name="replay-radio")(replay_radio)
 app.add_typer(pki, name="pki")
 app.add_typer(passport, name="passport")
+app.add_typer(ledger, name="ledger")
 app.add_typer(mqtt, name="mqtt")
 app.command(name="bench")(bench)
 

@@ -1,0 +1,5 @@
+"""`v2x ledger`: run, watch and question a transparency log; each subcommand has a file of its own, `ledger_<name>.py`."""
+
+import typer
+
+app = typer.Typer(help="Run, watch and question a transparency log.", no_args_is_help=True)
