@@ -30,6 +30,7 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.test
 	@.ci/debian-packages tests/debian-packages.txt
 	@.ci/tpm-binding $(bin)/python requirements-tpm.lock $(VENV)/.tpm
+	@.ci/anvil $(VENV)/anvil
 	@$(bin)/python -m pytest $(PYTEST_ARGS)
 
 setup: $(VENV)/.test

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import vyper  # type: ignore[import-untyped] - it ships no types
+import vyper  # type: ignore[import-untyped]  # it ships no types
 
 from tests.helpers.data import REPOSITORY
 
