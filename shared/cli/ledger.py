@@ -2,4 +2,7 @@
 
 import typer
 
+from shared.cli.ledger_anchor import app as anchor
+
 app = typer.Typer(help="Run, watch and question a transparency log.", no_args_is_help=True)
+app.add_typer(anchor, name="anchor")

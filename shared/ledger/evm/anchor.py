@@ -10,10 +10,11 @@ checkpoint is no younger than the block. What it does not: that larger trees con
 any two anchored roots), or that a record is in it (inclusion proofs do). The contract is `CheckpointAnchor.vy`, beside this file.
 """
 
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
 from hashlib import sha256
 
-from shared.core.errors import ProofError, SplitViewError
+from shared.core.errors import DecodeError, ProofError, SplitViewError
 from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.evm.account import map_slot, next_slot, prove_account, prove_slot
 from shared.ledger.evm.bundle import AnchorBundle
@@ -21,11 +22,18 @@ from shared.ledger.evm.chain_trust import ChainTrust, TrustedHeader, trust_heade
 from shared.ledger.evm.primitives import Address, Hash32, keccak256
 from shared.ledger.evm.receipts import Event, prove_receipt
 from shared.ledger.merkle import HASH_BYTES, Hash, verify_consistency
+from shared.ledger.note import encode_note, parse_note, signatures_by
 from shared.ledger.policy import Policy
 from shared.ledger.verify import TrustedCheckpoint, check_extends, trust_first, verify_signed
 
 CONTRACT_CODE_HASH = Hash32(bytes.fromhex("b246664a7b8f10f6e8b76bdbd066fb99648c9fe7b16a0acba7e36f6dd7ce70c8"))
 """Keccak-256 of the contract's code as it stands on a chain."""
+
+MAX_PUBLISHED_OCTETS = 4_096
+"""Octets of a note that the contract publishes."""
+
+MAX_PUBLISHED_NOTES = 4
+"""Notes about one size that are looked at; the contract publishes one."""
 
 ANCHOR_EVENT = b"Anchor(bytes32,uint256,address,bytes32,bytes)"
 CONFIRMATION_EVENT = b"Confirmation(bytes32,uint256,address)"
@@ -203,23 +211,41 @@ def check_holds(held: AnchoredRoot, checkpoint: Checkpoint) -> None:
         )
 
 
-def check_published(note: bytes, published: bytes, policy: Policy) -> None:
-    """Compare a checkpoint with the note that was published on the chain for the same size.
+def publishable_note(trusted: TrustedCheckpoint, policy: Policy) -> bytes:
+    """Return the note to publish with an anchoring: all of it, or where that is too long with the log's signatures only."""
+    if len(trusted.note) <= MAX_PUBLISHED_OCTETS:
+        return trusted.note
+    parsed = parse_note(trusted.note)
+    keys = policy.log_keys(trusted.checkpoint.origin)
+    return encode_note(parsed.body, tuple(line for key in keys for line in signatures_by(parsed, key)))
+
+
+def contradiction(trusted: TrustedCheckpoint, held: AnchoredRoot, published: Sequence[bytes], policy: Policy) -> ProofError:
+    """Return what to raise where a chain holds a root that a trusted checkpoint contradicts.
 
     Args:
-        note: a checkpoint of ours.
-        published: what the event of an anchoring carried.
+        trusted: what we trust.
+        held: what the contract holds, about the same or another size.
+        published: notes that were published with it; nothing about them is verified yet.
         policy: whose signatures count.
 
-    Raises:
-        SplitViewError: the log signed both, and they contradict each other; the error keeps both.
-        DecodeError: the published note is malformed: its writer anchored what no log signed.
-        ProofError: no log of the policy signed it, or it is another log's or about another size.
+    Returns:
+        A `SplitViewError` with both notes where the log signed what was anchored, else a `ProofError`: a writer anchored what no
+        log signed, or the note is not at hand.
     """
-    ours, theirs = verify_signed(note, policy), verify_signed(published, policy)
-    if ours.checkpoint.tree_size != theirs.checkpoint.tree_size:
-        raise ProofError("the note published on the chain is about another size")
-    check_extends(ours, theirs, ())
+    name, size = held.origin, held.tree_size
+    for note in published[:MAX_PUBLISHED_NOTES]:
+        try:
+            theirs = verify_signed(note, policy)
+        except (DecodeError, ProofError):
+            continue
+        if (theirs.checkpoint.origin, theirs.checkpoint.tree_size, theirs.checkpoint.root) == (name, size, held.root):
+            sentence = f"{name} signed a tree of {size} entries, which a chain holds, and one of {trusted.checkpoint.tree_size}"
+            return SplitViewError(f"{sentence} that contradicts it", trusted.note, theirs.note)
+    return ProofError(
+        f"a chain holds a root for {size} entries of {name} that contradicts what the log shows, and no note with it that the log "
+        "signed: ask the organisation that anchored it"
+    )
 
 
 def check_agrees(trusted: TrustedCheckpoint, anchored: AnchoredCheckpoint, path: tuple[bytes, ...]) -> None:
