@@ -153,7 +153,12 @@ def hex_of(value: object, field: str) -> bytes:
 
 def quantity_of(value: object, field: str) -> int:
     """Return a number that JSON-RPC writes as `0x` and 1 to 64 hexadecimal digits; raises `DecodeError`."""
-    if not isinstance(value, str) or not value.startswith("0x") or not 0 < len(value) - 2 <= 64 or not value[2:].isalnum():
+    if (
+        not isinstance(value, str)
+        or not value.startswith("0x")
+        or not 0 < len(value) - 2 <= 64
+        or not (value[2:].isascii() and value[2:].isalnum())
+    ):
         raise DecodeError(field, "a number is written as 0x and 1 to 64 hexadecimal digits")
     try:
         return int(value, 16)
