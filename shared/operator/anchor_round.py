@@ -15,7 +15,7 @@ from pathlib import Path
 
 from eth_account.signers.local import LocalAccount
 
-from shared.core.errors import ProofError, StorageError, TransportError
+from shared.core.errors import ConfigError, DecodeError, ProofError, StorageError, TransportError
 from shared.ledger.evm.anchor import (
     AnchoredCheckpoint,
     AnchoredRoot,
@@ -24,6 +24,7 @@ from shared.ledger.evm.anchor import (
     publishable_note,
     verify_anchor,
 )
+from shared.ledger.evm.bundle import MAX_BUNDLE_OCTETS, parse_bundle
 from shared.ledger.evm.chain_trust import ChainTrust, PinnedNode, block_hash
 from shared.ledger.evm.consistency import path_between, tiles_between
 from shared.ledger.evm.header import decode_header
@@ -34,6 +35,7 @@ from shared.ledger.verify import TrustedCheckpoint, verify_signed
 from shared.operator.anchor_transactions import Sender, Sign
 from shared.service.anchor_state import AnchorState
 from shared.service.event_store import write_private_file
+from shared.service.keystore import read_bounded
 from shared.transport.bounded_http import BoundedHttp
 from shared.transport.evm_chain import EvmChain, Fees, MinedTransaction, SignedTransaction
 from shared.transport.evm_rpc import RpcError
@@ -124,7 +126,7 @@ class Anchorer:
         if trusted is None or trusted.checkpoint.tree_size == 0:
             return Anchoring(outcome=Outcome.EMPTY)
         if await self._is_stated(trusted):
-            return await self._keep(Outcome.STOOD, trusted, None)
+            return self._kept(trusted) or await self._keep(Outcome.STOOD, trusted, None)
         note = publishable_note(trusted, self._policy)
         mined = await self._sender.submit(self._state, note, self._signing(note))
         # refused in the block after all, because another came first: then what the chain holds now decides
@@ -200,7 +202,7 @@ class Anchorer:
                 root = decode_header(bundle.header).receipts_root
                 bundle = replace(bundle, receipt=await self._chain.receipt_proof(mined, root))
         anchored = verify_anchor(bundle, trust=believing(self._trust, bundle.header), policy=self._policy)
-        path = self._bundles / f"anchor-{checkpoint.tree_size}.json"
+        path = self._path(checkpoint.tree_size)
         try:
             self._bundles.mkdir(parents=True, exist_ok=True)
             write_private_file(path, bundle.encode())
@@ -208,6 +210,21 @@ class Anchorer:
         except OSError as error:
             raise StorageError(str(path), f"cannot be written: {error.strerror or error}") from error
         return Anchoring(outcome=outcome, anchored=anchored, bundle=path)
+
+    def _path(self, tree_size: int) -> Path:
+        return self._bundles / f"anchor-{tree_size}.json"
+
+    def _kept(self, trusted: TrustedCheckpoint) -> Anchoring | None:
+        """Return the proof of an earlier round, if it is still there and holds; the first one has the receipt."""
+        path = self._path(trusted.checkpoint.tree_size)
+        try:
+            bundle = parse_bundle(read_bounded(path, MAX_BUNDLE_OCTETS))
+            anchored = verify_anchor(bundle, trust=believing(self._trust, bundle.header), policy=self._policy)
+        except (ConfigError, DecodeError, ProofError):
+            return None
+        return (
+            Anchoring(outcome=Outcome.STOOD, anchored=anchored, bundle=path) if anchored.checkpoint == trusted.checkpoint else None
+        )
 
     async def _fetch(self, path: str) -> bytes:
         return await self._http.exchange("GET", f"{self._log_url}/{path}", headers={}, body=b"", maximum=MAX_PATH_OCTETS)

@@ -274,6 +274,10 @@ class EvmChain:
                 contract=None if contract is None else Address(hex_of(contract, "receipt.contractAddress")),
             )
 
+    async def knows(self, transaction_hash: bytes) -> bool:
+        """Return whether the node has a transaction, in a block or waiting for one."""
+        return await self._provider.ask("eth_getTransactionByHash", (_hex(transaction_hash),)) is not None
+
     def _functions(self, contract: Address) -> Any:  # noqa: ANN401 - named by the contract, at run time
         return self._web3.eth.contract(address=_checksum(contract), abi=self._artefact["abi"]).functions
 

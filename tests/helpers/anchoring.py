@@ -133,6 +133,10 @@ class Organisation:
     def address(self) -> Address:
         return address_of(self.key)
 
+    @staticmethod
+    def address_of(name: str) -> Address:
+        return address_of(account(name))
+
     def state(self) -> AnchorState:
         return AnchorState(self.directory / "state.json", Subject(chain_id=CHAIN_ID, contract=self.trust.contract, origin=ORIGIN))
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
@@ -51,6 +52,8 @@ class Anvil:
             said.append(line)
             if line.startswith("Listening on "):
                 self.url = "http://" + line.split()[-1]
+                self._reader = Thread(target=self._read_on)  # it would stand still with nobody reading
+                self._reader.start()
                 return
         pytest.fail("anvil did not start: " + "".join(said))
 
@@ -79,8 +82,13 @@ class Anvil:
         """End it."""
         self._process.terminate()
         self._process.wait(20)
+        self._reader.join(20)
+
+    def _read_on(self) -> None:
         assert self._process.stdout is not None
-        self._process.stdout.close()
+        with self._process.stdout as said:
+            for _ in said:
+                pass
 
     def __enter__(self) -> Self:
         return self

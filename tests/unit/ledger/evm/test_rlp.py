@@ -3,7 +3,7 @@
 import random
 
 import pytest
-import rlp
+import rlp  # type: ignore[import-untyped]  # it ships no types
 from hypothesis import given
 from hypothesis import strategies as st
 
