@@ -22,6 +22,7 @@ from shared.ledger.evm.anchor import (
     contradiction,
     prove_anchored,
     publishable_note,
+    rollback,
     verify_anchor,
 )
 from shared.ledger.evm.bundle import MAX_BUNDLE_OCTETS, parse_bundle
@@ -162,10 +163,8 @@ class Anchorer:
             mine = self._sender.address
             return mine in writers and bool(held.stamp >> writers.index(mine) & 1)
         if held.latest_size > checkpoint.tree_size:
-            raise ProofError(
-                f"{self._origin} shows {checkpoint.tree_size} entries, and the chain holds {held.latest_size}: "
-                "the log was rolled back, or this is an old copy of it"
-            )
+            largest = await self._held(held.latest_size)
+            raise rollback(trusted, largest, await self._published(largest), self._policy)
         if held.latest_size:
             await self._check_contains(trusted, await self._held(held.latest_size))
         return False
@@ -187,8 +186,10 @@ class Anchorer:
         return prove_anchored(bundle, self._origin, tree_size, believing(self._trust, bundle.header))
 
     async def _contradiction(self, trusted: TrustedCheckpoint, held: AnchoredRoot) -> ProofError:
-        published = await self._chain.published_notes(self._trust.contract, self._origin, held.tree_size)
-        return contradiction(trusted, held, published, self._policy)
+        return contradiction(trusted, held, await self._published(held), self._policy)
+
+    async def _published(self, held: AnchoredRoot) -> tuple[bytes, ...]:
+        return await self._chain.published_notes(self._trust.contract, self._origin, held.tree_size)
 
     async def _keep(self, outcome: Outcome, trusted: TrustedCheckpoint, mined: MinedTransaction | None) -> Anchoring:
         """Fetch the proof, verify it, and write it down."""

@@ -50,6 +50,10 @@ class Scene:
     server: Served
     contract: Address
 
+    @property
+    def governor(self) -> Path:
+        return key_file(self.directory, "governor")
+
     def organisation(self, name: str, *, url: str | None = None, policy: Policy = POLICY) -> Organisation:
         return Organisation(
             name,
@@ -106,6 +110,9 @@ def state_directly(scene: Scene, name: str, said: tuple[str, int, bytes, bytes])
             nonce = await chain.nonce(org.address)
             signed: SignedTransaction = await chain.sign_anchor(key, org.trust.contract, said, nonce=nonce, fees=await chain.fees())
             await chain.send(signed)
+            async with asyncio.timeout(20):
+                while await chain.mined(signed.hash) is None:
+                    pass
             return int(scene.anvil.ask("eth_getTransactionReceipt", "0x" + signed.hash.hex())["gasUsed"], 16)
 
     return asyncio.run(run())
@@ -162,7 +169,10 @@ def test_headers_of_every_fork_prove(fork: str, tmp_path: Path) -> None:
 def test_a_log_that_was_rolled_back_is_told_by_what_the_chain_holds(scene: Scene) -> None:
     scene.grow(5)
     scene.organisation("maker").round()
-    with serve_log(other_log(4, -1)) as older, pytest.raises(ProofError, match="shows 4 entries, and the chain holds 5"):
+    with (
+        serve_log(other_log(4, -1)) as older,
+        pytest.raises(ProofError, match="shows 4 entries, and the chain holds 5, which the log signed"),
+    ):
         scene.organisation("insurer", url=older.url).round()
 
 
@@ -192,6 +202,22 @@ def test_what_a_writer_anchored_that_no_log_signed_is_not_blamed_on_the_log(scen
     with pytest.raises(ProofError, match="ask the organisation") as caught:
         scene.organisation("insurer").round()
     assert not isinstance(caught.value, SplitViewError)
+
+
+def test_a_stolen_key_blocks_a_log_only_until_the_governors_remove_it(scene: Scene) -> None:
+    scene.grow(5)
+    insurer, maker = scene.organisation("insurer"), scene.organisation("maker")
+    assert insurer.round().outcome is Outcome.ANCHORED
+    state_directly(scene, "maker", statement((1 << 63) - 1, b"\x66" * 32, b"made up"))
+    scene.grow(9)
+    with pytest.raises(ProofError, match="with no note that the log signed"):
+        insurer.round()
+    assert asyncio.run(approve_writer(scene.anvil.url, scene.governor, maker.trust.contract, (ORIGIN, maker.address, False)))
+    result = insurer.round()
+    assert result.anchored is not None
+    assert (result.outcome, result.anchored.latest_size) == (Outcome.ANCHORED, 9)
+    with pytest.raises(AnchorRefusedError, match="rollback"):
+        state_directly(scene, "insurer", statement(7, b"\x01" * 32))
 
 
 def test_an_unwitnessed_checkpoint_is_not_anchored(scene: Scene) -> None:
@@ -225,7 +251,7 @@ def test_the_contract_refuses_strangers_and_writers_that_were_removed(scene: Sce
         stranger.round()
     assert caught.value.code == "foreign"
     maker = scene.organisation("maker")
-    governor = key_file(scene.directory, "governor")
+    governor = scene.governor
     assert asyncio.run(approve_writer(scene.anvil.url, governor, maker.trust.contract, (ORIGIN, maker.address, False)))
     with pytest.raises(AnchorRefusedError, match="not a writer"):
         maker.round()

@@ -13,7 +13,9 @@
      signed note is published in the event, and its readers check it.
 
      Governors, k of n, register writers and replace each other. A call that k of them have made in the same epoch
-     takes effect; each effect begins a new epoch, in which older approvals count no more.
+     takes effect; each effect begins a new epoch, in which older approvals count no more. What a writer stated
+     stands even when the writer is removed, but the largest size is then that of the others: a stolen key can
+     block a log only until its owner's fellows have removed it.
 
      Storage that light clients read: `anchors` (slot 1), `heads` (slot 2). Every loop and argument is bounded.
 """
@@ -30,9 +32,10 @@ struct Anchored:
     stamp: uint256  # block time << 192 | block number << 128 | count << 64 | which writers have confirmed, one bit each
 
 anchors: HashMap[bytes32, HashMap[uint256, Anchored]]
-heads: HashMap[bytes32, uint256]  # number of anchored sizes << 64 | the largest of them
+heads: HashMap[bytes32, uint256]  # number of anchored sizes << 64 | the largest that an active writer stated
 sizes: HashMap[bytes32, HashMap[uint256, uint256]]
 writers: HashMap[bytes32, HashMap[address, uint256]]  # active << 8 | 1 + place; 0 for one never registered
+stated: HashMap[bytes32, HashMap[address, uint256]]  # the largest size each active writer stated
 writer_lists: HashMap[bytes32, DynArray[address, MAX_WRITERS]]
 governors: DynArray[address, MAX_GOVERNORS]
 threshold: public(uint256)
@@ -86,23 +89,28 @@ def anchor(origin: bytes32, size: uint256, root: bytes32, note: Bytes[MAX_NOTE])
     assert size > 0 and size <= MAX_SIZE, "empty: no tree size"
     assert root != empty(bytes32), "empty: no root"
     bit: uint256 = 1 << ((entry & 255) - 1)
+    head: uint256 = self.heads[origin]
+    largest: uint256 = head & (2**64 - 1)
+    count: uint256 = head >> 64
     stood: Anchored = self.anchors[origin][size]
     if stood.root != empty(bytes32):
         assert stood.root == root, "fork: this size stands with another root"
         if stood.stamp & bit == 0:
             self.anchors[origin][size].stamp = stood.stamp | bit
             log Confirmation(origin=origin, size=size, writer=msg.sender)
-        return
-    head: uint256 = self.heads[origin]
-    assert size > head & (2**64 - 1), "rollback: larger sizes stand already"
-    assert len(note) > 0, "empty: no note"
-    count: uint256 = head >> 64
-    self.anchors[origin][size] = Anchored(
-        root=root, stamp=(block.timestamp << 192) | (block.number << 128) | (count << 64) | bit
-    )
-    self.sizes[origin][count] = size
-    self.heads[origin] = ((count + 1) << 64) | size
-    log Anchor(origin=origin, size=size, writer=msg.sender, root=root, note=note)
+    else:
+        assert size > largest, "rollback: larger sizes stand already"
+        assert len(note) > 0, "empty: no note"
+        self.anchors[origin][size] = Anchored(
+            root=root, stamp=(block.timestamp << 192) | (block.number << 128) | (count << 64) | bit
+        )
+        self.sizes[origin][count] = size
+        count += 1
+        log Anchor(origin=origin, size=size, writer=msg.sender, root=root, note=note)
+    if size > largest:
+        self.heads[origin] = (count << 64) | size
+    if size > self.stated[origin][msg.sender]:
+        self.stated[origin][msg.sender] = size
 
 
 @external
@@ -119,6 +127,12 @@ def set_writer(origin: bytes32, writer: address, active: bool):
         self.writer_lists[origin].append(writer)
         entry = len(self.writer_lists[origin])
     self.writers[origin][writer] = (entry & 255) | (256 if active else 0)
+    if not active:
+        self.stated[origin][writer] = 0
+        largest: uint256 = 0
+        for each: address in self.writer_lists[origin]:
+            largest = max(largest, self.stated[origin][each])
+        self.heads[origin] = ((self.heads[origin] >> 64) << 64) | largest
     log WriterSet(origin=origin, writer=writer, active=active)
 
 

@@ -24,9 +24,9 @@ from shared.ledger.evm.receipts import Event, prove_receipt
 from shared.ledger.merkle import HASH_BYTES, Hash, verify_consistency
 from shared.ledger.note import encode_note, parse_note, signatures_by
 from shared.ledger.policy import Policy
-from shared.ledger.verify import TrustedCheckpoint, check_extends, trust_first, verify_signed
+from shared.ledger.verify import SignedCheckpoint, TrustedCheckpoint, check_extends, trust_first, verify_signed
 
-CONTRACT_CODE_HASH = Hash32(bytes.fromhex("b246664a7b8f10f6e8b76bdbd066fb99648c9fe7b16a0acba7e36f6dd7ce70c8"))
+CONTRACT_CODE_HASH = Hash32(bytes.fromhex("82a0fd6b805afe40a1073e885c28bb02070262f96f0a1c31d7fb7685a95ee401"))
 """Keccak-256 of the contract's code as it stands on a chain."""
 
 MAX_PUBLISHED_OCTETS = 4_096
@@ -234,18 +234,37 @@ def contradiction(trusted: TrustedCheckpoint, held: AnchoredRoot, published: Seq
         log signed, or the note is not at hand.
     """
     name, size = held.origin, held.tree_size
+    theirs = _signed_among(published, held, policy)
+    if theirs is not None:
+        sentence = f"{name} signed a tree of {size} entries, which a chain holds, and one of {trusted.checkpoint.tree_size}"
+        return SplitViewError(f"{sentence} that contradicts it", trusted.note, theirs.note)
+    return ProofError(
+        f"a chain holds a root for {size} entries of {name} that contradicts what the log shows, and no note with it that the log "
+        "signed: ask the organisation that anchored it"
+    )
+
+
+def rollback(trusted: TrustedCheckpoint, held: AnchoredRoot, published: Sequence[bytes], policy: Policy) -> ProofError:
+    """Return what to raise where the chain holds more entries than the log shows; arguments as those of `contradiction`."""
+    sentence = f"{held.origin} shows {trusted.checkpoint.tree_size} entries, and the chain holds {held.tree_size}"
+    if _signed_among(published, held, policy) is not None:
+        return ProofError(f"{sentence}, which the log signed: it was rolled back, or this is an old copy of it")
+    return ProofError(
+        f"{sentence}, with no note that the log signed: a writer has anchored what the log never said; the governors can remove it"
+    )
+
+
+def _signed_among(published: Sequence[bytes], held: AnchoredRoot, policy: Policy) -> SignedCheckpoint | None:
+    """Return the checkpoint among published notes that a log of the policy signed and that says what the chain holds."""
     for note in published[:MAX_PUBLISHED_NOTES]:
         try:
             theirs = verify_signed(note, policy)
         except (DecodeError, ProofError):
             continue
-        if (theirs.checkpoint.origin, theirs.checkpoint.tree_size, theirs.checkpoint.root) == (name, size, held.root):
-            sentence = f"{name} signed a tree of {size} entries, which a chain holds, and one of {trusted.checkpoint.tree_size}"
-            return SplitViewError(f"{sentence} that contradicts it", trusted.note, theirs.note)
-    return ProofError(
-        f"a chain holds a root for {size} entries of {name} that contradicts what the log shows, and no note with it that the log "
-        "signed: ask the organisation that anchored it"
-    )
+        said = theirs.checkpoint
+        if (said.origin, said.tree_size, said.root) == (held.origin, held.tree_size, held.root):
+            return theirs
+    return None
 
 
 def check_agrees(trusted: TrustedCheckpoint, anchored: AnchoredCheckpoint, path: tuple[bytes, ...]) -> None:
