@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from hashlib import sha256
@@ -31,6 +32,9 @@ from tests.helpers.anvil import CHAIN_ID, Anvil
 from tests.helpers.ledger import ORIGIN, MemoryLog
 
 T = TypeVar("T")
+
+TLS = ssl.create_default_context()
+"""Made once: reading the machine's certificates takes longer than a round."""
 
 PATIENCE = Patience(poll_s=0.02, replace_after_s=10, give_up_after_s=20)
 
@@ -146,8 +150,10 @@ class Organisation:
 
     async def round_async(self, *, rpc_url: str | None = None, patience: Patience = PATIENCE) -> Anchoring:
         async with AsyncExitStack() as stack:
-            http = await stack.enter_async_context(BoundedHttp())
-            chain = await stack.enter_async_context(EvmChain(rpc_url or self._rpc_url))
+            http = await stack.enter_async_context(BoundedHttp(tls=TLS))
+            chain = await stack.enter_async_context(
+                EvmChain(rpc_url or self._rpc_url, http=BoundedHttp(tls=TLS, kept_connections=1))
+            )
             anchorer = Anchorer(
                 origin=ORIGIN,
                 log_url=self.log_url,

@@ -19,8 +19,9 @@ from shared.ledger.policy import Policy
 from shared.ledger.verify import QuorumError, trust_first, verify_signed
 from shared.operator.anchor_round import Outcome
 from shared.operator.anchor_service import approve_writer
+from shared.transport.bounded_http import BoundedHttp
 from shared.transport.evm_chain import AnchorRefusedError, EvmChain, SignedTransaction
-from tests.helpers.anchoring import PATIENCE, Organisation, Served, account, deployed, key_file, serve_log
+from tests.helpers.anchoring import PATIENCE, TLS, Organisation, Served, account, deployed, key_file, serve_log
 from tests.helpers.anvil import Anvil
 from tests.helpers.ledger import ORIGIN, MemoryLog, NodesOf, policy_of
 from tests.helpers.qbft import Consortium
@@ -104,7 +105,7 @@ def state_directly(scene: Scene, name: str, said: tuple[str, int, bytes, bytes])
     """Have an organisation speak to the contract past all our checks; returns the gas it took."""
 
     async def run() -> int:
-        async with EvmChain(scene.anvil.url) as chain:
+        async with EvmChain(scene.anvil.url, http=BoundedHttp(tls=TLS, kept_connections=1)) as chain:
             key = account(name)
             org = scene.organisation(name)
             nonce = await chain.nonce(org.address)
