@@ -31,7 +31,7 @@ from shared.pki.permission_sets import StationRole
 from shared.records.passport import VerifiedPassport, parse_passport
 from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
-from shared.service.log_store import LogStore, open_log_store
+from shared.service.log_store import open_log_store
 from shared.service.spool import AnchorState, Spool, open_spool
 from shared.service.trust_directory import write_trust_directory
 from shared.stack.effects import Notice
@@ -51,6 +51,7 @@ from simulator.scenarios import crossing
 from simulator.story import Account, Attacker, CarStory, Story
 from simulator.summary import make_summary, summary_json
 from simulator.warnings import WARNING_KINDS, hazards_summary
+from simulator.witnesses import WitnessedLedger, draw_witness_keys, make_witnesses, policy_text
 from simulator.words import ATTACK_TITLES
 from simulator.world import TimedNotice, World
 from vehicle_agent.agent import VehicleAgent
@@ -145,12 +146,15 @@ class _Run:
         self._authorities = Authorities(self._rng("authorities"), start_utc(), name="Simulation")
         write_trust_directory(out / "trust", self._authorities.trust_store)
         self._signer = log_signer(self._rng("ledger"))
-        self._policy_text = f"log {self._signer.key.text}\nquorum none\n"
+        witness_keys = draw_witness_keys(self._rng("witnesses"))
+        self._policy_text = policy_text(self._signer.key, witness_keys)
         with _written(out):
             (out / "passports" / "ledger.policy").write_text(self._policy_text, encoding="ascii")
         self._policy: Policy = parse_policy(self._policy_text.encode())
-        self._ledger: LogStore = open_log_store(out / "state" / "ledger.sqlite", self._signer)
-        stack.callback(self._ledger.close)
+        log = open_log_store(out / "state" / "ledger.sqlite", self._signer)
+        stack.callback(log.close)
+        witnesses = make_witnesses(witness_keys, logs=self._policy, directory=out / "state", stack=stack)
+        self._ledger = WitnessedLedger(log, witnesses, self.clock.now)
         self._radio = stack.enter_context(PcapWriter(out / "radio.pcap"))
         self._attacks = stack.enter_context(PcapWriter(out / "attacks.pcap"))
         self.medium = Medium(self._rng("air"), on_frame=self._record)

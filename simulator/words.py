@@ -163,7 +163,7 @@ def _hazard_sentence(cause: str, hazard: Mapping[str, Any]) -> str:
 def _odometer_sentence(odometer: Mapping[str, int]) -> str:
     return (
         f"{count(odometer['records'], 'odometer record')} made, {odometer['anchored']:,} of them anchored in the ledger"
-        " with a proof of inclusion."
+        f" with a proof of inclusion, {odometer['witnessed']:,} under the eyes of its witnesses."
     )
 
 
