@@ -21,14 +21,13 @@ from shared.ledger.policy import Policy
 from shared.ledger.proof import TlogProof, parse_proof
 from shared.ledger.verify import QuorumError, TrustedCheckpoint, trust_first, verify_included, verify_signed
 from shared.records.credential import MAX_CERTIFICATE_BYTES, MAX_CREDENTIALS, VehicleCredential
-from shared.records.odometer import (
+from shared.records.issuers import Issuer, IssuerRole
+from shared.records.kinds import HIDEABLE
+from shared.records.odometer import OdometerFlag, OdometerSource, RecordReason
+from shared.records.record import (
     COMMITMENT_SALT_BYTES,
     HASH_CHARACTERS,
-    HIDEABLE,
     DisclosedRecord,
-    OdometerFlag,
-    OdometerSource,
-    RecordReason,
     commitment_of,
     read_record,
     verify_record,
@@ -296,7 +295,7 @@ def verify_passport(passport: Passport, *, policy: Policy, issuer_keys: Mapping[
         if kid not in numbers or kid not in issuer_keys:
             raise RecordError("issuer", f"{where} was signed under another certificate than those in this passport")
         try:
-            record = verify_record(item.token, issuer_keys[kid])
+            record = verify_record(item.token, Issuer(key=issuer_keys[kid], role=IssuerRole.VEHICLE))
         except RecordError as error:
             raise RecordError(error.check, f"{where}: {_MEANING.get(error.check, error.reason)}") from None
         commitment = commitment_of(item.token.jwt, item.salt)

@@ -14,16 +14,9 @@ from typing import Protocol
 from shared.core.clock import NS_PER_MS, Instant, UtcNs
 from shared.core.errors import EncodeError, RecordError
 from shared.records.credential import VehicleCredential, credential_of
-from shared.records.odometer import (
-    BOOT_ID_BYTES,
-    BootTime,
-    OdometerFlag,
-    OdometerRecord,
-    OdometerSource,
-    RecordReason,
-    SignedRecord,
-    sign_record,
-)
+from shared.records.kind import RecordKind
+from shared.records.odometer import BOOT_ID_BYTES, BootTime, OdometerFlag, OdometerReading, OdometerSource, RecordReason
+from shared.records.record import Record, SignedRecord, sign_record
 from shared.records.sd_jwt import Entropy, RecordSigner, certificate_id
 
 
@@ -172,15 +165,14 @@ class OdometerRecorder:
             noticed.add(OdometerFlag.SEQUENCE_RESUMED)
         if at.utc is None:
             noticed.add(OdometerFlag.CLOCK_NOT_SET)
-        record = OdometerRecord(
+        boot = BootTime(boot_id=self._boot_id, elapsed_ms=at.monotonic // NS_PER_MS)
+        record = Record(
+            kind=RecordKind.ODOMETER,
             seq=0 if head is None else head.seq + 1,
             prev=None if head is None else head.commitment,
-            odometer_m=odometer_m,
             occurred=None if at.utc is None else UtcNs(at.utc - at.utc % NS_PER_MS),
-            reason=reason,
-            sources=sources,
+            fields=OdometerReading(odometer_m=odometer_m, reason=reason, sources=sources, boot=boot).fields(),
             flags=tuple(flag for flag in OdometerFlag if flag in noticed),
-            boot=BootTime(boot_id=self._boot_id, elapsed_ms=at.monotonic // NS_PER_MS),
             successor=successor,
         )
         signed = sign_record(record, self._signer, self._entropy)

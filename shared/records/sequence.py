@@ -14,7 +14,8 @@ from enum import Enum
 
 from shared.core.clock import UtcNs
 from shared.core.itstime import utc_text
-from shared.records.odometer import DisclosedRecord, OdometerFlag
+from shared.records.odometer import OdometerFlag
+from shared.records.record import DisclosedRecord
 
 
 class FindingKind(Enum):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from shared.core.errors import EncodeError, RecordError, SplitViewError, StorageError
 from shared.records.credential import MAX_CREDENTIALS, VehicleCredential
-from shared.records.odometer import SignedRecord
+from shared.records.record import SignedRecord
 from shared.records.recorder import RecordHead
 from shared.service.database import (
     Connect,

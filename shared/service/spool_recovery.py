@@ -16,7 +16,7 @@ from pathlib import Path
 from shared.core.errors import DecodeError, RecordError, StorageError
 from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.note import parse_note
-from shared.records.odometer import commitment_of, read_record
+from shared.records.record import commitment_of, read_record
 from shared.records.sd_jwt import parse_sd_jwt
 from shared.service.database import Row, connect_sqlite, create_database, storage_errors, sync_path
 from shared.service.spool import (
