@@ -11,7 +11,7 @@ from shared.records.strict_json import MAX_SAFE_INTEGER
 MAX_GRANTED_FIELDS = 64
 MAX_PURPOSE_CHARACTERS = 200
 MAX_GIVEN_RUNS = 128
-"""Runs of consecutive records in one answer."""
+"""Runs in one answer: records of the kinds asked for, with none of these kinds left out between the first and the last."""
 
 FIELD_NAME = Spelled("[a-z][a-z0-9_]{0,63}", "the name of a claim", 1, 64)
 _KINDS = Many(Choice(tuple(kind.value for kind in RecordKind)), len(RecordKind), 1)
@@ -28,7 +28,7 @@ CONSENT_GRANT = KindSpec(
         Field(name="kinds", type=_KINDS, meaning="Kinds of records."),
         Field(name="fields", type=_FIELDS, meaning="Names of their claims that may be shown."),
         Field(name="data_from", type=MOMENT, meaning="Records dated from then on.", is_optional=True),
-        Field(name="data_until", type=MOMENT, meaning="And up to then.", is_optional=True),
+        Field(name="data_until", type=MOMENT, meaning="And before then.", is_optional=True),
         Field(name="purpose", type=Text(MAX_PURPOSE_CHARACTERS), meaning="What for, in words both sides have read."),
         Field(name="valid_until", type=MOMENT, meaning="After this nothing is given under it."),
     ),
@@ -47,13 +47,17 @@ CONSENT_WITHDRAWAL = KindSpec(
 DATA_ANSWER = KindSpec(
     kind=RecordKind.DATA_ANSWER,
     meaning="A request for data was answered under a grant.",
+    in_order=(("data_from", "data_until"),),
     fields=(
         occurred("When it was answered."),
-        Field(name="request_hash", type=HASH, meaning="SHA-256 of the signed request."),
+        Field(name="request_hash", type=HASH, meaning="SHA-256 of what the requester signed."),
         Field(name="grant_seq", type=Whole(MAX_SAFE_INTEGER), meaning="Number of the record that granted it."),
         Field(name="grantee", type=HASH, meaning="The `kid` of who asked."),
         Field(name="kinds", type=_KINDS, meaning="Kinds of records that were asked for."),
         Field(name="fields", type=_FIELDS, meaning="Claims that were given."),
+        Field(name="data_from", type=MOMENT, meaning="Records dated from then on were asked for."),
+        Field(name="data_until", type=MOMENT, meaning="And before then."),
+        Field(name="records", type=Whole(MAX_SAFE_INTEGER), meaning="How many were given."),
         Field(
             name="given",
             type=Many(
@@ -65,8 +69,8 @@ DATA_ANSWER = KindSpec(
                 ),
                 MAX_GIVEN_RUNS,
             ),
-            meaning="Which records were given.",
+            meaning="Which records of these kinds were given.",
         ),
-        Field(name="answer_hash", type=HASH, meaning="SHA-256 of what was encrypted to the grantee."),
+        Field(name="answer_hash", type=HASH, meaning="SHA-256 of the records given, as they were shown."),
     ),
 )

@@ -15,8 +15,9 @@ from shared.ledger.note import parse_note, parse_vkey
 from shared.ledger.policy import parse_policy
 from shared.ledger.proof import parse_proof, verify_proof
 from shared.ledger.tiles import EntryBundle, decode_bundle, encode_bundle, parse_tile_path
-from shared.records.odometer import verify_record
+from shared.records.issuers import Issuer, IssuerRole
 from shared.records.passport import parse_passport, read_passport, verify_passport
+from shared.records.record import verify_record
 from shared.records.sd_jwt import certificate_id, parse_sd_jwt
 from shared.records.strict_json import encode_json, parse_json
 from tests.helpers.ledger import ORIGIN, MemoryLog, Vehicle, log_signer, policy_of, witness_key
@@ -88,7 +89,7 @@ def run_tile_path(data: bytes) -> None:
 def run_sd_jwt(data: bytes) -> None:
     token = parse_sd_jwt(text(data))
     assert token.encode() == text(data)
-    verify_record(token, KEY)
+    verify_record(token, Issuer(key=KEY, role=IssuerRole.VEHICLE))
 
 
 def run_json(data: bytes) -> None:

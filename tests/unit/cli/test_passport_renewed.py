@@ -1,6 +1,7 @@
 """`v2x passport` for a vehicle whose credential was renewed: every certificate counts, each in its own time."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from shared.core.clock import NS_PER_S, ManualClock, UtcNs
 from shared.core.errors import RecordError
 from shared.pki.authority import hours
-from shared.records.odometer import HIDEABLE, OdometerSource, RecordReason
+from shared.records.kinds import HIDEABLE
+from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.passport import Passport, build_passport, build_record
 from shared.records.recorder import OdometerRecorder
 from shared.security.ecdsa import Curve
@@ -47,7 +49,7 @@ THREE_TERMS = (
 
 
 @cache
-def renewed(terms: tuple[Term, ...] = THREE_TERMS, shown: tuple[str, ...] = HIDEABLE) -> Passport:
+def renewed(terms: tuple[Term, ...] = THREE_TERMS, shown: Collection[str] = HIDEABLE) -> Passport:
     """Return the passport of a vehicle under one credential after the other, none of which is valid all the time."""
     pki = hierarchy()
     signers = [enrolled(pki, term) for term in terms]

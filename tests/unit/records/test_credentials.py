@@ -1,6 +1,6 @@
 """A vehicle whose credential is renewed: its records stay one history, and nothing that is not can be made to look like one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -10,7 +10,8 @@ import pytest
 from shared.core.clock import NS_PER_S, ManualClock, UtcNs
 from shared.core.errors import EncodeError, RecordError, StorageError
 from shared.records.credential import MAX_CERTIFICATE_BYTES, VehicleCredential, credential_of
-from shared.records.odometer import HIDEABLE, OdometerSource, RecordReason, SignedRecord
+from shared.records.kinds import HIDEABLE
+from shared.records.odometer import OdometerSource, RecordReason, reason_of
 from shared.records.passport import (
     MAX_PASSPORT_CREDENTIALS,
     Passport,
@@ -21,6 +22,7 @@ from shared.records.passport import (
     read_passport,
     verify_passport,
 )
+from shared.records.record import SignedRecord
 from shared.records.recorder import OdometerRecorder
 from shared.records.sd_jwt import Es256PublicKey
 from shared.records.sequence import FindingKind
@@ -72,7 +74,7 @@ def renewed_twice() -> Car:
     return car
 
 
-def passport_of(records: Sequence[SignedRecord], *vehicles: Vehicle, shown: Sequence[str] = HIDEABLE) -> Passport:
+def passport_of(records: Sequence[SignedRecord], *vehicles: Vehicle, shown: Collection[str] = HIDEABLE) -> Passport:
     found = proofs(tuple(records), MemoryLog())
     parts = [build_record(r.sd_jwt, r.salt, p.encode(), shown) for r, p in zip(records, found, strict=True)]
     return build_passport(credentials=[credential_of(v) for v in vehicles or (A, B, C)], records=parts)
@@ -103,7 +105,7 @@ def test_a_history_under_two_credentials_verifies() -> None:
     signed = car.renew(B)
     car.drive()
     assert signed is not None
-    assert signed.record.reason is RecordReason.CREDENTIAL_RENEWED
+    assert reason_of(signed.record.fields) is RecordReason.CREDENTIAL_RENEWED
     assert signed.credential == credential_of(A)
     passport = passport_of(car.shelf.records)
     result = verified(passport)

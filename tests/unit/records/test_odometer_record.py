@@ -1,21 +1,28 @@
 """Odometer records: what they state, what they hide, what they commit to."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from shared.core.clock import Instant, MonotonicNs, UtcNs
 from shared.core.errors import EncodeError, RecordError
 from shared.records.credential import VehicleCredential, credential_of
+from shared.records.issuers import Issuer, IssuerRole
+from shared.records.kind import RecordKind
 from shared.records.odometer import (
-    HIDEABLE,
-    ODOMETER_KIND,
-    RECORD_TYPE,
+    ODOMETER,
     BootTime,
     OdometerFlag,
-    OdometerRecord,
+    OdometerReading,
     OdometerSource,
     RecordReason,
+    boot_of,
+)
+from shared.records.record import (
+    RECORD_TYPE,
+    DisclosedRecord,
+    Record,
     SignedRecord,
     commitment_of,
     read_record,
@@ -23,28 +30,45 @@ from shared.records.odometer import (
     verify_record,
 )
 from shared.records.recorder import OdometerRecorder, RecordHead
-from shared.records.sd_jwt import certificate_id, issue_sd_jwt, parse_sd_jwt
+from shared.records.sd_jwt import SdJwt, certificate_id, issue_sd_jwt, parse_sd_jwt
 from shared.records.strict_json import Json
 from tests.helpers.ledger import Vehicle, seeded_entropy
 
-RECORD = OdometerRecord(
-    seq=1,
-    prev=bytes(range(32)),
+READING = OdometerReading(
     odometer_m=25_088_064,
-    occurred=UtcNs(1_532_000_000_250_000_000),
     reason=RecordReason.DISTANCE,
     sources=(OdometerSource(name="cluster", odometer_m=25_088_064, age_ms=12),),
-    flags=(OdometerFlag.STEP,),
     boot=BootTime(boot_id=bytes(16), elapsed_ms=60_000),
 )
+RECORD = Record(
+    kind=RecordKind.ODOMETER,
+    seq=1,
+    prev=bytes(range(32)),
+    occurred=UtcNs(1_532_000_000_250_000_000),
+    fields=READING.fields(),
+    flags=(OdometerFlag.STEP,),
+)
+HIDEABLE = ODOMETER.hideable
+
+
+def reading(**changes: Any) -> Record:
+    """The record with something else in its reading."""
+    return replace(RECORD, fields=replace(READING, **changes).fields())
+
+
+def verified(token: SdJwt, vehicle: Vehicle) -> DisclosedRecord:
+    """What the token shows as a record of the vehicle's own."""
+    return verify_record(token, Issuer(key=vehicle.public_key, role=IssuerRole.VEHICLE))
 
 
 def test_a_record_survives_signing_whole() -> None:
     vehicle = Vehicle()
     signed = sign_record(RECORD, vehicle, seeded_entropy())
-    shown = verify_record(parse_sd_jwt(signed.sd_jwt), vehicle.public_key)
-    for name in ("seq", "prev", "odometer_m", "occurred", "reason", "sources", "flags", "boot"):
+    shown = verified(parse_sd_jwt(signed.sd_jwt), vehicle)
+    for name in ("seq", "prev", "occurred", "flags"):
         assert getattr(shown, name) == getattr(RECORD, name)
+    for name in ("odometer_m", "reason", "sources", "boot"):
+        assert getattr(shown, name) == getattr(READING, name)
     assert shown.hidden == ()
     assert read_record(parse_sd_jwt(signed.sd_jwt)) == shown
 
@@ -54,7 +78,7 @@ def test_every_claim_can_be_hidden_alone_and_the_commitment_stays(hidden: str) -
     vehicle = Vehicle()
     signed = sign_record(RECORD, vehicle, seeded_entropy())
     token = parse_sd_jwt(signed.sd_jwt).showing([name for name in HIDEABLE if name != hidden])
-    shown = verify_record(token, vehicle.public_key)
+    shown = verified(token, vehicle)
     assert shown.hidden == (hidden,)
     assert getattr(shown, hidden) in (None, ())
     assert shown.flags == RECORD.flags
@@ -74,22 +98,22 @@ def test_equal_records_have_unlike_commitments() -> None:
 def test_a_record_without_a_date_keeps_its_boot_time() -> None:
     vehicle = Vehicle()
     signed = sign_record(replace(RECORD, occurred=None, flags=(OdometerFlag.CLOCK_NOT_SET,)), vehicle, seeded_entropy())
-    shown = verify_record(parse_sd_jwt(signed.sd_jwt), vehicle.public_key)
+    shown = verified(parse_sd_jwt(signed.sd_jwt), vehicle)
     assert shown.occurred is None
     assert shown.hidden == ()
-    assert shown.boot == RECORD.boot
+    assert shown.boot == READING.boot
 
 
 def test_the_credential_a_record_hands_over_to_cannot_be_hidden() -> None:
     vehicle, renewed = Vehicle(), Vehicle("renewed")
-    record = replace(RECORD, reason=RecordReason.CREDENTIAL_RENEWED, successor=credential_of(renewed))
+    record = replace(reading(reason=RecordReason.CREDENTIAL_RENEWED), successor=credential_of(renewed))
     signed = sign_record(record, vehicle, seeded_entropy())
     for shown in (HIDEABLE, ()):
         token = parse_sd_jwt(signed.sd_jwt).showing(shown)
-        assert verify_record(token, vehicle.public_key).next_credential == certificate_id(renewed.certificate)
+        assert verified(token, vehicle).next_credential == certificate_id(renewed.certificate)
 
 
-SOURCE = RECORD.sources[0]
+SOURCE = READING.sources[0]
 
 
 @pytest.mark.parametrize(
@@ -99,24 +123,24 @@ SOURCE = RECORD.sources[0]
         replace(RECORD, seq=0),
         replace(RECORD, prev=None),
         replace(RECORD, prev=b"short"),
-        replace(RECORD, odometer_m=-1),
-        replace(RECORD, odometer_m=10**11),
+        reading(odometer_m=-1),
+        reading(odometer_m=10**11),
         replace(RECORD, occurred=UtcNs(1)),
         replace(RECORD, occurred=UtcNs(-1_000_000)),
         replace(RECORD, occurred=UtcNs(10**21)),
-        replace(RECORD, sources=()),
-        replace(RECORD, sources=(SOURCE,) * 9),
-        replace(RECORD, sources=(replace(SOURCE, name=""),)),
-        replace(RECORD, sources=(replace(SOURCE, name="bell\x07"),)),
-        replace(RECORD, sources=(replace(SOURCE, age_ms=-1),)),
-        replace(RECORD, boot=BootTime(boot_id=b"short", elapsed_ms=0)),
+        reading(sources=()),
+        reading(sources=(SOURCE,) * 9),
+        reading(sources=(replace(SOURCE, name=""),)),
+        reading(sources=(replace(SOURCE, name="bell\x07"),)),
+        reading(sources=(replace(SOURCE, age_ms=-1),)),
+        reading(boot=BootTime(boot_id=b"short", elapsed_ms=0)),
         replace(RECORD, flags=(OdometerFlag.STEP, OdometerFlag.STEP)),
-        replace(RECORD, reason=RecordReason.CREDENTIAL_RENEWED),
+        reading(reason=RecordReason.CREDENTIAL_RENEWED),
         replace(RECORD, successor=credential_of(Vehicle("renewed"))),
-        replace(RECORD, reason=RecordReason.CREDENTIAL_RENEWED, successor=credential_of(Vehicle())),
+        replace(reading(reason=RecordReason.CREDENTIAL_RENEWED), successor=credential_of(Vehicle())),
     ],
 )
-def test_impossible_records_are_not_signed(broken: OdometerRecord) -> None:
+def test_impossible_records_are_not_signed(broken: Record) -> None:
     with pytest.raises(EncodeError):
         sign_record(broken, Vehicle(), seeded_entropy())
 
@@ -127,7 +151,7 @@ def test_a_source_of_entropy_that_runs_dry_signs_nothing() -> None:
 
 
 GOOD: dict[str, Json] = {
-    "kind": ODOMETER_KIND,
+    "kind": ODOMETER.claim,
     "seq": 0,
     "flags": [],
     "odometer_m": 5,
@@ -156,14 +180,14 @@ def test_content_no_record_may_have_is_refused_even_when_signed(claim: str, valu
     vehicle = Vehicle()
     token = issue_sd_jwt(typ=RECORD_TYPE, visible={**GOOD, claim: value}, hidden={}, signer=vehicle, entropy=seeded_entropy())
     with pytest.raises(RecordError) as caught:
-        verify_record(token, vehicle.public_key)
+        verified(token, vehicle)
     assert caught.value.check == "content"
 
 
 def test_the_good_example_is_good() -> None:
     vehicle = Vehicle()
     token = issue_sd_jwt(typ=RECORD_TYPE, visible=GOOD, hidden={}, signer=vehicle, entropy=seeded_entropy())
-    assert verify_record(token, vehicle.public_key).odometer_m == 5
+    assert verified(token, vehicle).odometer_m == 5
 
 
 class Shelf:
@@ -176,7 +200,9 @@ class Shelf:
         if not self.records:
             return None
         last = self.records[-1]
-        return RecordHead(seq=last.record.seq, commitment=last.commitment, odometer_m=last.record.odometer_m)
+        metres = last.record.odometer_m
+        assert metres is not None
+        return RecordHead(seq=last.record.seq, commitment=last.commitment, odometer_m=metres)
 
     def credentials(self) -> tuple[VehicleCredential, ...]:
         kept: dict[str, VehicleCredential] = {}
@@ -204,6 +230,8 @@ def test_a_recorder_numbers_chains_and_flags() -> None:
     assert [r.flags for r in records] == [(), (), (OdometerFlag.ROLLBACK,), (OdometerFlag.CLOCK_NOT_SET,)]
     assert records[0].occurred == 1_700_000_000_123_000_000
     assert records[3].occurred is None
-    assert records[0].boot.elapsed_ms == 5_000
+    boot = boot_of(records[0].fields)
+    assert boot is not None
+    assert boot.elapsed_ms == 5_000
     with pytest.raises(EncodeError):
         OdometerRecorder(signer=Vehicle(), store=shelf, entropy=seeded_entropy(), boot_id=b"short")

@@ -13,7 +13,7 @@ from shared.ledger.note import add_signatures, parse_note
 from shared.ledger.proof import TlogProof, proof_of
 from shared.ledger.verify import Included
 from shared.records.credential import credential_of
-from shared.records.odometer import OdometerSource, RecordReason, SignedRecord
+from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.passport import (
     MAX_PASSPORT_RECORDS,
     Passport,
@@ -24,6 +24,7 @@ from shared.records.passport import (
     read_passport,
     verify_passport,
 )
+from shared.records.record import SignedRecord
 from shared.records.recorder import OdometerRecorder
 from shared.records.sd_jwt import SdJwt, certificate_id, decode_base64url, encode_base64url, parse_sd_jwt
 from shared.records.sequence import FindingKind

@@ -3,7 +3,9 @@
 import re
 
 from shared.core.clock import NS_PER_S, UtcNs
-from shared.records.odometer import DisclosedRecord, OdometerFlag
+from shared.records.kind import RecordKind
+from shared.records.odometer import OdometerFlag
+from shared.records.record import DisclosedRecord
 from shared.records.sequence import Finding, FindingKind, SequenceItem, check_sequence
 
 DAY_NS = 86_400 * NS_PER_S
@@ -22,14 +24,12 @@ def item(
 ) -> SequenceItem:
     return SequenceItem(
         record=DisclosedRecord(
+            kind=RecordKind.ODOMETER,
             seq=seq,
             prev=prev if prev is not None else (None if seq == 0 else bytes([seq - 1]) * 32),
             flags=flags,
-            odometer_m=None if km is None else round(km * 1000),
+            fields={} if km is None else {"odometer_m": round(km * 1000)},
             occurred=UtcNs(START + (seq if day is None else day) * DAY_NS),
-            reason=None,
-            sources=(),
-            boot=None,
             next_credential=hands_over_to,
             hidden=() if km is not None else ("odometer_m",),
         ),

@@ -13,15 +13,9 @@ import pytest
 from shared.core.clock import ManualClock, UtcNs
 from shared.core.errors import RecordError, SplitViewError, StorageError
 from shared.records.credential import MAX_CREDENTIALS, credential_of
-from shared.records.odometer import (
-    BootTime,
-    OdometerFlag,
-    OdometerRecord,
-    OdometerSource,
-    RecordReason,
-    SignedRecord,
-    sign_record,
-)
+from shared.records.kind import RecordKind
+from shared.records.odometer import BootTime, OdometerFlag, OdometerReading, OdometerSource, RecordReason
+from shared.records.record import Record, SignedRecord, sign_record
 from shared.records.recorder import OdometerRecorder
 from shared.service.spool import AnchorState, Spool, open_spool
 from shared.service.spool_recovery import recover_spool
@@ -109,18 +103,11 @@ def test_a_record_under_a_credential_that_has_handed_over_is_not_stored(spool: S
         recorder.record(odometer_m=4000, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
     head = spool.head()
     assert head is not None
-    reading = OdometerRecord(
-        seq=2,
-        prev=head.commitment,
-        odometer_m=4000,
-        occurred=None,
-        reason=RecordReason.TIME,
-        sources=(source,),
-        flags=(),
-        boot=BootTime(boot_id=bytes(16), elapsed_ms=0),
-    )
+    boot = BootTime(boot_id=bytes(16), elapsed_ms=0)
+    reading = OdometerReading(odometer_m=4000, reason=RecordReason.TIME, sources=(source,), boot=boot)
+    stated = Record(kind=RecordKind.ODOMETER, seq=2, prev=head.commitment, occurred=None, fields=reading.fields())
     with pytest.raises(RecordError, match="has handed over"):
-        spool.append(sign_record(reading, VEHICLE, seeded_entropy()))
+        spool.append(sign_record(stated, VEHICLE, seeded_entropy()))
     assert len(states(spool)) == 2
 
 

@@ -10,7 +10,8 @@ from shared.core.geo import GeoPoint, distance_m
 from shared.core.ids import StationType
 from shared.core.itstime import generation_delta_time, time64_of
 from shared.messages.cdd import DriveDirection
-from shared.records.odometer import OdometerFlag, read_record
+from shared.records.odometer import OdometerFlag
+from shared.records.record import read_record
 from shared.records.sd_jwt import parse_sd_jwt
 from shared.transport.can_bus import CanFrame
 from simulator.ecu import KinematicSample

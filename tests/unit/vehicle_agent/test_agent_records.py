@@ -10,8 +10,9 @@ import pytest
 from shared.cli.passport import verify_with_trust
 from shared.core.clock import NS_PER_S
 from shared.core.errors import ProofError
-from shared.records.odometer import OdometerSource, read_record
+from shared.records.odometer import OdometerSource
 from shared.records.passport import verify_passport
+from shared.records.record import read_record
 from shared.records.recorder import OdometerRecorder
 from shared.records.sd_jwt import Es256PublicKey, parse_sd_jwt
 from shared.security.certificate import decode_certificate
