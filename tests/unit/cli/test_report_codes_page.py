@@ -39,6 +39,7 @@ from shared.security.sign import NoTicketError
 from shared.service.key_errors import KeyFault, KeyStoreError, TokenError, TokenFault
 from shared.stack.common_lane import SHED_STRANGERS
 from shared.stack.sender_lane import SHED_CROWDED, SHED_STALE, SHED_SUPERSEDED
+from shared.transport.evm_chain import AnchorRefusedError
 from shared.transport.pki_http import HttpStatusError
 from tests.helpers.data import REPOSITORY
 from vehicle_agent.denm_service import EVENTS_FULL, NO_POSITION, NOT_PERMITTED, UNFIT, UNTRUSTED_TIME
@@ -72,6 +73,7 @@ NEVER_A_TROUBLE = {
     QuorumError,
     UnanswerableRequest,  # an authority's
     EnrolmentError,  # ends the command that enrols
+    AnchorRefusedError,  # ends the command that anchors
 }
 
 
