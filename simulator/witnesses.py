@@ -92,7 +92,7 @@ class WitnessedLedger:
         asking = WitnessRound(note=note, key=witness.key, known_size=self._known_sizes[name], consistency=self._consistency)
         while (body := asking.request()) is not None:
             answer = witness.add_checkpoint(body, self._now())
-            asking.answered(answer.status, answer.body)
+            asking.answered(answer.status, answer.body, self._now())
         self._known_sizes[name] = asking.known_size
         return asking
 

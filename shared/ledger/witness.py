@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shared.core.clock import NS_PER_S, Instant
 from shared.core.errors import DecodeError, ProofError, SplitViewError
 from shared.ledger.add_checkpoint import AddCheckpoint, parse_add_checkpoint
-from shared.ledger.checkpoint import parse_checkpoint
+from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
 from shared.ledger.cosignature import cosign
 from shared.ledger.merkle import Hash, roots_from_consistency
-from shared.ledger.note import KeyKind, VerifierKey, check_name, encode_note, parse_note
+from shared.ledger.note import KeyKind, SignedNote, VerifierKey, add_signatures, check_name, encode_note, parse_note, signatures_by
 from shared.ledger.policy import Policy
 from shared.ledger.verify import SignedCheckpoint, verify_signed
 
@@ -31,7 +31,10 @@ TEXT_CONTENT_TYPE = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosigned:
-    """The checkpoint of a log that a witness cosigned last: its size, its root, and the log's note."""
+    """The checkpoint of a log that a witness cosigned last: its size, its root, and the note.
+
+    The note has the log's signatures and the witness's cosignature and no other line: whoever submits it could add any.
+    """
 
     tree_size: int
     root: Hash
@@ -118,19 +121,25 @@ class Witness:
         before = self._store.cosigned(checkpoint.origin)
         if request.old_size != (0 if before is None else before.tree_size):
             return self._elsewhere(checkpoint.origin)
+        note = self._signed_part(parse_note(signed.note), checkpoint.origin)
         try:
-            _check_extends(before, request, checkpoint.tree_size, checkpoint.root)
+            _check_extends(before, request.proof, checkpoint, note.encoded)
         except SplitViewError as contradiction:
             self._store.keep_fork(checkpoint.origin, contradiction)
             return _refused(422, "fork", str(contradiction))
         except ProofError as error:
             return _refused(422, "proof", str(error))
-        cosigned = Cosigned(tree_size=checkpoint.tree_size, root=checkpoint.root, note=signed.note)
+        line = cosign(note.body, name=self._name, private_key=self._private_key, timestamp_s=timestamp_s)
+        kept = add_signatures(note, (line,))
+        cosigned = Cosigned(tree_size=checkpoint.tree_size, root=checkpoint.root, note=kept)
         if not self._store.advance(checkpoint.origin, expected=before, cosigned=cosigned):
             return self._elsewhere(checkpoint.origin)
-        text = parse_note(signed.note).body
-        line = cosign(text, name=self._name, private_key=self._private_key, timestamp_s=timestamp_s)
-        return WitnessAnswer(status=200, body=encode_note(text, (line,)).removeprefix(text + b"\n"), word="cosigned")
+        return WitnessAnswer(status=200, body=kept.removeprefix(note.encoded), word="cosigned")
+
+    def _signed_part(self, note: SignedNote, origin: str) -> SignedNote:
+        """Return the note with the log's own signatures alone."""
+        lines = tuple(line for key in self._logs.log_keys(origin) for line in signatures_by(note, key)[:1])
+        return parse_note(encode_note(note.body, lines))
 
     def _elsewhere(self, origin: str) -> WitnessAnswer:
         """Tell the size this witness has: the log is to prove from there."""
@@ -139,27 +148,27 @@ class Witness:
         return WitnessAnswer(status=409, body=b"%d\n" % size, word="size", content_type=SIZE_CONTENT_TYPE)
 
 
-def _check_extends(before: Cosigned | None, request: AddCheckpoint, new_size: int, new_root: Hash) -> None:
+def _check_extends(before: Cosigned | None, proof: tuple[Hash, ...], checkpoint: Checkpoint, note: bytes) -> None:
     """Raise `ProofError` if the proof proves nothing, `SplitViewError` if it proves two histories.
 
     The older note was verified when it was kept; the key that signed it may have been replaced since.
     """
-    old_size = 0 if before is None else before.tree_size
+    old_size, new_size = 0 if before is None else before.tree_size, checkpoint.tree_size
     if before is None or old_size in (0, new_size):
-        if request.proof:
+        if proof:
             raise ProofError(f"from {old_size} to {new_size} entries there is nothing to prove: the proof must be empty")
-        if before is not None and old_size == new_size and before.root != new_root:
-            raise SplitViewError(f"the log signed two different roots for {new_size} entries", before.note, request.note)
+        if before is not None and old_size == new_size and before.root != checkpoint.root:
+            raise SplitViewError(f"the log signed two different roots for {new_size} entries", before.note, note)
         return
-    path = (before.root, *request.proof) if old_size & (old_size - 1) == 0 else request.proof
+    path = (before.root, *proof) if old_size & (old_size - 1) == 0 else proof
     if not path:
         raise ProofError("the consistency proof is too short")
     proven_old, proven_new = roots_from_consistency(old_size, new_size, path[0], path[1:])
-    if proven_new != new_root:
+    if proven_new != checkpoint.root:
         raise ProofError(f"the consistency proof does not lead to the signed root at {new_size} entries")
     if proven_old != before.root:
         sentence = f"the log signed a tree of {new_size} entries without the {old_size} entries it signed before"
-        raise SplitViewError(sentence, before.note, request.note)
+        raise SplitViewError(sentence, before.note, note)
 
 
 def _refused(status: int, word: str, sentence: str) -> WitnessAnswer:

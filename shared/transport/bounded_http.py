@@ -6,9 +6,10 @@ cookie, no user agent. What a server does wrong ends in a `TransportError` that 
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -36,6 +37,8 @@ MAX_CONNECTIONS = 16
 KEPT_FOR_S = 2.0
 """Seconds an idle connection is kept, where any is; servers close theirs after some five."""
 
+_Answer = TypeVar("_Answer")
+
 _SCHEMES = ("http", "https")
 _MAX_PORT = 65_535
 
@@ -54,6 +57,15 @@ class HttpStatusError(TransportError):
         super().__init__(endpoint, reason)
         self.status = status
         self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """What a server answered, whatever its status; `retry_after_s` is None where it does not say."""
+
+    status: int
+    body: bytes
+    retry_after_s: int | None
 
 
 class BoundedHttp:
@@ -101,12 +113,25 @@ class BoundedHttp:
             HttpStatusError: the server answered with another status than 200.
             TransportError: no such URL, nobody there, too slow, too much, or no HTTP.
         """
+        return await self._within_bounds(self._ask(self._request(method, url, headers, body), url, maximum), url)
+
+    async def answer(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, maximum: int) -> HttpAnswer:
+        """Send a request and return the answer, at most `maximum` octets, also where its status is not 200.
+
+        Raises:
+            TransportError: no such URL, nobody there, too slow, too much, or no HTTP.
+        """
+        return await self._within_bounds(self._answer(self._request(method, url, headers, body), url, maximum), url)
+
+    def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> httpx.Request:
         extensions = {"timeout": self._timeouts.as_dict()}
         sent = {**headers, "accept-encoding": "identity", **self._closing}
-        request = httpx.Request(method, checked_url(url), headers=sent, content=body, extensions=extensions)
+        return httpx.Request(method, checked_url(url), headers=sent, content=body, extensions=extensions)
+
+    async def _within_bounds(self, exchange: Coroutine[Any, Any, _Answer], url: str) -> _Answer:
         try:
             async with asyncio.timeout(self._exchange_timeout_s):
-                return await self._ask(request, url, maximum)
+                return await exchange
         except httpx.ConnectTimeout as error:
             raise TransportError(url, f"no connection within {self._timeouts.connect:g} s") from error
         except httpx.TimeoutException as error:
@@ -123,18 +148,17 @@ class BoundedHttp:
         try:
             if response.status_code != httpx.codes.OK:
                 raise await _status_error(response, url)
-            encoding = response.headers.get("content-encoding", "identity").strip().lower()
-            if encoding != "identity":
-                raise TransportError(url, f"the answer is encoded as {one_line(encoding)!r}, which was not asked for")
-            announced = response.headers.get("content-length", "0")
-            if announced.isascii() and announced.isdigit() and int(announced[:16]) > maximum:
-                raise TransportError(url, f"the answer has {one_line(announced)} octets, at most {maximum} are read")
-            answer = await _read(response, maximum)
+            return await _body(response, url, maximum)
         finally:
             await response.aclose()
-        if answer is None:
-            raise TransportError(url, f"the answer has more than {maximum} octets")
-        return answer
+
+    async def _answer(self, request: httpx.Request, url: str, maximum: int) -> HttpAnswer:
+        response = await self._transport.handle_async_request(request)
+        try:
+            body = await _body(response, url, maximum)
+        finally:
+            await response.aclose()
+        return HttpAnswer(status=response.status_code, body=body, retry_after_s=_retry_after_s(response))
 
 
 def checked_url(url: str) -> httpx.URL:
@@ -149,6 +173,19 @@ def checked_url(url: str) -> httpx.URL:
     if parsed.userinfo:
         raise TransportError(one_line(host), "a URL carries no user name here")
     return parsed
+
+
+async def _body(response: httpx.Response, url: str, maximum: int) -> bytes:
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise TransportError(url, f"the answer is encoded as {one_line(encoding)!r}, which was not asked for")
+    announced = response.headers.get("content-length", "0")
+    if announced.isascii() and announced.isdigit() and int(announced[:16]) > maximum:
+        raise TransportError(url, f"the answer has {one_line(announced)} octets, at most {maximum} are read")
+    body = await _read(response, maximum)
+    if body is None:
+        raise TransportError(url, f"the answer has more than {maximum} octets")
+    return body
 
 
 async def _read(response: httpx.Response, maximum: int) -> bytes | None:
@@ -172,9 +209,12 @@ async def _status_error(response: httpx.Response, url: str) -> HttpStatusError:
     said = await _read(response, MAX_ERROR_OCTETS)
     if said is not None and response.headers.get("content-type", "").startswith("text/plain"):
         words += f": {one_line(said.decode('ascii', 'replace'))}"
+    return HttpStatusError(url, words, status=response.status_code, retry_after_s=_retry_after_s(response))
+
+
+def _retry_after_s(response: httpx.Response) -> int | None:
     wait = response.headers.get("retry-after", "")
-    retry_after_s = min(int(wait[:9]), MAX_RETRY_AFTER_S) if wait.isascii() and wait.isdigit() else None
-    return HttpStatusError(url, words, status=response.status_code, retry_after_s=retry_after_s)
+    return min(int(wait[:9]), MAX_RETRY_AFTER_S) if wait.isascii() and wait.isdigit() else None
 
 
 def one_line(text: str) -> str:

@@ -8,7 +8,7 @@ from shared.ledger.add_checkpoint import MAX_PROOF_LINES, MAX_REQUEST_BYTES, Add
 from shared.ledger.checkpoint import Checkpoint
 from shared.ledger.cosignature import find_cosignature
 from shared.ledger.merkle import Hash, consistency_proof, tree_root
-from shared.ledger.note import parse_note, sign_note
+from shared.ledger.note import NoteSignature, add_signatures, encode_note, parse_note, sign_note
 from shared.ledger.witness import Cosigned, Witness, WitnessAnswer
 from shared.ledger.witnessing import MAX_ANSWER_BYTES, Cosigning, NotCosigned, WitnessRound, with_cosignatures
 from tests.helpers.ledger import ORIGIN, NodesOf, ed25519_key, log_signer, policy_of, witness_key
@@ -56,6 +56,12 @@ def witness(store: Memory) -> Witness:
 def note_of(size: int, entries: list[bytes] = HONEST, origin: str = ORIGIN) -> bytes:
     root = tree_root(size, NodesOf(entries))
     return sign_note(Checkpoint(origin=origin, tree_size=size, root=root).encode(), log_signer(origin))
+
+
+def stripped(note: bytes) -> bytes:
+    """Return a note without cosignatures."""
+    parsed = parse_note(note)
+    return encode_note(parsed.body, parsed.signatures[:1])
 
 
 def proof_of(old: int, new: int, entries: list[bytes] = HONEST) -> tuple[Hash, ...]:
@@ -123,6 +129,17 @@ class TestWitness:
             assert found.timestamp_s == NOW_S
             assert store.heads[ORIGIN].tree_size == new
 
+    def test_keeps_the_logs_lines_and_its_own_and_what_anybody_may_add_not(self, witness: Witness, store: Memory) -> None:
+        foreign = tuple(NoteSignature(name=f"n{n}", key_id=b"\1\2\3\4", signature=b"x" * 64) for n in range(63))
+        note = add_signatures(parse_note(note_of(3)), foreign)
+        answer = witness.add_checkpoint(AddCheckpoint(old_size=0, proof=(), note=note).encode(), NOW)
+        assert answer.status == 200
+        kept = parse_note(store.heads[ORIGIN].note)
+        assert [line.name for line in kept.signatures] == [ORIGIN, NAME]
+        assert kept.encoded == note_of(3) + answer.body
+        too_many = AddCheckpoint(old_size=3, proof=(), note=note + "— n64 AQIDBHh4\n".encode()).encode()
+        assert witness.add_checkpoint(too_many, NOW).status == 400
+
     def test_starts_with_an_empty_log(self, witness: Witness) -> None:
         assert ask(witness, 0, 0).status == 200
         assert ask(witness, 0, 5).status == 200
@@ -144,7 +161,7 @@ class TestWitness:
         ask(witness, 0, old)
         answer = ask(witness, old, 12, OTHER)
         assert answer.status == 422
-        assert store.heads[ORIGIN].note == note_of(old)
+        assert stripped(store.heads[ORIGIN].note) == note_of(old)
         if old == 7:  # from a power of two the old root is not in the proof: it proves nothing either way
             assert [fork.conflicting_note for fork in store.forks] == [note_of(12, OTHER)]
 
@@ -152,7 +169,7 @@ class TestWitness:
         ask(witness, 0, 7)
         assert ask(witness, 7, 7, OTHER).status == 422
         (fork,) = store.forks
-        assert (fork.trusted_note, fork.conflicting_note) == (note_of(7), note_of(7, OTHER))
+        assert (stripped(fork.trusted_note), fork.conflicting_note) == (note_of(7), note_of(7, OTHER))
 
     @pytest.mark.parametrize("change", ["short", "long", "other", "for_equal", "from_nothing"])
     def test_a_proof_that_does_not_hold_is_refused_and_accuses_nobody(self, witness: Witness, store: Memory, change: str) -> None:
@@ -208,7 +225,7 @@ def carry(asking: WitnessRound, witness: Witness) -> int:
     while (body := asking.request()) is not None:
         exchanges += 1
         answer = witness.add_checkpoint(body, NOW)
-        asking.answered(answer.status, answer.body)
+        asking.answered(answer.status, answer.body, NOW)
     return exchanges
 
 
@@ -238,7 +255,7 @@ class TestLogsSide:
         asking, exchanges = round_of(12), 0
         while asking.request() is not None:
             exchanges += 1
-            asking.answered(409, b"%d\n" % exchanges)
+            asking.answered(409, b"%d\n" % exchanges, NOW)
         assert exchanges == 3
         assert isinstance(asking.outcome, NotCosigned)
 
@@ -257,7 +274,7 @@ class TestLogsSide:
     def test_nonsense_costs_the_witness_its_line_and_nothing_else(self, status: int, body: bytes, word: str) -> None:
         asking = round_of(12)
         asking.request()
-        asking.answered(status, body)
+        asking.answered(status, body, NOW)
         assert isinstance(asking.outcome, NotCosigned)
         assert asking.outcome.word == word
         assert with_cosignatures(note_of(12), (asking.outcome,)) == note_of(12)
@@ -266,16 +283,39 @@ class TestLogsSide:
         line = ask(witness, 0, 7).body
         asking = round_of(12)
         asking.request()
-        asking.answered(200, line)
+        asking.answered(200, line, NOW)
         assert isinstance(asking.outcome, NotCosigned)
         stranger = Witness(name=NAME, private_key=ed25519_key("stranger"), logs=policy_of(), store=Memory())
         asking = round_of(12)
         carry(asking, stranger)
         assert isinstance(asking.outcome, NotCosigned)
 
+    @pytest.mark.parametrize(("ahead_s", "is_taken"), [(300, True), (-300, True), (301, False), (-301, False)])
+    def test_a_cosignature_of_another_time_is_not_taken(self, witness: Witness, ahead_s: int, *, is_taken: bool) -> None:
+        ours = Instant(NOW.monotonic, UtcNs(NOW.require_utc() - ahead_s * NS_PER_S))
+        asking = round_of(12)
+        body = asking.request()
+        assert body is not None
+        asking.answered(200, witness.add_checkpoint(body, NOW).body, ours)
+        assert isinstance(asking.outcome, Cosigning) is is_taken
+        assert isinstance(asking.outcome, Cosigning) or (asking.outcome is not None and asking.outcome.word == "date")
+
+    def test_the_latest_of_several_lines_is_taken_and_the_others_must_hold_too(self, witness: Witness) -> None:
+        body = round_of(12).request()
+        assert body is not None
+        early = witness.add_checkpoint(body, NOW).body
+        late = witness.add_checkpoint(request(12, 12), Instant(NOW.monotonic, UtcNs(NOW.require_utc() + NS_PER_S))).body
+        asking = round_of(12)
+        asking.answered(200, early + late + early, NOW)
+        assert isinstance(asking.outcome, Cosigning)
+        assert asking.outcome.timestamp_s == NOW_S + 1
+        spoilt = round_of(12)
+        spoilt.answered(200, late + witness.add_checkpoint(request(12, 13), NOW).body, NOW)
+        assert isinstance(spoilt.outcome, NotCosigned)
+
     def test_one_that_is_away_is_told_so(self) -> None:
         asking = round_of(12)
         asking.request()
-        asking.failed("no connection")
+        asking.failed("away", "no connection")
         assert asking.outcome == NotCosigned(word="away", reason="no connection")
         assert asking.request() is None
