@@ -133,6 +133,38 @@ def encrypt_to(plaintext: bytes, *, recipient: Certificate, key: bytes, nonce: b
     return EncryptedData(recipients=(named,), nonce=nonce, ciphertext=_encrypt(plaintext, key, nonce))
 
 
+def encrypt_in_answer(
+    plaintext: bytes, *, to: EncryptionKey, request_hash: bytes, key: bytes, nonce: bytes, ephemeral: SoftwareSigner
+) -> EncryptedData:
+    """Encrypt to a key that came in a signed request (IEEE 1609.2 5.3.5, 6.3.39: a recipient named by the signed data it is in).
+
+    Args:
+        plaintext: the answer.
+        to: the key.
+        request_hash: SHA-256 of the request, to which the wrapped key is bound (P1).
+        key: fresh, 16 octets.
+        nonce: fresh.
+        ephemeral: a fresh key on the curve of `to`, used this once.
+
+    Raises:
+        DecodeError: the key is not on its curve.
+        EncodeError: a key or nonce does not fit.
+    """
+    wrapped = wrap_key(key, recipient=to, binding=request_hash, ephemeral=ephemeral)
+    identifier = hashed_id8(request_hash)
+    named = Recipient(kind=RecipientKind.SIGNED_DATA, hashed_id8=identifier, encrypted_key=encode_wrapped_key(wrapped))
+    return EncryptedData(recipients=(named,), nonce=nonce, ciphertext=_encrypt(plaintext, key, nonce))
+
+
+def decrypt_answer(encrypted: EncryptedData, *, request_hash: bytes, private_key: SoftwareSigner) -> bytes:
+    """Open content encrypted to the key in one's own request; raises `DecryptionError`, also where it answers another one."""
+    recipient = _find(encrypted, RecipientKind.SIGNED_DATA, hashed_id8(request_hash))
+    if recipient is None:
+        raise DecryptionError
+    wrapped = decode_wrapped_key(recipient.encrypted_key)
+    return _decrypt(encrypted, unwrap_key(wrapped, private_key=private_key, binding=request_hash))
+
+
 def encrypt_under(plaintext: bytes, *, key: bytes, nonce: bytes) -> EncryptedData:
     """Encrypt under a key both sides know; raises `EncodeError` when key or nonce has not its length."""
     named = Recipient(kind=RecipientKind.PRE_SHARED, hashed_id8=symmetric_key_id(key), encrypted_key=b"")
