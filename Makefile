@@ -31,6 +31,7 @@ test: $(VENV)/.test
 	@.ci/debian-packages tests/debian-packages.txt
 	@.ci/tpm-binding $(bin)/python requirements-tpm.lock $(VENV)/.tpm
 	@.ci/anvil $(VENV)/anvil
+	@.ci/sigsum-witness $(VENV)/sigsum-witness
 	@$(bin)/python -m pytest $(PYTEST_ARGS)
 
 setup: $(VENV)/.test
