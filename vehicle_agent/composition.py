@@ -26,7 +26,7 @@ from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from shared.messages.denm_alacarte import EnergyStorage
 from shared.records.odometer import BOOT_ID_BYTES
 from shared.records.passport import Passport, build_passport, build_record
-from shared.records.recorder import OdometerRecorder
+from shared.records.recorder import Recorder
 from shared.security.pseudonyms import PseudonymRules
 from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
 from shared.security.sign import TicketCredential
@@ -203,7 +203,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         can_input=CanInput(parts.signal_map, parts.channels),
         mileage=Mileage(
             watch=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
-            recorder=OdometerRecorder(signer=parts.enrolled, store=parts.spool, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
+            recorder=Recorder(signer=parts.enrolled, store=parts.spool, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
             anchoring=Anchoring(store=parts.spool, transport=parts.ledger, origin=parts.origin, policy=parts.policy),
         ),
         fixed_position=parts.fixed_position,

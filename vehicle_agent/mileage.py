@@ -1,6 +1,6 @@
 """From the cluster's readings to records in the ledger: what the agent does about the odometer, in one place.
 
-`OdometerWatch` says when a reading becomes a record, `OdometerRecorder` makes and keeps it, `Anchoring` brings it into the ledger;
+`OdometerWatch` says when a reading becomes a record, `Recorder` makes and keeps it, `Anchoring` brings it into the ledger;
 this ties them together, counts, and tells. A store that fails is told once; the last reading before the ignition went off is owed
 until it is on disk, every other is made good by the next.
 """
@@ -10,7 +10,7 @@ from collections import Counter
 from shared.core.clock import NS_PER_MS, Instant, UtcNs
 from shared.core.errors import StorageError, V2xError
 from shared.records.odometer import OdometerSource, RecordReason
-from shared.records.recorder import OdometerRecorder
+from shared.records.recorder import Recorder
 from shared.service.record_key import EnrolledSigner
 from shared.stack.effects import Notice
 from vehicle_agent.anchoring import Anchoring
@@ -30,7 +30,7 @@ class Mileage:
         anchoring: brings records into the ledger.
     """
 
-    def __init__(self, *, watch: OdometerWatch, recorder: OdometerRecorder, anchoring: Anchoring) -> None:
+    def __init__(self, *, watch: OdometerWatch, recorder: Recorder, anchoring: Anchoring) -> None:
         self._watch = watch
         self._recorder = recorder
         self._anchoring = anchoring
@@ -85,7 +85,7 @@ class Mileage:
         try:
             notices = self._not_introduced()
             notices += self._hand_over(due, source, read)
-            signed = self._recorder.record(
+            signed = self._recorder.record_reading(
                 odometer_m=due.odometer_m, reason=due.reason, sources=(source,), flags=due.flags, at=read
             )
         except V2xError as failure:

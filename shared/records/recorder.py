@@ -1,23 +1,28 @@
-"""Turns a reading into the next record of a vehicle: numbered, chained, signed, and stored before anyone hears of it.
+"""Turns what happened into the next record of a vehicle: numbered, chained, signed, and stored before anyone hears of it.
 
 The store is a Protocol (`shared.service.spool` is the one on disk). A reading below the one recorded before is flagged here too,
-whatever the policy that asked for the record thought of it.
+whatever the policy that asked for the record thought of it. A record of somebody else joins the same sequence: the recorder tells
+where it stands (`slot`), the issuer signs, and `shared.records.admission` lets it in.
 
 A new credential takes over with one record under the old one that names it. The store keeps that record and the new credential in
 one step, so wherever a power cut falls, the last credential of the store is the one that signs next; one that has handed over never
 signs again. Where the old key is lost there is no such record: the vehicle goes on, and whoever verifies its records is told.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from shared.core.clock import NS_PER_MS, Instant, UtcNs
 from shared.core.errors import EncodeError, RecordError
 from shared.records.credential import VehicleCredential, credential_of
+from shared.records.exchange import Slot
+from shared.records.issuers import ISSUER_KINDS, IssuerRole
 from shared.records.kind import RecordKind
 from shared.records.odometer import BOOT_ID_BYTES, BootTime, OdometerFlag, OdometerReading, OdometerSource, RecordReason
 from shared.records.record import Record, SignedRecord, sign_record
 from shared.records.sd_jwt import Entropy, RecordSigner, certificate_id
+from shared.records.strict_json import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +32,13 @@ class RecordHead:
     Attributes:
         seq: number of the last record.
         commitment: its commitment.
-        odometer_m: what it states, in metres.
+        odometer_m: the vehicle's last reading of its odometer, in metres; None if there is none.
         resumed: True if records before it were lost and the next one must say so.
     """
 
     seq: int
     commitment: bytes
-    odometer_m: int
+    odometer_m: int | None
     resumed: bool = False
 
 
@@ -56,8 +61,8 @@ class RecordStore(Protocol):
         ...
 
 
-class OdometerRecorder:
-    """Makes the odometer records of one vehicle.
+class Recorder:
+    """Makes the records of one vehicle.
 
     Args:
         signer: the vehicle's long-term key.
@@ -86,7 +91,38 @@ class OdometerRecorder:
         kept = self._store.credentials()
         return not kept or kept[-1].id == certificate_id(self._signer.certificate)
 
-    def record(
+    def slot(self) -> Slot:
+        """Return where the next record stands, for an issuer that is not the vehicle.
+
+        Raises:
+            RecordError: `credential`: the signer's credential has handed over to another.
+            StorageError: the store failed.
+        """
+        self._settle()
+        head, kept = self._store.head(), self._store.credentials()
+        return Slot(
+            seq=_next_seq(head),
+            prev=None if head is None else head.commitment,
+            subject=kept[-1].id if kept else certificate_id(self._signer.certificate),
+            flags=(OdometerFlag.SEQUENCE_RESUMED,) if head is not None and head.resumed else (),
+        )
+
+    def record(self, kind: RecordKind, fields: Mapping[str, Json], *, at: Instant, corrects: int | None = None) -> SignedRecord:
+        """Record what happened `at`, in the claims of its kind; when this returns it is stored.
+
+        Readings of the odometer are made by `record_reading`.
+
+        Raises:
+            EncodeError: the kind's table has no such claims, or no vehicle issues such records.
+            RecordError: `credential`: the signer's credential has handed over to another.
+            StorageError: it could not be stored; nothing was recorded.
+        """
+        if kind is RecordKind.ODOMETER or kind not in ISSUER_KINDS[IssuerRole.VEHICLE]:
+            raise EncodeError("record.kind", f"a vehicle does not make {kind.plural} so")
+        self._settle()
+        return self._append(kind, fields, at=at, noticed=set(), successor=None, corrects=corrects)
+
+    def record_reading(
         self,
         *,
         odometer_m: int,
@@ -103,7 +139,7 @@ class OdometerRecorder:
             StorageError: it could not be stored; nothing was recorded.
         """
         self._settle()
-        return self._append(odometer_m=odometer_m, reason=reason, sources=sources, flags=flags, at=at, successor=None)
+        return self._append_reading(odometer_m=odometer_m, reason=reason, sources=sources, flags=flags, at=at, successor=None)
 
     def change_signer(
         self,
@@ -136,7 +172,9 @@ class OdometerRecorder:
             return None
         self._successor = signer
         reason = RecordReason.CREDENTIAL_RENEWED
-        signed = self._append(odometer_m=odometer_m, reason=reason, sources=sources, flags=flags, at=at, successor=successor)
+        signed = self._append_reading(
+            odometer_m=odometer_m, reason=reason, sources=sources, flags=flags, at=at, successor=successor
+        )
         self._signer, self._successor = signer, None
         return signed
 
@@ -147,7 +185,7 @@ class OdometerRecorder:
             self._signer, self._successor = self._successor, None
         _check_not_retired(certificate_id(self._signer.certificate), kept)
 
-    def _append(
+    def _append_reading(
         self,
         *,
         odometer_m: int,
@@ -157,27 +195,46 @@ class OdometerRecorder:
         at: Instant,
         successor: VehicleCredential | None,
     ) -> SignedRecord:
-        head = self._store.head()
+        boot = BootTime(boot_id=self._boot_id, elapsed_ms=at.monotonic // NS_PER_MS)
+        reading = OdometerReading(odometer_m=odometer_m, reason=reason, sources=sources, boot=boot)
         noticed = set(flags)
-        if head is not None and odometer_m < head.odometer_m:
+        head = self._store.head()
+        if head is not None and head.odometer_m is not None and odometer_m < head.odometer_m:
             noticed.add(OdometerFlag.ROLLBACK)
+        return self._append(RecordKind.ODOMETER, reading.fields(), at=at, noticed=noticed, successor=successor, corrects=None)
+
+    def _append(
+        self,
+        kind: RecordKind,
+        fields: Mapping[str, Json],
+        *,
+        at: Instant,
+        noticed: set[OdometerFlag],
+        successor: VehicleCredential | None,
+        corrects: int | None,
+    ) -> SignedRecord:
+        head = self._store.head()
         if head is not None and head.resumed:
             noticed.add(OdometerFlag.SEQUENCE_RESUMED)
         if at.utc is None:
             noticed.add(OdometerFlag.CLOCK_NOT_SET)
-        boot = BootTime(boot_id=self._boot_id, elapsed_ms=at.monotonic // NS_PER_MS)
         record = Record(
-            kind=RecordKind.ODOMETER,
-            seq=0 if head is None else head.seq + 1,
+            kind=kind,
+            seq=_next_seq(head),
             prev=None if head is None else head.commitment,
             occurred=None if at.utc is None else UtcNs(at.utc - at.utc % NS_PER_MS),
-            fields=OdometerReading(odometer_m=odometer_m, reason=reason, sources=sources, boot=boot).fields(),
+            fields=fields,
             flags=tuple(flag for flag in OdometerFlag if flag in noticed),
             successor=successor,
+            corrects=corrects,
         )
         signed = sign_record(record, self._signer, self._entropy)
         self._store.append(signed)
         return signed
+
+
+def _next_seq(head: RecordHead | None) -> int:
+    return 0 if head is None else head.seq + 1
 
 
 def _is_last(credential: str, kept: tuple[VehicleCredential, ...]) -> bool:

@@ -80,7 +80,7 @@ def signing_next(candidates: Iterable[EnrolledSigner], kept: Sequence[VehicleCre
 
     Returns:
         The one that took over last, if its key is at hand. If it is not (the key was lost, or there are no records yet), the newest
-        that never signed; a newer one than the one returned takes over with `OdometerRecorder.change_signer`.
+        that never signed; a newer one than the one returned takes over with `Recorder.change_signer`.
 
     Raises:
         ConfigError: the key of the one that took over last is not at hand, and every other one has handed over.

@@ -17,7 +17,7 @@ from shared.pki.authority import hours
 from shared.records.credential import credential_of
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.passport import Passport, build_passport, build_record
-from shared.records.recorder import OdometerRecorder
+from shared.records.recorder import Recorder
 from shared.security.certificate import Certificate
 from shared.security.ecdsa import Curve, SoftwareSigner
 from shared.service.trust_directory import write_trust_directory
@@ -53,10 +53,12 @@ def passport(readings_km: tuple[int, ...] = (100, 250, 400), first_day: int = 1,
     credential = pki.ea.issue_credential(public_key=signer.public_key, validity=hours(pki.start, 24 * 365))
     shelf, clock = Shelf(), ManualClock(UtcNs(BEGIN + (first_day - 1) * DAY_NS))
     enrolled = Enrolled(credential, signer, pki.ea.certificate)
-    recorder = OdometerRecorder(signer=enrolled, store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
+    recorder = Recorder(signer=enrolled, store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
     for km in readings_km:
         source = OdometerSource(name="cluster [bold]", odometer_m=km * 1000, age_ms=20)
-        recorder.record(odometer_m=km * 1000, reason=RecordReason.DISTANCE, sources=(source,), flags=(), at=clock.advance(DAY_NS))
+        recorder.record_reading(
+            odometer_m=km * 1000, reason=RecordReason.DISTANCE, sources=(source,), flags=(), at=clock.advance(DAY_NS)
+        )
     found = proofs(tuple(shelf.records), MemoryLog())
     records = [build_record(r.sd_jwt, r.salt, p.encode()) for r, p in zip(shelf.records, found, strict=True)]
     return build_passport(credentials=(credential_of(enrolled),), records=records)

@@ -14,7 +14,7 @@ from shared.pki.authority import hours
 from shared.records.kinds import HIDEABLE
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.passport import Passport, build_passport, build_record
-from shared.records.recorder import OdometerRecorder
+from shared.records.recorder import Recorder
 from shared.security.ecdsa import Curve
 from shared.security.sign import TicketCredential
 from shared.service.record_key import EnrolledSigner
@@ -54,18 +54,18 @@ def renewed(terms: tuple[Term, ...] = THREE_TERMS, shown: Collection[str] = HIDE
     pki = hierarchy()
     signers = [enrolled(pki, term) for term in terms]
     shelf = Shelf()
-    recorder = OdometerRecorder(signer=signers[0], store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
+    recorder = Recorder(signer=signers[0], store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
     for number, term in enumerate(terms):
         for day in term.signs:
             at = ManualClock(UtcNs(BEGIN + day * DAY_NS) if term.clock_is_set else None).now()
             reason, source = RecordReason.DISTANCE, OdometerSource(name="cluster", odometer_m=day * 1000, age_ms=20)
-            recorder.record(odometer_m=day * 1000, reason=reason, sources=(source,), flags=(), at=at)
+            recorder.record_reading(odometer_m=day * 1000, reason=reason, sources=(source,), flags=(), at=at)
         if term.hand_over is not None:
             at = ManualClock(UtcNs(BEGIN + term.hand_over * DAY_NS)).now()
             source = OdometerSource(name="cluster", odometer_m=term.hand_over * 1000, age_ms=20)
             recorder.change_signer(signers[number + 1], odometer_m=term.hand_over * 1000, sources=(source,), flags=(), at=at)
         elif number + 1 < len(terms):
-            recorder = OdometerRecorder(signer=signers[number + 1], store=shelf, entropy=seeded_entropy(9), boot_id=bytes(16))
+            recorder = Recorder(signer=signers[number + 1], store=shelf, entropy=seeded_entropy(9), boot_id=bytes(16))
     found = proofs(tuple(shelf.records), MemoryLog())
     records = [build_record(r.sd_jwt, r.salt, p.encode(), shown) for r, p in zip(shelf.records, found, strict=True)]
     return build_passport(credentials=shelf.credentials(), records=records)

@@ -23,7 +23,7 @@ from shared.records.passport import (
     verify_passport,
 )
 from shared.records.record import SignedRecord
-from shared.records.recorder import OdometerRecorder
+from shared.records.recorder import Recorder
 from shared.records.sd_jwt import Es256PublicKey
 from shared.records.sequence import FindingKind
 from tests.helpers.ledger import MemoryLog, Vehicle, policy_of, seeded_entropy
@@ -42,11 +42,11 @@ class Car:
         self.shelf = shelf or Shelf()
         self._clock = ManualClock(UtcNs(1_767_225_600 * NS_PER_S))
         self._clock.advance(len(self.shelf.records) * 86_400 * NS_PER_S)
-        self.recorder = OdometerRecorder(signer=vehicle, store=self.shelf, entropy=seeded_entropy(), boot_id=bytes(16))
+        self.recorder = Recorder(signer=vehicle, store=self.shelf, entropy=seeded_entropy(), boot_id=bytes(16))
 
     def drive(self, days: int = 1) -> None:
         for _ in range(days):
-            self.recorder.record(reason=RecordReason.DISTANCE, **self._reading())
+            self.recorder.record_reading(reason=RecordReason.DISTANCE, **self._reading())
 
     def renew(self, vehicle: Vehicle) -> SignedRecord | None:
         return self.recorder.change_signer(vehicle, **self._reading())

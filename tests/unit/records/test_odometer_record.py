@@ -29,7 +29,7 @@ from shared.records.record import (
     sign_record,
     verify_record,
 )
-from shared.records.recorder import OdometerRecorder, RecordHead
+from shared.records.recorder import Recorder, RecordHead
 from shared.records.sd_jwt import SdJwt, certificate_id, issue_sd_jwt, parse_sd_jwt
 from shared.records.strict_json import Json
 from tests.helpers.ledger import Vehicle, seeded_entropy
@@ -218,12 +218,14 @@ class Shelf:
 
 def test_a_recorder_numbers_chains_and_flags() -> None:
     shelf = Shelf()
-    recorder = OdometerRecorder(signer=Vehicle(), store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
+    recorder = Recorder(signer=Vehicle(), store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
     source = OdometerSource(name="cluster", odometer_m=0, age_ms=0)
     at = Instant(MonotonicNs(5_000_000_000), UtcNs(1_700_000_000_123_456_789))
     for odometer_m in (1000, 2000, 1500):
-        recorder.record(odometer_m=odometer_m, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
-    recorder.record(odometer_m=1600, reason=RecordReason.TIME, sources=(source,), flags=(), at=Instant(MonotonicNs(6), None))
+        recorder.record_reading(odometer_m=odometer_m, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
+    recorder.record_reading(
+        odometer_m=1600, reason=RecordReason.TIME, sources=(source,), flags=(), at=Instant(MonotonicNs(6), None)
+    )
     records = [signed.record for signed in shelf.records]
     assert [r.seq for r in records] == [0, 1, 2, 3]
     assert [r.prev for r in records] == [None, *(signed.commitment for signed in shelf.records[:-1])]
@@ -234,4 +236,4 @@ def test_a_recorder_numbers_chains_and_flags() -> None:
     assert boot is not None
     assert boot.elapsed_ms == 5_000
     with pytest.raises(EncodeError):
-        OdometerRecorder(signer=Vehicle(), store=shelf, entropy=seeded_entropy(), boot_id=b"short")
+        Recorder(signer=Vehicle(), store=shelf, entropy=seeded_entropy(), boot_id=b"short")

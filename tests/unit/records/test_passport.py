@@ -25,7 +25,7 @@ from shared.records.passport import (
     verify_passport,
 )
 from shared.records.record import SignedRecord
-from shared.records.recorder import OdometerRecorder
+from shared.records.recorder import Recorder
 from shared.records.sd_jwt import SdJwt, certificate_id, decode_base64url, encode_base64url, parse_sd_jwt
 from shared.records.sequence import FindingKind
 from tests.helpers.ledger import ORIGIN, MemoryLog, Vehicle, policy_of, seeded_entropy
@@ -40,11 +40,11 @@ WITNESSES = ("w1.example", "w2.example", "w3.example")
 def recorded(name: str, readings_km: tuple[int, ...]) -> tuple[SignedRecord, ...]:
     """One record a day by one vehicle."""
     shelf, clock = Shelf(), ManualClock(UtcNs(1_767_225_600 * NS_PER_S))
-    recorder = OdometerRecorder(signer=Vehicle(name), store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
+    recorder = Recorder(signer=Vehicle(name), store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
     for km in readings_km:
         source = OdometerSource(name="cluster", odometer_m=km * 1000, age_ms=20)
         at = clock.advance(86_400 * NS_PER_S)
-        recorder.record(odometer_m=km * 1000, reason=RecordReason.DISTANCE, sources=(source,), flags=(), at=at)
+        recorder.record_reading(odometer_m=km * 1000, reason=RecordReason.DISTANCE, sources=(source,), flags=(), at=at)
     return tuple(shelf.records)
 
 

@@ -16,7 +16,7 @@ from shared.records.credential import MAX_CREDENTIALS, credential_of
 from shared.records.kind import RecordKind
 from shared.records.odometer import BootTime, OdometerFlag, OdometerReading, OdometerSource, RecordReason
 from shared.records.record import Record, SignedRecord, sign_record
-from shared.records.recorder import OdometerRecorder
+from shared.records.recorder import Recorder
 from shared.service.spool import AnchorState, Spool, open_spool
 from shared.service.spool_recovery import recover_spool
 from tests.helpers.faulty_sqlite import Faults
@@ -35,14 +35,14 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 
 
 def record(spool: Spool, odometer_m: int = 1000, *, seed: int = 1, vehicle: Vehicle = VEHICLE) -> SignedRecord:
-    recorder = OdometerRecorder(signer=vehicle, store=spool, entropy=seeded_entropy(seed), boot_id=bytes(16))
+    recorder = Recorder(signer=vehicle, store=spool, entropy=seeded_entropy(seed), boot_id=bytes(16))
     source = OdometerSource(name="cluster", odometer_m=odometer_m, age_ms=0)
     at = ManualClock(UtcNs(1_700_000_000_000_000_000)).now()
-    return recorder.record(odometer_m=odometer_m, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
+    return recorder.record_reading(odometer_m=odometer_m, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
 
 
 def renew(spool: Spool, vehicle: Vehicle, renewed: Vehicle, *, seed: int = 1) -> SignedRecord | None:
-    recorder = OdometerRecorder(signer=vehicle, store=spool, entropy=seeded_entropy(seed), boot_id=bytes(16))
+    recorder = Recorder(signer=vehicle, store=spool, entropy=seeded_entropy(seed), boot_id=bytes(16))
     source = OdometerSource(name="cluster", odometer_m=3000, age_ms=0)
     at = ManualClock(UtcNs(1_700_000_000_000_000_000)).now()
     return recorder.change_signer(renewed, odometer_m=3000, sources=(source,), flags=(), at=at)
@@ -95,12 +95,12 @@ def test_credentials_come_back_in_the_order_they_took_over(tmp_path: Path) -> No
 
 def test_a_record_under_a_credential_that_has_handed_over_is_not_stored(spool: Spool) -> None:
     record(spool)
-    recorder = OdometerRecorder(signer=VEHICLE, store=spool, entropy=seeded_entropy(), boot_id=bytes(16))
+    recorder = Recorder(signer=VEHICLE, store=spool, entropy=seeded_entropy(), boot_id=bytes(16))
     renew(spool, VEHICLE, RENEWED, seed=2)
     source = OdometerSource(name="cluster", odometer_m=4000, age_ms=0)
     at = ManualClock(None).now()
     with pytest.raises(RecordError, match="has handed over"):
-        recorder.record(odometer_m=4000, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
+        recorder.record_reading(odometer_m=4000, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
     head = spool.head()
     assert head is not None
     boot = BootTime(boot_id=bytes(16), elapsed_ms=0)

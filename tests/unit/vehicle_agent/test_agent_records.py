@@ -13,7 +13,7 @@ from shared.core.errors import ProofError
 from shared.records.odometer import OdometerSource
 from shared.records.passport import verify_passport
 from shared.records.record import read_record
-from shared.records.recorder import OdometerRecorder
+from shared.records.recorder import Recorder
 from shared.records.sd_jwt import Es256PublicKey, parse_sd_jwt
 from shared.security.certificate import decode_certificate
 from shared.service.record_key import signing_next
@@ -192,9 +192,10 @@ def test_a_car_enrolled_anew_has_one_passport_under_both_credentials(tmp_path: P
         bench.set(speed_mps=20.0)
         bench.run(5.0)
         before, renewed = bench.parts.enrolled, enrolled()
-        recorder = OdometerRecorder(signer=before, store=bench.spool, entropy=Random(2).randbytes, boot_id=bytes(16))
+        recorder = Recorder(signer=before, store=bench.spool, entropy=Random(2).randbytes, boot_id=bytes(16))
         head = bench.spool.head()
         assert head is not None
+        assert head.odometer_m is not None
         source = OdometerSource(name="cluster", odometer_m=head.odometer_m, age_ms=0)
         recorder.change_signer(renewed, odometer_m=head.odometer_m, sources=(source,), flags=(), at=bench.clock.now())
         assert signing_next((before, renewed), bench.spool.credentials()) is renewed

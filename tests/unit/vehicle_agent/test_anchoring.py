@@ -10,7 +10,7 @@ from shared.ledger.policy import Policy
 from shared.ledger.proof import parse_proof, verify_proof
 from shared.ledger.tiles import CHECKPOINT_PATH
 from shared.records.odometer import OdometerSource, RecordReason
-from shared.records.recorder import OdometerRecorder
+from shared.records.recorder import Recorder
 from shared.service.log_store import open_log_store
 from shared.service.spool import AnchorState, Spool, open_spool
 from shared.stack.effects import Notice
@@ -54,10 +54,10 @@ def record(spool: Spool, count: int = 1, *, seed: int = 0) -> None:
     for _ in range(count):
         head = spool.head()
         number = 0 if head is None else head.seq + 1
-        recorder = OdometerRecorder(signer=VEHICLE, store=spool, entropy=seeded_entropy(seed + number), boot_id=bytes(16))
+        recorder = Recorder(signer=VEHICLE, store=spool, entropy=seeded_entropy(seed + number), boot_id=bytes(16))
         source = OdometerSource(name="cluster", odometer_m=number, age_ms=0)
         at = ManualClock(UtcNs(1_700_000_000 * NS_PER_S)).now()
-        recorder.record(odometer_m=number, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
+        recorder.record_reading(odometer_m=number, reason=RecordReason.TIME, sources=(source,), flags=(), at=at)
 
 
 def anchoring_of(spool: Spool, transport: LedgerTransport, policy: Policy = POLICY) -> Anchoring:
