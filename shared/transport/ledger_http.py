@@ -6,9 +6,9 @@
 
 No more is assumed than a Tessera personality gives: an entry may be sequenced twice, any failure may be a 500, and a checkpoint may
 come a while after the index. A log may be asked at several places, tried in order (`ledger_places`). Whatever is answered is
-bounded by what is asked for, and verified by whoever asked. A partial tile that is gone, because the whole one took its place, is cut from
-that. Submissions have a connection each, so that nothing but the sender's address ties them together; reading shares connections.
-Left out: what the answers mean (`shared.ledger.light_client`).
+bounded by what is asked for, and verified by whoever asked. A partial tile that is gone, because the whole one took its place, is
+cut from that. Submissions have a connection each, so that nothing but the sender's address ties them together; reading shares
+connections. Left out: what the answers mean (`shared.ledger.light_client`).
 """
 
 import ssl
