@@ -381,7 +381,7 @@ def make_passport(parts: VehicleParts) -> Passport:
         StorageError: the spool failed.
     """
     return build_passport(
-        credentials=(*parts.spool.credentials(), parts.enrolled.credential),
+        credentials=(*(each.credential for each in parts.spool.all_credentials()), parts.enrolled.credential),
         records=[build_record(r.sd_jwt, r.salt, r.proof) for r in parts.spool.records() if r.proof is not None],
     )
 

@@ -1,4 +1,4 @@
-"""A vehicle's long-term credential as records see it: two certificates in octets, named by the hash of the first.
+"""A long-term credential as records see it: two certificates in octets, named by the hash of the first.
 
 A vehicle has one credential at a time. A new one takes over with a record that the key of the one before signed and that names it
 (`shared.records.recorder` writes it, `shared.records.sequence` looks for it): whoever holds the old key says which one is next.
@@ -13,15 +13,18 @@ from shared.records.sd_jwt import RecordSigner, certificate_id
 MAX_CREDENTIALS = 64
 """Of one vehicle: a life of fifteen years with a new one every three months, and some to spare."""
 
+MAX_ISSUER_CREDENTIALS = 192
+"""Of everybody else who signs records of one vehicle, for as long: garages, inspectors, insurers."""
+
 MAX_CERTIFICATE_BYTES = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VehicleCredential:
-    """A certificate under which a vehicle signs records, with what it takes to chain it years later.
+    """A certificate under which a vehicle, or whoever else issues its records, signs; with what it takes to chain it years later.
 
     Attributes:
-        certificate: of the vehicle's key (COER, opaque here).
+        certificate: of the signer's key (COER, opaque here).
         authority: the certificate of the authority that issued it.
 
     Raises:

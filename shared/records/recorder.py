@@ -120,7 +120,7 @@ class Recorder:
         if kind is RecordKind.ODOMETER or kind not in ISSUER_KINDS[IssuerRole.VEHICLE]:
             raise EncodeError("record.kind", f"a vehicle does not make {kind.plural} so")
         self._settle()
-        return self._append(kind, fields, at=at, noticed=set(), successor=None, corrects=corrects)
+        return self._append(self._store.head(), kind, fields, at=at, noticed=set(), corrects=corrects)
 
     def record_reading(
         self,
@@ -201,19 +201,19 @@ class Recorder:
         head = self._store.head()
         if head is not None and head.odometer_m is not None and odometer_m < head.odometer_m:
             noticed.add(OdometerFlag.ROLLBACK)
-        return self._append(RecordKind.ODOMETER, reading.fields(), at=at, noticed=noticed, successor=successor, corrects=None)
+        return self._append(head, RecordKind.ODOMETER, reading.fields(), at=at, noticed=noticed, successor=successor)
 
     def _append(
         self,
+        head: RecordHead | None,
         kind: RecordKind,
         fields: Mapping[str, Json],
         *,
         at: Instant,
         noticed: set[OdometerFlag],
-        successor: VehicleCredential | None,
-        corrects: int | None,
+        successor: VehicleCredential | None = None,
+        corrects: int | None = None,
     ) -> SignedRecord:
-        head = self._store.head()
         if head is not None and head.resumed:
             noticed.add(OdometerFlag.SEQUENCE_RESUMED)
         if at.utc is None:

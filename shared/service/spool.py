@@ -1,12 +1,12 @@
 """The vehicle's own store of records: written before anything else happens to them, kept with their proofs, in one SQLite file.
 
-Beside the records it holds the certificates they are signed under, in the order they took over, so that a passport can be made
-years after a credential was renewed; and what their anchoring needs to go on after a power cut: the state of each record, the
-checkpoint trusted last, and the evidence of a log that contradicted itself. States move forward only, and every move is harmless
-when repeated.
+Beside the records it holds the certificates they are signed under, the vehicle's in the order they took over and those of everybody
+else with their role, so that a passport can be made years after a credential was renewed or a garage closed; and what their
+anchoring needs to go on after a power cut: the state of each record, the checkpoint trusted last, and the evidence of a log that
+contradicted itself. States move forward only, and every move is harmless when repeated.
 
 A damaged file is refused and left alone; `shared.service.spool_recovery`, on a person's word, goes on from what can still be read.
-A full spool refuses to record; nothing is ever dropped to make room.
+A full spool refuses to record; nothing is ever dropped to make room. The tables are in `shared.service.spool_format`.
 """
 
 import sqlite3
@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from shared.core.errors import EncodeError, RecordError, SplitViewError, StorageError
-from shared.records.credential import MAX_CREDENTIALS, VehicleCredential
-from shared.records.record import SignedRecord
+from shared.core.errors import DecodeError, EncodeError, RecordError, SplitViewError, StorageError
+from shared.records.admission import EarlierRecord
+from shared.records.credential import MAX_CREDENTIALS, MAX_ISSUER_CREDENTIALS, VehicleCredential
+from shared.records.issuers import IssuerRole
+from shared.records.kind import RecordKind
+from shared.records.record import UNKNOWN_COMMITMENT, SignedRecord, read_record
 from shared.records.recorder import RecordHead
+from shared.records.sd_jwt import parse_sd_jwt
 from shared.service.database import (
     Connect,
-    DatabaseFormat,
     blob,
     connect_sqlite,
     create_database,
@@ -29,46 +32,21 @@ from shared.service.database import (
     storage_errors,
     transaction,
 )
+from shared.service.spool_format import (
+    COLUMNS,
+    CREDENTIALS,
+    HEAD,
+    INSERT_CREDENTIAL,
+    INSERT_RECORD,
+    SPOOL_FORMAT,
+    bring_up_to_date,
+)
 
 DEFAULT_CAPACITY = 250_000
 """Records: more than twenty years at thirty a day, about 1 GB."""
 
 MAX_EVIDENCE = 16
 """Contradictions kept; the first ones are those that matter."""
-
-SPOOL_FORMAT = DatabaseFormat(
-    name="v2x-trust record spool",
-    application_id=0x7632_7873,  # "v2xs"
-    version=2,
-    schema="""
-        CREATE TABLE record (
-            seq INTEGER PRIMARY KEY,
-            commitment BLOB NOT NULL UNIQUE,
-            odometer_m INTEGER NOT NULL,
-            sd_jwt TEXT NOT NULL,
-            salt BLOB NOT NULL,
-            state INTEGER NOT NULL,
-            log_index INTEGER,
-            proof BLOB
-        );
-        CREATE INDEX record_by_state ON record (state, seq);
-        CREATE TABLE credential (
-            number INTEGER PRIMARY KEY,
-            id TEXT NOT NULL UNIQUE,
-            certificate BLOB NOT NULL,
-            authority BLOB NOT NULL
-        );
-        CREATE TABLE trusted (id INTEGER PRIMARY KEY CHECK (id = 1), note BLOB NOT NULL);
-        CREATE TABLE resumed (id INTEGER PRIMARY KEY CHECK (id = 1), after_seq INTEGER NOT NULL);
-        CREATE TABLE evidence (
-            id INTEGER PRIMARY KEY,
-            detail TEXT NOT NULL,
-            trusted_note BLOB NOT NULL,
-            conflicting_note BLOB NOT NULL,
-            acknowledged INTEGER NOT NULL DEFAULT 0
-        )
-    """,
-)
 
 
 class AnchorState(IntEnum):
@@ -88,11 +66,15 @@ class AnchorState(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRecord:
-    """A record as it lies in the spool; `log_index` and `proof` (tlog-proof text) are None until known."""
+    """A record as it lies in the spool; `log_index` and `proof` (tlog-proof text) are None until known.
+
+    `odometer_m` is the reading it states, in metres, whoever stated it; None if it states none.
+    """
 
     seq: int
     commitment: bytes
-    odometer_m: int
+    kind: RecordKind
+    odometer_m: int | None
     sd_jwt: str
     salt: bytes
     state: AnchorState
@@ -100,9 +82,16 @@ class StoredRecord:
     proof: bytes | None
 
 
-CREDENTIALS = "SELECT id, certificate, authority FROM credential ORDER BY number"
-INSERT_CREDENTIAL = "INSERT INTO credential (id, certificate, authority) VALUES (?, ?, ?)"
-COLUMNS = "seq, commitment, odometer_m, sd_jwt, salt, state, log_index, proof"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCredential:
+    """A credential under which records are signed, and the role of whoever has it."""
+
+    credential: VehicleCredential
+    role: IssuerRole
+
+
+KIND_NAMES = {kind.value: kind for kind in RecordKind}
+ROLE_NAMES = {role.value: role for role in IssuerRole}
 Row = tuple[object, ...]
 
 
@@ -112,16 +101,18 @@ def stored_record(path: Path, row: Row) -> StoredRecord:
         case (
             int(seq),
             bytes(commitment),
-            int(odometer_m),
+            str(kind),
+            (int() | None) as odometer_m,
             str(sd_jwt),
             bytes(salt),
             int(state),
             (int() | None) as log_index,
             (bytes() | None) as proof,
-        ) if 0 <= state <= AnchorState.WITNESSED:
+        ) if kind in KIND_NAMES and 0 <= state <= AnchorState.WITNESSED:
             return StoredRecord(
                 seq=seq,
                 commitment=commitment,
+                kind=KIND_NAMES[kind],
                 odometer_m=odometer_m,
                 sd_jwt=sd_jwt,
                 salt=salt,
@@ -133,15 +124,16 @@ def stored_record(path: Path, row: Row) -> StoredRecord:
             raise StorageError(str(path), "is damaged: a record is not what it should be")
 
 
-def stored_credential(path: Path, row: Row) -> VehicleCredential:
-    """Return a row (id, certificate, authority) as a credential; raise `StorageError` if it cannot be one."""
+def stored_credential(path: Path, row: Row) -> StoredCredential:
+    """Return a row (id, certificate, authority, role) as a credential; raise `StorageError` if it cannot be one."""
     try:
         credential = VehicleCredential(certificate=blob(path, row[1]), authority=blob(path, row[2]))
     except EncodeError as error:
         raise StorageError(str(path), f"is damaged: {error}") from None
-    if credential.id != row[0]:
+    role = ROLE_NAMES.get(row[3]) if isinstance(row[3], str) else None
+    if credential.id != row[0] or role is None:
         raise StorageError(str(path), "is damaged: a credential is not what it should be")
-    return credential
+    return StoredCredential(credential=credential, role=role)
 
 
 class Spool:
@@ -161,18 +153,41 @@ class Spool:
     def head(self) -> RecordHead | None:
         """Return where the vehicle's sequence stands, None before the first record."""
         with storage_errors(self._path):
-            row = self._connection.execute(
-                "SELECT seq, commitment, odometer_m, EXISTS (SELECT 1 FROM resumed WHERE after_seq = seq)"
-                " FROM record ORDER BY seq DESC LIMIT 1"
-            ).fetchone()
-        if row is None:
+            seq, commitment, odometer_m, after_seq = self._connection.execute(HEAD, (RecordKind.ODOMETER.value,)).fetchone()
+        if seq is None and after_seq is None:
             return None
-        return RecordHead(seq=row[0], commitment=blob(self._path, row[1]), odometer_m=row[2], resumed=bool(row[3]))
+        last_seq, resumed_after = (-1 if number is None else number for number in (seq, after_seq))
+        return RecordHead(
+            seq=max(last_seq, resumed_after),
+            commitment=UNKNOWN_COMMITMENT if seq is None else blob(self._path, commitment),
+            odometer_m=odometer_m,
+            resumed=resumed_after >= last_seq,
+        )
+
+    def resume_at(self, next_seq: int) -> None:
+        """Go on at a later number, because records up to it were made and are not here: the file was restored from an old copy.
+
+        The next record takes that number, names the last one that is here, and says that the sequence was resumed.
+
+        Raises:
+            RecordError: `sequence`: the number is not later than that of the next record.
+            StorageError: it could not be stored.
+        """
+        head = self.head()
+        expected = 0 if head is None else head.seq + 1
+        if next_seq <= expected:
+            raise RecordError("sequence", f"number {expected} is next; a sequence does not go back to {next_seq}")
+        with storage_errors(self._path), transaction(self._connection):
+            self._connection.execute("INSERT OR REPLACE INTO resumed (id, after_seq) VALUES (1, ?)", (next_seq - 1,))
 
     def credentials(self) -> tuple[VehicleCredential, ...]:
         """Return every credential of the vehicle in the order they took over; the last one signs the next record."""
+        return tuple(each.credential for each in self.all_credentials() if each.role is IssuerRole.VEHICLE)
+
+    def all_credentials(self) -> tuple[StoredCredential, ...]:
+        """Return every credential under which a record is signed, the vehicle's and everybody else's, as they came."""
         with storage_errors(self._path):
-            rows: list[Row] = self._connection.execute(CREDENTIALS).fetchall()
+            rows: list[Row] = self._connection.execute(f"{CREDENTIALS} ORDER BY number").fetchall()
         return tuple(stored_credential(self._path, row) for row in rows)
 
     def append(self, record: SignedRecord) -> None:
@@ -181,7 +196,7 @@ class Spool:
         Its credential, and the one it hands over to, are kept in the same transaction if they are new.
 
         Raises:
-            RecordError: it does not follow the last one, or its credential has handed over to another.
+            RecordError: it does not follow the last one, or its credential has handed over to another or has another role.
             StorageError: it could not be stored, or the spool is full.
         """
         head = self.head()
@@ -192,13 +207,32 @@ class Spool:
         if stated.seq >= self._capacity:
             raise StorageError(str(self._path), f"the spool is full: {self._capacity} records")
         new = self._new_credentials(record)
-        values = (stated.seq, record.commitment, stated.odometer_m, record.sd_jwt, record.salt, AnchorState.PENDING.value)
+        values = (stated.seq, record.commitment, stated.kind.value, stated.odometer_m, record.sd_jwt, record.salt)
         with storage_errors(self._path), transaction(self._connection):
             for credential in new:
-                self._connection.execute(INSERT_CREDENTIAL, (credential.id, credential.certificate, credential.authority))
-            self._connection.execute(
-                "INSERT INTO record (seq, commitment, odometer_m, sd_jwt, salt, state) VALUES (?, ?, ?, ?, ?, ?)", values
-            )
+                row = (credential.id, credential.certificate, credential.authority, record.role.value)
+                self._connection.execute(INSERT_CREDENTIAL, row)
+            self._connection.execute(INSERT_RECORD, (*values, AnchorState.PENDING.value))
+
+    def earlier(self, seq: int) -> EarlierRecord | None:
+        """Return a record that is here, by its number, with who signed it; None if it is not here.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        for stored in self._select("WHERE seq = ?", seq):
+            try:
+                token = parse_sd_jwt(stored.sd_jwt)
+                record = read_record(token)
+            except (DecodeError, RecordError) as error:
+                raise StorageError(str(self._path), f"is damaged: record {seq}: {error}") from None
+            kid = token.header.get("kid")
+            roles = {each.credential.id: each.role for each in self.all_credentials()}
+            role = roles.get(kid) if isinstance(kid, str) else None
+            if role is None:
+                raise StorageError(str(self._path), f"is damaged: the credential of record {seq} is not there")
+            return EarlierRecord(record=record, jwt=token.jwt, credential=str(kid), role=role)
+        return None
 
     def records(self) -> Iterator[StoredRecord]:
         """Yield all records in order."""
@@ -207,6 +241,14 @@ class Spool:
     def unproven(self, limit: int) -> tuple[StoredRecord, ...]:
         """Return the oldest records that have no proof yet, at most `limit`."""
         return tuple(self._select("WHERE state < ? ORDER BY seq LIMIT ?", AnchorState.INCLUDED.value, limit))
+
+    def unsent(self, limit: int) -> tuple[StoredRecord, ...]:
+        """Return the oldest records of which no log has given an index, at most `limit`."""
+        return tuple(self._select("WHERE state < ? ORDER BY seq LIMIT ?", AnchorState.SEQUENCED.value, limit))
+
+    def sequenced(self, limit: int) -> tuple[StoredRecord, ...]:
+        """Return the oldest records that have an index and no proof yet, at most `limit`."""
+        return tuple(self._select("WHERE state = ? ORDER BY seq LIMIT ?", AnchorState.SEQUENCED.value, limit))
 
     def counts(self) -> dict[AnchorState, int]:
         """Return how many records are in each state."""
@@ -293,13 +335,21 @@ class Spool:
 
     def _new_credentials(self, record: SignedRecord) -> list[VehicleCredential]:
         """Return those of a record that are not kept yet."""
-        kept = [credential.id for credential in self.credentials()]
-        if record.credential.id in kept[:-1]:
+        kept = self.all_credentials()
+        roles = {each.credential.id: each.role for each in kept}
+        own = [each.credential.id for each in kept if each.role is IssuerRole.VEHICLE]
+        if record.credential.id in own[:-1]:
             raise RecordError("credential", "the credential of this record has handed over to another")
+        if roles.get(record.credential.id, record.role) is not record.role:
+            words = roles[record.credential.id].words
+            raise RecordError("role", f"the credential of this record was {words}'s before; {record.role.words} cannot have it")
         involved = (record.credential,) if record.record.successor is None else (record.credential, record.record.successor)
-        new = [credential for credential in involved if credential.id not in kept]
-        if len(kept) + len(new) > MAX_CREDENTIALS:
-            raise StorageError(str(self._path), f"the spool is full: {MAX_CREDENTIALS} credentials")
+        new = [credential for credential in involved if credential.id not in roles]
+        is_own = record.role is IssuerRole.VEHICLE
+        most = MAX_CREDENTIALS if is_own else MAX_ISSUER_CREDENTIALS
+        if (len(own) if is_own else len(kept) - len(own)) + len(new) > most:
+            whose = "credentials" if is_own else "credentials of others than the vehicle"
+            raise StorageError(str(self._path), f"the spool is full: {most} {whose}")
         return new
 
     def _select(self, clause: str, *values: int) -> Iterator[StoredRecord]:
@@ -318,9 +368,13 @@ class Spool:
 def open_spool(path: Path, *, capacity: int = DEFAULT_CAPACITY, connect: Connect = connect_sqlite) -> Spool:
     """Open a spool, or make an empty one if there is no such file.
 
+    A file of the format before is converted first.
+
     Raises:
         StorageError: the file is cut short, damaged or foreign; it is left as it is (see `spool_recovery`).
     """
-    if not path.exists():
+    if path.exists():
+        bring_up_to_date(path, connect)
+    else:
         create_database(path, SPOOL_FORMAT, connect)
     return Spool(path, open_database(path, SPOOL_FORMAT, connect), capacity)

@@ -3,7 +3,8 @@
 The new spool is made complete first and then put in the place of the old one, so a power cut on the way leaves one or the other. A
 record says itself whether it is whole; a proof in a damaged file does not. So every record saved is PENDING again and is proven
 anew, which is harmless. A credential too says whether it is whole: its name is its hash. Where one is lost, records are not: only
-the passport that would need it cannot be made. A file of format 1, which kept no credentials, is recovered likewise.
+the passport that would need it cannot be made. Files of formats 1 (which kept no credentials) and 2 (which knew one kind of record)
+are recovered likewise.
 """
 
 import os
@@ -16,18 +17,19 @@ from pathlib import Path
 from shared.core.errors import DecodeError, RecordError, StorageError
 from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.note import parse_note
-from shared.records.record import commitment_of, read_record
+from shared.records.odometer import OdometerFlag
+from shared.records.record import UNKNOWN_COMMITMENT, DisclosedRecord, commitment_of, read_record
 from shared.records.sd_jwt import parse_sd_jwt
 from shared.service.database import Row, connect_sqlite, create_database, storage_errors, sync_path
-from shared.service.spool import (
+from shared.service.spool import AnchorState, StoredRecord, stored_credential, stored_record
+from shared.service.spool_format import (
     COLUMNS,
+    COLUMNS_BEFORE,
     CREDENTIALS,
+    CREDENTIALS_BEFORE,
     INSERT_CREDENTIAL,
+    INSERT_RECORD,
     SPOOL_FORMAT,
-    AnchorState,
-    StoredRecord,
-    stored_credential,
-    stored_record,
 )
 
 MAX_DAMAGED_FILES = 1_000
@@ -57,7 +59,8 @@ def recover_spool(path: Path) -> Recovery:
     recovered = path.with_name(path.name + ".recovered")
     with storage_errors(path):
         recovered.unlink(missing_ok=True)
-    create_database(recovered, SPOOL_FORMAT, rows=(*_record_rows(saved), *_credential_rows(path), *_other_rows(path)))
+    rows = (*_record_rows(saved), *_resumed_rows(path, saved), *_credential_rows(path), *_other_rows(path))
+    create_database(recovered, SPOOL_FORMAT, rows=rows)
     kept_as = _free_name(path)
     with storage_errors(path):
         os.link(path, kept_as)
@@ -80,24 +83,31 @@ def _free_name(path: Path) -> Path:
 
 
 def _record_rows(saved: list[StoredRecord]) -> Iterator[Row]:
-    insert = "INSERT INTO record (seq, commitment, odometer_m, sd_jwt, salt, state) VALUES (?, ?, ?, ?, ?, ?)"
-    for record in saved:
-        values = (record.seq, record.commitment, record.odometer_m, record.sd_jwt, record.salt, AnchorState.PENDING.value)
-        yield insert, values
-    if saved:
-        yield "INSERT INTO resumed (id, after_seq) VALUES (1, ?)", (saved[-1].seq,)
+    pending = AnchorState.PENDING.value
+    for r in saved:
+        yield INSERT_RECORD, (r.seq, r.commitment, r.kind.value, r.odometer_m, r.sd_jwt, r.salt, pending)
+
+
+def _resumed_rows(damaged: Path, saved: list[StoredRecord]) -> Iterator[Row]:
+    """The next record says that records may be lost; it takes no number that was known to be taken."""
+    known = [row[0] for row in _read(damaged, "SELECT after_seq FROM resumed") if isinstance(row[0], int)]
+    taken = [*known, *(record.seq for record in saved[-1:])]
+    if taken:
+        yield "INSERT INTO resumed (id, after_seq) VALUES (1, ?)", (max(taken),)
 
 
 def _credential_rows(damaged: Path) -> Iterator[Row]:
     seen: set[str] = set()
-    for row in _read(damaged, CREDENTIALS):
+    credentials = CREDENTIALS if _has_column(damaged, "credential", "role") else CREDENTIALS_BEFORE
+    for row in _read(damaged, f"{credentials} ORDER BY number"):
         try:
-            credential = stored_credential(damaged, row)
+            stored = stored_credential(damaged, row)
         except StorageError:
             continue
+        credential = stored.credential
         if credential.id not in seen:
             seen.add(credential.id)
-            yield INSERT_CREDENTIAL, (credential.id, credential.certificate, credential.authority)
+            yield INSERT_CREDENTIAL, (credential.id, credential.certificate, credential.authority, stored.role.value)
 
 
 def _other_rows(damaged: Path) -> Iterator[Row]:
@@ -123,24 +133,37 @@ def _read(damaged: Path, statement: str) -> Iterator[tuple[object, ...]]:
         return
 
 
+def _has_column(damaged: Path, table: str, column: str) -> bool:
+    return any(row[1] == column for row in _read(damaged, f"PRAGMA table_info({table})"))
+
+
 def _readable(damaged: Path) -> list[StoredRecord]:
-    """Return the unbroken run of records from number 0 that can be read and are what they claim."""
+    """Return the records, from the first on, that can be read, are what they claim and follow each other."""
     saved: list[StoredRecord] = []
-    prev: bytes | None = None
-    for row in _read(damaged, f"SELECT {COLUMNS} FROM record ORDER BY seq"):  # noqa: S608 - a constant
+    columns = COLUMNS if _has_column(damaged, "record", "kind") else COLUMNS_BEFORE
+    for row in _read(damaged, f"SELECT {columns} FROM record ORDER BY seq"):  # noqa: S608 - constants
         try:
             record = stored_record(damaged, row)
             token = parse_sd_jwt(record.sd_jwt)
             stated = read_record(token)
         except (StorageError, DecodeError, RecordError):
             break
-        if (record.seq, stated.seq, stated.prev) != (len(saved), len(saved), prev):
+        if stated.seq != record.seq or not _follows(stated, saved[-1] if saved else None):
             break
-        if stated.odometer_m != record.odometer_m or commitment_of(token.jwt, record.salt) != record.commitment:
+        if (stated.kind, stated.odometer_m) != (record.kind, record.odometer_m):
             break
-        prev = record.commitment
+        if commitment_of(token.jwt, record.salt) != record.commitment:
+            break
         saved.append(record)
     return saved
+
+
+def _follows(stated: DisclosedRecord, last: StoredRecord | None) -> bool:
+    """A record follows the one before; one that says that the sequence was resumed may leave out numbers."""
+    expected = 0 if last is None else last.seq + 1
+    prev = (UNKNOWN_COMMITMENT if stated.seq else None) if last is None else last.commitment
+    is_resumed = OdometerFlag.SEQUENCE_RESUMED in stated.flags
+    return stated.prev == prev and (stated.seq == expected or (is_resumed and stated.seq > expected))
 
 
 def _is_checkpoint(note: object) -> bool:

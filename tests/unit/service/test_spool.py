@@ -21,6 +21,7 @@ from shared.service.spool import AnchorState, Spool, open_spool
 from shared.service.spool_recovery import recover_spool
 from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.ledger import MemoryLog, Vehicle, seeded_entropy
+from tests.helpers.old_spools import take_back
 
 VEHICLE = Vehicle()
 RENEWED = Vehicle("renewed")
@@ -129,13 +130,9 @@ def test_a_spool_of_format_1_is_refused_and_can_be_recovered(tmp_path: Path) -> 
     """Format 1 kept no credentials; the one in use is kept with the next record."""
     path = tmp_path / "spool.db"
     filled(path, 4)
-    raw = sqlite3.connect(path)
-    raw.execute("DROP TABLE credential")
-    raw.execute("PRAGMA user_version=1")
-    raw.commit()
-    raw.close()
+    take_back(path, version=1)
     before = path.read_bytes()
-    with pytest.raises(StorageError, match="is a v2x-trust record spool of format 1; this program knows format 2"):
+    with pytest.raises(StorageError, match="is a v2x-trust record spool of format 1; this program knows format 3"):
         open_spool(path)
     assert path.read_bytes() == before
     assert recover_spool(path).saved == 4
