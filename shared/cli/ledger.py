@@ -3,6 +3,8 @@
 import typer
 
 from shared.cli.ledger_anchor import app as anchor
+from shared.cli.ledger_witness import witness
 
 app = typer.Typer(help="Run, watch and question a transparency log.", no_args_is_help=True)
 app.add_typer(anchor, name="anchor")
+app.command(name="witness")(witness)
