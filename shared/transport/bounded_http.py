@@ -65,6 +65,7 @@ class HttpAnswer:
 
     status: int
     body: bytes
+    content_type: str
     retry_after_s: int | None
 
 
@@ -158,7 +159,12 @@ class BoundedHttp:
             body = await _body(response, url, maximum)
         finally:
             await response.aclose()
-        return HttpAnswer(status=response.status_code, body=body, retry_after_s=_retry_after_s(response))
+        return HttpAnswer(
+            status=response.status_code,
+            body=body,
+            content_type=one_line(response.headers.get("content-type", "")),
+            retry_after_s=_retry_after_s(response),
+        )
 
 
 def checked_url(url: str) -> httpx.URL:
