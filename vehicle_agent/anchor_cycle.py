@@ -7,8 +7,9 @@ kept. Submitting twice is harmless. Every cycle starts from the store: which rec
 contradiction between two signed checkpoints stops anchoring for good, keeps both notes as evidence, and is told once as loudly as
 the agent can; records go on being spooled meanwhile. Only `acknowledge_evidence` by a person lets it go on.
 
-It hands out requests and takes answers in any order, so a shell with a network carries them out as it can;
-`vehicle_agent.anchoring` carries them out against a log within reach of a function call.
+It hands out requests and takes answers in any order, so a shell with a network carries them out as it can
+(`vehicle_agent.online_anchoring`); `vehicle_agent.anchoring` carries them out against a log within reach of a function call. One
+submission that fails does not hold up the others: what was answered is kept, proven, and not sent again.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,11 +18,12 @@ from typing import Protocol
 
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.core.errors import DecodeError, ProofError, SplitViewError, StorageError
-from shared.ledger.light_client import MAX_ROUND_PROOFS, Advanced, ClientEvent, LightClient, NotAtIndex, NotWitnessed
+from shared.ledger.light_client import MAX_ROUND_PROOFS, Advanced, Behind, ClientEvent, LightClient, NotAtIndex, NotWitnessed
 from shared.ledger.merkle import MAX_TREE_SIZE
 from shared.ledger.policy import Policy
 from shared.ledger.proof import proof_of
-from shared.ledger.verify import Included
+from shared.ledger.tiles import CHECKPOINT_PATH
+from shared.ledger.verify import Included, TrustedCheckpoint
 from shared.service.spool import AnchorState, StoredRecord
 from shared.stack.effects import Notice
 
@@ -30,15 +32,23 @@ POLL_INTERVAL_NS = 2 * NS_PER_S
 
 MAX_BACKOFF_NS = 300 * NS_PER_S
 
+MAX_SUBMISSIONS = 64
+"""Records submitted in one cycle, all at the same time; the next cycle follows at once while it gets on."""
+
 MAX_CYCLES_WITHOUT_PROOF = 8
-"""Cycles (some eight minutes) in which an index the log gave leads to no proof; then the log is asked again, which is harmless."""
+"""Cycles (some eight minutes) in which nothing gets on and an index the log gave leads to no proof although its checkpoints are
+witnessed; then the log is asked again, which is harmless."""
 
 
 class AnchorStore(Protocol):
     """Where states, trust, proofs and evidence are kept; `shared.service.spool.Spool` is the one on disk."""
 
-    def unproven(self, limit: int) -> tuple[StoredRecord, ...]:
-        """Return the oldest records without a proof."""
+    def unsent(self, limit: int) -> tuple[StoredRecord, ...]:
+        """Return the oldest records without an index."""
+        ...
+
+    def sequenced(self, limit: int) -> tuple[StoredRecord, ...]:
+        """Return the oldest records with an index and without a proof."""
         ...
 
     def mark_submitted(self, commitment: bytes) -> None:
@@ -106,21 +116,28 @@ class AnchorCycle:
         store: records and all that must survive.
         origin: the log.
         policy: its key and the witnesses' quorum.
+        pinned: a checkpoint note the log must stand by: trusted at first where the store has none, else what the log shows is held
+            against it once; None where nobody pinned one.
 
     Raises:
-        ProofError: the policy does not know the log, or no longer accepts the trusted checkpoint in the store.
-        DecodeError: the trusted checkpoint in the store is malformed.
+        ProofError: the policy does not know the log, or does not accept the trusted checkpoint in the store, or the pinned one.
+        DecodeError: the trusted or the pinned checkpoint is malformed.
         StorageError: the store failed.
     """
 
-    def __init__(self, *, store: AnchorStore, origin: str, policy: Policy) -> None:
+    def __init__(self, *, store: AnchorStore, origin: str, policy: Policy, pinned: bytes | None = None) -> None:
         self._store = store
         self._origin = origin
         self._policy = policy
+        self._pinned = pinned
         self._due: MonotonicNs | None = None
         self._backoff_ns = POLL_INTERVAL_NS
         self._is_unavailable = False
+        self._is_behind = False
+        self._is_unwitnessed = False
         self._cycles_waited: dict[bytes, int] = {}
+        self._stalls = 0
+        self._untold: list[Notice] = []
         self._reload()
         self._due = MonotonicNs(0)
 
@@ -129,13 +146,23 @@ class AnchorCycle:
         """The contradiction that stopped anchoring, if one has."""
         return self._contradiction
 
+    @property
+    def trusted(self) -> TrustedCheckpoint | None:
+        """The checkpoint everything is measured against."""
+        return self._client.trusted
+
+    @property
+    def stalls(self) -> int:
+        """Cycles so far that ended without any progress although something waits: what answered may be stale."""
+        return self._stalls
+
     def next_due(self) -> MonotonicNs | None:
         """When `requests` has something to ask for again; None if only `wake` can change that."""
         return None if self._contradiction is not None or self._open else self._due
 
     def wake(self, now: MonotonicNs) -> None:
         """There is a new record: start a cycle now, unless the log is being spared after a failure."""
-        if not self._is_stale or self._due is None:
+        if not (self._is_stale or self._is_troubled) or self._due is None:
             self._due = now
 
     def requests(self, now: MonotonicNs) -> tuple[Request, ...]:
@@ -148,7 +175,7 @@ class AnchorCycle:
             return ()
         try:
             if not self._open and self._due is not None and now >= self._due:
-                self._begin(now)
+                self._untold += self._guarded(lambda: self._begin(now), now)
         except StorageError:
             self._fail(now)
             raise
@@ -157,7 +184,11 @@ class AnchorCycle:
         return fresh
 
     def submitted(self, request: Submit, index: int, now: MonotonicNs) -> tuple[Notice, ...]:
-        """Take the log's answer to a submission."""
+        """Take the log's answer to a submission.
+
+        Raises:
+            StorageError: the store failed; the next call of `requests` starts again from what is stored.
+        """
         if request not in self._open:
             return ()
         if not 0 <= index < MAX_TREE_SIZE:
@@ -167,8 +198,8 @@ class AnchorCycle:
             self._store.mark_sequenced(request.entry, index)
             self._answered(request)
             self._client.prove(request.entry, index)
-            self._look(now)
-            return self._available()
+            self._has_progressed = True
+            return (*self._available(), *self._look(now))
 
         return self._guarded(take, now)
 
@@ -180,17 +211,31 @@ class AnchorCycle:
         def take() -> tuple[Notice, ...]:
             self._answered(request)
             notices = self._keep(self._client.give(request.path, data))
-            self._look(now)
-            return (*self._available(), *notices)
+            return (*self._available(), *notices, *self._look(now))
 
         return self._guarded(take, now)
 
     def failed(self, request: Request, reason: str, now: MonotonicNs) -> tuple[Notice, ...]:
-        """Take note that a request could not be carried out: the cycle ends, the next one waits longer."""
+        """Take note that a request could not be carried out: the next cycle waits longer.
+
+        A path that cannot be read ends this one, a submission does not.
+
+        Raises:
+            StorageError: the store failed; the next call of `requests` starts again from what is stored.
+        """
         if request not in self._open:
             return ()
-        self._fail(now)
-        return self._unavailable(reason)
+        if isinstance(request, Fetch):
+            self._fail(now)
+            return self._unavailable(reason)
+        self._answered(request)
+        self._is_troubled = True
+        return (*self._unavailable(reason), *self._guarded(lambda: self._look(now), now))
+
+    def take_notices(self) -> tuple[Notice, ...]:
+        """Return what came up while requests were made, once."""
+        notices, self._untold = tuple(self._untold), []
+        return notices
 
     def acknowledge_evidence(self, now: MonotonicNs) -> None:
         """A person has looked at the evidence: go on from the trusted checkpoint."""
@@ -203,58 +248,99 @@ class AnchorCycle:
         evidence = self._store.evidence()
         self._contradiction: SplitViewError | None = evidence[0] if evidence else None
         self._stored_note = self._store.trusted_note()
-        self._client = LightClient(origin=self._origin, policy=self._policy, trusted_note=self._stored_note)
+        first = self._pinned if self._stored_note is None else self._stored_note
+        self._client = LightClient(origin=self._origin, policy=self._policy, trusted_note=first)
+        if self._stored_note is None and first is not None:
+            self._store.set_trusted_note(first, expected=None)
+            self._stored_note = first
+        if self._pinned == self._stored_note:
+            self._pinned = None
         self._records: dict[bytes, StoredRecord] = {}
         self._open: dict[Request, None] = {}
         self._asked: set[Request] = set()
         self._is_stale = False
-        self._has_looked = False
+        self._reset()
 
-    def _begin(self, now: MonotonicNs) -> None:
+    def _reset(self) -> None:
+        """Forget how the last cycle went."""
+        self._has_looked = False
+        self._is_pinning = False
+        self._is_troubled = False
+        self._has_progressed = False
+        self._has_round_failed_quorum = False
+
+    def _begin(self, now: MonotonicNs) -> tuple[Notice, ...]:
         if self._is_stale:
             self._reload()
         self._due = None
         self._client.abandon()
-        self._has_looked = False
-        self._records = {record.commitment: record for record in self._store.unproven(MAX_ROUND_PROOFS)}
-        for record in self._records.values():
-            if record.state is AnchorState.SEQUENCED and record.log_index is not None:
+        self._reset()
+        sequenced, unsent = self._store.sequenced(MAX_ROUND_PROOFS), self._store.unsent(MAX_SUBMISSIONS)
+        self._records = {record.commitment: record for record in (*sequenced, *unsent)}
+        for record in sequenced:
+            if record.log_index is not None:
                 self._client.prove(record.commitment, record.log_index)
-            else:
+        for record in unsent:
+            if record.state is AnchorState.PENDING:
                 self._store.mark_submitted(record.commitment)
-                self._open[Submit(record.commitment)] = None
-        self._look(now)
+            self._open[Submit(record.commitment)] = None
+        return self._look(now)
 
     def _answered(self, request: Request) -> None:
         del self._open[request]
         self._asked.discard(request)
 
-    def _look(self, now: MonotonicNs) -> None:
+    def _look(self, now: MonotonicNs) -> tuple[Notice, ...]:
         """Once every request is answered: start a round, ask for what it wants, or end the cycle and see when the next is due."""
         if self._open:
-            return
-        if not self._client.wants() and self._client.waiting and not self._has_looked:
-            self._has_looked = True
-            self._client.begin()
+            return ()
+        notices: tuple[Notice, ...] = ()
+        if not self._client.wants():
+            if self._is_pinning:
+                self._is_pinning, self._pinned = False, None
+            if self._client.waiting and self._pinned is not None:
+                self._is_pinning = True
+                self._client.begin()
+                notices = self._keep(self._client.give(CHECKPOINT_PATH, self._pinned))
+                if not self._client.wants():
+                    self._is_pinning, self._pinned = False, None
+            if not self._client.wants() and self._client.waiting and not self._has_looked:
+                self._has_looked = True
+                self._client.begin()
         for path in self._client.wants():
             self._open[Fetch(path)] = None
-        if not self._open:
-            self._end(now)
+        return notices if self._open else (*notices, *self._end(now))
 
-    def _end(self, now: MonotonicNs) -> None:
-        left = self._store.unproven(MAX_ROUND_PROOFS)
-        waiting = [r.commitment for r in left if r.state is AnchorState.SEQUENCED]
+    def _end(self, now: MonotonicNs) -> tuple[Notice, ...]:
+        notices = self._give_up_on_indexes()
+        sequenced, is_more = self._store.sequenced(MAX_ROUND_PROOFS), bool(self._store.unsent(1))
+        if not sequenced and not is_more:
+            self._due, self._backoff_ns = None, POLL_INTERVAL_NS
+        elif self._is_troubled or not self._has_progressed:
+            self._stalls += 1
+            self._spare(now)
+        else:
+            self._backoff_ns = POLL_INTERVAL_NS
+            size = 0 if self._client.trusted is None else self._client.trusted.checkpoint.tree_size
+            is_more = is_more or any(record.log_index is not None and record.log_index < size for record in sequenced)
+            self._due = now if is_more else MonotonicNs(now + POLL_INTERVAL_NS)
+        return notices
+
+    def _give_up_on_indexes(self) -> tuple[Notice, ...]:
+        """Count in how many cycles an index led to nothing, and have the log asked again where they are too many."""
+        if not self._has_looked or self._has_progressed or self._has_round_failed_quorum:
+            return ()
+        notices: list[Notice] = []
+        waiting = {record.commitment: record.log_index for record in self._store.sequenced(MAX_ROUND_PROOFS)}
         self._cycles_waited = {commitment: self._cycles_waited.get(commitment, 0) + 1 for commitment in waiting}
-        for commitment in waiting:
+        for commitment, log_index in waiting.items():
             if self._cycles_waited[commitment] > MAX_CYCLES_WITHOUT_PROOF:
                 self._store.mark_refuted(commitment)
+                self._client.forget(commitment)
                 del self._cycles_waited[commitment]
-        if any(record.commitment in self._records for record in left):
-            self._due = MonotonicNs(now + self._backoff_ns)
-            self._backoff_ns = min(2 * self._backoff_ns, MAX_BACKOFF_NS)
-        else:
-            self._due = now if left else None
-            self._backoff_ns = POLL_INTERVAL_NS
+                self._is_troubled = True
+                notices.append(Notice("ledger_index_never_came", {"log": self._origin, "log_index": log_index}))
+        return tuple(notices)
 
     def _keep(self, events: tuple[ClientEvent, ...]) -> tuple[Notice, ...]:
         """Store what the light client showed, trust first."""
@@ -269,14 +355,24 @@ class AnchorCycle:
                     proof = proof_of(event).encode()
                     is_witnessed = self._policy.quorum is not None
                     self._store.store_proof(event.entry, log_index=event.index, proof=proof, is_witnessed=is_witnessed)
+                    self._has_progressed = True
                     notices.append(self._anchored(event, is_witnessed=is_witnessed))
                 case NotAtIndex(entry, index):
                     self._store.mark_refuted(entry)
+                    self._is_troubled = True
                     notices.append(Notice("ledger_wrong_index", {"log": self._origin, "log_index": index}))
                 case NotWitnessed(detail):
-                    notices.append(Notice("ledger_not_witnessed", {"log": self._origin, "detail": detail}))
+                    self._has_round_failed_quorum = True
+                    if not self._is_unwitnessed:
+                        self._is_unwitnessed = True
+                        notices.append(Notice("ledger_not_witnessed", {"log": self._origin, "detail": detail}))
+                case Behind(tree_size, trusted_size):
+                    if not self._is_behind:
+                        self._is_behind = True
+                        sizes = {"tree_size": tree_size, "trusted_size": trusted_size}
+                        notices.append(Notice("ledger_behind", {"log": self._origin, **sizes}))
                 case Advanced():
-                    pass
+                    self._is_behind = self._is_unwitnessed = False
         return tuple(notices)
 
     def _anchored(self, included: Included, *, is_witnessed: bool) -> Notice:
@@ -319,6 +415,11 @@ class AnchorCycle:
         self._open.clear()
         self._asked.clear()
         self._is_stale = True
+        self._stalls += 1
+        self._spare(now)
+
+    def _spare(self, now: MonotonicNs) -> None:
+        """Leave the log alone, longer each time."""
         self._due = MonotonicNs(now + self._backoff_ns)
         self._backoff_ns = min(2 * self._backoff_ns, MAX_BACKOFF_NS)
 
@@ -329,7 +430,7 @@ class AnchorCycle:
         return (Notice("ledger_unavailable", {"log": self._origin, "reason": reason}),)
 
     def _available(self) -> tuple[Notice, ...]:
-        if not self._is_unavailable:
+        if not self._is_unavailable or self._is_troubled:
             return ()
         self._is_unavailable = False
         return (Notice("ledger_available", {"log": self._origin}),)

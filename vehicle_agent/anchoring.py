@@ -8,6 +8,7 @@ from typing import Protocol
 from shared.core.clock import Instant, MonotonicNs
 from shared.core.errors import SplitViewError, StorageError, TransportError
 from shared.ledger.policy import Policy
+from shared.ledger.verify import TrustedCheckpoint
 from shared.service.spool import AnchorState
 from shared.stack.effects import Notice
 from vehicle_agent.anchor_cycle import AnchorCycle, AnchorStore, Fetch, Request, Submit, split_view_notice
@@ -36,24 +37,32 @@ class Anchoring:
         transport: the log.
         origin: its origin.
         policy: its key and the witnesses' quorum.
+        pinned: a checkpoint note the log must stand by, see `AnchorCycle`.
 
     Raises:
-        ProofError: the policy does not know the log, or no longer accepts the trusted checkpoint in the store.
-        DecodeError: the trusted checkpoint in the store is malformed.
+        ProofError: the policy does not know the log, or does not accept the trusted checkpoint in the store, or the pinned one.
+        DecodeError: the trusted or the pinned checkpoint is malformed.
         StorageError: the store failed.
     """
 
-    def __init__(self, *, store: AnchorStore, transport: LedgerTransport, origin: str, policy: Policy) -> None:
+    def __init__(
+        self, *, store: AnchorStore, transport: LedgerTransport, origin: str, policy: Policy, pinned: bytes | None = None
+    ) -> None:
         self._store = store
         self._transport = transport
         self._origin = origin
-        self._cycle = AnchorCycle(store=store, origin=origin, policy=policy)
+        self._cycle = AnchorCycle(store=store, origin=origin, policy=policy, pinned=pinned)
         self._has_told = False
 
     @property
     def contradiction(self) -> SplitViewError | None:
         """The contradiction that stopped anchoring, if one has."""
         return self._cycle.contradiction
+
+    @property
+    def trusted(self) -> TrustedCheckpoint | None:
+        """The checkpoint everything is measured against."""
+        return self._cycle.trusted
 
     def counts(self) -> dict[str, int]:
         """Return how many records are in each state, by the state's name in lower case."""
@@ -75,6 +84,7 @@ class Anchoring:
             for request in requests:
                 carried_out += 1
                 notices += self._carry_out(request, now.monotonic)
+        notices += self._cycle.take_notices()
         self._has_told = self._cycle.contradiction is not None
         return tuple(notices)
 

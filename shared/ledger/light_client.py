@@ -6,8 +6,8 @@
 file or a passing road-side unit, it makes no difference. What arrives malformed or does not lead to a signed root ends the round
 with an error, and the next round starts afresh. Two signed checkpoints that cannot both be true stop the client: it wants nothing
 more, and only a new client, made by whoever has looked at the evidence, goes on. An older checkpoint than the trusted one is
-checked against it too, as long as somebody still serves the tiles of the trusted tree: a log put back from a backup has nothing to
-show until it grows past what it signed before, and is caught then.
+checked against it too, as long as somebody still serves the tiles of the trusted tree, and is told (`Behind`): a mirror that lags
+catches up; a log put back from a backup has nothing to show until it grows past what it signed before, and is caught then.
 
 Memory: the tiles of one round, at most about `MAX_ROUND_PROOFS` * 4 tiles of 8 KiB. Persisting events before acting on them is the
 caller's (`vehicle_agent.anchoring`).
@@ -54,6 +54,14 @@ class NotWitnessed:
 
 
 @dataclass(frozen=True, slots=True)
+class Behind:
+    """The checkpoint is consistent with the trusted one, but older: a stale copy, or a log that lost what it had signed."""
+
+    tree_size: int
+    trusted_size: int
+
+
+@dataclass(frozen=True, slots=True)
 class NotAtIndex:
     """The log holds, provably, another entry at the index it gave for this one."""
 
@@ -61,7 +69,7 @@ class NotAtIndex:
     index: int
 
 
-ClientEvent = Advanced | Included | NotWitnessed | NotAtIndex
+ClientEvent = Advanced | Included | NotWitnessed | Behind | NotAtIndex
 
 
 class _Phase(Enum):
@@ -121,6 +129,10 @@ class LightClient:
         if index < 0 or (entry not in self._waiting and len(self._waiting) >= MAX_WAITING_ENTRIES):
             raise EncodeError("light_client", f"no such index {index}, or {MAX_WAITING_ENTRIES} entries wait already")
         self._waiting[entry] = index
+
+    def forget(self, entry: bytes) -> None:
+        """No longer ask for proof of `entry`; between rounds."""
+        self._waiting.pop(entry, None)
 
     def begin(self) -> None:
         """Start a round, dropping one that is under way. Does nothing once stopped."""
@@ -212,7 +224,7 @@ class LightClient:
             path = tuple(range_hash(leaves, tiles) for leaves in consistency_path(*sizes))
         if signed.checkpoint.tree_size < self._trusted.checkpoint.tree_size:
             check_extends(signed, self._trusted, path)
-            return ()
+            return (Behind(signed.checkpoint.tree_size, self._trusted.checkpoint.tree_size),)
         check_extends(self._trusted, signed, path)
         return self._trust(signed, path)
 

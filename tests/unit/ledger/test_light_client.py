@@ -7,6 +7,7 @@ from shared.ledger.light_client import (
     MAX_ROUND_PROOFS,
     MAX_WAITING_ENTRIES,
     Advanced,
+    Behind,
     ClientEvent,
     LightClient,
     NotAtIndex,
@@ -116,7 +117,8 @@ def test_a_lagging_answer_is_no_contradiction_and_moves_nothing() -> None:
     client = client_of(trusted_note=log.note)
     client.prove(log.entries[7], 7)
     events = round_of(client, old, tiles=log)
-    assert [type(event) for event in events] == [Included]
+    assert events[0] == Behind(90, 300)
+    assert [type(event) for event in events[1:]] == [Included]
     assert client.trusted is not None
     assert client.trusted.checkpoint.tree_size == 300
 

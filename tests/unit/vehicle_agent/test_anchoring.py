@@ -325,7 +325,7 @@ def test_a_log_that_forgot_an_entry_it_gave_an_index_for_is_asked_again(tmp_path
     anchoring = anchoring_of(spool, log)
     polled(anchoring, clock, rounds=3)
     log.forgets = False
-    assert [n.kind for n in polled(anchoring, clock, rounds=10)] == ["odometer_anchored"]
+    assert [n.kind for n in polled(anchoring, clock, rounds=10)] == ["ledger_index_never_came", "odometer_anchored"]
     check_proven(spool, log)
     spool.close()
 
@@ -402,6 +402,8 @@ def test_requests_are_asked_for_once_and_late_answers_do_no_harm(tmp_path: Path)
     cycle.submitted(second, 7, now)
     cycle.failed(first, "lost", now)
     assert cycle.submitted(first, 0, now) == ()
+    assert cycle.requests(now) == (Fetch(CHECKPOINT_PATH),)
+    cycle.failed(Fetch(CHECKPOINT_PATH), "lost", now)
     assert cycle.fetched(Fetch(CHECKPOINT_PATH), log.note, now) == ()
     due = cycle.next_due()
     assert due is not None
