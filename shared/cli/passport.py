@@ -22,6 +22,7 @@ from shared.core.clock import TimeSource, UtcNs
 from shared.core.errors import ConfigError, DecodeError, RecordError, VerificationError
 from shared.core.itstime import time64_of, utc_from_text, utc_text
 from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.records.findings import Finding, FindingKind, day_text, km_text
 from shared.records.passport import (
     MAX_PASSPORT_BYTES,
     Passport,
@@ -32,7 +33,6 @@ from shared.records.passport import (
     verify_passport,
 )
 from shared.records.sd_jwt import Es256PublicKey
-from shared.records.sequence import Finding, FindingKind, day_text, km_text
 from shared.security.certificate import Certificate, decode_certificate
 from shared.security.chain import ChainVerifier
 from shared.security.ecdsa import Curve

@@ -21,6 +21,7 @@ from shared.ledger.policy import Policy
 from shared.ledger.proof import TlogProof, parse_proof
 from shared.ledger.verify import QuorumError, TrustedCheckpoint, trust_first, verify_included, verify_signed
 from shared.records.credential import MAX_CERTIFICATE_BYTES, MAX_CREDENTIALS, VehicleCredential
+from shared.records.findings import Finding, SequenceItem
 from shared.records.issuers import Issuer, IssuerRole
 from shared.records.kinds import HIDEABLE
 from shared.records.odometer import OdometerFlag, OdometerSource, RecordReason
@@ -39,7 +40,7 @@ from shared.records.sd_jwt import (
     encode_base64url,
     parse_sd_jwt,
 )
-from shared.records.sequence import Finding, SequenceItem, check_sequence
+from shared.records.sequence import check_sequence
 from shared.records.strict_json import Json, encode_json_lines, parse_json
 
 PASSPORT_FORMAT = "v2x-passport/1"

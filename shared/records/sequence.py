@@ -1,70 +1,50 @@
 """What a series of records says about a vehicle: gaps, forks, rollbacks, changes of credential, in words a buyer understands.
 
-A finding is not an error: the records are genuine, and what they show is the point. Only the vehicle's own numbering can show that
-a reading is missing; a log proves what it holds, never that nothing else happened. Readings left out after the last record shown
-cannot be noticed at all.
+Only the vehicle's own numbering can show that a record is missing; a log proves what it holds, never that nothing else happened.
+Records left out after the last one shown cannot be noticed at all.
 
 That two credentials are one vehicle's is shown by the earlier one alone: its last record names the next. A later record that merely
-continues the numbering proves nothing, for whoever has seen the earlier ones can write it.
+continues the numbering proves nothing, for whoever has seen the earlier ones can write it. Records that others signed stand in the
+same numbering and name the vehicle's credential; their readings of the odometer are held against the vehicle's own, with room for a
+display that counts whole kilometres or miles. What records of other kinds say about each other is `shared.records.life_events`'.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
-from shared.core.clock import UtcNs
+from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.itstime import utc_text
+from shared.records.corrections import Corrections, read_corrections
+from shared.records.findings import Finding, FindingKind, SequenceItem, day_text, km_text
+from shared.records.kind import RecordKind
+from shared.records.life_events import check_life_events
 from shared.records.odometer import OdometerFlag
-from shared.records.record import DisclosedRecord
+
+READ_BY_EYE_M = 1_609
+"""How much lower than the vehicle's own a reading may be that somebody read off a display: the last mile is not shown."""
+
+ENTERED_LATE_NS = 86_400 * NS_PER_S
+"""From when on it is told that a record was entered after what it states."""
 
 
-class FindingKind(Enum):
-    """What was found."""
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A reading of the odometer, in metres, and the record that states it; `item` is the one in whose place it stands."""
 
-    ROLLBACK = "rollback"
-    FORK = "fork"
-    GAP = "gap"
-    CREDENTIAL_NOT_INTRODUCED = "credential_not_introduced"
-    CLOCK = "clock"
-    FLAGGED = "flagged"
-    HIDDEN = "hidden"
-
-
-SERIOUS = frozenset({FindingKind.ROLLBACK, FindingKind.FORK, FindingKind.GAP, FindingKind.CREDENTIAL_NOT_INTRODUCED})
-"""What a buyer should not pay without an explanation for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing the records show: what, at which record number, and the sentence."""
-
-    kind: FindingKind
-    seq: int
-    text: str
+    metres: int
+    stated_by: SequenceItem
+    item: SequenceItem
 
     @property
-    def is_serious(self) -> bool:
-        """Whether it touches the distance the vehicle has run, or whether all of it is one vehicle's."""
-        return self.kind in SERIOUS
+    def is_own(self) -> bool:
+        return self.stated_by.is_own
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SequenceItem:
-    """A verified record, its commitment, and the `kid` of the credential it is signed under."""
-
-    record: DisclosedRecord
-    commitment: bytes
-    credential: str
-
-
-def km_text(distance_m: int) -> str:
-    """Return metres as kilometres for people, e.g. `25,088.1 km`."""
-    return f"{distance_m / 1000:,.1f} km"
-
-
-def day_text(occurred: UtcNs | None) -> str:
-    """Return a date for people."""
-    return "an unknown date" if occurred is None else utc_text(occurred)[:10]
+    def words(self, *, with_source: bool) -> str:
+        """Return `60,000.0 km (a garage's reading) on 2026-01-02 (record 3)`."""
+        whose = "the vehicle's own" if self.is_own else f"{self.stated_by.signer}'s"
+        source = f" ({whose} reading)" if with_source else ""
+        seq = self.stated_by.record.seq
+        return f"{km_text(self.metres)}{source} on {day_text(self.item.record.occurred)} (record {seq})"
 
 
 def check_sequence(items: Sequence[SequenceItem]) -> tuple[Finding, ...]:
@@ -73,26 +53,15 @@ def check_sequence(items: Sequence[SequenceItem]) -> tuple[Finding, ...]:
     if items and items[0].record.seq > 0:
         first = items[0].record.seq
         findings.append(_finding(FindingKind.GAP, first, f"The records before number {first} are not shown ({first} of them)."))
-    highest: DisclosedRecord | None = None
+    corrections = read_corrections(items)
+    life = check_life_events(items, corrections)
+    credentials, dates, odometer = _Credentials(), _Dates(), _Odometer(corrections)
     previous: SequenceItem | None = None
-    for item in items:
-        record = item.record
+    for position, item in enumerate(items):
         if previous is not None:
-            findings += [*_links(previous, item), *_credentials(previous, item)]
-        odometer_m = record.odometer_m
-        if odometer_m is not None:
-            before = None if previous is None else previous.record
-            if highest is not None and highest.odometer_m is not None and odometer_m < highest.odometer_m:
-                findings += _below(record, odometer_m, before, highest)
-            elif OdometerFlag.ROLLBACK in record.flags:
-                text = f"Record {record.seq} was flagged by the vehicle itself as lower than the reading before it."
-                findings.append(_finding(FindingKind.ROLLBACK, record.seq, text))
-            if highest is None or highest.odometer_m is None or odometer_m > highest.odometer_m:
-                highest = record
-        elif OdometerFlag.ROLLBACK in record.flags:
-            text = f"Record {record.seq} hides its reading, but the vehicle flagged it as lower than the one before."
-            findings.append(_finding(FindingKind.ROLLBACK, record.seq, text))
-        findings += _remarks(record)
+            findings += _links(previous, item)
+        findings += [*dates.check(item), *credentials.check(item), *odometer.check(position, item), *_remarks(item)]
+        findings += [*corrections.findings.get(position, ()), *life.get(position, ())]
         previous = item
     return tuple(findings)
 
@@ -103,57 +72,168 @@ def _finding(kind: FindingKind, seq: int, text: str) -> Finding:
 
 def _links(previous: SequenceItem, item: SequenceItem) -> list[Finding]:
     """Numbers and commitments: gap and fork."""
-    findings: list[Finding] = []
     a, b = previous.record, item.record
     if b.seq <= a.seq:
         text = f"Record {b.seq} stands after record {a.seq}: two histories of one vehicle, as if its memory had been restored."
-        findings.append(_finding(FindingKind.FORK, b.seq, text))
-    elif b.seq > a.seq + 1:
+        return [_finding(FindingKind.FORK, b.seq, text)]
+    if b.seq > a.seq + 1:
         missing = b.seq - a.seq - 1
         numbers = f"{a.seq + 1}" if missing == 1 else f"{a.seq + 1} to {b.seq - 1}"
         text = f"{missing} record{'s are' if missing > 1 else ' is'} missing (number {numbers}): what they said is not known."
-        findings.append(_finding(FindingKind.GAP, b.seq, text))
-    elif b.prev != previous.commitment:
+        return [_finding(FindingKind.GAP, b.seq, text)]
+    if b.prev != previous.commitment:
         text = f"Record {b.seq} follows another record {a.seq} than the one shown: two histories of one vehicle."
-        findings.append(_finding(FindingKind.FORK, b.seq, text))
-    if a.occurred is not None and b.occurred is not None and b.occurred < a.occurred:
-        text = f"Record {b.seq} is dated {utc_text(b.occurred)}, before record {a.seq} ({utc_text(a.occurred)}): a clock was wrong."
-        findings.append(_finding(FindingKind.CLOCK, b.seq, text))
-    return findings
+        return [_finding(FindingKind.FORK, b.seq, text)]
+    return []
 
 
-def _credentials(previous: SequenceItem, item: SequenceItem) -> list[Finding]:
-    """A record is signed under the credential of the one before it, or under the one that record hands over to."""
-    a, b = previous.record, item.record
-    if item.credential == (a.next_credential or previous.credential):
-        return []
-    if item.credential == previous.credential:
-        text = f"Record {b.seq} is signed under the credential that had handed over to another with record {a.seq}."
-    elif a.next_credential is not None:
-        text = f"Record {b.seq} is signed under another credential than the one that record {a.seq} hands over to."
-    else:
+class _Dates:
+    """Dates that run backwards: a clock was wrong, or somebody entered a record later than what it states."""
+
+    def __init__(self) -> None:
+        self._last: SequenceItem | None = None
+
+    def check(self, item: SequenceItem) -> list[Finding]:
+        last, occurred = self._last, item.record.occurred
+        if occurred is None:
+            self._last = None if item.is_own else last
+            return []
+        before = None if last is None else last.record.occurred
+        findings: list[Finding] = []
+        if last is not None and before is not None and occurred < before:
+            findings = self._backwards(item, occurred, last, before)
+        if item.is_own or before is None or occurred >= before:
+            self._last = item
+        return findings
+
+    def _backwards(self, item: SequenceItem, occurred: UtcNs, last: SequenceItem, before: UtcNs) -> list[Finding]:
+        a, b = last.record.seq, item.record.seq
+        if item.is_own:
+            text = f"Record {b} is dated {utc_text(occurred)}, before record {a} ({utc_text(before)}): a clock was wrong."
+            return [_finding(FindingKind.CLOCK, b, text)]
+        if before - occurred < ENTERED_LATE_NS:
+            return []
         text = (
-            f"Record {b.seq} is signed under another credential than record {a.seq}, and no record shown hands over to it: the "
-            f"earlier key was lost, the record that names the later one was left out, or these are records of another vehicle."
+            f"Record {b} was entered by {item.signer} after record {a} of {day_text(before)}, "
+            f"and is of something that happened on {day_text(occurred)}."
         )
-    return [_finding(FindingKind.CREDENTIAL_NOT_INTRODUCED, b.seq, text)]
+        return [_finding(FindingKind.ENTERED_LATE, b, text)]
 
 
-def _below(record: DisclosedRecord, odometer_m: int, before: DisclosedRecord | None, highest: DisclosedRecord) -> list[Finding]:
-    """Report a fall once, where it happens; readings that climb again below the highest are its consequence."""
-    fell = before is None or before.odometer_m is None or odometer_m < before.odometer_m
-    if not fell or highest.odometer_m is None:
-        return []
-    since = highest if before is None or before.odometer_m is None else before
-    since_m = highest.odometer_m if since.odometer_m is None else since.odometer_m
-    text = (
-        f"The odometer was rolled back: {km_text(odometer_m)} on {day_text(record.occurred)} (record {record.seq}), after "
-        f"{km_text(since_m)} on {day_text(since.occurred)} (record {since.seq}): {km_text(since_m - odometer_m)} are missing."
+class _Credentials:
+    """A record is the vehicle's if it is signed under the credential in force, or names it as its subject.
+
+    In force is the credential of the vehicle's record before, or the one that record hands over to.
+    """
+
+    def __init__(self) -> None:
+        self._in_force: str | None = None
+        self._last_own: SequenceItem | None = None
+        self._last: SequenceItem | None = None
+
+    def check(self, item: SequenceItem) -> list[Finding]:
+        in_force, last = self._in_force, self._last
+        self._last = item
+        named = item.record.subject or item.credential
+        if item.is_own:
+            own, self._last_own = self._last_own, item
+            self._in_force = item.record.next_credential or item.credential
+        else:
+            own = self._last_own
+            self._in_force = in_force or named
+        if in_force is None or last is None or named == in_force:
+            return []
+        if not item.is_own:
+            text = (
+                f"Record {item.record.seq}, signed by {item.signer}, is not about the credential under which the vehicle's records "
+                f"are signed there: it is about another vehicle, or a record that names that credential was left out."
+            )
+            return [_finding(FindingKind.FOREIGN_SUBJECT, item.record.seq, text)]
+        return [_finding(FindingKind.CREDENTIAL_NOT_INTRODUCED, item.record.seq, _not_introduced(item, own or last))]
+
+
+def _not_introduced(item: SequenceItem, last: SequenceItem) -> str:
+    a, b = last.record, item.record
+    if last.is_own and item.credential == last.credential:
+        return f"Record {b.seq} is signed under the credential that had handed over to another with record {a.seq}."
+    if a.next_credential is not None:
+        return f"Record {b.seq} is signed under another credential than the one that record {a.seq} hands over to."
+    if not last.is_own:
+        return f"Record {b.seq} is signed under another credential than the one that record {a.seq} is about."
+    return (
+        f"Record {b.seq} is signed under another credential than record {a.seq}, and no record shown hands over to it: the "
+        f"earlier key was lost, the record that names the later one was left out, or these are records of another vehicle."
     )
-    return [_finding(FindingKind.ROLLBACK, record.seq, text)]
 
 
-def _remarks(record: DisclosedRecord) -> list[Finding]:
+class _Odometer:
+    """Readings of the odometer, whoever took them: none may be below one before it."""
+
+    def __init__(self, corrections: Corrections) -> None:
+        self._corrections = corrections
+        self._highest_own: _Reading | None = None
+        self._highest_read: _Reading | None = None
+        self._before: _Reading | None = None
+
+    def check(self, position: int, item: SequenceItem) -> list[Finding]:
+        record = item.record
+        if self._corrections.is_correction(position) and record.kind is not RecordKind.ODOMETER:
+            return []  # its reading stands in the place of the one it corrects
+        if record.odometer_m is None and "odometer_m" not in record.hidden:
+            return self._flagged(item)
+        stated_by = item if record.kind is RecordKind.ODOMETER else self._corrections.latest(position)
+        metres = stated_by.record.odometer_m
+        if metres is None:
+            self._before = None
+            return self._flagged(item)
+        reading = _Reading(metres, stated_by, item)
+        findings = self._compare(reading) or ([] if self._is_below(reading) else self._flagged(item))
+        self._before = reading
+        highest = self._highest_own if reading.is_own else self._highest_read
+        if highest is None or metres > highest.metres:
+            if reading.is_own:
+                self._highest_own = reading
+            else:
+                self._highest_read = reading
+        return findings
+
+    def _flagged(self, item: SequenceItem) -> list[Finding]:
+        record = item.record
+        if OdometerFlag.ROLLBACK not in record.flags:
+            return []
+        text = (
+            f"Record {record.seq} hides its reading, but the vehicle flagged it as lower than the one before."
+            if record.odometer_m is None
+            else f"Record {record.seq} was flagged by the vehicle itself as lower than the reading before it."
+        )
+        return [_finding(FindingKind.ROLLBACK, record.seq, text)]
+
+    def _is_below(self, reading: _Reading) -> bool:
+        return any(_fell(before, reading) for before in (self._highest_own, self._highest_read))
+
+    def _compare(self, reading: _Reading) -> list[Finding]:
+        """Report a fall once, where it happens; readings that climb again below the highest are its consequence."""
+        above = [before for before in (self._highest_own, self._highest_read) if before is not None and _fell(before, reading)]
+        if not above or (self._before is not None and not _fell(self._before, reading)):
+            return []
+        since = self._before or max(above, key=lambda each: each.metres)
+        with_source = not (reading.is_own and since.is_own)
+        text = (
+            f"The odometer was rolled back: {reading.words(with_source=with_source)}, after "
+            f"{since.words(with_source=with_source)}: {km_text(since.metres - reading.metres)} are missing."
+        )
+        return [_finding(FindingKind.ROLLBACK, reading.item.record.seq, text)]
+
+
+def _fell(before: _Reading | None, reading: _Reading) -> bool:
+    """Whether a reading is below an earlier one; what was read by eye from a display is given its last digit."""
+    if before is None:
+        return False
+    return reading.metres + (0 if reading.is_own and before.is_own else READ_BY_EYE_M) < before.metres
+
+
+def _remarks(item: SequenceItem) -> list[Finding]:
+    record = item.record
     texts = {
         OdometerFlag.STEP: "jumped further than the time since the last record allows",
         OdometerFlag.SOURCES_DISAGREE: "came from sources that disagree",
@@ -163,6 +243,6 @@ def _remarks(record: DisclosedRecord) -> list[Finding]:
     findings = [
         _finding(FindingKind.FLAGGED, record.seq, f"Record {record.seq} {texts[flag]}.") for flag in record.flags if flag in texts
     ]
-    if record.odometer_m is None:
+    if "odometer_m" in record.hidden:
         findings.append(_finding(FindingKind.HIDDEN, record.seq, f"Record {record.seq} hides its reading."))
     return findings

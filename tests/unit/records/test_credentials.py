@@ -10,6 +10,7 @@ import pytest
 from shared.core.clock import NS_PER_S, ManualClock, UtcNs
 from shared.core.errors import EncodeError, RecordError, StorageError
 from shared.records.credential import MAX_CERTIFICATE_BYTES, VehicleCredential, credential_of
+from shared.records.findings import FindingKind
 from shared.records.kinds import HIDEABLE
 from shared.records.odometer import OdometerSource, RecordReason, reason_of
 from shared.records.passport import (
@@ -25,7 +26,6 @@ from shared.records.passport import (
 from shared.records.record import SignedRecord
 from shared.records.recorder import Recorder
 from shared.records.sd_jwt import Es256PublicKey
-from shared.records.sequence import FindingKind
 from tests.helpers.ledger import MemoryLog, Vehicle, policy_of, seeded_entropy
 from tests.unit.records.test_odometer_record import Shelf
 from tests.unit.records.test_passport import proofs

@@ -13,6 +13,7 @@ from shared.ledger.note import add_signatures, parse_note
 from shared.ledger.proof import TlogProof, proof_of
 from shared.ledger.verify import Included
 from shared.records.credential import credential_of
+from shared.records.findings import FindingKind
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.passport import (
     MAX_PASSPORT_RECORDS,
@@ -27,7 +28,6 @@ from shared.records.passport import (
 from shared.records.record import SignedRecord
 from shared.records.recorder import Recorder
 from shared.records.sd_jwt import SdJwt, certificate_id, decode_base64url, encode_base64url, parse_sd_jwt
-from shared.records.sequence import FindingKind
 from tests.helpers.ledger import ORIGIN, MemoryLog, Vehicle, policy_of, seeded_entropy
 from tests.unit.records.test_odometer_record import Shelf
 

@@ -3,10 +3,11 @@
 import re
 
 from shared.core.clock import NS_PER_S, UtcNs
+from shared.records.findings import Finding, FindingKind, SequenceItem
 from shared.records.kind import RecordKind
 from shared.records.odometer import OdometerFlag
 from shared.records.record import DisclosedRecord
-from shared.records.sequence import Finding, FindingKind, SequenceItem, check_sequence
+from shared.records.sequence import check_sequence
 
 DAY_NS = 86_400 * NS_PER_S
 START = 1_767_225_600 * NS_PER_S  # 2026-01-01
