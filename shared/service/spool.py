@@ -10,7 +10,7 @@ A full spool refuses to record; nothing is ever dropped to make room. The tables
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -44,6 +44,9 @@ from shared.service.spool_format import (
 
 DEFAULT_CAPACITY = 250_000
 """Records: more than twenty years at thirty a day, about 1 GB."""
+
+PAGE_RECORDS = 500
+"""Records read at once."""
 
 MAX_EVIDENCE = 16
 """Contradictions kept; the first ones are those that matter."""
@@ -238,6 +241,16 @@ class Spool:
         """Yield all records in order."""
         yield from self._select("ORDER BY seq")
 
+    def of_kinds(self, kinds: Collection[RecordKind]) -> Iterator[StoredRecord]:
+        """Yield the records of some kinds in order, a few in memory at a time."""
+        names = [kind.value for kind in kinds]
+        wanted = f"SELECT seq FROM record WHERE kind IN ({_marks(names)}) ORDER BY seq"  # noqa: S608 - question marks only
+        with storage_errors(self._path):
+            seqs: list[int] = [row[0] for row in self._connection.execute(wanted, names)]
+        for start in range(0, len(seqs), PAGE_RECORDS):
+            page = seqs[start : start + PAGE_RECORDS]
+            yield from self._select(f"WHERE seq IN ({_marks(page)}) ORDER BY seq", *page)
+
     def unproven(self, limit: int) -> tuple[StoredRecord, ...]:
         """Return the oldest records that have no proof yet, at most `limit`."""
         return tuple(self._select("WHERE state < ? ORDER BY seq LIMIT ?", AnchorState.INCLUDED.value, limit))
@@ -363,6 +376,10 @@ class Spool:
                 f"UPDATE record SET state = ?, log_index = ? WHERE commitment = ? AND {condition}",  # noqa: S608 - constants of this file
                 (to.value, log_index, commitment, bound.value),
             )
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def open_spool(path: Path, *, capacity: int = DEFAULT_CAPACITY, connect: Connect = connect_sqlite) -> Spool:
