@@ -266,6 +266,18 @@ class VehicleAgent:
             "odometer": self._mileage.status(),
         }
 
+    def on_ledger_answers(self, now: Instant) -> tuple[Effect, ...]:
+        """Go on with anchoring at once: answers of a log have come."""
+        return self._mileage.poll(now)
+
+    def ledger_evidence(self) -> tuple[dict[str, object], ...]:
+        """Return the log's contradictions nobody has acknowledged, with both notes each; raises `StorageError`."""
+        return self._mileage.evidence()
+
+    def acknowledge_ledger_evidence(self, now: Instant) -> int:
+        """A person has looked at the evidence: go on with anchoring; return how many contradictions; raises `StorageError`."""
+        return self._mileage.acknowledge_evidence(now)
+
     def situation(self, now: Instant) -> dict[str, object]:
         """Who the vehicle is, whether it knows where, and the hazards that are live, as JSON values."""
         here = present_place(self._state, now)

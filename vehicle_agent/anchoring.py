@@ -6,12 +6,12 @@ What is asked, in which order, and what survives a power cut is `vehicle_agent.a
 from typing import Protocol
 
 from shared.core.clock import Instant, MonotonicNs
-from shared.core.errors import SplitViewError, StorageError, TransportError
+from shared.core.errors import StorageError, TransportError
 from shared.ledger.policy import Policy
-from shared.ledger.verify import TrustedCheckpoint
 from shared.service.spool import AnchorState
 from shared.stack.effects import Notice
-from vehicle_agent.anchor_cycle import AnchorCycle, AnchorStore, Fetch, Request, Submit, split_view_notice
+from vehicle_agent.anchor_cycle import AnchorStore, Fetch, Request, Submit
+from vehicle_agent.anchors import Anchors
 
 MAX_REQUESTS_AT_ONCE = 10_000
 """Requests that `Anchoring.poll` carries out before it gives way to other work."""
@@ -29,7 +29,7 @@ class LedgerTransport(Protocol):
         ...
 
 
-class Anchoring:
+class Anchoring(Anchors):
     """Anchors the records of one vehicle in a log within reach of a function call.
 
     Args:
@@ -37,36 +37,17 @@ class Anchoring:
         transport: the log.
         origin: its origin.
         policy: its key and the witnesses' quorum.
-        pinned: a checkpoint note the log must stand by, see `AnchorCycle`.
+        pinned: a checkpoint note the log must stand by.
 
     Raises:
-        ProofError: the policy does not know the log, or does not accept the trusted checkpoint in the store, or the pinned one.
-        DecodeError: the trusted or the pinned checkpoint is malformed.
-        StorageError: the store failed.
+        V2xError: as `Anchors` does.
     """
 
     def __init__(
         self, *, store: AnchorStore, transport: LedgerTransport, origin: str, policy: Policy, pinned: bytes | None = None
     ) -> None:
-        self._store = store
+        super().__init__(store=store, origin=origin, policy=policy, pinned=pinned)
         self._transport = transport
-        self._origin = origin
-        self._cycle = AnchorCycle(store=store, origin=origin, policy=policy, pinned=pinned)
-        self._has_told = False
-
-    @property
-    def contradiction(self) -> SplitViewError | None:
-        """The contradiction that stopped anchoring, if one has."""
-        return self._cycle.contradiction
-
-    @property
-    def trusted(self) -> TrustedCheckpoint | None:
-        """The checkpoint everything is measured against."""
-        return self._cycle.trusted
-
-    def counts(self) -> dict[str, int]:
-        """Return how many records are in each state, by the state's name in lower case."""
-        return {state.name.lower(): count for state, count in self._store.counts().items()}
 
     def poll(self, now: Instant) -> tuple[Notice, ...]:
         """Carry out all that is due and return what there is to tell; a contradiction is told once after every start.
@@ -74,30 +55,16 @@ class Anchoring:
         Raises:
             StorageError: the vehicle's own store failed. A failure of the log is told, not raised, and tried again later.
         """
-        if self._cycle.contradiction is not None:
-            return self._tell_contradiction()
+        notices: list[Notice] = []
         if self._store.counts()[AnchorState.PENDING]:
             self._cycle.wake(now.monotonic)
-        notices: list[Notice] = []
         carried_out = 0
         while carried_out < MAX_REQUESTS_AT_ONCE and (requests := self._cycle.requests(now.monotonic)):
             for request in requests:
                 carried_out += 1
                 notices += self._carry_out(request, now.monotonic)
         notices += self._cycle.take_notices()
-        self._has_told = self._cycle.contradiction is not None
-        return tuple(notices)
-
-    def acknowledge_evidence(self, now: Instant) -> None:
-        """A person has looked at the evidence: go on from the trusted checkpoint."""
-        self._cycle.acknowledge_evidence(now.monotonic)
-        self._has_told = False
-
-    def _tell_contradiction(self) -> tuple[Notice, ...]:
-        if self._has_told or self._cycle.contradiction is None:
-            return ()
-        self._has_told = True
-        return (split_view_notice(self._origin, self._cycle.contradiction, is_kept=True),)
+        return (*notices, *self._tell_contradiction(notices))
 
     def _carry_out(self, request: Request, now: MonotonicNs) -> tuple[Notice, ...]:
         try:

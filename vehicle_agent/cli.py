@@ -42,6 +42,7 @@ from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.driver_outputs import describe_driver_outputs
+from vehicle_agent.ledger_parts import check_ledger
 from vehicle_agent.map_check import check_map
 from vehicle_agent.replay import replay as replay_log
 from vehicle_agent.shell import serve
@@ -121,6 +122,7 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     clock = SystemClock(TimeSource(settings.time.source))
     trusted = describe_trust(files.trust_store, folder=settings.identity.trust, trust=settings.trust, now=clock.now())
     console.print(f"{ticket}; {trusted}")
+    console.print(check_ledger(settings.ledger, environment=os.environ))
     for line in _role_lines(settings, files.ticket):
         console.print(line)
     for line in describe_state(

@@ -14,15 +14,14 @@ from pathlib import Path
 
 from shared.core.clock import Instant
 from shared.core.entropy import Entropy
-from shared.core.errors import ConfigError, DecodeError, StorageError
+from shared.core.errors import ConfigError, StorageError
 from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid, StationType
 from shared.facilities.keep_alive import KeepAlive
 from shared.facilities.originated_events import OriginatedEvents
 from shared.facilities.received_events import ReceivedEvents
 from shared.facilities.saved_events import NothingKept
-from shared.ledger.note import Ed25519NoteSigner
-from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.ledger.policy import Policy
 from shared.messages.denm_alacarte import EnergyStorage
 from shared.records.odometer import BOOT_ID_BYTES
 from shared.records.passport import Passport, build_passport, build_record
@@ -43,8 +42,6 @@ from shared.service.event_store import (
     saved_pseudonym,
 )
 from shared.service.identity import ENROLMENT_KEY, TICKET_KEY, check_enrolment, check_ticket, read_identity
-from shared.service.keystore import read_bounded, write_new_file
-from shared.service.log_store import load_or_create_log_key, open_log_store
 from shared.service.record_key import EnrolledSigner, enrolled_signer, signing_next
 from shared.service.spool import Spool, open_spool
 from shared.service.state_lock import locked
@@ -55,16 +52,18 @@ from shared.stack.cam_permissions import ticket_flags
 from shared.stack.router import Forwarding, Router
 from shared.stack.station import Station, StationIdentity, make_station
 from vehicle_agent.agent import VehicleAgent
-from vehicle_agent.anchoring import Anchoring, LedgerTransport
+from vehicle_agent.anchoring import LedgerTransport
 from vehicle_agent.cam_service import CamService
 from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.denm_service import CHECK_INTERVAL_NS, DenmService
 from vehicle_agent.hazards import Hazards
+from vehicle_agent.ledger_parts import LedgerParts, check_ledger, open_ledger
 from vehicle_agent.local_dynamic_map import LocalDynamicMap
 from vehicle_agent.mileage import Mileage
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch
+from vehicle_agent.online_anchoring import Errands
 from vehicle_agent.own_hazards import OwnHazards
 from vehicle_agent.pseudonym import Pseudonym, first_ticket
 from vehicle_agent.signal_map import SignalMap, load_signal_map
@@ -72,9 +71,6 @@ from vehicle_agent.special_vehicle import NO_DUTY, Duty
 from vehicle_agent.speed_plan import DEFAULT_SETTINGS, GlosaSettings
 from vehicle_agent.triggers.catalogue import make_triggers
 from vehicle_agent.triggers.surroundings import Surroundings
-
-POLICY_MODE = 0o644
-"""Whoever verifies a passport may read the policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +104,7 @@ class VehicleParts:
         signal_map: what its bus says.
         odometer_policy: when to record.
         spool: keeps its records.
-        ledger: the log within reach.
+        ledger: the log within reach, or where requests to one on a network wait for the shell.
         origin: the log's name.
         policy: the log's key, and the witnesses it needs.
         areas: the shapes of identified regions.
@@ -122,6 +118,7 @@ class VehicleParts:
         glosa: what speed advice reckons with.
         events: keeps its own hazards over a restart; None where there is no next time.
         memory: what `events` held at the start; None where nothing was.
+        pinned: the checkpoint the log must stand by; None where nobody pinned one.
     """
 
     station_type: StationType
@@ -133,7 +130,7 @@ class VehicleParts:
     signal_map: SignalMap
     odometer_policy: OdometerPolicy
     spool: Spool
-    ledger: LedgerTransport
+    ledger: LedgerTransport | Errands
     origin: str
     policy: Policy
     areas: IdentifiedAreas = NO_IDENTIFIED_AREAS
@@ -147,6 +144,7 @@ class VehicleParts:
     glosa: GlosaSettings = DEFAULT_SETTINGS
     events: EventStore | None = None
     memory: StationMemory | None = None
+    pinned: bytes | None = None
 
 
 def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> VehicleAgent:
@@ -192,6 +190,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         keeper=NothingKept() if parts.events is None else StoredEvents(parts.events, partial(_name, station, pseudonym)),
     )
     head = parts.spool.head()
+    log = LedgerParts(medium=parts.ledger, origin=parts.origin, policy=parts.policy, pinned=parts.pinned)
     return VehicleAgent(
         station=station,
         router=router,
@@ -204,7 +203,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         mileage=Mileage(
             watch=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
             recorder=Recorder(signer=parts.enrolled, store=parts.spool, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
-            anchoring=Anchoring(store=parts.spool, transport=parts.ledger, origin=parts.origin, policy=parts.policy),
+            anchoring=log.anchors(parts.spool),
         ),
         fixed_position=parts.fixed_position,
         fixed_heading_deg=parts.fixed_heading_deg,
@@ -257,6 +256,7 @@ def read_files(config: VehicleConfig, *, environment: Mapping[str, str]) -> Vehi
         trust_store = pinned_store(read_pins(identity.trust, config.trust))
         read_admission(config.trust)
     areas = read_areas(config.trust)
+    check_ledger(config.ledger, environment=environment)
     ticket = enrolled = None
     if identity.ticket is not None:
         ticket = read_identity(identity.ticket, credential=TICKET_KEY, environment=environment)
@@ -323,10 +323,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
                 )
             )
         stack.enter_context(locked(config.state.spool))
-        signer = Ed25519NoteSigner(config.ledger.origin, load_or_create_log_key(config.ledger.key))
-        policy = _policy(config.ledger.policy, signer)
-        log = open_log_store(config.ledger.log, signer)
-        stack.callback(log.close)
+        log = stack.enter_context(open_ledger(config.ledger))
         spool = open_spool(config.state.spool)
         stack.callback(spool.close)
         events = EventStore(config.state.hazards_file)
@@ -343,9 +340,10 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
             signal_map=files.signal_map,
             odometer_policy=OdometerPolicy(every_m=config.odometer.every_m, every_s=config.odometer.every_s),
             spool=spool,
-            ledger=log,
-            origin=config.ledger.origin,
-            policy=policy,
+            ledger=log.medium,
+            origin=log.origin,
+            policy=log.policy,
+            pinned=log.pinned,
             areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
             fixed_position=config.position.fixed_point,
             fixed_heading_deg=config.position.heading_deg,
@@ -384,16 +382,3 @@ def make_passport(parts: VehicleParts) -> Passport:
         credentials=(*(each.credential for each in parts.spool.all_credentials()), parts.enrolled.credential),
         records=[build_record(r.sd_jwt, r.salt, r.proof) for r in parts.spool.records() if r.proof is not None],
     )
-
-
-def _policy(path: Path, signer: Ed25519NoteSigner) -> Policy:
-    """Read the policy file; at first start write the one that trusts our embedded log and asks for no witness."""
-    if not path.exists():
-        write_new_file(path, f"log {signer.key.text}\nquorum none\n".encode(), mode=POLICY_MODE)
-    try:
-        policy = parse_policy(read_bounded(path, MAX_POLICY_BYTES))
-    except DecodeError as error:
-        raise ConfigError(str(path), f"is no policy: {error}") from error
-    if signer.key not in policy.log_keys(signer.key.name):
-        raise ConfigError(str(path), f"does not name the embedded log's key {signer.key.text}")
-    return policy

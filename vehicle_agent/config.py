@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from shared.core.errors import DecodeError
+from shared.core.errors import DecodeError, TransportError
 from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
 from shared.ledger.note import check_name
@@ -18,12 +18,17 @@ from shared.service.network_config import NetworkConfig
 from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.radio_config import DEFAULT_RADIOS, CaptureConfig, RadioConfigs, require_distinct
 from shared.service.verification_pool import VerificationConfig
+from shared.transport.ledger_http import checked_prefix
+from shared.transport.ledger_places import MAX_PLACES
 from vehicle_agent.denm_config import HazardsConfig
 from vehicle_agent.driver_config import DriverConfig
 from vehicle_agent.role_config import RoleConfig
 
 Metres = Annotated[float, msgspec.Meta(ge=0.1, le=100.0)]
 """What an outline can measure; wider than any vehicle."""
+
+DEFAULT_SUBMIT_DELAY_S = 60.0
+"""The longest a submission to a log on a network waits."""
 
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -108,26 +113,55 @@ class OdometerConfig(ConfigStruct, frozen=True, kw_only=True):
 
 
 class LedgerConfig(ConfigStruct, frozen=True, kw_only=True):
-    """The embedded ledger.
+    """The log the records are anchored in: the embedded one (`log`, `key`), or one on a network (`url`).
 
     Attributes:
-        log: its SQLite file.
+        policy: the tlog-policy that names the log's public key and the witnesses' quorum; whoever verifies a passport needs it. For
+            the embedded log it is made with the key.
+        origin: the first line of the log's checkpoints, a name nobody else uses.
+        log: SQLite file of the embedded log.
         key: its key file, made at first start with mode 0600.
-        policy: the tlog-policy that names the log's public key, made with the key; whoever verifies a passport needs it.
-        origin: the first line of its checkpoints, a name nobody else uses.
+        url: where a log on a network is reached, the preferred place first: mirrors, a roadside unit's relay, the log itself.
+        pinned: file with a checkpoint note that log must stand by; without it the first one that meets the quorum is trusted.
+        token: file with the bearer token its operator asks for, closed to others.
+        submit_delay_s: each submission waits a random while up to this, so that its moment does not tell of the vehicle.
     """
 
-    log: Path
-    key: Path
     policy: Path
     origin: str
+    log: Path | None = None
+    key: Path | None = None
+    url: Annotated[tuple[str, ...], msgspec.Meta(max_length=MAX_PLACES)] = ()
+    pinned: Path | None = None
+    token: Path | None = None
+    submit_delay_s: Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a name that no signed note can carry."""
+        """Refuse a name that no signed note can carry, both kinds of log or neither, and what belongs to the other kind."""
         try:
             check_name(self.origin, "origin")
         except DecodeError as error:
             raise ValueError(f"origin: {error.reason}") from None
+        if self.url:
+            if self.log is not None or self.key is not None:
+                raise ValueError("url names a log on a network, log and key an embedded one; one is enough")
+            for url in self.url:
+                try:
+                    checked_prefix(url)
+                except TransportError as error:
+                    raise ValueError(f"url: {error}") from None
+            if len(set(self.url)) < len(self.url):
+                raise ValueError("url: a place is named twice")
+            return
+        if self.log is None or self.key is None:
+            raise ValueError("an embedded log needs log and key, one on a network needs url")
+        if not (self.pinned is None and self.token is None and self.submit_delay_s is None):
+            raise ValueError("pinned, token and submit_delay_s belong to a log on a network, which is named by url")
+
+    @property
+    def delay_s(self) -> float:
+        """The longest a submission waits."""
+        return DEFAULT_SUBMIT_DELAY_S if self.submit_delay_s is None else self.submit_delay_s
 
 
 class StateConfig(ConfigStruct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """From the cluster's readings to records in the ledger: what the agent does about the odometer, in one place.
 
-`OdometerWatch` says when a reading becomes a record, `Recorder` makes and keeps it, `Anchoring` brings it into the ledger;
+`OdometerWatch` says when a reading becomes a record, `Recorder` makes and keeps it, `Anchors` brings it into the ledger;
 this ties them together, counts, and tells. A store that fails is told once; the last reading before the ignition went off is owed
 until it is on disk, every other is made good by the next.
 """
@@ -13,7 +13,7 @@ from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.recorder import Recorder
 from shared.service.record_key import EnrolledSigner
 from shared.stack.effects import Notice
-from vehicle_agent.anchoring import Anchoring
+from vehicle_agent.anchors import Anchors, contradiction_json
 from vehicle_agent.odometer import OdometerWatch, RecordDue
 from vehicle_agent.vehicle_state import SignalUpdate
 
@@ -30,7 +30,7 @@ class Mileage:
         anchoring: brings records into the ledger.
     """
 
-    def __init__(self, *, watch: OdometerWatch, recorder: Recorder, anchoring: Anchoring) -> None:
+    def __init__(self, *, watch: OdometerWatch, recorder: Recorder, anchoring: Anchors) -> None:
         self._watch = watch
         self._recorder = recorder
         self._anchoring = anchoring
@@ -74,7 +74,18 @@ class Mileage:
             "last_recorded_m": self._watch.last_recorded_m,
             "anchored": self._anchored,
             "ledger_contradiction": None if contradiction is None else str(contradiction),
+            "ledger": self._anchoring.status(),
         }
+
+    def evidence(self) -> tuple[dict[str, object], ...]:
+        """Return the log's contradictions nobody has acknowledged, with both notes each; raises `StorageError`."""
+        return tuple(map(contradiction_json, self._anchoring.evidence()))
+
+    def acknowledge_evidence(self, now: Instant) -> int:
+        """A person has looked at the evidence: go on with anchoring; return how many contradictions; raises `StorageError`."""
+        count = len(self._anchoring.evidence())
+        self._anchoring.acknowledge_evidence(now)
+        return count
 
     def _record(self, due: RecordDue | None, now: Instant) -> tuple[Notice, ...]:
         if due is None:

@@ -34,11 +34,14 @@ from shared.service.upkeep import Upkeep
 from shared.service.verification_pool import VerificationPool
 from shared.stack.intake import Intake
 from shared.transport.can_bus import CanBus, CanBusConfig
+from shared.transport.ledger_http import LedgerHttp
 from shared.transport.radio_set import RadioSet
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import make_agent, open_vehicle
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.driver_outputs import DriverOutputs, open_driver_outputs
+from vehicle_agent.ledger_parts import open_courier
+from vehicle_agent.online_anchoring import Errands
 from vehicle_agent.vehicle_state import fresh
 
 FIRST_BUS = "can0"
@@ -106,7 +109,18 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             )
             upkeep = await stack.enter_async_context(putting_up)
             service.tasks.create_task(upkeep.run())
-        snapshot = partial(_status, agent, bus, radios, capture, driver, intake, notices, upkeep, evidence, config, clock)
+        log_http = None
+        if isinstance(opened.parts.ledger, Errands):
+            going = open_courier(
+                config.ledger,
+                opened.parts.ledger,
+                environment=os.environ,
+                clock=clock,
+                on_answers=partial(loop.post, agent.on_ledger_answers),
+            )
+            log_http, courier = await stack.enter_async_context(going)
+            service.tasks.create_task(courier.run())
+        snapshot = partial(_status, agent, bus, radios, capture, driver, intake, notices, upkeep, evidence, log_http, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         service.tasks.create_task(_read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
         service.tasks.create_task(feed_intake(radios, intake, loop, capture=capture))
@@ -131,6 +145,7 @@ def _status(
     notices: NoticeWriter,
     upkeep: Upkeep | None,
     evidence: EvidenceFolder | None,
+    log_http: LedgerHttp | None,
     config: VehicleConfig,
     clock: Clock,
 ) -> dict[str, object]:
@@ -144,6 +159,7 @@ def _status(
         "notices_unwritten": notices.unwritten,
         "upkeep": None if upkeep is None else upkeep.status(),
         "evidence": None if evidence is None else evidence.status(),
+        "ledger_places": None if log_http is None else log_http.status(),
         "bus": {
             "endpoint": bus.endpoint,
             "is_up": statistics.is_up,

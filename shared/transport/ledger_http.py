@@ -77,7 +77,7 @@ class LedgerHttp:
         silence_timeout_s: float = SILENCE_TIMEOUT_S,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._prefixes = {url: _prefix(url) for url in urls}
+        self._prefixes = {url: checked_prefix(url) for url in urls}
         self._clock = clock
         self._authorization = None if token is None else f"Bearer {token}"
         self._reading, self._submitting = Places(tuple(self._prefixes)), Places(tuple(self._prefixes))
@@ -207,7 +207,8 @@ def check_token(text: str) -> str:
     return text
 
 
-def _prefix(url: str) -> str:
+def checked_prefix(url: str) -> str:
+    """Return the prefix of a log's paths without its last slash; raise `TransportError` unless it is an http or https URL."""
     checked = checked_url(url)
     if checked.query or checked.fragment:
         raise TransportError(url, "the address of a log has no query and no fragment")

@@ -184,6 +184,8 @@ def test_keys_are_closed_to_all_but_root_and_certificates_to_all_but_the_agent(s
 def test_the_vehicles_example_is_a_configuration_for_the_unit_it_comes_with() -> None:
     config = load(UNITS / "vehicle-agent.toml", VehicleConfig)
     state, runtime = (directives("vehicle-agent.service")[name][0] for name in ("StateDirectory", "RuntimeDirectory"))
+    assert config.ledger.log is not None
+    assert config.ledger.key is not None
     for path in (config.ledger.log, config.ledger.key, config.ledger.policy, config.state.spool, config.state.hazards_file):
         assert Path(path).parent == Path("/var/lib") / state
     assert Path(config.state.status_socket).parent == Path("/run") / runtime

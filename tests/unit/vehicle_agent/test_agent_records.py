@@ -44,6 +44,12 @@ def test_a_drive_is_recorded_at_ignition_on_by_distance_and_at_ignition_off_and_
             "last_recorded_m": readings[-1],
             "anchored": 4,
             "ledger_contradiction": None,
+            "ledger": {
+                "log": "log.example/odometer",
+                "trusted_size": 4,
+                "records": {"pending": 0, "submitted": 0, "sequenced": 0, "included": 4, "witnessed": 0},
+                "contradiction": None,
+            },
         }
 
 

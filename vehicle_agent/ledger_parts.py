@@ -1,0 +1,166 @@
+"""The vehicle's log as its configuration names it: the embedded one's files opened, or one on a network described and reached.
+
+What an operator wrote for a log on a network (policy, pinned checkpoint, token) is read and judged before anything is made or
+asked; no answer of the log is needed to start.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+
+from shared.core.clock import Clock
+from shared.core.errors import ConfigError, DecodeError, ProofError
+from shared.ledger.light_client import LightClient
+from shared.ledger.note import MAX_NOTE_BYTES, Ed25519NoteSigner
+from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.service.keystore import read_bounded, read_private_file, write_new_file
+from shared.service.log_store import load_or_create_log_key, open_log_store
+from shared.service.secret import SecretText
+from shared.transport.ledger_http import MAX_TOKEN_CHARACTERS, LedgerHttp, check_token
+from vehicle_agent.anchor_cycle import AnchorStore
+from vehicle_agent.anchoring import Anchoring, LedgerTransport
+from vehicle_agent.anchors import Anchors
+from vehicle_agent.config import LedgerConfig
+from vehicle_agent.ledger_courier import LedgerCourier
+from vehicle_agent.online_anchoring import Errands, OnlineAnchoring
+
+POLICY_MODE = 0o644
+"""Whoever verifies a passport may read the policy."""
+
+LEDGER_TOKEN = "ledger.token"  # noqa: S105 - a name, no token
+"""Name under which systemd may pass the token (`LoadCredential=`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerParts:
+    """A log to anchor in.
+
+    Attributes:
+        medium: the log within reach, or where requests to it wait for the shell.
+        origin: its name.
+        policy: its key, and the witnesses it needs.
+        pinned: the checkpoint it must stand by; None where nobody pinned one.
+    """
+
+    medium: LedgerTransport | Errands
+    origin: str
+    policy: Policy
+    pinned: bytes | None = None
+
+    def anchors(self, store: AnchorStore) -> Anchors:
+        """Return what anchors the records of a store here; raises as `Anchors` does."""
+        if isinstance(self.medium, Errands):
+            return OnlineAnchoring(store=store, errands=self.medium, origin=self.origin, policy=self.policy, pinned=self.pinned)
+        return Anchoring(store=store, transport=self.medium, origin=self.origin, policy=self.policy, pinned=self.pinned)
+
+
+@contextmanager
+def open_ledger(config: LedgerConfig) -> Iterator[LedgerParts]:
+    """Open the embedded log, made at the first start, or describe the one on a network.
+
+    Raises:
+        ConfigError: a file is absent, or not what it should be.
+        StorageError: the log's file is damaged.
+    """
+    if config.log is None or config.key is None:
+        policy, pinned = read_online(config)
+        yield LedgerParts(medium=Errands(), origin=config.origin, policy=policy, pinned=pinned)
+        return
+    signer = Ed25519NoteSigner(config.origin, load_or_create_log_key(config.key))
+    policy = _embedded_policy(config.policy, signer)
+    log = open_log_store(config.log, signer)
+    try:
+        yield LedgerParts(medium=log, origin=config.origin, policy=policy)
+    finally:
+        log.close()
+
+
+def read_online(config: LedgerConfig) -> tuple[Policy, bytes | None]:
+    """Read the policy of a log on a network and the checkpoint pinned for it, and hold one against the other.
+
+    Raises:
+        ConfigError: a file is absent, or not what it should be; the policy does not know the log; or the pinned checkpoint is not
+            the log's, or its quorum is not met.
+    """
+    policy = _read_policy(config.policy)
+    if not policy.log_keys(config.origin):
+        known = ", ".join(sorted({log.key.name for log in policy.logs})) or "none"
+        raise ConfigError(str(config.policy), f"knows no log {config.origin!r}; its logs are {known}")
+    if config.pinned is None:
+        return policy, None
+    pinned = read_bounded(config.pinned, MAX_NOTE_BYTES)
+    try:
+        LightClient(origin=config.origin, policy=policy, trusted_note=pinned)
+    except (DecodeError, ProofError) as error:
+        raise ConfigError(str(config.pinned), f"cannot be pinned: {error}") from error
+    return policy, pinned
+
+
+def read_token(config: LedgerConfig, *, environment: Mapping[str, str]) -> str | None:
+    """Return the bearer token, None where none is named.
+
+    Args:
+        config: names its file.
+        environment: of the process, where systemd names the folder of its credentials.
+
+    Raises:
+        ConfigError: the file is absent, open to others, or holds no token in its first line.
+    """
+    if config.token is None:
+        return None
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    passed = None if folder is None else Path(folder) / LEDGER_TOKEN
+    path = config.token if passed is None or not passed.exists() else passed
+    may_group_read = folder is not None and path.parent == Path(folder)
+    octets = read_private_file(path, MAX_TOKEN_CHARACTERS + 2, what="token", may_group_read=may_group_read)
+    try:
+        return SecretText(check_token(bytes(octets).decode("ascii", "replace").split("\n", 1)[0].rstrip("\r")))
+    except DecodeError as error:
+        raise ConfigError(str(path), f"is no token: {error.reason}") from None
+
+
+def check_ledger(config: LedgerConfig, *, environment: Mapping[str, str]) -> str:
+    """Judge everything an operator wrote for the log and say in a line where records go; raises `ConfigError`."""
+    if not config.url:
+        return f"records go into the embedded ledger {config.origin}"
+    _policy, pinned = read_online(config)
+    token = read_token(config, environment=environment)
+    extras = [words for words, is_there in (("pinned", pinned), ("with a token", token)) if is_there]
+    return f"records go into the log {config.origin} at {', '.join(config.url)}" + (f" ({', '.join(extras)})" if extras else "")
+
+
+@asynccontextmanager
+async def open_courier(
+    config: LedgerConfig,
+    errands: Errands,
+    *,
+    environment: Mapping[str, str],
+    clock: Clock,
+    on_answers: Callable[[], Awaitable[None]],
+) -> AsyncIterator[tuple[LedgerHttp, LedgerCourier]]:
+    """Open the way to a log on a network; the caller runs the courier; raises `ConfigError` for a token that is none."""
+    token = read_token(config, environment=environment)
+    async with LedgerHttp(config.url, clock=clock, token=token) as http:
+        yield (
+            http,
+            LedgerCourier(errands, http, submit_delay_s=config.delay_s, lot=SystemRandom(), on_answers=on_answers),
+        )
+
+
+def _embedded_policy(path: Path, signer: Ed25519NoteSigner) -> Policy:
+    """Read the policy file; at first start write the one that trusts our embedded log and asks for no witness."""
+    if not path.exists():
+        write_new_file(path, f"log {signer.key.text}\nquorum none\n".encode(), mode=POLICY_MODE)
+    policy = _read_policy(path)
+    if signer.key not in policy.log_keys(signer.key.name):
+        raise ConfigError(str(path), f"does not name the embedded log's key {signer.key.text}")
+    return policy
+
+
+def _read_policy(path: Path) -> Policy:
+    try:
+        return parse_policy(read_bounded(path, MAX_POLICY_BYTES))
+    except DecodeError as error:
+        raise ConfigError(str(path), f"is no policy: {error}") from error
