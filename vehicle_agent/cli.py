@@ -42,6 +42,7 @@ from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.driver_outputs import describe_driver_outputs
+from vehicle_agent.ledger_cli import app as ledger_app
 from vehicle_agent.ledger_parts import check_ledger
 from vehicle_agent.map_check import check_map
 from vehicle_agent.replay import replay as replay_log
@@ -56,6 +57,8 @@ PASSPORT_MODE = 0o644
 app = typer.Typer(
     name="vehicle-agent", help="The in-vehicle edge agent.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
+
+app.add_typer(ledger_app)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]
 
@@ -106,6 +109,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     files = read_files(settings, environment=os.environ)
     require_known_interface(settings.can.interface, key="can.interface")
     check_socket_path(settings.state.status_socket, key="state.status_socket")
+    if settings.state.command_socket is not None:
+        check_socket_path(settings.state.command_socket, key="state.command_socket")
     report = check_map(settings.can.map)
     table = Table("message", "identifier", "feeds", "checks", title=f"signal map: {report.name}")
     for message in report.messages:

@@ -173,6 +173,8 @@ class StateConfig(ConfigStruct, frozen=True, kw_only=True):
     """JSON lines for the driver; standard output where no file is named."""
     hazards: Path | None = None
     """What it takes to cancel own hazards after a restart; `hazards.json` beside the spool where no file is named."""
+    command_socket: Path | None = None
+    """Where orders come in (`vehicle-agent ledger`), from the agent's own user and root; nowhere where none is named."""
 
     @property
     def hazards_file(self) -> Path:

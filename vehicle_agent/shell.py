@@ -19,6 +19,7 @@ from shared.core.clock import Clock, TimeSource
 from shared.core.geo import GeoPoint
 from shared.core.itstime import utc_text
 from shared.service.capture import Capture, capture_of
+from shared.service.command_socket import CommandSocket
 from shared.service.evidence import EvidenceFolder
 from shared.service.last_words import say_goodbye
 from shared.service.log import Availability
@@ -40,6 +41,7 @@ from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import make_agent, open_vehicle
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.driver_outputs import DriverOutputs, open_driver_outputs
+from vehicle_agent.ledger_orders import obeying_ledger
 from vehicle_agent.ledger_parts import open_courier
 from vehicle_agent.online_anchoring import Errands
 from vehicle_agent.vehicle_state import fresh
@@ -122,6 +124,9 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             service.tasks.create_task(courier.run())
         snapshot = partial(_status, agent, bus, radios, capture, driver, intake, notices, upkeep, evidence, log_http, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
+        if config.state.command_socket is not None:
+            obey = obeying_ledger(agent, loop, otherwise=None)
+            await stack.enter_async_context(CommandSocket(config.state.command_socket, obey))
         service.tasks.create_task(_read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
         service.tasks.create_task(feed_intake(radios, intake, loop, capture=capture))
         service.tasks.create_task(attend(radios, partial(_position, agent, clock)))

@@ -148,8 +148,26 @@ def _odometer(document: Document) -> Iterator[tuple[str, str]]:
     for name in ("flags", "unrecorded"):
         if odometer.get(name):
             yield name, pairs(odometer.get(name))
-    if odometer.get("ledger_contradiction") is not None:
-        yield "the ledger contradicts itself", text(odometer.get("ledger_contradiction"))
+    yield from _ledger(section(odometer, "ledger"), section(document, "ledger_places"))
+
+
+def _ledger(ledger: Document, places: Document) -> Iterator[tuple[str, str]]:
+    if ledger:
+        size = ledger.get("trusted_size")
+        yield f"log {ledger.get('log')}", "nothing is trusted yet" if size is None else f"{size} entries trusted"
+        yield "records", pairs(ledger.get("records"))
+    for name in ("reading", "submitting"):
+        if places.get(name):
+            yield f"places for {name}", pairs(places.get(name))
+    contradiction = section(ledger, "contradiction")
+    if contradiction:
+        yield "the ledger contradicts itself", text(contradiction.get("reason"))
+        yield "trusted before", text(contradiction.get("trusted_note"))
+        yield "signed as well", text(contradiction.get("conflicting_note"))
+        yield (
+            "what to do",
+            "`vehicle-agent ledger evidence`, and `acknowledge` once the log is in order: nothing is anchored until then",
+        )
 
 
 def _authorities(document: Document) -> Iterator[tuple[str, str]]:

@@ -82,14 +82,16 @@ class CommandSocket:
             return {"refused": str(refusal)}
 
 
-def give_order(path: Path, order: Order, *, timeout_s: float = 2 * PATIENCE_S) -> dict[str, object]:
-    """Give a running agent an order and return what came of it.
+def give_order(
+    path: Path, order: Order, *, timeout_s: float = 2 * PATIENCE_S, max_answer_octets: int = MAX_ANSWER_OCTETS
+) -> dict[str, object]:
+    """Give a running agent an order and return what came of it, at most `max_answer_octets` of it.
 
     Raises:
         TransportError: nobody listens, no answer comes, or the agent refuses, in its own words.
     """
     line = msgspec.json.encode(order) + b"\n"
-    received = ask(path, line, max_octets=MAX_ANSWER_OCTETS, timeout_s=timeout_s, absent="no agent takes orders here")
+    received = ask(path, line, max_octets=max_answer_octets, timeout_s=timeout_s, absent="no agent takes orders here")
     if not received:
         raise TransportError(str(path), "the agent closed the connection without an answer: it is busy")
     try:
