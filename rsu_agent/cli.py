@@ -25,6 +25,7 @@ from shared.service.capture import describe_capture
 from shared.service.command_socket import give_order
 from shared.service.config import load
 from shared.service.identity import describe_ticket
+from shared.service.ledger_token import read_ledger_token
 from shared.service.log import make_logger
 from shared.service.notify import Notifier, Watchdog
 from shared.service.open_radios import describe_radios
@@ -110,6 +111,9 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         console.print(line)
     for line in (*describe_radios(settings.radio), *describe_capture(settings.capture)):
         console.print(line)
+    if settings.ledger_relay is not None:
+        read_ledger_token(settings.ledger_relay.token, environment=os.environ)
+        console.print(f"relays the log at {', '.join(settings.ledger_relay.upstream)} on {settings.ledger_relay.listen}")
     console.print(f"{config}: ok")
 
 

@@ -13,7 +13,7 @@ import msgspec
 from rsu_agent.cam_service import MAX_ZONES
 from rsu_agent.hazard_service import Hazard
 from shared.core.clock import UtcNs
-from shared.core.errors import ConfigError
+from shared.core.errors import ConfigError, TransportError
 from shared.core.geo import GeoPoint
 from shared.core.itstime import time64_of, timestamp_its
 from shared.messages.cam import ProtectedZone
@@ -24,6 +24,11 @@ from shared.service.network_config import NetworkConfig
 from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.radio_config import DEFAULT_RADIOS, CaptureConfig, RadioConfigs, require_distinct
 from shared.service.verification_pool import VerificationConfig
+from shared.transport.ledger_http import checked_prefix
+from shared.transport.ledger_places import MAX_PLACES
+
+MAX_PORT = 65_535
+MAX_PORT_DIGITS = 5
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST_EXPIRY = datetime(2004, 1, 1, tzinfo=UTC)
@@ -130,6 +135,39 @@ class StateConfig(ConfigStruct, frozen=True):
     """Where orders come in (`rsu-agent negate`), from the agent's own user and root; nowhere where none is named."""
 
 
+class LedgerRelayConfig(ConfigStruct, frozen=True, kw_only=True):
+    """`[ledger_relay]`: a log carried to passing vehicles over the unit's own way to the network.
+
+    Attributes:
+        listen: address and port (`192.0.2.1:8481`, `[::1]:0`; port 0: a free one).
+        upstream: where the log is reached, the preferred place first.
+        token: file with the bearer token used for vehicles that bring none, closed to others.
+    """
+
+    listen: str
+    upstream: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MAX_PLACES)]
+    token: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an address that is none, and places that are no URLs."""
+        self.address  # noqa: B018 - raises
+        for url in self.upstream:
+            try:
+                checked_prefix(url)
+            except TransportError as error:
+                raise ValueError(f"upstream: {error}") from None
+        if len(set(self.upstream)) < len(self.upstream):
+            raise ValueError("upstream: a place is named twice")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        host, _, port = self.listen.rpartition(":")
+        if not host or not (port.isascii() and port.isdigit() and len(port) <= MAX_PORT_DIGITS and int(port) <= MAX_PORT):
+            raise ValueError(f"listen: {self.listen!r} is no address with a port, as in 127.0.0.1:8481")
+        return host.removeprefix("[").removesuffix("]"), int(port)
+
+
 class RsuConfig(ConfigStruct, frozen=True):
     """The whole file."""
 
@@ -146,6 +184,7 @@ class RsuConfig(ConfigStruct, frozen=True):
     verification: VerificationConfig = VerificationConfig()
     trust: TrustConfig | None = None
     pki: PkiConfig | None = None
+    ledger_relay: LedgerRelayConfig | None = None
 
     def __post_init__(self) -> None:
         """Refuse a unit that could not get a ticket, and radios that cannot be told apart."""

@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import make_agent, open_unit
 from rsu_agent.config import RsuConfig
+from rsu_agent.ledger_relay import OpenRelay, open_relay
 from rsu_agent.orders import obeying
 from shared.core.clock import Clock
 from shared.service.capture import Capture, capture_of
@@ -87,7 +88,13 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             )
             upkeep = await stack.enter_async_context(putting_up)
             service.tasks.create_task(upkeep.run())
-        snapshot = partial(_status, agent, radios, capture, intake, upkeep, evidence, config, clock)
+        relay = None
+        if config.ledger_relay is not None:
+            opening = open_relay(config.ledger_relay, environment=os.environ, clock=clock)
+            relay = await stack.enter_async_context(opening)
+            service.tasks.create_task(relay.run())
+            log.info("relaying a log", address=relay.url)
+        snapshot = partial(_status, agent, radios, capture, intake, upkeep, evidence, relay, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         if config.state.command_socket is not None:
             await stack.enter_async_context(CommandSocket(config.state.command_socket, obeying(agent, loop)))
@@ -106,6 +113,7 @@ def _status(
     intake: Intake,
     upkeep: Upkeep | None,
     evidence: EvidenceFolder | None,
+    relay: OpenRelay | None,
     config: RsuConfig,
     clock: Clock,
 ) -> dict[str, object]:
@@ -114,6 +122,7 @@ def _status(
         "shed": dict(intake.shed),
         "upkeep": None if upkeep is None else upkeep.status(),
         "evidence": None if evidence is None else evidence.status(),
+        "ledger_relay": None if relay is None else relay.status(),
         "time_source": config.time.source,
         "radios": radios.status(),
         "capture": None if capture is None else capture.status(),

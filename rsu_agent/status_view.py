@@ -32,6 +32,10 @@ def _unit(document: Mapping[str, object]) -> Table:
     for row in network_rows(document):
         table.add_row(*row)
     table.add_row("events heard", pairs(document.get("events_heard")))
+    relay = section(document, "ledger_relay")
+    if relay:
+        stale = ", its checkpoint stale" if relay.get("checkpoint_is_stale") else ""
+        table.add_row("ledger relay", f"{text(relay.get('url'))}{stale}: {pairs(relay.get('requests'))}")
     for hazard in items(document.get("hazards")):
         place = f"{number(hazard.get('lat_deg')):.6f}, {number(hazard.get('lon_deg')):.6f}"
         said = f"{hazard.get('cause')} at {place}, within {tenth(hazard.get('radius_m'))} m"

@@ -15,10 +15,10 @@ from shared.core.errors import ConfigError, DecodeError, ProofError
 from shared.ledger.light_client import LightClient
 from shared.ledger.note import MAX_NOTE_BYTES, Ed25519NoteSigner
 from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
-from shared.service.keystore import read_bounded, read_private_file, write_new_file
+from shared.service.keystore import read_bounded, write_new_file
+from shared.service.ledger_token import read_ledger_token
 from shared.service.log_store import load_or_create_log_key, open_log_store
-from shared.service.secret import SecretText
-from shared.transport.ledger_http import MAX_TOKEN_CHARACTERS, LedgerHttp, check_token
+from shared.transport.ledger_http import LedgerHttp
 from vehicle_agent.anchor_cycle import AnchorStore
 from vehicle_agent.anchoring import Anchoring, LedgerTransport
 from vehicle_agent.anchors import Anchors
@@ -28,9 +28,6 @@ from vehicle_agent.online_anchoring import Errands, OnlineAnchoring
 
 POLICY_MODE = 0o644
 """Whoever verifies a passport may read the policy."""
-
-LEDGER_TOKEN = "ledger.token"  # noqa: S105 - a name, no token
-"""Name under which systemd may pass the token (`LoadCredential=`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,35 +95,12 @@ def read_online(config: LedgerConfig) -> tuple[Policy, bytes | None]:
     return policy, pinned
 
 
-def read_token(config: LedgerConfig, *, environment: Mapping[str, str]) -> str | None:
-    """Return the bearer token, None where none is named.
-
-    Args:
-        config: names its file.
-        environment: of the process, where systemd names the folder of its credentials.
-
-    Raises:
-        ConfigError: the file is absent, open to others, or holds no token in its first line.
-    """
-    if config.token is None:
-        return None
-    folder = environment.get("CREDENTIALS_DIRECTORY")
-    passed = None if folder is None else Path(folder) / LEDGER_TOKEN
-    path = config.token if passed is None or not passed.exists() else passed
-    may_group_read = folder is not None and path.parent == Path(folder)
-    octets = read_private_file(path, MAX_TOKEN_CHARACTERS + 2, what="token", may_group_read=may_group_read)
-    try:
-        return SecretText(check_token(bytes(octets).decode("ascii", "replace").split("\n", 1)[0].rstrip("\r")))
-    except DecodeError as error:
-        raise ConfigError(str(path), f"is no token: {error.reason}") from None
-
-
 def check_ledger(config: LedgerConfig, *, environment: Mapping[str, str]) -> str:
     """Judge everything an operator wrote for the log and say in a line where records go; raises `ConfigError`."""
     if not config.url:
         return f"records go into the embedded ledger {config.origin}"
     _policy, pinned = read_online(config)
-    token = read_token(config, environment=environment)
+    token = read_ledger_token(config.token, environment=environment)
     extras = [words for words, is_there in (("pinned", pinned), ("with a token", token)) if is_there]
     return f"records go into the log {config.origin} at {', '.join(config.url)}" + (f" ({', '.join(extras)})" if extras else "")
 
@@ -141,7 +115,7 @@ async def open_courier(
     on_answers: Callable[[], Awaitable[None]],
 ) -> AsyncIterator[tuple[LedgerHttp, LedgerCourier]]:
     """Open the way to a log on a network; the caller runs the courier; raises `ConfigError` for a token that is none."""
-    token = read_token(config, environment=environment)
+    token = read_ledger_token(config.token, environment=environment)
     async with LedgerHttp(config.url, clock=clock, token=token) as http:
         yield (
             http,

@@ -115,7 +115,12 @@ def url_of(sock: socket.socket) -> str:
 
 
 async def serve(
-    app: ASGIApp, sock: socket.socket, *, counters: Counters, connection_timeout_s: float = CONNECTION_TIMEOUT_S
+    app: ASGIApp,
+    sock: socket.socket,
+    *,
+    counters: Counters,
+    connection_timeout_s: float = CONNECTION_TIMEOUT_S,
+    cache_control: str | None = "no-store",
 ) -> None:
     """Serve until cancelled; then take no more connections, let requests under way finish, and close the socket.
 
@@ -124,11 +129,13 @@ async def serve(
         sock: from `listen`; whoever connects before this runs waits.
         counters: `connections.refused`, `connections.no_http`, `connections.too_slow`.
         connection_timeout_s: for everything on one connection.
+        cache_control: said with every answer; None where the application says it.
 
     Raises:
         TransportError: the server ended by itself.
     """
     bounds = {"counters": counters, "per_client": Counter(), "timeout_s": connection_timeout_s}
+    caching = [] if cache_control is None else [("cache-control", cache_control)]
     options: dict[str, Any] = {
         "http": type("_BoundConnection", (_Connection,), bounds),
         "ws": "none",
@@ -138,7 +145,7 @@ async def serve(
         "access_log": False,
         "proxy_headers": False,
         "server_header": False,
-        "headers": [("connection", "close"), ("cache-control", "no-store")],
+        "headers": [("connection", "close"), *caching],
         "h11_max_incomplete_event_size": MAX_HEAD_OCTETS,
         "timeout_graceful_shutdown": STOP_TIMEOUT_S,
     }

@@ -79,7 +79,7 @@ class LedgerHttp:
     ) -> None:
         self._prefixes = {url: checked_prefix(url) for url in urls}
         self._clock = clock
-        self._authorization = None if token is None else f"Bearer {token}"
+        self._authorization = None if token is None else "Bearer " + token  # a secret's own format does not tell it
         self._reading, self._submitting = Places(tuple(self._prefixes)), Places(tuple(self._prefixes))
         tls = ssl.create_default_context() if tls is None else tls
         self._reader, self._submitter = (
