@@ -1,4 +1,4 @@
-"""The unit's relay of a log for passing vehicles, opened as `[ledger_relay]` says (`shared.operator.ledger_relay` is what it does)."""
+"""The unit's relay of a log for passing vehicles, as `[ledger_relay]` says; what it does is `shared.operator.ledger_relay`'s."""
 
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -20,21 +20,25 @@ class OpenRelay:
 
     Attributes:
         url: what reaches it from this machine.
+        relay: answers.
+        sock: listens.
+        counters: counts by what was asked and answered.
+        http: the way to the log.
     """
 
     url: str
-    _relay: LedgerRelay
-    _sock: socket.socket
-    _counters: Counters
-    _http: LedgerHttp
+    relay: LedgerRelay
+    sock: socket.socket
+    counters: Counters
+    http: LedgerHttp
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        await serve(self._relay, self._sock, counters=self._counters, cache_control=None)
+        await serve(self.relay, self.sock, counters=self.counters, cache_control=None)
 
     def status(self) -> dict[str, object]:
         """Return what was done, as JSON values."""
-        return {"url": self.url, **self._relay.status(), "upstream": self._http.status()}
+        return {"url": self.url, **self.relay.status(), "upstream": self.http.status()}
 
 
 @asynccontextmanager
@@ -55,6 +59,6 @@ async def open_relay(config: LedgerRelayConfig, *, environment: Mapping[str, str
         try:
             counters = Counters()
             relay = LedgerRelay(http, clock=clock, counters=counters)
-            yield OpenRelay(url=url_of(sock), _relay=relay, _sock=sock, _counters=counters, _http=http)
+            yield OpenRelay(url=url_of(sock), relay=relay, sock=sock, counters=counters, http=http)
         finally:
             sock.close()
