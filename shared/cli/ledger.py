@@ -6,6 +6,7 @@ from shared.cli.ledger_anchor import app as anchor
 from shared.cli.ledger_check import check
 from shared.cli.ledger_checkpoint import checkpoint
 from shared.cli.ledger_prove import prove
+from shared.cli.ledger_audit import audit
 from shared.cli.ledger_witness import witness
 
 app = typer.Typer(help="Run, watch and question a transparency log.", no_args_is_help=True)
@@ -14,3 +15,4 @@ app.command(name="witness")(witness)
 app.command(name="checkpoint")(checkpoint)
 app.command(name="prove")(prove)
 app.command(name="check")(check)
+app.command(name="audit")(audit)
