@@ -229,27 +229,32 @@ class LogAudit:
             self._tile_roots[self._by_tiles.size] = self._by_tiles.root
 
     def _decoded(self, bundle: EntryBundle, data: bytes | None) -> list[bytes] | None:
+        end = bundle.index * TILE_WIDTH + bundle.width
         if data is None:
-            if bundle.index * TILE_WIDTH + bundle.width <= self._served.tree_size:
-                self.add(_finding(Kind.MISSING, bundle.path, "the log does not serve these entries"))
+            self._miss(end, Kind.MISSING, bundle.path, "the log does not serve these entries")
             return None
         try:
             return leaf_hashes(decode_bundle(bundle, data))
         except DecodeError as error:
-            self.add(_finding(Kind.MALFORMED, bundle.path, error.reason))
+            self._miss(end, Kind.MALFORMED, bundle.path, error.reason)
             return None
 
     def _hashes(self, tile: Tile, data: bytes | None) -> list[bytes] | None:
+        end = (tile.index * TILE_WIDTH + tile.width) << TILE_HEIGHT * tile.level
         if data is None:
-            if (tile.index * TILE_WIDTH + tile.width) << TILE_HEIGHT * tile.level <= self._served.tree_size:
-                self.add(_finding(Kind.MISSING, tile.path, "the log does not serve this tile"))
+            self._miss(end, Kind.MISSING, tile.path, "the log does not serve this tile")
             return None
         try:
             check_tile(tile, data)
         except DecodeError as error:
-            self.add(_finding(Kind.MALFORMED, tile.path, error.reason))
+            self._miss(end, Kind.MALFORMED, tile.path, error.reason)
             return None
         return [data[n : n + HASH_BYTES] for n in range(0, len(data), HASH_BYTES)]
+
+    def _miss(self, end: int, kind: Kind, path: str, sentence: str) -> None:
+        """Take note of a file that is not what it should be, unless the served checkpoint does not reach to its end."""
+        if end <= self._served.tree_size:
+            self.add(_finding(kind, path, sentence))
 
     def _right_roots(self) -> Mapping[int, Hash] | None:
         """Return the roots of the history that the served checkpoint states: the entries', else the tiles', else None."""
