@@ -19,6 +19,7 @@ from vehicle_agent.config import VehicleConfig
 
 UNITS = REPOSITORY / "systemd"
 AGENTS = ("vehicle-agent.service", "rsu-agent.service")
+SERVERS = ("v2x-witness.service",)
 WORST_EXPOSURE = 2.0
 SYSTEM_UNITS = (Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
 
@@ -33,7 +34,7 @@ def staged(tmp_path: Path) -> Path:
     ours.mkdir(parents=True)
     for unit in UNITS.glob("*.service"):
         shutil.copy(unit, ours / unit.name.replace("@.", "@can0."))
-    for program in ("opt/v2x-trust/bin/vehicle-agent", "opt/v2x-trust/bin/rsu-agent", "usr/sbin/ip"):
+    for program in ("opt/v2x-trust/bin/vehicle-agent", "opt/v2x-trust/bin/rsu-agent", "opt/v2x-trust/bin/v2x", "usr/sbin/ip"):
         stand_in = tmp_path / program
         stand_in.parent.mkdir(parents=True, exist_ok=True)
         stand_in.write_text("#!/bin/sh\n")
@@ -56,7 +57,7 @@ def verify(root: Path, unit: str) -> subprocess.CompletedProcess[str]:
     return analyze("verify", f"--root={root}", "--man=no", "--recursive-errors=no", unit)
 
 
-@pytest.mark.parametrize("unit", [*AGENTS, "can@can0.service"])
+@pytest.mark.parametrize("unit", [*AGENTS, *SERVERS, "can@can0.service"])
 def test_systemd_finds_nothing_to_say_about_a_unit(staged: Path, unit: str) -> None:
     result = verify(staged, unit)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
@@ -73,7 +74,7 @@ def test_systemd_would_have_found_a_misspelt_directive(staged: Path) -> None:
     assert "ProtectHouse" in verify(staged, "rsu-agent.service").stderr
 
 
-@pytest.mark.parametrize("unit", [*AGENTS, "can@can0.service"])
+@pytest.mark.parametrize("unit", [*AGENTS, *SERVERS, "can@can0.service"])
 def test_a_unit_is_exposed_no_more_than_we_promise(staged: Path, unit: str) -> None:
     result = analyze("security", "--offline=true", f"--root={staged}", "--no-pager", unit)
     found = re.search(rf"exposure level for {re.escape(unit)}: ([0-9.]+)", result.stdout)
@@ -127,7 +128,7 @@ def directives(unit: str) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("unit", AGENTS)
+@pytest.mark.parametrize("unit", [*AGENTS, *SERVERS])
 def test_an_agent_is_watched_and_says_when_it_is_ready(unit: str) -> None:
     service = directives(unit)
     assert service["Type"] == ["notify"]
