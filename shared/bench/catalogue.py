@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 
+from shared.bench.audit_bench import ledger_audit
 from shared.bench.codec_bench import codec
 from shared.bench.figure import Bench
 from shared.bench.identity_bench import identity
@@ -27,6 +28,7 @@ SHARED_BENCHES: Mapping[str, Bench] = {
     "threads": threads,
     "overload": overload,
     "mqtt": mqtt,
+    "ledger_audit": ledger_audit,
 }
 
 

@@ -165,6 +165,7 @@ class Effort:
         overload_s: seconds of the overload.
         overload_cars: cars that cause it, at most; so many fit the certificate cache of one station.
         threads: threads of the verification pool.
+        audited_entries: entries of the log that is audited.
     """
 
     rounds: int = 35
@@ -173,6 +174,7 @@ class Effort:
     overload_s: float = 3.0
     overload_cars: int = 4_000
     threads: int = 2
+    audited_entries: int = 1_000_000
 
 
 Bench = Callable[[Effort], Iterable[Figure]]

@@ -24,7 +24,7 @@ from simulator.bench import end_to_end
 from tests.helpers.data import REPOSITORY
 from vehicle_agent.bench import vehicle
 
-TINY = Effort(rounds=1, calls=3, kept_messages=5, overload_s=0.02, overload_cars=40, threads=2)
+TINY = Effort(rounds=1, calls=3, kept_messages=5, overload_s=0.02, overload_cars=40, threads=2, audited_entries=700)
 
 TOKENS_HERE = [
     name
@@ -48,6 +48,7 @@ FIGURES: dict[str, dict[str, int]] = {
     "overload": {"overload.cam_age": 1, "overload.denm_lost": 1, "overload.memory": 0, "overload.queue": 0, "overload.cams": 0},
     "mqtt": {"mqtt.qos0": 1, "mqtt.qos1": 1, "mqtt.latency.qos0.p50": 1, "mqtt.latency.qos0.p99": 0,
              "mqtt.latency.qos1.p50": 1, "mqtt.latency.qos1.p99": 0} if MOSQUITTO_HERE else {},
+    "ledger_audit": {"ledger_audit.http": 1, "ledger_audit.files": 0},
     "vehicle": {"vehicle.cam": 0},
     "rsu": {"rsu.spatem": 0},
     "end_to_end": {f"end_to_end.{medium}.{kind}{moment}.p{percent}": medium == "udp" and not moment
