@@ -123,13 +123,21 @@ def create_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_
         sync_path(path.parent)
 
 
-def open_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite) -> sqlite3.Connection:
+def open_database(
+    path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite, *, is_whole: bool = True
+) -> sqlite3.Connection:
     """Check an existing file and open it for writing.
+
+    Args:
+        path: the file.
+        fmt: what kind of file it must be.
+        connect: opens SQLite.
+        is_whole: whether every page is looked at, which takes long where there are many.
 
     Raises:
         StorageError: it is missing, cut short, not ours, of another version, or damaged; it was not changed.
     """
-    check_database(path, fmt, connect)
+    check_database(path, fmt, connect, is_whole=is_whole)
     with storage_errors(path):
         connection = connect(_uri(path, "rw"))
         try:
@@ -153,17 +161,18 @@ def open_read_only(path: Path, fmt: DatabaseFormat, connect: Connect = connect_s
         return connect(_readable_uri(path))
 
 
-def check_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite) -> None:
-    """Look at a file without changing it; raise `StorageError` saying what is wrong with it."""
+def check_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite, *, is_whole: bool = True) -> None:
+    """Look at a file without changing it, at every page if `is_whole`; raise `StorageError` saying what is wrong with it."""
     with storage_errors(path):
         has_wal = _size(path.with_name(path.name + "-wal")) > 0
         _check_header(path, fmt, is_complete=not has_wal)
         with closing(connect(_readable_uri(path))) as connection:
             try:
-                verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+                check = "quick_check(1)" if is_whole else "schema_version"
+                verdict = connection.execute(f"PRAGMA {check}").fetchone()[0]
             except sqlite3.DatabaseError as error:
                 raise StorageError(str(path), f"is damaged: {error}") from error
-    if verdict != "ok":
+    if is_whole and verdict != "ok":
         first_line = str(verdict).split("\n")[-1]
         raise StorageError(str(path), f"is damaged: {first_line}")
 

@@ -192,13 +192,18 @@ def test_bytes_after_the_end_are_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "DELETE FROM entry WHERE number = 699",
+        "DELETE FROM tail",
+        "DELETE FROM bundle WHERE number = 1",
+        "UPDATE tail SET entries = substr(entries, 1, length(entries) - 1)",
+        "UPDATE tail SET entries = zeroblob(length(entries))",
         "UPDATE head SET size = 699",
         "UPDATE head SET note = (SELECT note FROM head) || x'0a'",
         "DELETE FROM head",
-        "DELETE FROM tile WHERE level = 1",
-        "UPDATE tile SET hashes = substr(hashes, 1, 32) WHERE level = 0 AND number = 2",
-        "UPDATE tile SET hashes = zeroblob(length(hashes)) WHERE level = 0 AND number = 2",
+        "DELETE FROM key",
+        "DELETE FROM identity",
+        "DELETE FROM edge WHERE level = 1",
+        "UPDATE edge SET hashes = substr(hashes, 1, 32)",
+        "UPDATE edge SET hashes = zeroblob(length(hashes))",
     ],
 )
 def test_content_that_does_not_make_the_signed_tree_is_refused(tmp_path: Path, statement: str) -> None:
@@ -287,7 +292,7 @@ def test_a_log_is_read_as_of_one_moment_though_another_program_appends_meanwhile
 
         class Interrupted(sqlite3.Connection):
             def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-                if sql.startswith("SELECT hashes"):
+                if sql.startswith("SELECT entries FROM tail"):
                     writer.submit(b"second")
                 return super().execute(sql, parameters)
 
@@ -374,7 +379,7 @@ def test_a_key_file_is_made_once_and_for_the_owner_alone(tmp_path: Path) -> None
 def test_a_schema_that_is_no_longer_text_is_damage_like_any_other(tmp_path: Path) -> None:
     open_log_store(tmp_path / "log.db", SIGNER).close()
     whole = (tmp_path / "log.db").read_bytes()
-    assert whole.count(b"PRIMARY KEY (level") == 1
-    (tmp_path / "log.db").write_bytes(whole.replace(b"PRIMARY KEY (level", b"PRIMARY \x95EY (level"))
+    assert whole.count(b"CREATE TABLE bundle") == 1
+    (tmp_path / "log.db").write_bytes(whole.replace(b"CREATE TABLE bundle", b"CREATE \x95ABLE bundle"))
     with pytest.raises(StorageError, match="is damaged"):
         open_log_store(tmp_path / "log.db", SIGNER)
