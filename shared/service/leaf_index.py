@@ -295,7 +295,7 @@ def _header(first: int, count: int, leaf: bytes) -> bytes:
 
 
 def _stated(descriptor: int, first: int, octets: int) -> tuple[int, bytes] | None:
-    """Return up to which number a file says that entries are in it, and the leaf hash of the last; None where it is no such file."""
+    """Return up to which number a file says that entries are in it, and the leaf hash of the last; None: no such file."""
     header = os.pread(descriptor, _HEADER.size + HASH_BYTES, 0)
     if os.fstat(descriptor).st_size != _HEADER_BYTES + octets:
         return None

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from shared.core.errors import DecodeError, StorageError, TransportError
+from shared.core.errors import DecodeError, TransportError
 from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.merkle import HASH_BYTES, Hash, LeafRange, Node, consistency_proof, leaf_hash, range_hash
 from shared.ledger.note import parse_note
