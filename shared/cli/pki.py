@@ -40,9 +40,10 @@ from shared.pki.authority import (
 )
 from shared.pki.key_source import SystemKeySource
 from shared.pki.list_publisher import TrustListManager
-from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
+from shared.pki.permission_sets import EC_APP_PERMISSIONS, TICKET_PERMISSIONS, RecordRole, StationRole, issuer_permissions
 from shared.security.certificate import Certificate
 from shared.security.ecdsa import Curve, SoftwareSigner
+from shared.security.permissions import PsidSsp
 from shared.security.region import CircularRegion, GeographicRegion, IdentifiedRegion, IdentifiedRegions, Location, encode_region
 from shared.security.trust_store import TrustStore
 from shared.security.validity import Validity
@@ -79,6 +80,10 @@ class Kind(Enum):
     ENROLMENT = "enrolment"
     EA = "ea"
     AA = "aa"
+
+
+def _words(roles: type[StationRole] | type[RecordRole]) -> str:
+    return ", ".join(role.value for role in roles)
 
 
 ValidFrom = Annotated[str | None, typer.Option(help="Begin of validity, ISO 8601 with offset; default: now.", metavar="UTC")]
@@ -124,7 +129,12 @@ def issue(
     directory: Annotated[Path, typer.Argument(help="Directory made by `v2x pki init`.", metavar="DIR")],
     kind: Annotated[Kind, typer.Option(help="What to issue.")],
     out: Annotated[Path, typer.Option(help="New directory for certificate.oer and key.pem.", metavar="DIR")],
-    role: Annotated[StationRole | None, typer.Option(help="Whose permissions a ticket gets; default: vehicle.")] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Of a ticket: {_words(StationRole)}. Of an enrolment credential: vehicle, {_words(RecordRole)}. Default: vehicle."
+        ),
+    ] = None,
     count: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="More than one: DIR/001, DIR/002 ...")] = 1,
     name: Annotated[str | None, typer.Option(help="Name in the certificate of an authority.")] = None,
     valid_from: ValidFrom = None,
@@ -138,9 +148,9 @@ def issue(
 
     An authority made so is neither listed nor logged nor served until `v2x pki ctl --add-ea`, `--add-aa` sees to all three.
     """
-    if kind is not Kind.TICKET and not (role is None and region is None):
-        words = "an enrolment credential and an authority have neither role nor region of their own; both belong to tickets"
-        raise ConfigError("--kind", words)
+    if kind is not Kind.TICKET and region is not None:
+        raise ConfigError("--kind", "an enrolment credential and an authority have no region of their own; it belongs to tickets")
+    permissions = _permissions(kind, role)
     below = KINDS.get(kind.value)
     if (below is None) is not (name is None) or (below is not None and count != 1):
         raise ConfigError("--name", "belongs to an authority, which is made one at a time and needs it")
@@ -160,9 +170,9 @@ def issue(
             signer = SystemKeySource().generate(Curve.NIST_P256)
             match kind:
                 case Kind.TICKET:
-                    certificate = _issue_ticket(issuer, signer, start, valid_hours or 7 * 24, role or StationRole.VEHICLE, shape)
+                    certificate = _issue_ticket(issuer, signer, start, valid_hours or 7 * 24, permissions, shape)
                 case _:
-                    certificate = _issue_enrolment(issuer, signer, start, valid_hours or _THREE_YEARS_H)
+                    certificate = _issue_enrolment(issuer, signer, start, valid_hours or _THREE_YEARS_H, permissions)
             write_ticket(place, certificate, signer)
             typer.echo(f"{place}: {certificate.hashed_id8.hex()}")
 
@@ -172,7 +182,7 @@ def _issue_ticket(
     signer: SoftwareSigner,
     start: Time32,
     valid_hours: int,
-    role: StationRole,
+    permissions: tuple[PsidSsp, ...],
     region: GeographicRegion | None,
 ) -> Certificate:
     authority = AuthorizationAuthority(issuer)
@@ -180,15 +190,29 @@ def _issue_ticket(
         lambda: authority.issue_ticket(
             public_key=signer.public_key,
             validity=hours(start, valid_hours),
-            permissions=TICKET_PERMISSIONS[role],
+            permissions=permissions,
             region=region,
         )
     )
 
 
-def _issue_enrolment(issuer: AuthorityCredential, signer: SoftwareSigner, start: Time32, valid_hours: int) -> Certificate:
+def _issue_enrolment(
+    issuer: AuthorityCredential, signer: SoftwareSigner, start: Time32, valid_hours: int, permissions: tuple[PsidSsp, ...]
+) -> Certificate:
     authority = EnrolmentAuthority(issuer)
-    return _made(lambda: authority.issue_credential(public_key=signer.public_key, validity=hours(start, valid_hours)))
+    validity = hours(start, valid_hours)
+    return _made(lambda: authority.issue_credential(public_key=signer.public_key, validity=validity, permissions=permissions))
+
+
+def _permissions(kind: Kind, role: str | None) -> tuple[PsidSsp, ...]:
+    """Return what a role makes of a ticket or an enrolment credential; none of an authority."""
+    tickets = {each.value: TICKET_PERMISSIONS[each] for each in StationRole}
+    credentials = {StationRole.VEHICLE.value: EC_APP_PERMISSIONS, **{each.value: issuer_permissions(each) for each in RecordRole}}
+    known = {Kind.TICKET: tickets, Kind.ENROLMENT: credentials}.get(kind, {})
+    if role is not None and role not in known:
+        there_are = f"there are {', '.join(known)}" if known else "an authority has none"
+        raise ConfigError("--role", f"{role!r} is no role of this kind of certificate; {there_are}")
+    return known.get(role or StationRole.VEHICLE.value, ())
 
 
 def _issue_authority(directory: Path, out: Path, kind: AuthorityKind, name: str, validity: Validity, keys: str | None) -> None:

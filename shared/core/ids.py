@@ -39,6 +39,8 @@ class ItsAid(IntEnum):
     VAM = 638
     MISBEHAVIOUR_REPORT = 1618
     GNSS_CORRECTION = 540802
+    VEHICLE_RECORDS = 270549110
+    """Our own, of whoever issues records about vehicles; registered nowhere, nine below the highest one there can be."""
 
 
 class MessageId(IntEnum):

@@ -18,6 +18,7 @@ from shared.pki.permission_sets import (
     AA_ISSUE_PERMISSIONS,
     EA_APP_PERMISSIONS,
     EA_ISSUE_PERMISSIONS,
+    EA_STATIONS_ISSUE_PERMISSIONS,
     EC_APP_PERMISSIONS,
     ROOT_APP_PERMISSIONS,
     ROOT_ISSUE_PERMISSIONS,
@@ -63,6 +64,11 @@ class AuthorityKind(Enum):
     def issue_permissions(self) -> tuple[PsidGroupPermissions, ...]:
         """What it issues."""
         return EA_ISSUE_PERMISSIONS if self is AuthorityKind.ENROLMENT else AA_ISSUE_PERMISSIONS
+
+    @property
+    def lesser_issue_permissions(self) -> tuple[PsidGroupPermissions, ...]:
+        """What it issues below a root that cannot hand on more."""
+        return EA_STATIONS_ISSUE_PERMISSIONS if self is AuthorityKind.ENROLMENT else AA_ISSUE_PERMISSIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,20 +169,43 @@ class RootCa(_Authority):
         return AuthorizationAuthority(self._create(AuthorityKind.AUTHORIZATION, name, validity, keys, (curve, encryption_curve)))
 
     def certify(
-        self, *, kind: AuthorityKind, name: str, validity: Validity, public_key: PublicKey, encryption_key: EncryptionKey
+        self,
+        *,
+        kind: AuthorityKind,
+        name: str,
+        validity: Validity,
+        public_key: PublicKey,
+        encryption_key: EncryptionKey,
+        issue_permissions: tuple[PsidGroupPermissions, ...] | None = None,
     ) -> Certificate:
-        """Issue the certificate of an authority that has its own keys; raises `EncodeError` beyond the root's bounds."""
+        """Issue the certificate of an authority that has its own keys; raises `EncodeError` beyond the root's bounds.
+
+        Args:
+            kind: what it is for.
+            name: of the authority.
+            validity: within the root's.
+            public_key: what it signs with.
+            encryption_key: what others encrypt to.
+            issue_permissions: None = those of its kind, as far as the root can hand them on.
+        """
         tbs = ToBeSignedCertificate(
             id=CertificateId(kind=IdKind.NAME, name=name),
             validity=validity,
             region=self.certificate.tbs.region,
             app_permissions=kind.app_permissions,
-            cert_issue_permissions=kind.issue_permissions,
+            cert_issue_permissions=issue_permissions or self._issue_permissions_below(kind),
             encryption_key=encryption_key,
             curve=public_key.curve,
             verification_key=public_key.point,
         )
         return self._issue(tbs, end_entities=APP_END_ENTITY | ENROL_END_ENTITY)
+
+    def _issue_permissions_below(self, kind: AuthorityKind) -> tuple[PsidGroupPermissions, ...]:
+        try:
+            check_delegated_permissions(self.certificate.tbs.cert_issue_permissions or (), kind.issue_permissions)
+        except VerificationError:
+            return kind.lesser_issue_permissions
+        return kind.issue_permissions
 
     def credential_for(
         self, *, kind: AuthorityKind, name: str, validity: Validity, signer: Signer, encryption_key: SoftwareSigner
@@ -218,7 +247,7 @@ class EnrolmentAuthority(_Authority):
             public_key: the station's key.
             validity: at most three years under European policy; not enforced here.
             name: of the station, or None.
-            permissions: `EC_APP_PERMISSIONS`, or fewer.
+            permissions: `EC_APP_PERMISSIONS`, or fewer, or those of an issuer of records (`issuer_permissions`).
             region: None = as the authority.
             encryption_key: for answers to the station, or None.
         """

@@ -37,6 +37,7 @@ from shared.security.certificate import Certificate, CertificateId, IdKind
 from shared.security.ecdsa import PublicKey, Signer
 from shared.security.encryption_key import EncryptionKey
 from shared.security.freshness import trusted_time64
+from shared.security.permissions import PsidGroupPermissions
 from shared.security.secured_data import decode_secured_data
 from shared.security.validity import Validity
 
@@ -52,6 +53,7 @@ class CaRequest:
         kind: of the authority that asks.
         name: what it wants to be called.
         validity: what it wants, or None.
+        issue_permissions: what it wants to issue; None = what its kind issues.
         renewed: the certificate it has, None for a first request, which nobody vouches for.
         fingerprint: SHA-256 over the requested verification key as it stands in certificates; to be compared by people.
     """
@@ -62,6 +64,7 @@ class CaRequest:
     encryption_key: EncryptionKey
     validity: Validity | None
     renewed: Certificate | None
+    issue_permissions: tuple[PsidGroupPermissions, ...] | None
 
     @property
     def fingerprint(self) -> str:
@@ -144,6 +147,7 @@ def certify(root: RootCa, request: CaRequest, validity: Validity) -> Certificate
         validity=validity,
         public_key=request.public_key,
         encryption_key=request.encryption_key,
+        issue_permissions=None if request.issue_permissions == request.kind.issue_permissions else request.issue_permissions,
     )
 
 
@@ -175,13 +179,14 @@ def _judge(request: CaCertificateRequest, key: PublicKey, renewed: Certificate |
         encryption_key=encryption_key,
         validity=attributes.validity,
         renewed=renewed,
+        issue_permissions=attributes.cert_issue_permissions,
     )
 
 
 def _kind_of(attributes: CertificateSubjectAttributes, renewed: Certificate | None) -> AuthorityKind:
     wanted, issue = attributes.app_permissions, attributes.cert_issue_permissions
     for kind in AuthorityKind:
-        is_kind = wanted == kind.app_permissions and issue in (None, kind.issue_permissions)
+        is_kind = wanted == kind.app_permissions and issue in (None, kind.issue_permissions, kind.lesser_issue_permissions)
         if is_kind and (renewed is None or renewed.tbs.app_permissions == kind.app_permissions):
             return kind
     raise _denied("the permissions asked for are neither an enrolment nor an authorization authority's, or not those it has")

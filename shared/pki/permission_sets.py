@@ -36,6 +36,34 @@ EC_APP_PERMISSIONS = (PsidSsp(psid=ItsAid.CERTIFICATE_REQUEST, ssp=b"\x01\xc0"),
 """Enrolment request, authorization request."""
 
 
+class RecordRole(Enum):
+    """Whose enrolment credential it is, if it is not a vehicle's: whoever else issues records about vehicles."""
+
+    GARAGE = "garage"
+    INSPECTOR = "inspector"
+    INSURER = "insurer"
+    MAKER = "maker"
+    REGISTRAR = "registrar"
+
+    @property
+    def ssp(self) -> bytes:
+        """The permission's SSP: version 1, and one octet of which one bit is set, from the highest down in the order above."""
+        return bytes((RECORD_SSP_VERSION, 0x80 >> list(RecordRole).index(self)))
+
+
+RECORD_SSP_VERSION = 1
+
+
+def issuer_permissions(role: RecordRole) -> tuple[PsidSsp, ...]:
+    """Return the permissions of the enrolment credential of an issuer of records.
+
+    Besides those of every credential it has one of our own, `ItsAid.VEHICLE_RECORDS`: no standard knows issuers of records about
+    vehicles, and no number of a standard is used for it. A credential without it is a vehicle's, as all were before there were
+    such issuers; a hierarchy made before cannot issue it.
+    """
+    return (*EC_APP_PERMISSIONS, PsidSsp(psid=ItsAid.VEHICLE_RECORDS, ssp=role.ssp))
+
+
 class StationRole(Enum):
     """What a ticket is made for; the special vehicles are those that have a container of their own in a CAM."""
 
@@ -116,6 +144,7 @@ SERVICE_RANGES = (
 """What tickets may carry."""
 
 _ENROLMENT_RANGE = _bitmap(ItsAid.CERTIFICATE_REQUEST, "01c0", "ff3f")
+_RECORDS_RANGE = _bitmap(ItsAid.VEHICLE_RECORDS, "01f8", "ff07")
 
 ROOT_ISSUE_PERMISSIONS = (
     PsidGroupPermissions(
@@ -123,15 +152,20 @@ ROOT_ISSUE_PERMISSIONS = (
         end_entities=APP_END_ENTITY,
     ),
     PsidGroupPermissions(
-        ranges=(*SERVICE_RANGES, _ENROLMENT_RANGE),
+        ranges=(*SERVICE_RANGES, _ENROLMENT_RANGE, _RECORDS_RANGE),
         min_chain_length=2,
         end_entities=APP_END_ENTITY | ENROL_END_ENTITY,
     ),
 )
 """Directly: enrolment and authorization authorities. One level down: enrolment credentials and tickets."""
 
-EA_ISSUE_PERMISSIONS = (PsidGroupPermissions(ranges=(_ENROLMENT_RANGE,), end_entities=APP_END_ENTITY | ENROL_END_ENTITY),)
-"""Enrolment credentials only."""
+_ENROLMENT = APP_END_ENTITY | ENROL_END_ENTITY
+
+EA_ISSUE_PERMISSIONS = (PsidGroupPermissions(ranges=(_ENROLMENT_RANGE, _RECORDS_RANGE), end_entities=_ENROLMENT),)
+"""Enrolment credentials only: of stations, and of those who issue records about vehicles."""
+
+EA_STATIONS_ISSUE_PERMISSIONS = (PsidGroupPermissions(ranges=(_ENROLMENT_RANGE,), end_entities=_ENROLMENT),)
+"""Enrolment credentials of stations only: what a root made before there were issuers of records can hand on."""
 
 AA_ISSUE_PERMISSIONS = (PsidGroupPermissions(ranges=SERVICE_RANGES),)
 """Tickets only."""

@@ -11,6 +11,8 @@ from shared.security.certificate import Certificate, IdKind
 _CA_PSIDS = frozenset((ItsAid.CRL, ItsAid.CERTIFICATE_REQUEST, ItsAid.CTL))
 _NO_CRACA = HashedId3(b"\x00\x00\x00")
 _ENROLMENT_SSP_BITS = 0xC0
+_RECORD_SSP_BITS = 0xF8
+"""Roles of issuers of records; a credential has one of them at most."""
 
 
 def _check_common_profile(certificate: Certificate) -> None:
@@ -40,10 +42,15 @@ def check_ticket_profile(certificate: Certificate) -> None:
 def check_enrolment_profile(certificate: Certificate) -> None:
     """Raise `VerificationError(INVALID_CERTIFICATE)` for what is no enrolment credential."""
     _check_common_profile(certificate)
-    permissions = certificate.tbs.app_permissions or ()
-    if certificate.tbs.cert_issue_permissions is not None or [entry.psid for entry in permissions] != [ItsAid.CERTIFICATE_REQUEST]:
-        raise _invalid("an enrolment credential has the permission to request certificates and no other")
-    ssp = permissions[0].ssp
+    permissions = {entry.psid: entry.ssp for entry in certificate.tbs.app_permissions or ()}
+    others = set(permissions) - {ItsAid.CERTIFICATE_REQUEST, ItsAid.VEHICLE_RECORDS}
+    if certificate.tbs.cert_issue_permissions is not None or ItsAid.CERTIFICATE_REQUEST not in permissions or others:
+        raise _invalid("an enrolment credential has the permission to request certificates, perhaps to issue records, and no other")
+    if ItsAid.VEHICLE_RECORDS in permissions:
+        role = permissions[ItsAid.VEHICLE_RECORDS]
+        if role is None or len(role) != 2 or role[0] != 1 or role[1] & ~_RECORD_SSP_BITS or role[1].bit_count() != 1:
+            raise _invalid("an issuer of records has one role")
+    ssp = permissions[ItsAid.CERTIFICATE_REQUEST]
     if ssp is None or len(ssp) != 2 or ssp[0] != 1 or ssp[1] & ~_ENROLMENT_SSP_BITS:
         raise _invalid("an enrolment credential may only sign enrolment and authorization requests")
 

@@ -43,6 +43,8 @@ def certificate_kind(certificate: Certificate) -> str:
         rights = next((p.ssp for p in certificate.tbs.app_permissions or () if p.psid == ItsAid.CERTIFICATE_REQUEST), None) or b""
         names = [name for bit, name in _RESPONDS if len(rights) == 2 and rights[1] & bit]
         return names[0] if len(names) == 1 else "authority"
+    if ItsAid.VEHICLE_RECORDS in permissions:
+        return "enrolment credential of an issuer of records"
     return "enrolment credential" if ItsAid.CERTIFICATE_REQUEST in permissions else "authorization ticket"
 
 
