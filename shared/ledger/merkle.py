@@ -153,7 +153,7 @@ def consistency_proof(old_size: int, new_size: int, read: NodeReader) -> tuple[H
 def _check_hashes(hashes: Sequence[bytes]) -> None:
     if len(hashes) > MAX_PROOF_HASHES:
         raise ProofError(f"a proof of {len(hashes)} hashes is longer than any tree is high")
-    if any(len(h) != HASH_BYTES for h in hashes):
+    if {*map(len, hashes)} - {HASH_BYTES}:
         raise ProofError("a proof holds something that is not a SHA-256 hash")
 
 
@@ -166,21 +166,17 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
     if not 0 <= index < size <= MAX_TREE_SIZE:
         raise ProofError(f"a tree of {size} entries has no entry {index}")
     _check_hashes((leaf, *proof))
-    fn, sn, root = index, size - 1, leaf
-    for sibling in proof:
-        if sn == 0:
-            raise ProofError("the inclusion proof is too long")
-        if fn & 1 or fn == sn:
-            root = node_hash(sibling, root)
-            while not fn & 1 and fn:
-                fn >>= 1
-                sn >>= 1
-        else:
-            root = node_hash(root, sibling)
-        fn >>= 1
-        sn >>= 1
-    if sn:
-        raise ProofError("the inclusion proof is too short")
+    inner = (index ^ (size - 1)).bit_length()  # levels below the right edge: the sibling's side follows from a bit of the index
+    surplus = len(proof) - inner - (index >> inner).bit_count()  # at the edge, only siblings on the left have a hash
+    if surplus:
+        raise ProofError(f"the inclusion proof is too {'long' if surplus > 0 else 'short'}")
+    root = leaf
+    for sibling in proof[:inner]:
+        pair = sibling + root if index & 1 else root + sibling
+        root = sha256(b"\x01" + pair).digest()
+        index >>= 1
+    for sibling in proof[inner:]:
+        root = node_hash(sibling, root)
     return Hash(root)
 
 

@@ -6,19 +6,21 @@
     — name base64(key id || signature)
 
 The parser is strict: what it accepts encodes to the same bytes again. A signature of an unknown key is ignored, one of a known key
-that does not hold spoils the note. Key kinds: Ed25519 (0x01) for logs and Ed25519 cosignatures (0x04) for witnesses; ML-DSA-44
-(0x06) is still to come and is refused by name.
+that does not hold spoils the note. Key kinds: Ed25519 (0x01) for logs; Ed25519 (0x04) and ML-DSA-44 (0x06) for witnesses. Lines of
+any other kind are lines of unknown keys.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import InitVar, dataclass, field
 from enum import IntEnum
 from hashlib import sha256
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.core.errors import DecodeError, EncodeError, ProofError
-from shared.ledger.ed25519 import check_public_key, verify_ed25519
+from shared.ledger import ed25519, mldsa
 from shared.ledger.text import decode_base64, encode_base64
 
 MAX_NOTE_BYTES = 65_536
@@ -26,7 +28,10 @@ MAX_NOTE_SIGNATURES = 64
 MAX_NAME_CHARACTERS = 255
 KEY_ID_BYTES = 4
 
-_DASH = "— "
+_DASH = "—"
+_SEAL = object()
+_CONTROL_CHARACTERS = bytes(c for c in range(0x20) if c != 0x0A)
+_NAME = re.compile(rf"[^\s+\x00-\x1f\ud800-\udfff]{{1,{MAX_NAME_CHARACTERS}}}")
 
 
 class KeyKind(IntEnum):
@@ -34,6 +39,12 @@ class KeyKind(IntEnum):
 
     ED25519 = 0x01
     COSIGNATURE = 0x04
+    ML_DSA_44_COSIGNATURE = 0x06
+
+    @property
+    def cosigns(self) -> bool:
+        """Whether it is a witness's."""
+        return self is not KeyKind.ED25519
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,24 +58,32 @@ class VerifierKey:
     name: str
     kind: KeyKind
     public_key: bytes
+    key_id: bytes = field(init=False, repr=False, compare=False)
+    """SHA-256(name || 0x0A || kind || public key)[:4]."""
+    _loaded: mldsa.LoadedKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_name(self.name, "vkey.name")
-        check_public_key(self.public_key)
-
-    @property
-    def key_id(self) -> bytes:
-        """SHA-256(name || 0x0A || kind || public key)[:4]."""
-        return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key).digest()[:KEY_ID_BYTES]
+        load = mldsa.load_public_key if self.kind is KeyKind.ML_DSA_44_COSIGNATURE else ed25519.load_public_key
+        object.__setattr__(self, "_loaded", load(self.public_key))
+        digest = sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key).digest()
+        object.__setattr__(self, "key_id", digest[:KEY_ID_BYTES])
 
     @property
     def text(self) -> str:
         """The vkey: name+hex key id+base64(kind || public key)."""
         return f"{self.name}+{self.key_id.hex()}+{encode_base64(bytes([self.kind]) + self.public_key)}"
 
+    def is_signature(self, message: bytes, signature: bytes) -> bool:
+        """Tell whether a bare signature over `message` holds under this key."""
+        try:
+            self._loaded.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoteSignature:
+
+class NoteSignature(NamedTuple):
     """One signature line: `signature` is what follows the key id, its form the key kind's business."""
 
     name: str
@@ -74,7 +93,7 @@ class NoteSignature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedNote:
-    """A parsed note; nothing about it is verified.
+    """A parsed note; nothing about it is verified. Only `parse_note` makes one, so its parts are those of `encoded`.
 
     Attributes:
         body: the text, with its final newline: exactly the signed bytes.
@@ -85,6 +104,11 @@ class SignedNote:
     body: bytes
     signatures: tuple[NoteSignature, ...]
     encoded: bytes
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only parse_note makes a SignedNote")
 
 
 class NoteSigner(Protocol):
@@ -122,12 +146,16 @@ class Ed25519NoteSigner:
         return self._private_key.sign(body)
 
 
-def check_name(name: str, field: str) -> None:
+_KINDS = frozenset(KeyKind)
+
+
+def check_name(name: str, where: str) -> None:
     """Raise `DecodeError` unless `name` may name a key: not empty, no space, no plus, no control character."""
-    if not name or len(name) > MAX_NAME_CHARACTERS:
-        raise DecodeError(field, f"a key name has 1 to {MAX_NAME_CHARACTERS} characters")
-    if any(c.isspace() or c == "+" or ord(c) < 0x20 or 0xD800 <= ord(c) < 0xE000 for c in name):
-        raise DecodeError(field, "a key name has no space, plus sign or control character")
+    if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
+        raise DecodeError(where, f"a key name has 1 to {MAX_NAME_CHARACTERS} characters")
+    is_plain = name.isascii() and name.isprintable() and " " not in name and "+" not in name
+    if not is_plain and _NAME.fullmatch(name) is None:
+        raise DecodeError(where, "a key name has no space, plus sign or control character")
 
 
 def parse_vkey(text: str) -> VerifierKey:
@@ -138,8 +166,8 @@ def parse_vkey(text: str) -> VerifierKey:
     name, key_id, key_text = parts
     check_name(name, "vkey.name")
     key = decode_base64(key_text, "vkey.key")
-    if not key or key[0] not in (KeyKind.ED25519, KeyKind.COSIGNATURE):
-        raise DecodeError("vkey.kind", "only Ed25519 keys (01) and Ed25519 cosignature keys (04) are supported")
+    if not key or key[0] not in _KINDS:
+        raise DecodeError("vkey.kind", "only Ed25519 keys (01) and Ed25519 and ML-DSA-44 cosignature keys (04, 06) are supported")
     vkey = VerifierKey(name=name, kind=KeyKind(key[0]), public_key=key[1:])
     if vkey.key_id.hex() != key_id:
         raise DecodeError("vkey.key_id", f"reads {key_id[:16]!r}, but name and key make {vkey.key_id.hex()}")
@@ -154,35 +182,40 @@ def parse_note(data: bytes) -> SignedNote:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise DecodeError("note", "not UTF-8") from None
-    if any(c < 0x20 and c != 0x0A for c in data):
+    if len(data.translate(None, _CONTROL_CHARACTERS)) != len(data):
         raise DecodeError("note", "contains a control character")
     cut = text.rfind("\n\n")
-    if cut < 0 or not text.endswith("\n"):
+    if cut < 0 or text[-1] != "\n":
         raise DecodeError("note", "no blank line between text and signatures, or no final newline")
-    lines = text[cut + 2 :].split("\n")[:-1]
+    lines = text[cut + 2 : -1].split("\n") if len(text) > cut + 2 else []
     if not 1 <= len(lines) <= MAX_NOTE_SIGNATURES:
         raise DecodeError("note.signatures", f"{len(lines)} signature lines; 1 to {MAX_NOTE_SIGNATURES} are read")
     return SignedNote(
         body=text[: cut + 1].encode(),
-        signatures=tuple(_parse_line(line, f"note.signatures[{n}]") for n, line in enumerate(lines)),
+        signatures=tuple([_parse_line(line, number) for number, line in enumerate(lines)]),
         encoded=bytes(data),
+        seal=_SEAL,
     )
 
 
-def _parse_line(line: str, field: str) -> NoteSignature:
-    name, space, encoded = line.removeprefix(_DASH).partition(" ")
-    if not line.startswith(_DASH) or not space:
-        raise DecodeError(field, "a signature line reads: em dash, name, base64")
-    check_name(name, f"{field}.name")
-    signature = decode_base64(encoded, field)
+def _parse_line(line: str, number: int) -> NoteSignature:
+    dash, *words = line.split(" ")
+    if dash != _DASH or len(words) != 2:
+        raise DecodeError(f"note.signatures[{number}]", "a signature line reads: em dash, name, base64")
+    name, encoded = words
+    try:
+        check_name(name, ".name")
+        signature = decode_base64(encoded, "")
+    except DecodeError as error:
+        raise DecodeError(f"note.signatures[{number}]{error.field}", error.reason) from None
     if len(signature) <= KEY_ID_BYTES:
-        raise DecodeError(field, "no signature behind the key id")
+        raise DecodeError(f"note.signatures[{number}]", "no signature behind the key id")
     return NoteSignature(name=name, key_id=signature[:KEY_ID_BYTES], signature=signature[KEY_ID_BYTES:])
 
 
 def encode_note(body: bytes, signatures: tuple[NoteSignature, ...]) -> bytes:
     """Return the note; raise `EncodeError` if it would not parse."""
-    lines = "".join(f"{_DASH}{s.name} {encode_base64(s.key_id + s.signature)}\n" for s in signatures)
+    lines = "".join(f"{_DASH} {s.name} {encode_base64(s.key_id + s.signature)}\n" for s in signatures)
     encoded = body + b"\n" + lines.encode()
     try:
         note = parse_note(encoded)
@@ -206,8 +239,7 @@ def add_signatures(note: SignedNote, added: tuple[NoteSignature, ...]) -> bytes:
 
 def signatures_by(note: SignedNote, key: VerifierKey) -> tuple[NoteSignature, ...]:
     """Return the lines that claim to be by `key`: same name and same key id."""
-    key_id = key.key_id
-    return tuple(s for s in note.signatures if s.name == key.name and s.key_id == key_id)
+    return tuple([s for s in note.signatures if s.key_id == key.key_id and s.name == key.name])
 
 
 def verify_note(note: SignedNote, key: VerifierKey) -> None:
@@ -218,7 +250,5 @@ def verify_note(note: SignedNote, key: VerifierKey) -> None:
     if not lines:
         raise ProofError(f"not signed by {key.name}")
     for line in lines:
-        try:
-            verify_ed25519(key.public_key, note.body, line.signature)
-        except ProofError:
-            raise ProofError(f"the signature by {key.name} does not hold") from None
+        if not key.is_signature(note.body, line.signature):
+            raise ProofError(f"the signature by {key.name} does not hold")

@@ -10,11 +10,11 @@ opaque octets; here they are text with surrogate escapes, which keeps distinct o
 functions that hold checkpoints against it are in `shared.ledger.verify`.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from shared.core.errors import DecodeError
-from shared.ledger.note import KeyKind, VerifierKey, parse_vkey
+from shared.ledger.note import NoteSignature, VerifierKey, parse_vkey
 from shared.ledger.text import decode_decimal
 
 MAX_POLICY_BYTES = 65_536
@@ -66,10 +66,23 @@ class Policy:
     witnesses: tuple[PolicyWitness, ...]
     groups: tuple[PolicyGroup, ...]
     quorum: str | None
+    _log_keys: Mapping[str, tuple[VerifierKey, ...]] = field(init=False, repr=False, compare=False)
+    _witness_keys: Mapping[tuple[bytes, str], PolicyWitness] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_origin: dict[str, tuple[VerifierKey, ...]] = {}
+        for log in self.logs:
+            by_origin[log.key.name] = (*by_origin.get(log.key.name, ()), log.key)
+        object.__setattr__(self, "_log_keys", by_origin)
+        object.__setattr__(self, "_witness_keys", {(w.key.key_id, w.key.name): w for w in self.witnesses})
 
     def log_keys(self, origin: str) -> tuple[VerifierKey, ...]:
         """Return the keys of the log with this origin: several while a log changes its key, none for an unknown log."""
-        return tuple(log.key for log in self.logs if log.key.name == origin)
+        return self._log_keys.get(origin, ())
+
+    def witness_of(self, line: NoteSignature) -> PolicyWitness | None:
+        """Return the witness that a signature line claims to be by; None if the policy knows none of that name and key id."""
+        return self._witness_keys.get((line.key_id, line.name))
 
     def is_quorum(self, cosigned: Collection[str]) -> bool:
         """Tell whether the witnesses named in `cosigned` are enough."""
@@ -77,7 +90,7 @@ class Policy:
             return True
         witnessed = {w.name for w in self.witnesses if w.name in cosigned}
         for group in self.groups:
-            if sum(member in witnessed for member in group.members) >= group.threshold:
+            if len(witnessed.intersection(group.members)) >= group.threshold:
                 witnessed.add(group.name)
         return self.quorum in witnessed
 
@@ -108,22 +121,22 @@ class _PolicyReader:
         self._members: set[str] = set()
         self._quorum: str | None = None
 
-    def read(self, words: list[str], field: str) -> None:
+    def read(self, words: list[str], line: str) -> None:
         match words:
             case ["log", vkey, *url] if len(url) <= 1:
-                self._read_log(vkey, url, field)
+                self._read_log(vkey, url, line)
             case ["witness", name, vkey, *url] if len(url) <= 1:
-                self._read_witness(name, vkey, url, field)
+                self._read_witness(name, vkey, url, line)
             case ["group", name, threshold, *members] if members:
-                self._read_group(name, threshold, tuple(members), field)
+                self._read_group(name, threshold, tuple(members), line)
             case ["quorum", name]:
                 if self._quorum is not None:
-                    raise DecodeError(field, "a second quorum line")
+                    raise DecodeError(line, "a second quorum line")
                 if name != NO_QUORUM and name not in self._names():
-                    raise DecodeError(field, f"quorum {name!r} is not defined above")
+                    raise DecodeError(line, f"quorum {name!r} is not defined above")
                 self._quorum = name
             case [keyword, *_]:
-                raise DecodeError(field, f"{keyword[:32]!r} with {len(words) - 1} words after it is no policy line")
+                raise DecodeError(line, f"{keyword[:32]!r} with {len(words) - 1} words after it is no policy line")
 
     def finish(self) -> Policy:
         if self._quorum is None:
@@ -138,54 +151,54 @@ class _PolicyReader:
     def _names(self) -> set[str]:
         return {w.name for w in self._witnesses} | {g.name for g in self._groups}
 
-    def _read_log(self, vkey: str, url: list[str], field: str) -> None:
+    def _read_log(self, vkey: str, url: list[str], line: str) -> None:
         if len(self._logs) == MAX_POLICY_LOGS:
-            raise DecodeError(field, f"more than {MAX_POLICY_LOGS} logs")
-        key = _key(vkey, KeyKind.ED25519, field)
+            raise DecodeError(line, f"more than {MAX_POLICY_LOGS} logs")
+        key = _key(vkey, line, cosigns=False)
         if any(log.key.public_key == key.public_key for log in self._logs):
-            raise DecodeError(field, "a second log with the same key")
+            raise DecodeError(line, "a second log with the same key")
         self._logs.append(PolicyLog(key=key, url=url[0] if url else None))
 
-    def _read_witness(self, name: str, vkey: str, url: list[str], field: str) -> None:
+    def _read_witness(self, name: str, vkey: str, url: list[str], line: str) -> None:
         if len(self._witnesses) == MAX_POLICY_WITNESSES:
-            raise DecodeError(field, f"more than {MAX_POLICY_WITNESSES} witnesses")
-        self._check_new_name(name, field)
-        key = _key(vkey, KeyKind.COSIGNATURE, field)
+            raise DecodeError(line, f"more than {MAX_POLICY_WITNESSES} witnesses")
+        self._check_new_name(name, line)
+        key = _key(vkey, line, cosigns=True)
         if any(w.key.public_key == key.public_key for w in self._witnesses):
-            raise DecodeError(field, "a second witness with the same key")
+            raise DecodeError(line, "a second witness with the same key")
         self._witnesses.append(PolicyWitness(name=name, key=key, url=url[0] if url else None))
 
-    def _read_group(self, name: str, threshold: str, members: tuple[str, ...], field: str) -> None:
+    def _read_group(self, name: str, threshold: str, members: tuple[str, ...], line: str) -> None:
         if len(self._groups) == MAX_POLICY_GROUPS:
-            raise DecodeError(field, f"more than {MAX_POLICY_GROUPS} groups")
-        self._check_new_name(name, field)
+            raise DecodeError(line, f"more than {MAX_POLICY_GROUPS} groups")
+        self._check_new_name(name, line)
         known = self._names()
         for member in members:
             if member not in known:
-                raise DecodeError(field, f"member {member!r} is not defined above")
+                raise DecodeError(line, f"member {member!r} is not defined above")
             if member in self._members:
-                raise DecodeError(field, f"{member!r} is a member for the second time")
+                raise DecodeError(line, f"{member!r} is a member for the second time")
             self._members.add(member)
         count = {"any": 1, "all": len(members)}.get(threshold)
         if count is None:
-            count = decode_decimal(threshold, field)
+            count = decode_decimal(threshold, line)
         if not 1 <= count <= len(members):
-            raise DecodeError(field, f"{count} of {len(members)} members cannot be asked for")
+            raise DecodeError(line, f"{count} of {len(members)} members cannot be asked for")
         self._groups.append(PolicyGroup(name=name, threshold=count, members=members))
 
-    def _check_new_name(self, name: str, field: str) -> None:
+    def _check_new_name(self, name: str, line: str) -> None:
         if name == NO_QUORUM:
-            raise DecodeError(field, f"{NO_QUORUM!r} means no witness; it cannot be a name")
+            raise DecodeError(line, f"{NO_QUORUM!r} means no witness; it cannot be a name")
         if name in self._names():
-            raise DecodeError(field, f"{name!r} is defined twice")
+            raise DecodeError(line, f"{name!r} is defined twice")
 
 
-def _key(vkey: str, kind: KeyKind, field: str) -> VerifierKey:
+def _key(vkey: str, line: str, *, cosigns: bool) -> VerifierKey:
     try:
         key = parse_vkey(vkey)
     except DecodeError as error:
-        raise DecodeError(field, f"{error.field}: {error.reason}") from None
-    if key.kind is not kind:
-        role = "a log signs with an Ed25519 key (01)" if kind is KeyKind.ED25519 else "a witness cosigns with an Ed25519 key (04)"
-        raise DecodeError(field, f"{role}, this key is of kind {key.kind:02x}")
+        raise DecodeError(line, f"{error.field}: {error.reason}") from None
+    if key.kind.cosigns is not cosigns:
+        role = "a witness cosigns with a key of kind 04 or 06" if cosigns else "a log signs with an Ed25519 key (01)"
+        raise DecodeError(line, f"{role}, this key is of kind {key.kind:02x}")
     return key

@@ -11,16 +11,18 @@ Strict and canonical. Verification needs the entry and a policy, no network and 
 the quorum of the policy is for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.core.errors import DecodeError, EncodeError
 from shared.ledger.merkle import HASH_BYTES, MAX_PROOF_HASHES, MAX_TREE_SIZE
-from shared.ledger.note import MAX_NOTE_BYTES, parse_note
+from shared.ledger.note import MAX_NOTE_BYTES, SignedNote, parse_note
 from shared.ledger.policy import Policy
-from shared.ledger.text import decode_base64, decode_decimal, decode_hash, encode_base64
+from shared.ledger.text import decode_base64, decode_decimal, decode_hashes, encode_base64
 from shared.ledger.verify import Included, trust_first, verify_included, verify_signed
 
 HEADER = "c2sp.org/tlog-proof@v1"
+_EXTRA = "extra "
+_INDEX = "index "
 MAX_EXTRA_BYTES = 4_096
 MAX_PROOF_BYTES = MAX_NOTE_BYTES + 16_384
 
@@ -40,6 +42,13 @@ class TlogProof:
     hashes: tuple[bytes, ...]
     note: bytes
     extra: bytes | None = None
+    _parsed_note: SignedNote | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def signed_note(self) -> SignedNote:
+        """The note, parsed; raises `DecodeError` where it is malformed, which that of a parsed proof is not."""
+        known = self._parsed_note
+        return known if known is not None and known.encoded == self.note else parse_note(self.note)
 
     def encode(self) -> bytes:
         """Return the text; raise `EncodeError` if it would not parse back to the same proof."""
@@ -73,24 +82,26 @@ def parse_proof(data: bytes) -> TlogProof:
     if not blank:
         raise DecodeError("tlog_proof", "no blank line before the checkpoint")
     try:
-        lines = head.decode("ascii").split("\n")
+        header, _, rest = (head.decode("ascii") + "\n").partition("\n")
     except UnicodeDecodeError:
         raise DecodeError("tlog_proof", "not ASCII before the checkpoint") from None
-    if lines.pop(0) != HEADER:
+    if header != HEADER:
         raise DecodeError("tlog_proof", f"the first line is not {HEADER}")
     extra = None
-    if lines and lines[0].startswith("extra "):
-        extra = decode_base64(lines.pop(0).removeprefix("extra "), "tlog_proof.extra")
+    if rest.startswith(_EXTRA):
+        line, _, rest = rest.partition("\n")
+        extra = decode_base64(line.removeprefix(_EXTRA), "tlog_proof.extra")
         if len(extra) > MAX_EXTRA_BYTES:
             raise DecodeError("tlog_proof.extra", f"{len(extra)} bytes; at most {MAX_EXTRA_BYTES} are read")
-    if not lines or not lines[0].startswith("index "):
+    if not rest.startswith(_INDEX):
         raise DecodeError("tlog_proof.index", "no index line")
-    index = decode_decimal(lines.pop(0).removeprefix("index "), "tlog_proof.index")
-    if len(lines) > MAX_PROOF_HASHES:
-        raise DecodeError("tlog_proof.hashes", f"{len(lines)} hashes; at most {MAX_PROOF_HASHES} are read")
-    hashes = tuple(decode_hash(line, f"tlog_proof.hashes[{n}]") for n, line in enumerate(lines))
-    parse_note(note)
-    return TlogProof(index=index, hashes=hashes, note=note, extra=extra)
+    line, _, rest = rest.partition("\n")
+    index = decode_decimal(line.removeprefix(_INDEX), "tlog_proof.index", MAX_TREE_SIZE - 1)
+    count = rest.count("\n")
+    if count > MAX_PROOF_HASHES:
+        raise DecodeError("tlog_proof.hashes", f"{count} hashes; at most {MAX_PROOF_HASHES} are read")
+    hashes = decode_hashes(rest, "tlog_proof.hashes")
+    return TlogProof(index=index, hashes=hashes, note=note, extra=extra, _parsed_note=parse_note(note))
 
 
 def verify_proof(proof: TlogProof, entry: bytes, policy: Policy) -> Included:
@@ -101,5 +112,5 @@ def verify_proof(proof: TlogProof, entry: bytes, policy: Policy) -> Included:
         QuorumError: not enough witnesses.
         ProofError: unknown log, a signature that does not hold, or another entry than the one proven.
     """
-    trusted = trust_first(verify_signed(proof.note, policy), policy)
+    trusted = trust_first(verify_signed(proof.signed_note, policy), policy)
     return verify_included(trusted, entry, proof.index, proof.hashes)

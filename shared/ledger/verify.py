@@ -14,12 +14,21 @@ from dataclasses import InitVar, dataclass
 
 from shared.core.errors import ProofError, SplitViewError
 from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
-from shared.ledger.cosignature import find_cosignature
+from shared.ledger.cosignature import check_signature, read_cosignature
 from shared.ledger.merkle import leaf_hash, roots_from_consistency, verify_inclusion
-from shared.ledger.note import parse_note, signatures_by, verify_note
-from shared.ledger.policy import Policy
+from shared.ledger.note import NoteSignature, SignedNote, VerifierKey, parse_note
+from shared.ledger.policy import Policy, PolicyWitness
 
 _SEAL = object()
+
+
+class LogKeyError(ProofError):
+    """A checkpoint of a log that the policy knows, signed under none of the keys it has for it: `docs/log-keys.md`."""
+
+    @property
+    def code(self) -> str:
+        """`log_key`."""
+        return "log_key"
 
 
 class QuorumError(ProofError):
@@ -89,25 +98,51 @@ class Included:
         _check_seal(seal, "Included")
 
 
-def verify_signed(note: bytes, policy: Policy) -> SignedCheckpoint:
+def verify_signed(note: bytes | SignedNote, policy: Policy) -> SignedCheckpoint:
     """Parse a checkpoint note and verify its log's signature and every cosignature by a witness of the policy.
+
+    Lines of keys the policy does not know, and of kinds nobody here knows, are passed over.
 
     Raises:
         DecodeError: the note or its text is malformed.
+        LogKeyError: the policy knows the log, but not the key it signed with.
         ProofError: the log is not in the policy, or a signature that claims to be by a key of the policy does not hold.
     """
-    parsed = parse_note(note)
+    parsed = note if isinstance(note, SignedNote) else parse_note(note)
     checkpoint = parse_checkpoint(parsed.body)
-    keys = policy.log_keys(checkpoint.origin)
+    origin = checkpoint.origin
+    keys = policy.log_keys(origin)
     if not keys:
-        raise ProofError(f"the policy knows no log {checkpoint.origin!r}")
-    signed_by = tuple(key for key in keys if signatures_by(parsed, key))
-    if not signed_by:
-        raise ProofError(f"not signed by any key the policy has for {checkpoint.origin}")
-    for key in signed_by:
-        verify_note(parsed, key)
-    cosigned = tuple(w.name for w in policy.witnesses if find_cosignature(parsed, w.key) is not None)
-    return SignedCheckpoint(checkpoint=checkpoint, note=parsed.encoded, witnesses=cosigned, seal=_SEAL)
+        raise ProofError(f"the policy knows no log {origin!r}")
+    claims: list[tuple[VerifierKey, bytes, bytes]] = []
+    cosigned: list[tuple[NoteSignature, PolicyWitness]] = []
+    for line in parsed.signatures:
+        if line.name == origin:
+            claims += [(key, parsed.body, line.signature) for key in keys if key.key_id == line.key_id]
+        witness = policy.witness_of(line)
+        if witness is not None:
+            cosigned.append((line, witness))
+    if not claims:
+        raise LogKeyError(_not_signed(parsed, origin, keys))
+    for line, witness in cosigned:
+        _, message, signature = read_cosignature(parsed, witness.key, line)
+        claims.append((witness.key, message, signature))
+    for key, message, signature in claims:
+        check_signature(key, message, signature)
+    names = {witness.name for _, witness in cosigned}
+    witnesses = tuple([witness.name for witness in policy.witnesses if witness.name in names])
+    return SignedCheckpoint(checkpoint=checkpoint, note=parsed.encoded, witnesses=witnesses, seal=_SEAL)
+
+
+def _not_signed(note: SignedNote, origin: str, keys: Sequence[VerifierKey]) -> str:
+    known = ", ".join(key.key_id.hex() for key in keys)
+    signed = ", ".join(dict.fromkeys(line.key_id.hex() for line in note.signatures if line.name == origin))
+    if not signed:
+        return f"not signed by {origin}, whose key in the policy is {known}"
+    return (
+        f"signed by {origin} with key {signed}, which this policy does not have (it has {known}): if the log has changed its key, "
+        f"name the earlier one on a log line of its own, or have the entry proven anew under a later checkpoint"
+    )
 
 
 def check_quorum(signed: SignedCheckpoint, policy: Policy) -> None:
@@ -182,4 +217,4 @@ def trust_next(trusted: TrustedCheckpoint, signed: SignedCheckpoint, path: Seque
 def verify_included(trusted: TrustedCheckpoint, entry: bytes, index: int, hashes: Sequence[bytes]) -> Included:
     """Check that `entry` stands at `index` of the trusted tree, or raise `ProofError`."""
     verify_inclusion(leaf_hash(entry), index, trusted.checkpoint.tree_size, hashes, trusted.checkpoint.root)
-    return Included(entry=bytes(entry), index=index, hashes=tuple(bytes(h) for h in hashes), trusted=trusted, seal=_SEAL)
+    return Included(entry=bytes(entry), index=index, hashes=tuple(hashes), trusted=trusted, seal=_SEAL)
