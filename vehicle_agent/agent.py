@@ -18,6 +18,7 @@ from shared.core.geo import GeoPoint
 from shared.core.ids import MessageId
 from shared.facilities.keep_alive import KeepAlive
 from shared.messages.denm import Denm
+from shared.records.recorder import Recorder
 from shared.security.certificate import Certificate
 from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import TicketPool
@@ -121,6 +122,16 @@ class VehicleAgent:
     def add_tickets(self, tickets: Iterable[TicketCredential]) -> int:
         """Take new tickets in, valid now or later; return how many were new."""
         return self._pseudonym.add_tickets(tickets)
+
+    @property
+    def trust_store(self) -> TrustStore:
+        """Whom it believes now."""
+        return self._station.trust_store
+
+    @property
+    def recorder(self) -> Recorder:
+        """Makes its records; for whoever acts between two steps of it."""
+        return self._mileage.recorder
 
     def change_trust(self, trust_store: TrustStore) -> None:
         """Believe whom a new store names from now on."""

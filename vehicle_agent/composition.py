@@ -328,7 +328,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
         stack.callback(spool.close)
         events = EventStore(config.state.hazards_file)
         takeover = events.take_over()
-        candidates = _candidates(files, identity)
+        candidates = signers_at_hand(files, identity)
         enrolled = signing_next(candidates, spool.credentials())
         parts = VehicleParts(
             station_type=config.station.station_type,
@@ -361,7 +361,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
         yield OpenVehicle(parts=parts, trust=trust, identity=identity, successor=successor, problem=takeover.problem)
 
 
-def _candidates(files: VehicleFiles, identity: StationIdentityParts | None) -> tuple[EnrolledSigner, ...]:
+def signers_at_hand(files: VehicleFiles, identity: StationIdentityParts | None) -> tuple[EnrolledSigner, ...]:
     """Return the long-term identities whose keys are at hand, the newest last; raises `ConfigError` when there is none."""
     brought = () if files.enrolled is None else (files.enrolled,)
     held = () if identity is None else identity.account.held

@@ -174,7 +174,7 @@ class StateConfig(ConfigStruct, frozen=True, kw_only=True):
     hazards: Path | None = None
     """What it takes to cancel own hazards after a restart; `hazards.json` beside the spool where no file is named."""
     command_socket: Path | None = None
-    """Where orders come in (`vehicle-agent ledger`), from the agent's own user and root; nowhere where none is named."""
+    """Where orders come in (`vehicle-agent ledger`, the holder's), from the agent's own user and root; None: nowhere."""
 
     @property
     def hazards_file(self) -> Path:

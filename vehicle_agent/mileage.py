@@ -42,6 +42,11 @@ class Mileage:
         self._flags_recorded: Counter[str] = Counter()
         self._unrecorded: Counter[str] = Counter()
 
+    @property
+    def recorder(self) -> Recorder:
+        """Makes and keeps the records, those of other kinds too: they are one sequence."""
+        return self._recorder
+
     def renew_signer(self, successor: EnrolledSigner) -> None:
         """Sign records under another credential from the next reading on; the present one says so in its last record."""
         self._successor = successor

@@ -3,10 +3,10 @@
 import typer
 
 from shared.cli.ledger_anchor import app as anchor
+from shared.cli.ledger_audit import audit
 from shared.cli.ledger_check import check
 from shared.cli.ledger_checkpoint import checkpoint
 from shared.cli.ledger_prove import prove
-from shared.cli.ledger_audit import audit
 from shared.cli.ledger_witness import witness
 
 app = typer.Typer(help="Run, watch and question a transparency log.", no_args_is_help=True)

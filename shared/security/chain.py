@@ -105,6 +105,11 @@ class ChainVerifier:
         self._untrusted: OrderedDict[HashedId8, None] = OrderedDict()
         self._judged = 0
 
+    @property
+    def trust_store(self) -> TrustStore:
+        """The one it judges by now."""
+        return self._store
+
     def check_ticket(self, certificate: Certificate, at: Time64) -> TrustedCertificate:
         """Check an authorization ticket at a moment.
 

@@ -183,6 +183,11 @@ class VerifyService:
         self._freshness = freshness
         self._services = {int(its_aid): Service(its_aid, freshness, replay) for its_aid in its_aids}
 
+    @property
+    def trust_store(self) -> TrustStore:
+        """The one it judges by now."""
+        return self._chain.trust_store
+
     def change_trust(self, trust_store: TrustStore) -> int:
         """Judge by another store from now on, and forget at once the neighbours' tickets whose chain holds no more.
 

@@ -37,10 +37,12 @@ class CommandSocket:
         path: where the socket goes; its folder exists.
         obey: called once per client.
         patience_s: how long a client may take.
+        max_order_octets: of one order.
     """
 
-    def __init__(self, path: Path, obey: Obey, *, patience_s: float = PATIENCE_S) -> None:
-        self._server = UnixServer(path, self._serve, mode=MODE, max_line_octets=MAX_ORDER_OCTETS)
+    def __init__(self, path: Path, obey: Obey, *, patience_s: float = PATIENCE_S, max_order_octets: int = MAX_ORDER_OCTETS) -> None:
+        self._server = UnixServer(path, self._serve, mode=MODE, max_line_octets=max_order_octets)
+        self._max_order_octets = max_order_octets
         self._obey = obey
         self._patience_s = patience_s
         self._clients = 0
@@ -73,7 +75,7 @@ class CommandSocket:
             line = await reader.readuntil(b"\n")
             order = msgspec.json.decode(line, type=dict[str, object])
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            return {"refused": f"an order is one line of at most {MAX_ORDER_OCTETS} octets"}
+            return {"refused": f"an order is one line of at most {self._max_order_octets} octets"}
         except msgspec.DecodeError as error:
             return {"refused": f"the order is no JSON object: {error}"}
         try:

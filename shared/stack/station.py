@@ -149,6 +149,11 @@ class Station:
         """Speak under no ticket any more until `assume` brings another: `send` raises `NoTicketError`."""
         self._signing.change_ticket(None)
 
+    @property
+    def trust_store(self) -> TrustStore:
+        """Whom it believes now."""
+        return self._verifying.trust_store
+
     def change_trust(self, trust_store: TrustStore) -> None:
         """Believe whom a new store names from the next packet on; tickets whose chain no longer holds are forgotten at once."""
         self._verifying.change_trust(trust_store)
