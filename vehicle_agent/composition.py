@@ -43,6 +43,7 @@ from shared.service.event_store import (
 )
 from shared.service.identity import ENROLMENT_KEY, TICKET_KEY, check_enrolment, check_ticket, read_identity
 from shared.service.record_key import EnrolledSigner, enrolled_signer, signing_next
+from shared.service.rollback_counter import CountedSpool, RollbackCounter, open_counter
 from shared.service.spool import Spool, open_spool
 from shared.service.state_lock import locked
 from shared.service.station_identity import StationIdentityParts, open_station_identity
@@ -119,6 +120,7 @@ class VehicleParts:
         events: keeps its own hazards over a restart; None where there is no next time.
         memory: what `events` held at the start; None where nothing was.
         pinned: the checkpoint the log must stand by; None where nobody pinned one.
+        counter: tells whether the spool was put back from an older copy; None where nothing does.
     """
 
     station_type: StationType
@@ -145,6 +147,7 @@ class VehicleParts:
     events: EventStore | None = None
     memory: StationMemory | None = None
     pinned: bytes | None = None
+    counter: RollbackCounter | None = None
 
 
 def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> VehicleAgent:
@@ -189,7 +192,9 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         rules=rules,
         keeper=NothingKept() if parts.events is None else StoredEvents(parts.events, partial(_name, station, pseudonym)),
     )
-    head = parts.spool.head()
+    records = parts.spool if parts.counter is None else CountedSpool(parts.spool, parts.counter)
+    restored = records.notice if isinstance(records, CountedSpool) else None
+    head = records.head()
     log = LedgerParts(medium=parts.ledger, origin=parts.origin, policy=parts.policy, pinned=parts.pinned)
     return VehicleAgent(
         station=station,
@@ -202,8 +207,9 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         can_input=CanInput(parts.signal_map, parts.channels),
         mileage=Mileage(
             watch=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
-            recorder=Recorder(signer=parts.enrolled, store=parts.spool, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
+            recorder=Recorder(signer=parts.enrolled, store=records, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
             anchoring=log.anchors(parts.spool),
+            restored=restored,
         ),
         fixed_position=parts.fixed_position,
         fixed_heading_deg=parts.fixed_heading_deg,
@@ -326,6 +332,9 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
         log = stack.enter_context(open_ledger(config.ledger))
         spool = open_spool(config.state.spool)
         stack.callback(spool.close)
+        counter = None if config.state.counter is None else open_counter(config.state.counter, base)
+        if counter is not None:
+            stack.callback(counter.close)
         events = EventStore(config.state.hazards_file)
         takeover = events.take_over()
         candidates = signers_at_hand(files, identity)
@@ -344,6 +353,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
             origin=log.origin,
             policy=log.policy,
             pinned=log.pinned,
+            counter=counter,
             areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
             fixed_position=config.position.fixed_point,
             fixed_heading_deg=config.position.heading_deg,

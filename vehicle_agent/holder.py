@@ -25,6 +25,7 @@ from shared.service.consent_desk import ConsentDesk
 from shared.service.record_archive import SpoolArchive, reading
 from shared.service.record_issuers import trusted_issuer
 from shared.service.record_key import signing_next
+from shared.service.rollback_counter import CountedSpool, open_counter
 from shared.service.spool import Spool, open_spool
 from shared.service.state_lock import locked
 from shared.service.station_identity import open_station_identity
@@ -113,6 +114,10 @@ def _open_desk(config: VehicleConfig, *, base: Path, environment: Mapping[str, s
         spool = open_spool(config.state.spool)
         stack.callback(spool.close)
         signer = signing_next(signers_at_hand(files, identity), spool.credentials())
-        recorder = Recorder(signer=signer, store=spool, entropy=os.urandom, boot_id=os.urandom(BOOT_ID_BYTES))
+        counter = None if config.state.counter is None else open_counter(config.state.counter, base)
+        if counter is not None:
+            stack.callback(counter.close)
+        records = spool if counter is None else CountedSpool(spool, counter)
+        recorder = Recorder(signer=signer, store=records, entropy=os.urandom, boot_id=os.urandom(BOOT_ID_BYTES))
         store = files.trust_store if trust is None else trust.store
         yield make_desk(spool, config.state.spool, recorder, lambda: store)

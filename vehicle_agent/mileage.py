@@ -12,6 +12,7 @@ from shared.core.errors import StorageError, V2xError
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.recorder import Recorder
 from shared.service.record_key import EnrolledSigner
+from shared.service.rollback_counter import CounterIsNew, Restored
 from shared.stack.effects import Notice
 from vehicle_agent.anchors import Anchors, contradiction_json
 from vehicle_agent.odometer import OdometerWatch, RecordDue
@@ -28,12 +29,17 @@ class Mileage:
         watch: says when a reading becomes a record.
         recorder: makes and keeps records.
         anchoring: brings records into the ledger.
+        restored: what was odd about the store when it was opened, told once as loudly as the agent can; None where nothing was.
     """
 
-    def __init__(self, *, watch: OdometerWatch, recorder: Recorder, anchoring: Anchors) -> None:
+    def __init__(
+        self, *, watch: OdometerWatch, recorder: Recorder, anchoring: Anchors, restored: Restored | CounterIsNew | None = None
+    ) -> None:
         self._watch = watch
         self._recorder = recorder
         self._anchoring = anchoring
+        self._restored = restored
+        self._has_told_restored = False
         self._owed: RecordDue | None = None
         self._successor: EnrolledSigner | None = None
         self._is_store_failing = False
@@ -63,7 +69,7 @@ class Mileage:
 
     def poll(self, now: Instant) -> tuple[Notice, ...]:
         """Record what is owed, and go on with anchoring."""
-        return (*self._record(self._owed, now), *self._anchor(now))
+        return (*self._tell_restored(), *self._record(self._owed, now), *self._anchor(now))
 
     def stop(self, now: Instant) -> tuple[Notice, ...]:
         """The vehicle or the program goes to sleep: record the last reading."""
@@ -80,6 +86,7 @@ class Mileage:
             "anchored": self._anchored,
             "ledger_contradiction": None if contradiction is None else str(contradiction),
             "ledger": self._anchoring.status(),
+            "store_restored": None if self._restored is None else str(self._restored),
         }
 
     def evidence(self) -> tuple[dict[str, object], ...]:
@@ -91,6 +98,13 @@ class Mileage:
         count = len(self._anchoring.evidence())
         self._anchoring.acknowledge_evidence(now)
         return count
+
+    def _tell_restored(self) -> tuple[Notice, ...]:
+        if self._restored is None or self._has_told_restored:
+            return ()
+        self._has_told_restored = True
+        kind = "records_restored" if isinstance(self._restored, Restored) else "record_counter_new"
+        return (Notice(kind, {"reason": str(self._restored)}),)
 
     def _record(self, due: RecordDue | None, now: Instant) -> tuple[Notice, ...]:
         if due is None:

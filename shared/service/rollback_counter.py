@@ -54,6 +54,10 @@ class RollbackCounter(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what it is kept in."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
@@ -201,6 +205,9 @@ class FileCounter:
             self._sync(fresh)
             fresh.rename(self._path)
             self._sync(self._path.parent)
+
+    def close(self) -> None:
+        """Nothing is held between two calls."""
 
 
 def open_counter(uri: str, base: Path) -> RollbackCounter:

@@ -24,7 +24,7 @@ from shared.core.errors import (
 )
 from shared.core.report import VerificationReport
 from shared.facilities.event_report import EventsFullError, NoSuchEventError
-from shared.ledger.verify import QuorumError
+from shared.ledger.verify import LogKeyError, QuorumError
 from shared.network.packet import ExpiredPacketError, UnsupportedPacketError
 from shared.pki.exchange import UnanswerableRequest
 from shared.pki.identity_upkeep import NoAuthorityError
@@ -68,8 +68,9 @@ NEVER_A_TROUBLE = {
     ExpiredPacketError,
     NoSuchEventError,  # answers an order
     EventsFullError,  # told as a reason not to tell of a hazard
-    ProofError,  # refuses a policy at the start, or is told as a contradiction of the ledger, like the next two
+    ProofError,  # refuses a policy at the start, or is told as a contradiction of the ledger, like the next three
     SplitViewError,
+    LogKeyError,
     QuorumError,
     UnanswerableRequest,  # an authority's
     EnrolmentError,  # ends the command that enrols

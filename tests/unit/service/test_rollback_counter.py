@@ -46,6 +46,9 @@ class FailingCounter:
             raise StorageError(self.name, "the medium failed")
         self._counter.advance_to(value)
 
+    def close(self) -> None:
+        self._counter.close()
+
 
 def copy_of(spool: Path, to: Path) -> Path:
     to.mkdir()

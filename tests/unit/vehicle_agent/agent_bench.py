@@ -23,6 +23,7 @@ from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.service.database import Connect, connect_sqlite
 from shared.service.log_store import open_log_store
 from shared.service.record_key import EnrolledSigner
+from shared.service.rollback_counter import RollbackCounter
 from shared.service.spool import open_spool
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.station import Station
@@ -69,6 +70,7 @@ class Bench:
         connect: opens the spool's database.
         policy: the ledger policy, by default one that knows the bench's own log.
         tickets: what the car can speak under, by default one; None for no ticket at all.
+        counter: counts its records beside the spool.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Bench:
         connect: Connect = connect_sqlite,
         policy: Policy | None = None,
         tickets: tuple[TicketCredential, ...] | None = (),
+        counter: RollbackCounter | None = None,
     ) -> None:
         self.sample = sample
         self.clock = ManualClock(utc, WOKEN)
@@ -111,6 +114,7 @@ class Bench:
             policy=policy or policy_of(),
             fixed_position=fixed_position,
             fixed_heading_deg=fixed_heading_deg,
+            counter=counter,
         )
         self.agent: VehicleAgent = make_agent(self.parts, entropy=Random(seed).randbytes, started=self.clock.now())
         self.ecu = SimulatedEcu(DBC, channel="can0", start=WOKEN)

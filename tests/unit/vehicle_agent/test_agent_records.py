@@ -50,6 +50,7 @@ def test_a_drive_is_recorded_at_ignition_on_by_distance_and_at_ignition_off_and_
                 "records": {"pending": 0, "submitted": 0, "sequenced": 0, "included": 4, "witnessed": 0},
                 "contradiction": None,
             },
+            "store_restored": None,
         }
 
 
