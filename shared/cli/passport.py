@@ -23,6 +23,8 @@ from shared.core.errors import ConfigError, DecodeError, RecordError, Verificati
 from shared.core.itstime import time64_of, utc_from_text, utc_text
 from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from shared.records.findings import Finding, FindingKind, day_text, km_text
+from shared.records.issuers import Issuer, IssuerRole
+from shared.records.kind import RecordKind
 from shared.records.passport import (
     MAX_PASSPORT_BYTES,
     Passport,
@@ -39,6 +41,7 @@ from shared.security.ecdsa import Curve
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.trust_store import TrustStore
 from shared.service.keystore import read_bounded
+from shared.service.record_issuers import role_of
 from shared.service.system_clock import SystemClock
 from shared.service.trust_directory import read_trust_directory
 
@@ -53,7 +56,7 @@ def show(file: PassportFile) -> None:
     claimed = read_passport(_read(file))
     console = Console()
     console.print("Not verified: this is what the file claims. `v2x passport verify` checks it.", style="yellow")
-    console.print(_table(claimed.readings))
+    console.print(_table(claimed.readings, claimed.findings))
     _print_findings(console, claimed.findings)
 
 
@@ -85,7 +88,7 @@ def verify(
         typer.echo(json.dumps(_as_json(verified), ensure_ascii=False))
         return
     console = Console()
-    console.print(_table(verified.readings))
+    console.print(_table(verified.readings, verified.findings))
     _print_findings(console, verified.findings)
     logs = sorted({reading.log for reading in verified.readings})
     count = len(verified.readings)
@@ -95,10 +98,15 @@ def verify(
 
 
 def _signed_by(verified: VerifiedPassport) -> str:
-    count = len({reading.credential for reading in verified.readings})
+    count = len({reading.credential for reading in verified.readings if reading.is_own})
+    others = ", ".join(dict.fromkeys(r.role.words for r in verified.readings if r.role is not None and not r.is_own))
+    also = f" and by {others}" if others else ""
     if count > 1 and any(finding.kind is FindingKind.CREDENTIAL_NOT_INTRODUCED for finding in verified.findings):
-        return f"signed under {count} trusted credentials that are not shown to be one vehicle's"
-    return "signed by the vehicle" if count == 1 else f"signed by the vehicle under {count} credentials, one after the other"
+        return f"signed under {count} trusted credentials that are not shown to be one vehicle's{also}"
+    if count == 0:
+        return f"signed by {others}"
+    by = "signed by the vehicle" if count == 1 else f"signed by the vehicle under {count} credentials, one after the other"
+    return f"{by}{also}"
 
 
 def verify_with_trust(passport: Passport, *, store: TrustStore, policy: Policy, at: UtcNs | None) -> VerifiedPassport:
@@ -114,38 +122,50 @@ def verify_with_trust(passport: Passport, *, store: TrustStore, policy: Policy, 
         RecordError: the check that failed; `certificate` for those of this function.
     """
     enclosed = _enclosed(passport)
-    verified = verify_passport(passport, policy=policy, issuer_keys={each.kid: _key_of(each) for each in enclosed})
-    newest = verified.readings[-1].credential
+    verified = verify_passport(passport, policy=policy, issuers={each.kid: each.issuer for each in enclosed})
+    newest = next((reading.credential for reading in reversed(verified.readings) if reading.is_own), None)
     for number, each in enumerate(enclosed, 1):
         moment = at if at is not None and number == newest else _last_signed(number, verified.readings)
         _check_chain(each, store, SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc() if moment is None else moment)
     for reading in verified.readings:
         each, date = enclosed[reading.credential - 1], reading.occurred
         if date is not None and not reading.hands_over and not _is_valid_at(each.credential, date):
-            raise RecordError("certificate", f"a reading is dated {day_text(date)}, when {each.name} was not valid")
+            what = "a reading" if reading.is_own else reading.kind.words
+            raise RecordError("certificate", f"{what} is dated {day_text(date)}, when {each.name} was not valid")
     return verified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Enclosed:
-    """A credential of a passport, decoded: its `kid`, what to call it, its certificate and its authority's."""
+    """A credential of a passport, decoded: its `kid`, what to call it, its certificate and its authority's, and whose it is."""
 
     kid: str
     name: str
     credential: Certificate
     authority: Certificate
+    issuer: Issuer
 
 
 def _enclosed(passport: Passport) -> tuple[_Enclosed, ...]:
-    count = len(passport.credentials)
+    own = 0
+    decoded = [(each, _certificate(each.certificate, _name_of(n, passport))) for n, each in enumerate(passport.credentials, 1)]
+    roles = [role_of(certificate) for _, certificate in decoded]
+    count = roles.count(IssuerRole.VEHICLE)
     enclosed = []
-    for number, each in enumerate(passport.credentials, 1):
-        which = "" if count == 1 else f" number {number} of {count}"
-        name = f"the vehicle's enrolment credential{which}"
-        credential = _certificate(each.certificate, name)
-        authority = _certificate(each.authority, f"the certificate of the authority that issued {name}")
-        enclosed.append(_Enclosed(kid=each.id, name=name, credential=credential, authority=authority))
+    for (each, credential), role in zip(decoded, roles, strict=True):
+        own += role is IssuerRole.VEHICLE
+        which = "" if count == 1 else f" number {own} of {count}"
+        whose = f"the vehicle's enrolment credential{which}" if role is IssuerRole.VEHICLE else f"the credential of {role.words}"
+        authority = _certificate(each.authority, f"the certificate of the authority that issued {whose}")
+        issuer = Issuer(key=_key_of(credential, whose), role=role)
+        enclosed.append(_Enclosed(kid=each.id, name=whose, credential=credential, authority=authority, issuer=issuer))
     return tuple(enclosed)
+
+
+def _name_of(number: int, passport: Passport) -> str:
+    """What a credential is called before it can be read."""
+    count = len(passport.credentials)
+    return "the vehicle's enrolment credential" + ("" if count == 1 else f" number {number} of {count}")
 
 
 def _last_signed(number: int, readings: tuple[Reading, ...]) -> UtcNs | None:
@@ -162,13 +182,13 @@ def _last_signed(number: int, readings: tuple[Reading, ...]) -> UtcNs | None:
     return min((reading.occurred for reading in readings if reading.occurred is not None), default=None)
 
 
-def _key_of(each: _Enclosed) -> Es256PublicKey:
-    if each.credential.tbs.curve is not Curve.NIST_P256:
-        raise RecordError("certificate", f"{each.name} holds no P-256 key; records are signed with ES256")
+def _key_of(credential: Certificate, name: str) -> Es256PublicKey:
+    if credential.tbs.curve is not Curve.NIST_P256:
+        raise RecordError("certificate", f"{name} holds no P-256 key; records are signed with ES256")
     try:
-        return Es256PublicKey(each.credential.public_key().sec1)
+        return Es256PublicKey(credential.public_key().sec1)
     except DecodeError as error:
-        raise RecordError("certificate", f"{each.name} holds no usable key: {error}") from None
+        raise RecordError("certificate", f"{name} holds no usable key: {error}") from None
 
 
 def _check_chain(each: _Enclosed, store: TrustStore, moment: UtcNs) -> None:
@@ -216,8 +236,8 @@ def _moment(text: str) -> UtcNs:
     return moment
 
 
-def _table(readings: tuple[Reading, ...]) -> Table:
-    table = Table(title="Odometer readings")
+def _table(readings: tuple[Reading, ...], findings: tuple[Finding, ...]) -> Table:
+    table = Table(title="Records of the vehicle" if any(_is_other(reading) for reading in readings) else "Odometer readings")
     table.add_column("No.", justify="right")
     table.add_column("Date (UTC)")
     table.add_column("Odometer", justify="right")
@@ -225,24 +245,52 @@ def _table(readings: tuple[Reading, ...]) -> Table:
     table.add_column("Recorded")
     table.add_column("Source")
     table.add_column("Remarks")
-    before = readings[0].credential if readings else 0
+    fallen = {finding.seq for finding in findings if finding.kind is FindingKind.ROLLBACK}
+    before = next((reading.credential for reading in readings if reading.is_own), 0)
     for reading in readings:
         since_m = reading.since_previous_m
-        flags = ", ".join(flag.value.replace("_", " ") for flag in reading.flags)
-        is_back = since_m is not None and since_m < 0
-        credential = "" if reading.credential == before else f"credential {reading.credential} from here"
-        before = reading.credential
+        is_back = since_m is not None and since_m < 0 and (reading.is_own or reading.seq in fallen)
+        remarks = ["ROLLED BACK"] if is_back else [flag.value.replace("_", " ") for flag in reading.flags]
+        if reading.corrects is not None:
+            remarks.append(f"corrects {reading.corrects}")
+        if reading.is_own and reading.credential != before:
+            remarks.insert(0, f"credential {reading.credential} from here")
+            before = reading.credential
         table.add_row(
             str(reading.seq),
             "not shown" if reading.occurred is None else utc_text(reading.occurred)[:16].replace("T", " "),
-            "hidden" if reading.odometer_m is None else km_text(reading.odometer_m),
+            _metres(reading),
             "" if since_m is None else km_text(since_m),
-            "hidden" if reading.reason is None else reading.reason.value.replace("_", " "),
-            escape(", ".join(source.name for source in reading.sources)) or "hidden",
-            ", ".join(remark for remark in (credential, "ROLLED BACK" if is_back else flags) if remark),
-            style="bold red" if is_back or flags else None,
+            _recorded(reading),
+            escape(_source(reading)),
+            ", ".join(remarks),
+            style="bold red" if is_back or reading.flags else None,
         )
     return table
+
+
+def _is_other(reading: Reading) -> bool:
+    return reading.kind is not RecordKind.ODOMETER
+
+
+def _metres(reading: Reading) -> str:
+    if reading.odometer_m is not None:
+        return km_text(reading.odometer_m)
+    return "hidden" if reading.has_reading else ""
+
+
+def _recorded(reading: Reading) -> str:
+    if _is_other(reading):
+        return reading.kind.value.replace("_", " ")
+    return "hidden" if reading.reason is None else reading.reason.value.replace("_", " ")
+
+
+def _source(reading: Reading) -> str:
+    if not reading.is_own:
+        return "not verified" if reading.role is None else reading.role.value
+    if _is_other(reading):
+        return "the vehicle"
+    return ", ".join(source.name for source in reading.sources) or "hidden"
 
 
 def _print_findings(console: Console, findings: tuple[Finding, ...]) -> None:
@@ -271,6 +319,9 @@ def _as_json(verified: VerifiedPassport) -> dict[str, object]:
                 "witnesses": list(r.witnesses),
                 "credential": r.credential,
                 "hands_over": r.hands_over,
+                "kind": r.kind.value,
+                "signed_by": None if r.role is None else r.role.value,
+                "corrects": r.corrects,
             }
             for r in verified.readings
         ],

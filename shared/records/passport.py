@@ -20,9 +20,10 @@ from shared.core.errors import DecodeError, EncodeError, ProofError, RecordError
 from shared.ledger.policy import Policy
 from shared.ledger.proof import TlogProof, parse_proof
 from shared.ledger.verify import QuorumError, TrustedCheckpoint, trust_first, verify_included, verify_signed
-from shared.records.credential import MAX_CERTIFICATE_BYTES, MAX_CREDENTIALS, VehicleCredential
+from shared.records.credential import MAX_CERTIFICATE_BYTES, MAX_CREDENTIALS, MAX_ISSUER_CREDENTIALS, VehicleCredential
 from shared.records.findings import Finding, SequenceItem
 from shared.records.issuers import Issuer, IssuerRole
+from shared.records.kind import RecordKind
 from shared.records.kinds import HIDEABLE
 from shared.records.odometer import OdometerFlag, OdometerSource, RecordReason
 from shared.records.record import (
@@ -34,7 +35,6 @@ from shared.records.record import (
     verify_record,
 )
 from shared.records.sd_jwt import (
-    Es256PublicKey,
     SdJwt,
     decode_base64url,
     encode_base64url,
@@ -46,7 +46,7 @@ from shared.records.strict_json import Json, encode_json_lines, parse_json
 PASSPORT_FORMAT = "v2x-passport/1"
 MAX_PASSPORT_BYTES = 64 * 1024 * 1024
 MAX_PASSPORT_RECORDS = 30_000
-MAX_PASSPORT_CREDENTIALS = MAX_CREDENTIALS
+MAX_PASSPORT_CREDENTIALS = MAX_CREDENTIALS + MAX_ISSUER_CREDENTIALS
 
 _SEAL = object()
 
@@ -71,7 +71,7 @@ class Passport:
     """A parsed passport; nothing about it is verified.
 
     Attributes:
-        credentials: the vehicle's, in the order of first use.
+        credentials: the vehicle's and those of whoever else signed, in the order of first use.
         records: in the order shown.
     """
 
@@ -231,6 +231,10 @@ class Reading:
         witnesses: who cosigned, by the policy's names.
         credential: number of the credential it is signed under, from 1, as they stand in the passport; 0 for none of them.
         hands_over: whether it hands over to another credential.
+        kind: what it is about.
+        role: who signed it; None where nobody has verified that.
+        has_reading: whether it states a reading of the odometer, or hides one.
+        corrects: number of the earlier record it puts right; None where it does not.
     """
 
     seq: int
@@ -245,6 +249,15 @@ class Reading:
     witnesses: tuple[str, ...]
     credential: int
     hands_over: bool
+    kind: RecordKind
+    role: IssuerRole | None
+    has_reading: bool
+    corrects: int | None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the vehicle itself signed it, as far as that was verified."""
+        return self.role is IssuerRole.VEHICLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,17 +283,17 @@ class VerifiedPassport:
         return not any(finding.is_serious for finding in self.findings)
 
 
-def verify_passport(passport: Passport, *, policy: Policy, issuer_keys: Mapping[str, Es256PublicKey]) -> VerifiedPassport:
+def verify_passport(passport: Passport, *, policy: Policy, issuers: Mapping[str, Issuer]) -> VerifiedPassport:
     """Check every record of a passport, offline.
 
     Args:
         passport: parsed.
         policy: the ledgers and witnesses that count.
-        issuer_keys: by `kid`, the public keys in the enclosed credentials, each of which the caller chains to a root it trusts.
+        issuers: by `kid`, key and role of the enclosed credentials, each of which the caller chains to a root it trusts.
 
     Raises:
-        RecordError: the check that failed (`credentials`, `issuer`, `signature`, `type`, `disclosure`, `content`, `ledger`,
-            `witnesses`, `empty`), on which record, and what that means.
+        RecordError: the check that failed (`credentials`, `issuer`, `signature`, `type`, `disclosure`, `content`, `role`,
+            `subject`, `ledger`, `witnesses`, `empty`), on which record, and what that means.
     """
     if not passport.records:
         raise RecordError("empty", "the passport holds no record; it proves nothing")
@@ -293,25 +306,33 @@ def verify_passport(passport: Passport, *, policy: Policy, issuer_keys: Mapping[
     for number, item in enumerate(passport.records, 1):
         where = f"entry {number} of {len(passport.records)}"
         kid = item.credential
-        if kid not in numbers or kid not in issuer_keys:
+        if kid not in numbers or kid not in issuers:
             raise RecordError("issuer", f"{where} was signed under another certificate than those in this passport")
         try:
-            record = verify_record(item.token, Issuer(key=issuer_keys[kid], role=IssuerRole.VEHICLE))
+            record = verify_record(item.token, issuers[kid])
         except RecordError as error:
-            raise RecordError(error.check, f"{where}: {_MEANING.get(error.check, error.reason)}") from None
+            raise RecordError(error.check, f"{where}: {_meaning(error, issuers[kid].role)}") from None
         commitment = commitment_of(item.token.jwt, item.salt)
         trusted = _check_ledger(item.proof, commitment, policy, checkpoints, f"{where} (record {record.seq})")
-        readings.append(_reading(record, previous, item.proof.index, trusted, numbers[kid]))
-        items.append(SequenceItem(record=record, commitment=commitment, credential=kid))
-        previous = record
+        role = issuers[kid].role
+        readings.append(_reading(record, previous, item.proof.index, trusted, numbers[kid], role))
+        items.append(SequenceItem(record=record, commitment=commitment, credential=kid, role=role))
+        previous = record if _has_reading(record) else previous
     return VerifiedPassport(readings=tuple(readings), findings=check_sequence(items), seal=_SEAL)
 
 
-_MEANING = {
-    "signature": "this is not what the vehicle signed: a reading, its date or another part of it was changed afterwards,"
-    " or another vehicle signed it",
-    "disclosure": "a reading, its date or another detail was changed: what is shown is not what the vehicle signed",
-}
+def _meaning(error: RecordError, role: IssuerRole) -> str:
+    """Say what an error means to who reads the passport."""
+    who = "the vehicle" if role is IssuerRole.VEHICLE else role.words
+    match error.check:
+        case "signature":
+            other = "another vehicle" if role is IssuerRole.VEHICLE else "somebody else"
+            changed = "a reading, its date or another part of it was changed afterwards"
+            return f"this is not what {who} signed: {changed}, or {other} signed it"
+        case "disclosure":
+            return f"a reading, its date or another detail was changed: what is shown is not what {who} signed"
+        case _:
+            return error.reason
 
 
 def _check_ledger(
@@ -331,12 +352,21 @@ def _check_ledger(
     return trusted
 
 
+def _has_reading(record: DisclosedRecord) -> bool:
+    return record.odometer_m is not None or "odometer_m" in record.hidden
+
+
 def _numbers(passport: Passport) -> dict[str, int]:
     return {credential.id: number for number, credential in enumerate(passport.credentials, 1)}
 
 
 def _reading(
-    record: DisclosedRecord, previous: DisclosedRecord | None, log_index: int, trusted: TrustedCheckpoint | None, credential: int
+    record: DisclosedRecord,
+    previous: DisclosedRecord | None,
+    log_index: int,
+    trusted: TrustedCheckpoint | None,
+    credential: int,
+    role: IssuerRole | None,
 ) -> Reading:
     before_m = None if previous is None else previous.odometer_m
     return Reading(
@@ -352,6 +382,10 @@ def _reading(
         witnesses=() if trusted is None else trusted.witnesses,
         credential=credential,
         hands_over=record.next_credential is not None,
+        kind=record.kind,
+        role=role,
+        has_reading=_has_reading(record),
+        corrects=record.corrects,
     )
 
 
@@ -367,7 +401,7 @@ def read_passport(passport: Passport) -> UnverifiedPassport:
     """Return what a passport claims *without verifying anything*.
 
     Raises:
-        RecordError: a record is no odometer record.
+        RecordError: a record is of no kind that is known.
     """
     numbers = _numbers(passport)
     readings: list[Reading] = []
@@ -375,8 +409,9 @@ def read_passport(passport: Passport) -> UnverifiedPassport:
     previous: DisclosedRecord | None = None
     for item in passport.records:
         record = read_record(item.token)
-        readings.append(_reading(record, previous, item.proof.index, None, numbers.get(item.credential, 0)))
+        role = IssuerRole.VEHICLE if record.subject is None else None
+        readings.append(_reading(record, previous, item.proof.index, None, numbers.get(item.credential, 0), role))
         commitment = commitment_of(item.token.jwt, item.salt)
-        items.append(SequenceItem(record=record, commitment=commitment, credential=item.credential))
-        previous = record
+        items.append(SequenceItem(record=record, commitment=commitment, credential=item.credential, role=role))
+        previous = record if _has_reading(record) else previous
     return UnverifiedPassport(readings=tuple(readings), findings=check_sequence(items))

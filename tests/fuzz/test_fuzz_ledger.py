@@ -25,7 +25,7 @@ from tests.unit.records.test_passport import passport_of
 
 POLICY = policy_of()
 KEY = Vehicle().public_key
-KEYS = {certificate_id(Vehicle().certificate): KEY}
+KEYS = {certificate_id(Vehicle().certificate): Issuer(key=KEY, role=IssuerRole.VEHICLE)}
 EXAMPLES = 150
 
 
@@ -101,7 +101,7 @@ def run_passport(data: bytes) -> None:
     passport = parse_passport(data)
     assert passport.encode() == data
     read_passport(passport)
-    verify_passport(passport, policy=POLICY, issuer_keys=KEYS)
+    verify_passport(passport, policy=POLICY, issuers=KEYS)
 
 
 def run_answer(data: bytes) -> None:

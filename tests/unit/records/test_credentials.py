@@ -11,6 +11,7 @@ from shared.core.clock import NS_PER_S, ManualClock, UtcNs
 from shared.core.errors import EncodeError, RecordError, StorageError
 from shared.records.credential import MAX_CERTIFICATE_BYTES, VehicleCredential, credential_of
 from shared.records.findings import FindingKind
+from shared.records.issuers import Issuer, IssuerRole
 from shared.records.kinds import HIDEABLE
 from shared.records.odometer import OdometerSource, RecordReason, reason_of
 from shared.records.passport import (
@@ -25,14 +26,20 @@ from shared.records.passport import (
 )
 from shared.records.record import SignedRecord
 from shared.records.recorder import Recorder
-from shared.records.sd_jwt import Es256PublicKey
 from tests.helpers.ledger import MemoryLog, Vehicle, policy_of, seeded_entropy
 from tests.unit.records.test_odometer_record import Shelf
 from tests.unit.records.test_passport import proofs
 
 POLICY = policy_of()
 A, B, C = Vehicle("first"), Vehicle("second"), Vehicle("third")
-KEYS = {credential_of(vehicle).id: vehicle.public_key for vehicle in (A, B, C)}
+
+
+def issuer_of(vehicle: Vehicle) -> Issuer:
+    """The vehicle as whoever verifies its records sees it."""
+    return Issuer(key=vehicle.public_key, role=IssuerRole.VEHICLE)
+
+
+KEYS = {credential_of(vehicle).id: issuer_of(vehicle) for vehicle in (A, B, C)}
 
 
 class Car:
@@ -81,7 +88,7 @@ def passport_of(records: Sequence[SignedRecord], *vehicles: Vehicle, shown: Coll
 
 
 def verified(passport: Passport) -> VerifiedPassport:
-    return verify_passport(parse_passport(passport.encode()), policy=POLICY, issuer_keys=KEYS)
+    return verify_passport(parse_passport(passport.encode()), policy=POLICY, issuers=KEYS)
 
 
 def kinds(passport: Passport) -> list[tuple[FindingKind, int]]:
@@ -92,7 +99,7 @@ def kinds(passport: Passport) -> list[tuple[FindingKind, int]]:
 
 def refusal(passport: Passport) -> RecordError:
     with pytest.raises(RecordError) as unparsed:
-        verify_passport(passport, policy=POLICY, issuer_keys=KEYS)
+        verify_passport(passport, policy=POLICY, issuers=KEYS)
     with pytest.raises(RecordError) as parsed:
         verified(passport)
     assert str(parsed.value) == str(unparsed.value)
@@ -217,17 +224,17 @@ def test_a_credential_without_a_key_is_refused() -> None:
     passport = passport_of(renewed_twice().shelf.records)
     keys = {kid: key for kid, key in KEYS.items() if kid != credential_of(B).id}
     with pytest.raises(RecordError, match="issuer: entry 4 of 7"):
-        verify_passport(passport, policy=POLICY, issuer_keys=keys)
+        verify_passport(passport, policy=POLICY, issuers=keys)
 
 
 def test_the_key_of_one_credential_does_not_verify_what_another_signed() -> None:
     passport = passport_of(renewed_twice().shelf.records)
-    swapped = KEYS | {credential_of(B).id: C.public_key}
+    swapped = KEYS | {credential_of(B).id: issuer_of(C)}
     with pytest.raises(RecordError, match="signature: entry 4 of 7"):
-        verify_passport(passport, policy=POLICY, issuer_keys=swapped)
+        verify_passport(passport, policy=POLICY, issuers=swapped)
 
 
-def of_many(count: int) -> tuple[Passport, dict[str, Es256PublicKey]]:
+def of_many(count: int) -> tuple[Passport, dict[str, Issuer]]:
     """Return a passport under that many credentials, and their keys."""
     vehicles = [Vehicle(f"number {n}") for n in range(count)]
     car = Car(vehicles[0])
@@ -235,17 +242,17 @@ def of_many(count: int) -> tuple[Passport, dict[str, Es256PublicKey]]:
     for vehicle in vehicles[1:]:
         car.renew(vehicle)
     car.drive()
-    return passport_of(car.shelf.records, *vehicles), {credential_of(v).id: v.public_key for v in vehicles}
+    return passport_of(car.shelf.records, *vehicles), {credential_of(v).id: issuer_of(v) for v in vehicles}
 
 
 def test_as_many_credentials_as_fit_verify_and_one_more_does_not_fit() -> None:
     passport, keys = of_many(MAX_PASSPORT_CREDENTIALS)
-    assert verify_passport(parse_passport(passport.encode()), policy=POLICY, issuer_keys=keys).findings == ()
+    assert verify_passport(parse_passport(passport.encode()), policy=POLICY, issuers=keys).findings == ()
     full, keys = of_many(MAX_PASSPORT_CREDENTIALS + 1)
-    with pytest.raises(EncodeError, match="65 credentials do not fit one passport of 64"):
+    with pytest.raises(EncodeError, match="257 credentials do not fit one passport of 256"):
         full.encode()
     with pytest.raises(RecordError, match="credentials: 65 credentials; a passport holds at most 64"):
-        verify_passport(full, policy=POLICY, issuer_keys=keys)
+        verify_passport(full, policy=POLICY, issuers=keys)
     element = b'  {\n   "credential": "AA",\n   "authority": "AA"\n  }'
     data = b'{\n "format": "v2x-passport/1",\n "credentials": [\n' + b",\n".join([element] * 65) + b'\n ],\n "records": []\n}\n'
     with pytest.raises(RecordError, match="credentials: 65 credentials; a passport holds at most 64"):

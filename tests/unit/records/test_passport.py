@@ -14,6 +14,7 @@ from shared.ledger.proof import TlogProof, proof_of
 from shared.ledger.verify import Included
 from shared.records.credential import credential_of
 from shared.records.findings import FindingKind
+from shared.records.issuers import Issuer, IssuerRole
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.passport import (
     MAX_PASSPORT_RECORDS,
@@ -32,7 +33,7 @@ from tests.helpers.ledger import ORIGIN, MemoryLog, Vehicle, policy_of, seeded_e
 from tests.unit.records.test_odometer_record import Shelf
 
 POLICY = policy_of()
-KEYS = {certificate_id(Vehicle().certificate): Vehicle().public_key}
+KEYS = {certificate_id(Vehicle().certificate): Issuer(key=Vehicle().public_key, role=IssuerRole.VEHICLE)}
 WITNESSES = ("w1.example", "w2.example", "w3.example")
 
 
@@ -79,7 +80,7 @@ def passport_of(
 
 
 def verified(passport: Passport) -> VerifiedPassport:
-    return verify_passport(parse_passport(passport.encode()), policy=POLICY, issuer_keys=KEYS)
+    return verify_passport(parse_passport(passport.encode()), policy=POLICY, issuers=KEYS)
 
 
 def refusal(passport: Passport) -> RecordError:
@@ -115,7 +116,7 @@ def test_no_byte_of_a_passport_can_be_altered() -> None:
         altered = data[:at] + bytes([data[at] ^ 0x01]) + data[at + 1 :]
         try:
             parsed = parse_passport(altered)
-            verify_passport(parsed, policy=POLICY, issuer_keys=KEYS)
+            verify_passport(parsed, policy=POLICY, issuers=KEYS)
         except RecordError:
             continue
         accepted += 1
@@ -177,11 +178,11 @@ def test_each_failing_check_is_named_and_explained() -> None:
 def test_a_proof_from_an_unknown_or_unwitnessed_ledger_is_refused() -> None:
     passport = passport_of(witnesses=WITNESSES[:1])
     with pytest.raises(RecordError) as caught:
-        verify_passport(passport, policy=policy_of(witnesses=WITNESSES, quorum="2"), issuer_keys=KEYS)
+        verify_passport(passport, policy=policy_of(witnesses=WITNESSES, quorum="2"), issuers=KEYS)
     assert caught.value.check == "witnesses"
     with pytest.raises(RecordError, match="ledger"):
-        verify_passport(passport, policy=policy_of(origin="other.example"), issuer_keys=KEYS)
-    result = verify_passport(passport, policy=policy_of(witnesses=WITNESSES, quorum="1"), issuer_keys=KEYS)
+        verify_passport(passport, policy=policy_of(origin="other.example"), issuers=KEYS)
+    result = verify_passport(passport, policy=policy_of(witnesses=WITNESSES, quorum="1"), issuers=KEYS)
     assert result.readings[0].witnesses == WITNESSES[:1]
 
 

@@ -10,6 +10,7 @@ import pytest
 from shared.cli.passport import verify_with_trust
 from shared.core.clock import NS_PER_S
 from shared.core.errors import ProofError
+from shared.records.issuers import Issuer, IssuerRole
 from shared.records.odometer import OdometerSource
 from shared.records.passport import verify_passport
 from shared.records.record import read_record
@@ -188,7 +189,8 @@ def test_what_the_car_recorded_makes_a_passport_that_verifies(tmp_path: Path) ->
         bench.run(10.0)
         passport = make_passport(bench.parts)
         key = Es256PublicKey(decode_certificate(bench.parts.enrolled.certificate).public_key().sec1)
-        verified = verify_passport(passport, policy=bench.parts.policy, issuer_keys={bench.parts.enrolled.credential.id: key})
+        issuers = {bench.parts.enrolled.credential.id: Issuer(key=key, role=IssuerRole.VEHICLE)}
+        verified = verify_passport(passport, policy=bench.parts.policy, issuers=issuers)
         assert verified.is_clean
         assert [r.odometer_m for r in verified.readings] == [n["odometer_m"] for n in bench.notices("odometer_recorded")]
 
