@@ -5,8 +5,8 @@ never two trees of one size that were both signed and served: the log cannot for
 already is not added again; its first index is the answer. Reading is by tlog-tiles path, the same bytes an HTTP log would serve.
 The time an append takes does not depend on how long the log is (`log_format`, `leaf_index`).
 
-An operator's log node (HTTP, group commit, witnesses: `shared.operator.log_node`) stands on this class. A file put back from a
-backup *could* fork a log; one made by `shared.service.log_backup` is marked, and is not appended to until the mark is taken off.
+An operator's log node (HTTP, group commit, witnesses) is to stand on this class; it is not here yet. A file put back from a backup
+*could* fork a log: one that is marked as such takes no entries but those it had signed for (`adopt`), until the mark is taken off.
 """
 
 import os
@@ -116,7 +116,7 @@ class LogStore(LogReader):
         tree = self._load()
         if self._is_restored:
             raise StorageError(
-                str(self._path), "was put back from a backup; before it signs, `v2x ledger restore` must bring it up"
+                str(self._path), "was put back from a backup; it signs nothing before it has all that it ever signed for"
             )
         leaves = [leaf_hash(entry) for entry in entries]
         indexes: dict[bytes, int] = {}
