@@ -69,7 +69,8 @@ def witnessing(
     arguments = ("--time-source", "assume_trusted", *arguments)
     command = [PROGRAM, "ledger", "witness", directory, "--name", name, "--logs", logs, "--listen", "127.0.0.1:0", *arguments]
     with said.open("ab") as errors:
-        process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=errors)
+        # Not buffered: a second line that came with the first one would lie where `select` does not see it.
+        process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=errors, bufsize=0)
     try:
         assert process.stdout is not None
         words: list[str] = []

@@ -24,7 +24,16 @@ STATUS_KEYS = {
     *("station_id", "pseudonym", "can", "sent", "unsent", "withheld", "verified", "refused", "copies", "router"),
     *("local_map", "own_hazards", "kept_alive", "odometer"),
 }
-ODOMETER_KEYS = {"recorded", "flags", "unrecorded", "last_recorded_m", "anchored", "ledger_contradiction", "ledger"}
+ODOMETER_KEYS = {
+    "recorded",
+    "flags",
+    "unrecorded",
+    "last_recorded_m",
+    "anchored",
+    "ledger_contradiction",
+    "ledger",
+    "store_restored",
+}
 
 
 def test_a_parked_car_speaks_once_a_second(tmp_path: Path) -> None:
