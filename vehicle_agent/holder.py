@@ -1,7 +1,8 @@
-"""The holder's desk of a vehicle: beside a running agent, or on the vehicle's own files where none runs.
+"""The desks of a vehicle's holder: beside a running agent, or on the vehicle's own files where none runs.
 
-Where the agent runs and `state.command_socket` names its socket, an order goes there. Where none runs, the spool is locked and the
-same desk works on it: what it records is anchored when the agent runs next.
+Where none runs, the spool is locked and the desks work on it: what they record is anchored when the agent runs next. Where one
+does, it has the spool to itself, and an order goes to the socket that `state.command_socket` names. A socket that an agent left
+behind when it was killed therefore misleads nobody.
 """
 
 import os
@@ -20,6 +21,7 @@ from shared.records.issuers import Issuer
 from shared.records.odometer import BOOT_ID_BYTES
 from shared.records.recorder import Recorder
 from shared.security.trust_store import TrustStore
+from shared.service.admission_desk import AdmissionDesk
 from shared.service.command_socket import give_order
 from shared.service.consent_desk import ConsentDesk
 from shared.service.record_archive import SpoolArchive, reading
@@ -32,11 +34,11 @@ from shared.service.station_identity import open_station_identity
 from shared.service.station_trust import open_station_trust
 from vehicle_agent.composition import read_files, signers_at_hand
 from vehicle_agent.config import VehicleConfig
-from vehicle_agent.orders import MAX_DONE_OCTETS, PATIENCE_S, AnyOrder, obey_alone
+from vehicle_agent.orders import MAX_DONE_OCTETS, PATIENCE_S, AnyOrder, Desks, obey_alone
 
 
-def make_desk(spool: Spool, path: Path, recorder: Recorder, trust: Callable[[], TrustStore]) -> ConsentDesk:
-    """Put up the desk of one vehicle.
+def make_desks(spool: Spool, path: Path, recorder: Recorder, trust: Callable[[], TrustStore]) -> Desks:
+    """Put up the desks of one vehicle.
 
     Args:
         spool: its records.
@@ -48,7 +50,7 @@ def make_desk(spool: Spool, path: Path, recorder: Recorder, trust: Callable[[], 
     def chain(credential: VehicleCredential, at: UtcNs) -> Issuer:
         return trusted_issuer(credential, roots=trust(), at=at)
 
-    return ConsentDesk(
+    consent = ConsentDesk(
         archive=SpoolArchive(spool),
         recorder=recorder,
         reader=partial(reading, path),
@@ -56,6 +58,7 @@ def make_desk(spool: Spool, path: Path, recorder: Recorder, trust: Callable[[], 
         keys=SystemKeySource(),
         entropy=os.urandom,
     )
+    return Desks(consent=consent, admission=AdmissionDesk(recorder=recorder, shelf=spool, trust=trust))
 
 
 def carry_out(
@@ -76,24 +79,26 @@ def carry_out(
         ConfigError: an agent runs, and the configuration names no socket for orders.
         StorageError: a file is damaged.
     """
-    socket = config.state.command_socket
-    if socket is not None and socket.is_socket():
-        return give_order(socket, msgspec.to_builtins(order), timeout_s=2 * PATIENCE_S, max_answer_octets=MAX_DONE_OCTETS)
-    with _open_desk(config, base=base, environment=environment, now=now) as desk:
-        return obey_alone(desk, order, now)
-
-
-@contextmanager
-def _open_desk(config: VehicleConfig, *, base: Path, environment: Mapping[str, str], now: Instant) -> Iterator[ConsentDesk]:
-    """Open the files that the desk needs, and nothing that the agent alone may touch."""
-    files = read_files(config, environment=environment)
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(config.state.spool))
         except StorageError as error:
             if config.state.command_socket is None:
                 raise ConfigError("state.command_socket", "an agent runs: it takes orders where this key says") from error
-            raise
+            return _order(config.state.command_socket, order)
+        desks = stack.enter_context(_open_desks(config, base=base, environment=environment, now=now))
+        return obey_alone(desks, order, now)
+
+
+def _order(socket: Path, order: AnyOrder) -> Mapping[str, object]:
+    return give_order(socket, msgspec.to_builtins(order), timeout_s=2 * PATIENCE_S, max_answer_octets=MAX_DONE_OCTETS)
+
+
+@contextmanager
+def _open_desks(config: VehicleConfig, *, base: Path, environment: Mapping[str, str], now: Instant) -> Iterator[Desks]:
+    """Open the files that the desks need, and nothing that the agent alone may touch."""
+    files = read_files(config, environment=environment)
+    with ExitStack() as stack:
         trust = identity = None
         if config.trust is not None:
             opening = open_station_trust(config.identity.trust, config.trust, entropy=os.urandom, now=now)
@@ -120,4 +125,4 @@ def _open_desk(config: VehicleConfig, *, base: Path, environment: Mapping[str, s
         records = spool if counter is None else CountedSpool(spool, counter)
         recorder = Recorder(signer=signer, store=records, entropy=os.urandom, boot_id=os.urandom(BOOT_ID_BYTES))
         store = files.trust_store if trust is None else trust.store
-        yield make_desk(spool, config.state.spool, recorder, lambda: store)
+        yield make_desks(spool, config.state.spool, recorder, lambda: store)

@@ -4,6 +4,8 @@
     {"order": "consent_withdraw", "grant": 12}
     {"order": "consent_list"}
     {"order": "answer", "request": "...", "again": false}                  the text of a request file; the answer is one too
+    {"order": "slot"}                                                      the text of a slot file, for who issues a record
+    {"order": "admit", "record": "..."}                                    the text of a record that somebody issued
 
 Whatever makes a record is done by the working loop between two steps, for nobody else touches the agent; finding the records of an
 answer and encrypting it is not, for that may take seconds.
@@ -11,6 +13,7 @@ answer and encrypting it is not, for that may take seconds.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -22,6 +25,8 @@ from shared.core.itstime import utc_from_text, utc_text
 from shared.records.consent import Standing
 from shared.records.data_request import MAX_REQUEST_BYTES, parse_request
 from shared.records.kind import RecordKind
+from shared.records.record import SignedRecord
+from shared.service.admission_desk import AdmissionDesk
 from shared.service.command_socket import Obey, Order
 from shared.service.consent_desk import Answer, ConsentDesk, NewGrant
 from shared.service.run import WorkingLoop
@@ -72,7 +77,28 @@ class AnswerRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     again: bool = False
 
 
-AnyOrder = ConsentGrant | ConsentWithdraw | ConsentList | AnswerRequest
+class TellSlot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="order", tag="slot"):
+    """Tell the next slot of the vehicle's sequence."""
+
+
+class AdmitRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="order", tag="admit"):
+    """Let a record of somebody else in; `record` is the text of its file."""
+
+    record: str
+
+
+ShortOrder = ConsentGrant | ConsentWithdraw | ConsentList | TellSlot | AdmitRecord
+"""What takes no time."""
+
+AnyOrder = ShortOrder | AnswerRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desks:
+    """Who carries orders out: grants, withdraws and answers; and lets records of others in."""
+
+    consent: ConsentDesk
+    admission: AdmissionDesk
 
 
 def read_order(order: Order) -> AnyOrder:
@@ -84,13 +110,14 @@ def read_order(order: Order) -> AnyOrder:
     return value
 
 
-def obeying(desk: ConsentDesk, loop: WorkingLoop) -> Obey:
+def obeying(desks: Desks, loop: WorkingLoop) -> Obey:
     """Return what carries orders out.
 
     Args:
-        desk: grants, withdraws and answers.
+        desks: of the vehicle.
         loop: of the agent.
     """
+    desk = desks.consent
 
     async def obey(order: Order) -> Mapping[str, object]:
         match read_order(order):
@@ -101,27 +128,33 @@ def obeying(desk: ConsentDesk, loop: WorkingLoop) -> Obey:
                 recorded = await _in_turn(loop, lambda now: desk.record(gathered, now))
                 return answered(await asyncio.to_thread(desk.finish, recorded))
             case wanted:
-                return await _in_turn(loop, lambda now: obey_at_once(desk, wanted, now))
+                return await _in_turn(loop, lambda now: obey_at_once(desks, wanted, now))
 
     return obey
 
 
-def obey_alone(desk: ConsentDesk, order: AnyOrder, now: Instant) -> Mapping[str, object]:
+def obey_alone(desks: Desks, order: AnyOrder, now: Instant) -> Mapping[str, object]:
     """Carry an order out where no agent runs; raises a `V2xError` that says why not."""
     if isinstance(order, AnswerRequest):
-        return answered(desk.answer(parse_request(order.request.encode()), now, again=order.again))
-    return obey_at_once(desk, order, now)
+        return answered(desks.consent.answer(parse_request(order.request.encode()), now, again=order.again))
+    return obey_at_once(desks, order, now)
 
 
-def obey_at_once(desk: ConsentDesk, order: ConsentGrant | ConsentWithdraw | ConsentList, now: Instant) -> Mapping[str, object]:
+def obey_at_once(desks: Desks, order: ShortOrder, now: Instant) -> Mapping[str, object]:
     """Carry out an order that takes no time; raises a `V2xError` that says why not."""
+    desk = desks.consent
     match order:
         case ConsentGrant():
             return {"granted": desk.grant(new_grant(order), now)}
         case ConsentWithdraw(grant=grant, note=note):
             return {"withdrawn": grant, "seq": desk.withdraw(grant, now, note=note)}
         case ConsentList():
-            return {"grants": [standing_json(standing, now) for standing in desk.standings()]}
+            grants = [standing_json(standing, now) for standing in desk.standings()]
+            return {"vehicle": desks.admission.slot().subject, "grants": grants}
+        case TellSlot():
+            return {"slot": desks.admission.slot().encode().decode()}
+        case AdmitRecord(record=text):
+            return admitted(desks.admission.admit(text.encode(), now))
 
 
 def new_grant(order: ConsentGrant) -> NewGrant:
@@ -188,6 +221,12 @@ def answered(answer: Answer) -> dict[str, object]:
         "unproven": answer.unproven,
         "undated": answer.undated,
     }
+
+
+def admitted(signed: SignedRecord) -> dict[str, object]:
+    """Return what was let in, as JSON values."""
+    record = signed.record
+    return {"seq": record.seq, "kind": record.kind.value, "issuer": signed.role.value, "corrects": record.corrects}
 
 
 async def _in_turn(loop: WorkingLoop, do: Callable[[Instant], _T]) -> _T:

@@ -41,7 +41,7 @@ from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import make_agent, open_vehicle
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.driver_outputs import DriverOutputs, open_driver_outputs
-from vehicle_agent.holder import make_desk
+from vehicle_agent.holder import make_desks
 from vehicle_agent.ledger_orders import obeying_ledger
 from vehicle_agent.ledger_parts import open_courier
 from vehicle_agent.online_anchoring import Errands
@@ -127,8 +127,8 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         snapshot = partial(_status, agent, bus, radios, capture, driver, intake, notices, upkeep, evidence, log_http, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         if config.state.command_socket is not None:
-            desk = make_desk(opened.parts.spool, config.state.spool, agent.recorder, lambda: agent.trust_store)
-            obey = obeying_ledger(agent, loop, otherwise=obeying(desk, loop))
+            desks = make_desks(opened.parts.spool, config.state.spool, agent.recorder, lambda: agent.trust_store)
+            obey = obeying_ledger(agent, loop, otherwise=obeying(desks, loop))
             orders = CommandSocket(config.state.command_socket, obey, patience_s=PATIENCE_S, max_order_octets=MAX_ORDER_OCTETS)
             await stack.enter_async_context(orders)
         service.tasks.create_task(_read_bus(bus, agent, loop, Availability(log, bus.endpoint)))

@@ -11,7 +11,7 @@ the series (`shared.records.sequence`). That the issuer's certificate chains to 
 from dataclasses import InitVar, dataclass
 from typing import Protocol
 
-from shared.core.clock import NS_PER_S, Instant
+from shared.core.clock import NS_PER_S, Instant, UtcNs
 from shared.core.errors import RecordError
 from shared.core.itstime import utc_text
 from shared.records.credential import VehicleCredential
@@ -98,7 +98,7 @@ def check_admission(issued: IssuedRecord, *, issuer: Issuer, slot: Slot, shelf: 
     if record.subject != slot.subject:
         raise RecordError("subject", f"the record is about another vehicle: credential {record.subject}, not {slot.subject}")
     _check_place(record, issued.token, slot, shelf)
-    _check_date(record, now)
+    check_date(record.seq, record.occurred, now)
     _check_correction(record, issuer.role, shelf)
     stated = Record(
         kind=record.kind,
@@ -131,16 +131,22 @@ def _check_place(record: DisclosedRecord, token: SdJwt, slot: Slot, shelf: Recor
         raise RecordError("sequence", f"record {record.seq} has other flags ({stated}) than its slot ({asked})")
 
 
-def _check_date(record: DisclosedRecord, now: Instant) -> None:
+def check_date(seq: int, occurred: UtcNs | None, now: Instant) -> None:
+    """Check that what a foreign record states can have happened then, and not too long ago.
+
+    Raises:
+        RecordError: `date`: it cannot, or is too old to be entered.
+        UntrustedTimeError: the date of today is not known.
+    """
     utc = now.require_utc()
-    if record.occurred is None:
-        raise RecordError("date", f"record {record.seq} has no date; only a vehicle may not know it")
-    text = utc_text(record.occurred)
-    if record.occurred > utc + MAX_AHEAD_NS:
-        raise RecordError("date", f"record {record.seq} is dated {text}, and it is {utc_text(utc)} now: it has not happened yet")
-    if record.occurred < utc - MAX_LATE_NS:
+    if occurred is None:
+        raise RecordError("date", f"record {seq} has no date; only a vehicle may not know it")
+    text = utc_text(occurred)
+    if occurred > utc + MAX_AHEAD_NS:
+        raise RecordError("date", f"record {seq} is dated {text}, and it is {utc_text(utc)} now: it has not happened yet")
+    if occurred < utc - MAX_LATE_NS:
         days = MAX_LATE_NS // (86_400 * NS_PER_S)
-        raise RecordError("date", f"record {record.seq} is dated {text}, more than {days} days ago: too late to be entered")
+        raise RecordError("date", f"record {seq} is dated {text}, more than {days} days ago: too late to be entered")
 
 
 def _check_correction(record: DisclosedRecord, role: IssuerRole, shelf: RecordShelf) -> None:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from shared.core.clock import NS_PER_MS, Instant, UtcNs
 from shared.core.errors import EncodeError, RecordError
+from shared.records.admission import Admitted
 from shared.records.credential import VehicleCredential, credential_of
 from shared.records.exchange import Slot
 from shared.records.issuers import ISSUER_KINDS, IssuerRole
@@ -106,6 +107,18 @@ class Recorder:
             subject=kept[-1].id if kept else certificate_id(self._signer.certificate),
             flags=(OdometerFlag.SEQUENCE_RESUMED,) if head is not None and head.resumed else (),
         )
+
+    def admit(self, admitted: Admitted) -> SignedRecord:
+        """Store a record of somebody else that was let in; when this returns it is stored, under a salt of ours.
+
+        Raises:
+            RecordError: `sequence`: another record has taken its place since.
+            StorageError: it could not be stored; nothing was recorded.
+        """
+        self._settle()
+        signed = admitted.committed(self._entropy)
+        self._store.append(signed)
+        return signed
 
     def record(self, kind: RecordKind, fields: Mapping[str, Json], *, at: Instant, corrects: int | None = None) -> SignedRecord:
         """Record what happened `at`, in the claims of its kind; when this returns it is stored.

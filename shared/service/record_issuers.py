@@ -11,7 +11,7 @@ from shared.core.errors import ConfigError, DecodeError, RecordError, Verificati
 from shared.core.ids import ItsAid
 from shared.core.itstime import time64_of, utc_text
 from shared.pki.permission_sets import RecordRole
-from shared.records.admission import RecordShelf, check_admission
+from shared.records.admission import Admitted, RecordShelf, check_admission
 from shared.records.credential import VehicleCredential
 from shared.records.exchange import Slot, parse_issued
 from shared.records.issuers import Issuer, IssuerRole
@@ -77,14 +77,18 @@ def trusted_issuer(credential: VehicleCredential, *, roots: TrustStore, at: UtcN
 
 
 def admit(data: bytes, *, slot: Slot, shelf: RecordShelf, roots: TrustStore, entropy: Entropy, now: Instant) -> SignedRecord:
-    """Check a file with a record that somebody issued, and commit to it; storing it is the caller's next step.
+    """Check a file as `check_issued` does, and commit to its record under a fresh salt; storing it is the caller's next step."""
+    return check_issued(data, slot=slot, shelf=shelf, roots=roots, now=now).committed(entropy)
+
+
+def check_issued(data: bytes, *, slot: Slot, shelf: RecordShelf, roots: TrustStore, now: Instant) -> Admitted:
+    """Check a file with a record that somebody issued.
 
     Args:
         data: the file.
         slot: where the vehicle's sequence stands.
         shelf: the vehicle's records.
         roots: roots that issuers' credentials lead to.
-        entropy: chooses the salt of the commitment.
         now: the vehicle's time.
 
     Raises:
@@ -95,7 +99,7 @@ def admit(data: bytes, *, slot: Slot, shelf: RecordShelf, roots: TrustStore, ent
     issued = parse_issued(data)
     dated = read_record(issued.token).occurred
     issuer = trusted_issuer(issued.credential, roots=roots, at=now.require_utc() if dated is None else dated)
-    return check_admission(issued, issuer=issuer, slot=slot, shelf=shelf, now=now).committed(entropy)
+    return check_admission(issued, issuer=issuer, slot=slot, shelf=shelf, now=now)
 
 
 def _parts(credential: VehicleCredential) -> tuple[tuple[bytes, str], ...]:
