@@ -1,0 +1,208 @@
+// The verdict: every check of `v2x passport verify`, each told apart, so that one that fails does not hide what the others say. The
+// order is that of shared/cli/passport.py: what the file is, who signed, in which role, what the series says, what the ledger holds.
+// A check is true, false, or null where it could not be judged; only when all are true is a passport green.
+
+const MAX_FAULTS_TOLD = 3;
+
+const CHECKS = {
+  form: [
+    "The file is whole",
+    "A passport has exactly one spelling. A file that somebody edited, even by a space, is refused before anything in it is believed.",
+  ],
+  signatures: [
+    "Every record is signed and unchanged",
+    "Each record carries the signature of whoever made it. Their certificates lead to a root authority; changing one digit of a " +
+      "record, or of what is shown of it, breaks the signature.",
+  ],
+  roles: [
+    "Everybody kept to their role",
+    "A garage cannot write an inspection and nobody but the vehicle its own odometer: what an issuer may say is in the certificate.",
+  ],
+  sequence: [
+    "No record is missing",
+    "The vehicle numbers its records, and each names the one before it. A record left out leaves a gap, a second history a fork. " +
+      "Records left out after the last one shown cannot be noticed.",
+  ],
+  odometer: [
+    "The odometer never went back",
+    "Every reading, whoever took it, is held against the highest before it.",
+  ],
+  inclusion: [
+    "The ledger holds every record",
+    "A fingerprint of each record was entered in a public ledger when it was made. The path from it to the ledger's root is " +
+      "recomputed here; a record written afterwards has no such path.",
+  ],
+  checkpoint: [
+    "The ledger signed this state of itself",
+    "The root that the paths lead to is signed with the key that the policy names for this ledger.",
+  ],
+  witnesses: [
+    "Independent witnesses saw it",
+    "Witnesses countersign a ledger only as long as it never changes its past. Enough of them, as the policy asks, must have signed.",
+  ],
+  trust: [
+    "Whom this verdict rests on",
+    "Compare these fingerprints with those that the operators publish themselves: whoever made this page chose them, and a page " +
+      "made by a fraud would name the fraud's own. You can load your own list of roots and your own policy.",
+  ],
+};
+
+// What genuine records say about the vehicle; the other checks are about whether they are genuine.
+const ABOUT_VEHICLE = ["sequence", "odometer"];
+
+class Verdict {
+  constructor() {
+    this.faults = new Map(Object.keys(CHECKS).map((id) => [id, []]));
+    this.open = new Map(Object.keys(CHECKS).map((id) => [id, []]));
+    this.told = new Map();
+  }
+
+  fail(id, text) {
+    this.faults.get(id).push(text);
+  }
+
+  leaveOpen(id, text) {
+    this.open.get(id).push(text);
+  }
+
+  tell(id, text) {
+    this.told.set(id, text);
+  }
+
+  // Runs one part of the work; what goes wrong in a way nobody thought of makes its checks red.
+  async part(ids, work) {
+    try {
+      await work();
+    } catch (error) {
+      for (const id of ids) this.fail(id, `this page could not finish the check: ${error.message}`);
+    }
+  }
+
+  checks() {
+    return Object.entries(CHECKS).map(([id, [title, explains]]) => {
+      const [faults, open] = [this.faults.get(id), this.open.get(id)];
+      const passed = faults.length > 0 ? false : open.length > 0 || !this.told.has(id) ? null : true;
+      const told = passed === true ? this.told.get(id) : summed(faults.length > 0 ? faults : open) || "This was not checked.";
+      return { id, title, passed, told, explains, isAboutVehicle: ABOUT_VEHICLE.includes(id) };
+    });
+  }
+}
+
+const summed = (texts) => {
+  const different = [...new Set(texts)];
+  const more = different.length - MAX_FAULTS_TOLD;
+  const told = different.slice(0, MAX_FAULTS_TOLD).map((text) => `${text[0].toUpperCase()}${text.slice(1)}`);
+  return `${told.join(". ")}${more > 0 ? `. And ${more} more` : ""}`;
+};
+
+const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
+const judgePassport = async (passport, trust) => {
+  const verdict = new Verdict();
+  const bytes = typeof passport === "string" ? utf8(passport) : passport;
+  const judged = { bytes, trust: null, credentials: [], entries: [], notes: new Map(), findings: [] };
+  await verdict.part(["trust"], async () => {
+    judged.trust = await judgeTrust(trust, verdict);
+  });
+  await verdict.part(["form"], () => judgeForm(judged, verdict));
+  await verdict.part(["signatures", "roles"], () => judgeSigners(judged, verdict));
+  await verdict.part(["inclusion", "checkpoint", "witnesses"], () => judgeLedger(judged, verdict));
+  await verdict.part(["sequence", "odometer"], () => judgeSeries(judged, verdict));
+  return reportOf(judged, verdict.checks());
+};
+
+const judgeForm = (judged, verdict) => {
+  let read = null;
+  try {
+    read = readPassport(judged.bytes);
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    verdict.fail("form", `the passport cannot be read: ${error.message}`);
+    return;
+  }
+  read.faults.forEach((fault) => verdict.fail("form", fault));
+  judged.credentials = read.credentials.map((credential, n) => ({ number: n + 1, ...credential, isReadable: credential !== null }));
+  judged.entries = read.records.map((item, n) => ({
+    number: n + 1,
+    where: `entry ${n + 1} of ${read.records.length}`,
+    item,
+    record: null,
+    issuer: null,
+    commitment: item === null ? null : commitmentOf(item.token.jwt, item.salt),
+    isGenuine: false,
+  }));
+  verdict.tell("form", `${counted(read.records.length, "record")} under ${counted(read.credentials.length, "credential")}`);
+};
+
+// The ledger: inclusion of every entry, and every distinct checkpoint once.
+const judgeLedger = async ({ trust, entries, notes }, verdict) => {
+  const policy = trust === null ? null : trust.policy;
+  for (const entry of entries) {
+    if (entry.item === null) {
+      verdict.leaveOpen("inclusion", `${entry.where} cannot be read`);
+      continue;
+    }
+    const { proof } = entry.item;
+    if (!notes.has(proof.note)) notes.set(proof.note, await judgeNote(proof.note, policy));
+    entry.note = notes.get(proof.note);
+    if (entry.note.malformed !== null) {
+      verdict.leaveOpen("inclusion", `${entry.where} comes with a checkpoint that cannot be read`);
+      continue;
+    }
+    const { size, root } = entry.note.checkpoint;
+    const fault = await faultOf(() => verifyInclusion(entry.commitment, proof.index, size, proof.hashes, root));
+    if (fault !== null) verdict.fail("inclusion", `${entry.where}: the ledger is not shown to hold this record: ${fault}`);
+  }
+  if (entries.length > 0) verdict.tell("inclusion", `${counted(entries.length, "record")}, each with its path to the ledger's root`);
+  if (policy === null) {
+    for (const id of ["checkpoint", "witnesses"]) verdict.leaveOpen(id, "there is no policy that says which ledger and witnesses count");
+    return;
+  }
+  for (const note of notes.values()) judgeCheckpoint(note, policy, verdict);
+};
+
+const judgeCheckpoint = (note, policy, verdict) => {
+  if (note.malformed !== null) {
+    verdict.fail("checkpoint", `the ledger's checkpoint cannot be read: ${note.malformed}`);
+    verdict.leaveOpen("witnesses", "the ledger's checkpoint cannot be read");
+    return;
+  }
+  const { origin, size } = note.checkpoint;
+  if (note.unsigned !== null) verdict.fail("checkpoint", `the checkpoint of ${size} entries: ${note.unsigned}`);
+  verdict.tell("checkpoint", `${origin}, ${counted(size, "entr").replace(/entrs?$/, size === 1n ? "entry" : "entries")}`);
+  note.badCosignatures.forEach((fault) => verdict.fail("witnesses", fault));
+  const names = note.witnesses.map(shownName).join(", ") || "no known witness";
+  if (!note.isQuorum) {
+    const unchecked = note.unchecked.map(shownName).join(", ");
+    const left = unchecked === "" ? "" : `; this page cannot check the ML-DSA-44 cosignature by ${unchecked}`;
+    verdict.fail("witnesses", `not enough witnesses have seen the ledger: the policy asks for ${shownName(policy.quorum)}, cosigned by ${names}${left}`);
+  }
+  const asked = policy.quorum === null ? "the policy asks for none" : `as ${shownName(policy.quorum)} of the policy asks`;
+  verdict.tell("witnesses", `Cosigned by ${names}, ${asked}`);
+};
+
+// What the genuine records say; where one is not genuine, only what speaks against the vehicle can be told for certain.
+const judgeSeries = (judged, verdict) => {
+  const genuine = judged.entries.filter((entry) => entry.isGenuine);
+  const items = genuine.map((entry) => ({
+    record: entry.record,
+    commitment: entry.commitment,
+    credential: entry.item.kid,
+    role: entry.issuer.role,
+  }));
+  judged.findings = checkSequence(items);
+  for (const each of judged.findings.filter((found) => found.isSerious)) {
+    verdict.fail(each.kind === "rollback" ? "odometer" : "sequence", each.text);
+  }
+  const doubtful = judged.entries.length - genuine.length;
+  if (doubtful > 0 || genuine.length === 0) {
+    const text = `${counted(doubtful, "record")} of ${judged.entries.length} ${doubtful === 1 ? "is" : "are"} not shown to be genuine`;
+    verdict.leaveOpen("sequence", text);
+    verdict.leaveOpen("odometer", text);
+    return;
+  }
+  const [first, last] = [genuine[0], genuine[genuine.length - 1]];
+  verdict.tell("sequence", `Records ${first.record.seq} to ${last.record.seq}, each naming the one before it`);
+  const readings = genuine.map((entry) => entry.record.odometerM).filter((metres) => metres !== null);
+  verdict.tell("odometer", readings.length === 0 ? "No reading is shown" : `${counted(readings.length, "reading")}, none below one before it`);
+};

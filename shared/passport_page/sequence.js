@@ -1,0 +1,204 @@
+// What a series of records says about a vehicle, as in shared/records/sequence.py and in the same words: gaps, forks, rollbacks, changes
+// of credential. Records left out after the last one shown cannot be noticed at all.
+
+const READ_BY_EYE_M = 1609;
+const ENTERED_LATE_MS = 86400000;
+const SERIOUS = new Set([
+  "rollback", "fork", "gap", "credential_not_introduced", "foreign_subject", "bad_correction", "ownership_break",
+]);
+const FLAG_WORDS = {
+  step: "jumped further than the time since the last record allows",
+  sources_disagree: "came from sources that disagree",
+  clock_not_set: "was made while the vehicle did not know the date",
+  sequence_resumed: "was made after the vehicle's store of records was lost or damaged",
+};
+
+const checkSequence = (items) => {
+  const findings = [];
+  if (items.length > 0 && items[0].record.seq > 0) {
+    const first = items[0].record.seq;
+    findings.push(finding("gap", first, `The records before number ${first} are not shown (${first} of them).`));
+  }
+  const corrections = new Corrections(items);
+  const life = new LifeEvents(items, corrections);
+  const lifeFindings = items.map((item, position) => (corrections.isCorrection(position) ? [] : life.check(item)));
+  const [dates, credentials, odometer] = [new Dates(), new Credentials(), new Odometer(corrections)];
+  items.forEach((item, position) => {
+    if (position > 0) findings.push(...linksBetween(items[position - 1], item));
+    findings.push(...dates.check(item), ...credentials.check(item), ...odometer.check(position, item), ...remarksOn(item));
+    if (corrections.findings.has(position)) findings.push(corrections.findings.get(position));
+    findings.push(...lifeFindings[position]);
+  });
+  return findings.map((each) => ({ ...each, isSerious: SERIOUS.has(each.kind) }));
+};
+
+const linksBetween = (previous, item) => {
+  const [a, b] = [previous.record, item.record];
+  if (b.seq <= a.seq) {
+    const text = `Record ${b.seq} stands after record ${a.seq}: two histories of one vehicle, as if its memory had been restored.`;
+    return [finding("fork", b.seq, text)];
+  }
+  if (b.seq > a.seq + 1) {
+    const missing = b.seq - a.seq - 1;
+    const numbers = missing === 1 ? `${a.seq + 1}` : `${a.seq + 1} to ${b.seq - 1}`;
+    const are = missing > 1 ? "s are" : " is";
+    return [finding("gap", b.seq, `${missing} record${are} missing (number ${numbers}): what they said is not known.`)];
+  }
+  if (b.prev === null || !sameBytes(b.prev, previous.commitment)) {
+    const text = `Record ${b.seq} follows another record ${a.seq} than the one shown: two histories of one vehicle.`;
+    return [finding("fork", b.seq, text)];
+  }
+  return [];
+};
+
+// Dates that run backwards: a clock was wrong, or somebody entered a record later than what it states.
+class Dates {
+  constructor() {
+    this.last = null;
+  }
+
+  check(item) {
+    const { last } = this;
+    const { occurred } = item.record;
+    if (occurred === null) {
+      this.last = isOwn(item) ? null : last;
+      return [];
+    }
+    const before = last === null ? null : last.record.occurred;
+    const findings = before !== null && occurred < before ? this.backwards(item, occurred, last, before) : [];
+    if (isOwn(item) || before === null || occurred >= before) this.last = item;
+    return findings;
+  }
+
+  backwards(item, occurred, last, before) {
+    const [a, b] = [last.record.seq, item.record.seq];
+    if (isOwn(item)) {
+      return [finding("clock", b, `Record ${b} is dated ${occurred}, before record ${a} (${before}): a clock was wrong.`)];
+    }
+    if (Date.parse(before) - Date.parse(occurred) < ENTERED_LATE_MS) return [];
+    const text =
+      `Record ${b} was entered by ${signerOf(item)} after record ${a} of ${dayText(before)}, ` +
+      `and is of something that happened on ${dayText(occurred)}.`;
+    return [finding("entered_late", b, text)];
+  }
+}
+
+// A record is the vehicle's if it is signed under the credential in force, or names it as its subject.
+class Credentials {
+  constructor() {
+    this.inForce = null;
+    this.lastOwn = null;
+    this.last = null;
+  }
+
+  check(item) {
+    const { inForce, last, lastOwn } = this;
+    const { record } = item;
+    this.last = item;
+    const named = record.subject || item.credential;
+    if (isOwn(item)) {
+      this.lastOwn = item;
+      this.inForce = record.nextCredential || item.credential;
+    } else {
+      this.inForce = inForce || named;
+    }
+    if (inForce === null || last === null || named === inForce) return [];
+    if (!isOwn(item)) {
+      const text =
+        `Record ${record.seq}, signed by ${signerOf(item)}, is not about the credential under which the vehicle's records ` +
+        `are signed there: it is about another vehicle, or a record that names that credential was left out.`;
+      return [finding("foreign_subject", record.seq, text)];
+    }
+    return [finding("credential_not_introduced", record.seq, notIntroduced(item, lastOwn || last))];
+  }
+}
+
+const notIntroduced = (item, last) => {
+  const [a, b] = [last.record, item.record];
+  if (isOwn(last) && item.credential === last.credential) {
+    return `Record ${b.seq} is signed under the credential that had handed over to another with record ${a.seq}.`;
+  }
+  if (a.nextCredential !== null) {
+    return `Record ${b.seq} is signed under another credential than the one that record ${a.seq} hands over to.`;
+  }
+  if (!isOwn(last)) return `Record ${b.seq} is signed under another credential than the one that record ${a.seq} is about.`;
+  return (
+    `Record ${b.seq} is signed under another credential than record ${a.seq}, and no record shown hands over to it: the ` +
+    `earlier key was lost, the record that names the later one was left out, or these are records of another vehicle.`
+  );
+};
+
+const isOwnReading = (reading) => isOwn(reading.statedBy);
+
+const wordsOfReading = (reading, withSource) => {
+  const whose = isOwnReading(reading) ? "the vehicle's own" : `${signerOf(reading.statedBy)}'s`;
+  const source = withSource ? ` (${whose} reading)` : "";
+  return `${kmText(reading.metres)}${source} on ${dayText(reading.item.record.occurred)} (record ${reading.statedBy.record.seq})`;
+};
+
+// Whether a reading is below an earlier one; what was read by eye from a display is given its last digit.
+const fell = (before, reading) =>
+  before !== null && reading.metres + (isOwnReading(reading) && isOwnReading(before) ? 0 : READ_BY_EYE_M) < before.metres;
+
+// Readings of the odometer, whoever took them: none may be below one before it.
+class Odometer {
+  constructor(corrections) {
+    this.corrections = corrections;
+    this.highestOwn = null;
+    this.highestRead = null;
+    this.before = null;
+  }
+
+  check(position, item) {
+    const { record } = item;
+    if (this.corrections.isCorrection(position) && record.kind !== ODOMETER) return [];
+    if (!record.hasReading) return this.flagged(item);
+    const statedBy = record.kind === ODOMETER ? item : this.corrections.latest(position);
+    const metres = statedBy.record.odometerM;
+    if (metres === null) {
+      this.before = null;
+      return this.flagged(item);
+    }
+    const reading = { metres, statedBy, item };
+    let findings = this.compare(reading);
+    if (findings.length === 0 && !this.isBelow(reading)) findings = this.flagged(item);
+    this.before = reading;
+    const which = isOwnReading(reading) ? "highestOwn" : "highestRead";
+    if (this[which] === null || metres > this[which].metres) this[which] = reading;
+    return findings;
+  }
+
+  flagged(item) {
+    const { record } = item;
+    if (!record.flags.includes("rollback")) return [];
+    const text =
+      record.odometerM === null
+        ? `Record ${record.seq} hides its reading, but the vehicle flagged it as lower than the one before.`
+        : `Record ${record.seq} was flagged by the vehicle itself as lower than the reading before it.`;
+    return [finding("rollback", record.seq, text)];
+  }
+
+  isBelow(reading) {
+    return fell(this.highestOwn, reading) || fell(this.highestRead, reading);
+  }
+
+  // A fall is told once, where it happens; readings that climb again below the highest are its consequence.
+  compare(reading) {
+    const above = [this.highestOwn, this.highestRead].filter((before) => fell(before, reading));
+    if (above.length === 0 || (this.before !== null && !fell(this.before, reading))) return [];
+    const since = this.before || above.reduce((most, each) => (each.metres > most.metres ? each : most));
+    const withSource = !(isOwnReading(reading) && isOwnReading(since));
+    const text =
+      `The odometer was rolled back: ${wordsOfReading(reading, withSource)}, after ` +
+      `${wordsOfReading(since, withSource)}: ${kmText(since.metres - reading.metres)} are missing.`;
+    return [finding("rollback", reading.item.record.seq, text)];
+  }
+}
+
+const remarksOn = (item) => {
+  const { record } = item;
+  const told = record.flags.filter((flag) => Object.hasOwn(FLAG_WORDS, flag));
+  const findings = told.map((flag) => finding("flagged", record.seq, `Record ${record.seq} ${FLAG_WORDS[flag]}.`));
+  if (record.hidden.includes("odometer_m")) findings.push(finding("hidden", record.seq, `Record ${record.seq} hides its reading.`));
+  return findings;
+};
