@@ -60,6 +60,11 @@ const passportCurve = (() => {
     return before ? before.at + DAY_MS : after.at - DAY_MS;
   }
 
+  /** Return the numbers of the records at which the odometer falls. */
+  function fallsIn(points) {
+    return new Set(points.filter((point, place) => place > 0 && fell(points[place - 1], point)).map((point) => point.reading.seq));
+  }
+
   /** Return where numbers are missing: between which records, and how many. */
   function gapsOf(readings) {
     const gaps = [];
@@ -242,8 +247,7 @@ const passportCurve = (() => {
     const width = Math.round(Math.min(Math.max(wanted, 260), 1400));
     const height = Math.round(Math.min(Math.max(width * 0.42, 230), 400));
     const [top, bottom, right] = [28, height - 32, width - 14];
-    const metres = points.flatMap((point) => (point.was === null ? [point.metres] : [point.metres, point.was]));
-    const [least, most] = extremes(metres);
+    const [least, most] = extremes(points.map((point) => point.metres));
     const room = Math.max(most - least, 1000) * 0.08;
     const low = least < (most - least) * 0.6 ? 0 : Math.max(0, least - room);
     const high = most + room;
@@ -255,7 +259,7 @@ const passportCurve = (() => {
     const margin = from === to ? (isDated ? 30 * DAY_MS : 1) : (to - from) * 0.015;
     [from, to] = [from - margin, to + margin];
     const x = (value) => left + ((value - from) / (to - from)) * (right - left);
-    const y = (value) => bottom - ((value - low) / (high - low)) * (bottom - top);
+    const y = (value) => Math.min(bottom, Math.max(top, bottom - ((value - low) / (high - low)) * (bottom - top)));
     const mostX = Math.max(2, Math.floor((right - left) / 92));
     const ticksX = isDated ? timeTicks(from, to, mostX) : numberTicks(from, to, mostX);
     return { width, height, left, right, top, bottom, ticksX, ticksY, x, y };
@@ -310,10 +314,7 @@ const passportCurve = (() => {
   function describe(readings, points = pointsOf(readings).points) {
     if (points.length === 0) return "No reading of the odometer is shown.";
     const [first, last] = [points[0], points.at(-1)];
-    let falls = 0;
-    points.forEach((point, place) => {
-      if (place > 0 && fell(points[place - 1], point)) falls += 1;
-    });
+    const falls = fallsIn(points).size;
     const missing = gapsOf(readings).reduce((sum, gap) => sum + gap.missing, 0);
     const date = (point) => (point.at === null ? "an unknown date" : dayOf(point.at));
     const span = points.length === 1
@@ -324,5 +325,5 @@ const passportCurve = (() => {
     return span + fallen + gap;
   }
 
-  return { describe, drawCurve, drawShape, fell, gapsOf, pointsOf, shapeOf };
+  return { describe, drawCurve, drawShape, fallsIn, gapsOf, pointsOf, shapeOf };
 })();

@@ -11,7 +11,6 @@ const drawReport = (() => {
   const ROWS_AT_ONCE = 250;
   const MAX_NOTES = 12;
   const MAX_HIDDEN_LINES = 40;
-  const LOW_BY_EYE_M = -1609;
   const ROLES = ["vehicle", "garage", "inspector", "insurer", "maker", "registrar"];
   const words = passportWords;
 
@@ -24,7 +23,10 @@ const drawReport = (() => {
     };
     const { make, at } = maker(document);
     const state = stateOf(report, found);
-    drawVerdict(state, report, found);
+    const { points } = passportCurve.pointsOf(found.readings);
+    const fallen = passportCurve.fallsIn(points);
+    at("report").hidden = false;
+    at("curve-part").hidden = at("readings-part").hidden = found.readings.length === 0;
     drawFacts();
     drawFindings();
     drawMileage();
@@ -32,11 +34,13 @@ const drawReport = (() => {
     drawHidden();
     drawChecks();
     drawTrust();
-    at("report").hidden = false;
+    at("claims").hidden = !isBroken(found.checks) || found.readings.length === 0;
+    drawVerdict(state, found);
 
-    function drawVerdict(named, { green }, { checks, findings }) {
+    function drawVerdict(named, { checks, findings }) {
       const { word, title, text } = verdictWords(named, checks, findings);
-      at("verdict").dataset.state = green === true && named === "green" ? "green" : named;
+      at("verdict").dataset.state = named;
+      at("verdict").dataset.why = named === "red" && !isBroken(checks) ? "warning" : "";
       at("verdict-word").textContent = word;
       at("verdict-title").textContent = title;
       at("verdict-text").textContent = text;
@@ -55,12 +59,18 @@ const drawReport = (() => {
         list.append(box);
       };
       const last = readings.findLast((reading) => typeof reading.odometerM === "number");
-      fact("Last reading shown", last ? words.km(last.odometerM) : "none", last ? words.day(last.recordedAt) ?? "date not shown" : "");
+      const above = last && fallen.size > 0 ? `, highest ${words.km(most(points.map((point) => point.metres)))}` : "";
+      fact("Last reading shown", last ? words.km(last.odometerM) : "none", last ? (words.day(last.recordedAt) ?? "date not shown") + above : "");
       const dates = readings.map((reading) => words.time(reading.recordedAt)).filter((each) => each !== null);
       const span = dates.length === 0 ? "no dates shown" : `${words.dayOf(least(dates))} to ${words.dayOf(most(dates))}`;
       fact("Records shown", words.number(readings.length, 0), span);
       const roles = [...new Set(readings.map((reading) => reading.role))].map(words.who);
       fact("Written by", words.number(roles.length, 0), words.list(roles));
+      const failed = found.checks.filter((check) => check.passed === false).length;
+      if (failed > 0) {
+        fact("Checks failed", words.number(failed, 0), "nothing is proven");
+        return;
+      }
       const serious = found.findings.filter((finding) => finding.severity === "red").length;
       fact("Serious findings", serious === 0 ? "None" : String(serious), serious === 0 ? "in the records shown" : "see below");
     }
@@ -157,14 +167,13 @@ const drawReport = (() => {
       for (const role of [...ROLES.filter((each) => roles.has(each)), ...(unknown ? [null] : [])]) {
         lines.push([`read by ${words.who(role)}`, (svg) => svg.append(passportCurve.drawShape(document, passportCurve.shapeOf(role), 11, 9, 5, "sign-point"))]);
       }
-      const { points } = passportCurve.pointsOf(found.readings);
       const stroke = (name, d) => (svg) => {
         const path = document.createElementNS(svg.namespaceURI, "path");
         path.setAttribute("class", name);
         path.setAttribute("d", d);
         svg.append(path);
       };
-      if (points.some((point, n) => n > 0 && passportCurve.fell(points[n - 1], point))) lines.push(["odometer falls", stroke("fall", "M3 3L19 15")]);
+      if (fallen.size > 0) lines.push(["odometer falls", stroke("fall", "M3 3L19 15")]);
       if (passportCurve.gapsOf(found.readings).length > 0) {
         lines.push(["records missing", (svg) => {
           const band = document.createElementNS(svg.namespaceURI, "rect");
@@ -210,6 +219,10 @@ const drawReport = (() => {
       });
       list(isLong ? striking : readings, buttons[isLong ? 0 : 1]);
 
+      function isFall(reading) {
+        return fallen.has(reading.seq) || (reading.flags ?? []).includes("rollback");
+      }
+
       function isStriking(reading) {
         const kind = String(reading.kind).split("/")[0];
         const isReading = kind === "odometer" || kind === "trip" || kind === "charging";
@@ -219,8 +232,7 @@ const drawReport = (() => {
       function list(rows, pressed) {
         for (const button of buttons) button.setAttribute("aria-pressed", String(button === pressed));
         const some = rows.length < readings.length ? `${words.number(rows.length, 0)} of ` : "";
-        const claims = state === "red" && isBroken(found.checks) ? " At least one check failed: take nothing here as proven." : "";
-        at("readings-words").textContent = `${some}${words.count(readings.length, "record", "records")}, the oldest first.${claims}`;
+        at("readings-words").textContent = `${some}${words.count(readings.length, "record", "records")}, the oldest first.`;
         body.replaceChildren();
         add(rows, 0);
       }
@@ -240,8 +252,7 @@ const drawReport = (() => {
 
       function row(reading) {
         const line = make("tr");
-        const fallen = isFall(reading);
-        if (fallen) line.className = "is-bad";
+        if (isFall(reading)) line.className = "is-bad";
         const date = make("th", words.day(reading.recordedAt) ?? "not shown");
         date.scope = "row";
         const time = words.clock(reading.recordedAt);
@@ -252,7 +263,7 @@ const drawReport = (() => {
           cell(odometerWords(reading), "n", "Odometer"),
           cell(typeof since === "number" ? words.signedKm(since) : "", "n", "Since the one before"),
           whoCell(reading),
-          remarksCell(reading, fallen),
+          remarksCell(reading),
         );
         return line;
       }
@@ -276,12 +287,12 @@ const drawReport = (() => {
         return made;
       }
 
-      function remarksCell(reading, fallen) {
+      function remarksCell(reading) {
         const made = cell("", "remarks", "Remarks");
         made.classList.remove("is-empty");
         const tag = (text, name) => made.append(make("span", text, `tag ${name}`));
         const flags = reading.flags ?? [];
-        if (fallen) tag(words.capital(words.flag("rollback")), "bad");
+        if (isFall(reading)) tag(words.capital(words.flag("rollback")), "bad");
         for (const flag of flags) {
           if (flag !== "rollback") tag(words.capital(words.flag(flag)), "odd");
         }
@@ -294,7 +305,7 @@ const drawReport = (() => {
       function detailsOf(reading) {
         const fields = reading.fields ?? [];
         const details = make("details", "", "record");
-        details.append(make("summary", `${words.capital(words.kind(reading))}${gist(fields)}`));
+        details.append(make("summary", `${words.capital(titleOf(reading))}${gist(fields)}`));
         details.addEventListener("toggle", fill);
         return details;
 
@@ -309,6 +320,11 @@ const drawReport = (() => {
         }
       }
 
+      function titleOf(reading) {
+        const kind = words.kind(reading);
+        return kind === "odometer" ? "odometer reading" : kind;
+      }
+
       function gist(fields) {
         const telling = ["result", "severity", "outcome", "works", "status", "event", "action", "part", "cause", "state_of_health_permille", "distance_m", "energy_wh"];
         const shown = fields.filter((field) => telling.includes(field.name) && !field.hidden && field.value !== null).slice(0, 2);
@@ -321,7 +337,7 @@ const drawReport = (() => {
       for (const reading of found.readings) {
         for (const field of reading.fields ?? []) {
           if (!field.hidden) continue;
-          const key = `${words.fieldName(field.name)} in records of ${words.kind(reading)}`;
+          const key = `${words.fieldName(field.name)} in ${words.kind(reading)} records`;
           counts.set(key, (counts.get(key) ?? 0) + 1);
         }
       }
@@ -375,7 +391,7 @@ const drawReport = (() => {
         const witnesses = (checkpoint.witnesses ?? []).map((witness) => (typeof witness === "string" ? witness : witness.name));
         entry("Witnesses that saw it", witnesses.length === 0 ? "none: only the ledger itself vouches for it" : words.list(witnesses));
       }
-      if (subject) entry("Key of the vehicle", "Its certificate’s fingerprint, the same in every record", subject);
+      if (subject) entry("Key of the vehicle", "Fingerprint of the certificate under which it signs", subject);
       if (report.passportSha256) entry("This passport", "Fingerprint of the file; a printed sheet shows the same", report.passportSha256);
       if (list.childElementCount === 0) entry("Nobody", "No check got far enough to name anybody.");
       at("foot").textContent = "Checked in this browser. Nothing was sent anywhere.";
@@ -422,12 +438,6 @@ const drawReport = (() => {
       title: "This browser could not finish the checks",
       text: "Some checks could not be made here. Open the file in a newer browser, and do not rely on it until every check has held.",
     };
-  }
-
-  function isFall(reading) {
-    const since = reading.distanceSinceM;
-    if ((reading.flags ?? []).includes("rollback")) return true;
-    return typeof since === "number" && since < (reading.role === "vehicle" ? 0 : LOW_BY_EYE_M);
   }
 
   function least(values) {
