@@ -1,4 +1,4 @@
-"""The `vehicle-agent` command: run | check-config | enrol | status | replay."""
+"""The `vehicle-agent` command: run | check-config | enrol | status | replay, and the orders of `holder_cli` and `ledger_cli`."""
 
 import json
 import os
@@ -42,6 +42,8 @@ from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.driver_outputs import describe_driver_outputs
+from vehicle_agent.holder_cli import admit, answer, consent_app, slot
+from vehicle_agent.holder_cli import passport as passport_command
 from vehicle_agent.ledger_cli import app as ledger_app
 from vehicle_agent.ledger_parts import check_ledger
 from vehicle_agent.map_check import check_map
@@ -59,6 +61,9 @@ app = typer.Typer(
 )
 
 app.add_typer(ledger_app)
+app.add_typer(consent_app)
+for order in (slot, admit, answer, passport_command):
+    app.command()(order)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]
 

@@ -7,7 +7,7 @@ behind when it was killed therefore misleads nobody.
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,16 +19,19 @@ from shared.pki.key_source import SystemKeySource
 from shared.records.credential import VehicleCredential
 from shared.records.issuers import Issuer
 from shared.records.odometer import BOOT_ID_BYTES
+from shared.records.passport import Passport, build_passport, build_record
 from shared.records.recorder import Recorder
 from shared.security.trust_store import TrustStore
 from shared.service.admission_desk import AdmissionDesk
 from shared.service.command_socket import give_order
 from shared.service.consent_desk import ConsentDesk
+from shared.service.database import open_read_only
 from shared.service.record_archive import SpoolArchive, reading
 from shared.service.record_issuers import trusted_issuer
 from shared.service.record_key import signing_next
 from shared.service.rollback_counter import CountedSpool, open_counter
-from shared.service.spool import Spool, open_spool
+from shared.service.spool import DEFAULT_CAPACITY, Spool, open_spool
+from shared.service.spool_format import SPOOL_FORMAT
 from shared.service.state_lock import locked
 from shared.service.station_identity import open_station_identity
 from shared.service.station_trust import open_station_trust
@@ -92,6 +95,20 @@ def carry_out(
 
 def _order(socket: Path, order: AnyOrder) -> Mapping[str, object]:
     return give_order(socket, msgspec.to_builtins(order), timeout_s=2 * PATIENCE_S, max_answer_octets=MAX_DONE_OCTETS)
+
+
+def read_passport_of(path: Path) -> Passport:
+    """Make a passport of every proven record in a spool, beside whoever writes it.
+
+    Raises:
+        RecordError: a credential that signed records is not in the spool, which was damaged.
+        StorageError: the spool is not there, or damaged.
+    """
+    with closing(Spool(path, open_read_only(path, SPOOL_FORMAT), DEFAULT_CAPACITY)) as spool:
+        return build_passport(
+            credentials=[each.credential for each in spool.all_credentials()],
+            records=[build_record(r.sd_jwt, r.salt, r.proof) for r in spool.records() if r.proof is not None],
+        )
 
 
 @contextmanager

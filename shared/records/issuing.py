@@ -15,7 +15,7 @@ from shared.core.itstime import utc_from_text
 from shared.records.admission import check_date
 from shared.records.credential import credential_of
 from shared.records.exchange import IssuedRecord, Slot
-from shared.records.fields import Field
+from shared.records.fields import Field, FieldType, Group, Many
 from shared.records.issuers import Issuer, IssuerRole, check_may_issue
 from shared.records.kind import OCCURRED, RecordKind
 from shared.records.kinds import KINDS
@@ -55,6 +55,7 @@ def read_statement(kind: RecordKind, claims: Mapping[str, Json], *, corrects: in
         RecordError: `fields`: one or more are missing, unknown, or do not fit; the sentence names each and what it may be.
     """
     spec = KINDS[kind]
+    whole = {field.name: _whole(field.type, claims[field.name]) for field in spec.fields if field.name in claims}
     unknown = [name for name in claims if name not in spec.hideable]
     faults = [f"{name[:_SHOWN_CHARACTERS]!r} is no claim of {kind.words}" for name in unknown]
     if unknown:
@@ -64,16 +65,28 @@ def read_statement(kind: RecordKind, claims: Mapping[str, Json], *, corrects: in
         if field.name == OCCURRED:
             occurred, fault = _occurred(field, claims.get(OCCURRED))
         else:
-            fault = _fault(field, claims)
+            fault = _fault(field, whole)
         if fault is not None:
             faults.append(fault)
-    wrong = disorder(claims, spec)
+    wrong = disorder(whole, spec)
     if wrong is not None:
         faults.append(f"{wrong[0]}: {wrong[1]}")
     if faults or occurred is None:
         raise RecordError("fields", "; ".join(faults))
-    fields = {name: value for name, value in claims.items() if name != OCCURRED and value is not None}
+    fields = {name: value for name, value in whole.items() if name != OCCURRED and value is not None}
     return Statement(kind=kind, occurred=occurred, fields=fields, corrects=corrects)
+
+
+def _whole(field_type: FieldType, value: Json) -> Json:
+    """Return a value with those members of its objects that may be null, and were left out, as null: TOML knows no null."""
+    match field_type, value:
+        case Group(members), dict(given):
+            known = {m.name: _whole(m.type, given.get(m.name)) for m in members if m.name in given or m.is_optional}
+            return known | {name: each for name, each in given.items() if name not in known}
+        case Many(item), list(items):
+            return [_whole(item, each) for each in items]
+        case _:
+            return value
 
 
 def _occurred(field: Field, value: Json) -> tuple[UtcNs | None, str | None]:
@@ -101,6 +114,13 @@ def _fault(field: Field, claims: Mapping[str, Json]) -> str | None:
     return f"{field.name}: {fault}" if field.type.words() in fault else f"{field.name}: {fault} (it may be {field.words()})"
 
 
+def check_issues(role: IssuerRole, kind: RecordKind) -> None:
+    """Check that a role may issue records of a kind for a vehicle that is not its own; raises `RecordError`: `role`."""
+    if role is IssuerRole.VEHICLE:
+        raise RecordError("role", "the credential is a vehicle's: a vehicle makes its own records, and signs none for others")
+    check_may_issue(role, kind)
+
+
 def issue_record(
     statement: Statement, *, slot: Slot, signer: RecordSigner, issuer: Issuer, now: Instant, entropy: Entropy
 ) -> IssuedRecord:
@@ -120,9 +140,7 @@ def issue_record(
             signs something else than its certificate says.
         UntrustedTimeError: the issuer does not know the date.
     """
-    if issuer.role is IssuerRole.VEHICLE:
-        raise RecordError("role", "the credential is a vehicle's: a vehicle makes its own records, and signs none for others")
-    check_may_issue(issuer.role, statement.kind)
+    check_issues(issuer.role, statement.kind)
     check_date(slot.seq, statement.occurred, now)
     if statement.corrects is not None and not 0 <= statement.corrects < slot.seq:
         raise RecordError("correction", f"record {slot.seq} can put right an earlier record only, not number {statement.corrects}")

@@ -35,10 +35,12 @@ class IssuerIdentity:
     Attributes:
         signer: signs under the credential.
         issuer: key and role in it, chained to a trusted root.
+        trust: the roots it was chained to.
     """
 
     signer: EnrolledSigner
     issuer: Issuer
+    trust: TrustStore
 
 
 @contextmanager
@@ -87,7 +89,7 @@ def open_issuer_identity(
             raise ConfigError(str(folder), error.reason) from error
         signer = EnrolledSigner(credential, authority=authority)
         trusted_issuer(signer.credential, roots=trust, at=now.require_utc())
-        yield IssuerIdentity(signer=signer, issuer=issuer_of(certificate))
+        yield IssuerIdentity(signer=signer, issuer=issuer_of(certificate), trust=trust)
 
 
 def _authority(certificate: Certificate, folder: Path, trust: TrustStore) -> Certificate:

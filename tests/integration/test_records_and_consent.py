@@ -1,0 +1,211 @@
+"""A running vehicle, a garage and insurers under one hierarchy: records are taken and data are given, both only as allowed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from shared.core.clock import TimeSource, UtcNs
+from shared.core.errors import TransportError
+from shared.records.exchange import IssuedRecord, parse_slot
+from shared.records.kind import RecordKind
+from shared.records.odometer import OdometerSource, RecordReason
+from shared.records.record import Record, sign_token
+from shared.records.recorder import Recorder
+from shared.service.config import load
+from shared.service.record_key import enrolled_signer
+from shared.service.status_socket import read_status
+from shared.service.system_clock import SystemClock
+from shared.service.trust_directory import read_ticket, read_trust_directory
+from tests.helpers.holder import PURPOSE, World, make_world, moment, told, v2x, vehicle
+from tests.unit.records.test_kinds import fields_of
+from vehicle_agent.composition import open_vehicle
+from vehicle_agent.config import VehicleConfig
+
+PROGRAM = (sys.executable, "-c", "from vehicle_agent.command import main; main()")
+TRIES = 600
+TRY_S = 0.1
+
+
+class Agent:
+    """A vehicle whose agent runs."""
+
+    def __init__(self, world: World, process: "subprocess.Popen[bytes]") -> None:
+        self.world = world
+        self._process = process
+
+    def await_proven(self, count: int) -> None:
+        """Wait until so many records are proven."""
+        found: Any = None
+        for _ in range(TRIES):
+            try:
+                document: Any = read_status(self.world.folder / "state/status.sock")
+                found = document["odometer"]["ledger"]
+                if found["records"]["included"] == count:
+                    return
+            except TransportError:
+                pass
+            try:
+                self._process.wait(TRY_S)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        pytest.fail(f"{count} proven records did not come, but {found}: {self.errors()}", pytrace=False)
+
+    def errors(self) -> str:
+        return (self.world.folder / "errors").read_text()[-2000:]
+
+    def holder(self, *words: object) -> str:
+        """Order something that is done."""
+        return told(vehicle(*words, "-c", self.world.config))
+
+    def refuses(self, *words: object) -> str:
+        """Order something that is refused, and return the sentence."""
+        ended = vehicle(*words, "-c", self.world.config)
+        assert ended.status == 1, ended
+        assert "orders.sock: " in ended.error  # it is the running agent that refuses
+        return ended.error
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = make_world(tmp_path_factory.mktemp("world"))
+    for role in ("garage", "insurer"):
+        world.enrol(role)
+    world.enrol("insurer", "rival")
+    return world
+
+
+@pytest.fixture(scope="module")
+def agent(world: World) -> Iterator[Agent]:
+    """Run the agent of a vehicle with two readings."""
+    drive(world.config, (12_000_000, 12_340_000))
+    with (world.folder / "errors").open("ab") as errors:
+        process = subprocess.Popen([*PROGRAM, "run", "-c", str(world.config)], stdout=errors, stderr=errors)
+    try:
+        running = Agent(world, process)
+        running.await_proven(2)
+        yield running
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def drive(config: Path, readings_m: tuple[int, ...]) -> None:
+    """Record readings while no agent runs, as the agent makes them."""
+    now = SystemClock(TimeSource.ASSUME_TRUSTED).now()
+    with open_vehicle(load(config, VehicleConfig), base=config.parent, environment=os.environ, now=now) as opened:
+        parts = opened.parts
+        recorder = Recorder(signer=parts.enrolled, store=parts.spool, entropy=Random(1).randbytes, boot_id=bytes(16))
+        for reading in readings_m:
+            source = OdometerSource(name="cluster", odometer_m=reading, age_ms=0)
+            recorder.record_reading(odometer_m=reading, reason=RecordReason.TIME, sources=(source,), flags=(), at=now)
+
+
+def issue(world: World, slot: Path, fields: Path, out: Path, *, kind: str = "maintenance", by: str = "garage") -> str:
+    words = ("record", "issue", "--kind", kind, "--slot", slot, "--fields", fields, "--out", out)
+    ended = v2x(*words, "--credential", world.folder / by, "--trust", world.trust)
+    return ended.out if ended.status == 0 else ended.error
+
+
+def ask(world: World, name: str, subject: str, *, by: str = "insurer", kinds: str = "odometer,maintenance") -> Path:
+    """Have somebody ask for readings and dates, and return the folder of the request."""
+    out = world.folder / name
+    period = ("--from", moment(days=-1), "--until", moment(days=1), "--purpose", PURPOSE)
+    words = ("--vehicle", subject, "--kinds", kinds, "--fields", "occurred,odometer_m")
+    told(v2x("data", "request", "--credential", world.folder / by, "--trust", world.trust, *words, *period, "--out", out))
+    return out
+
+
+def test_records_are_taken_and_given_only_as_allowed_and_the_passport_tells_it_all(agent: Agent) -> None:
+    world, folder = agent.world, agent.world.folder
+    slot, service, late = folder / "slot.json", folder / "service.json", folder / "late.json"
+
+    agent.holder("slot", "--out", slot)
+    place = parse_slot(slot.read_bytes())
+    assert place.seq == 2
+    assert "a garage may not issue inspection records; an inspector may" in issue(
+        world, slot, world.write_maintenance(), folder / "x.json", kind="inspection"
+    )
+    for out in (service, late):
+        assert "maintenance record by a garage, number 2" in issue(world, slot, world.write_maintenance(), out)
+    forge_inspection(world, slot, folder / "forged.json")
+    assert "role: a garage may not issue inspection records; an inspector may" in agent.refuses("admit", folder / "forged.json")
+    assert "admitted as record 2: maintenance, issued by garage" in agent.holder("admit", service)
+    assert "record 2 does not follow the last one; number 3 is next" in agent.refuses("admit", late)
+    assert "record 2 was admitted before: it is there already" in agent.refuses("admit", service)
+    agent.await_proven(3)
+
+    request, answer = ask(world, "request", place.subject), folder / "answer.json"
+    assert "nothing was ever granted to anybody" in agent.refuses("answer", request / "request.json", "--out", answer)
+    until = ("--valid-until", moment(days=30), "--name", "Example Insurance")
+    assert "granted with record 3" in agent.holder("consent", "grant", "--request", request / "request.json", *until)
+    foreign = ask(world, "foreign", place.subject, by="rival")
+    assert "nothing was granted to who asks" in agent.refuses("answer", foreign / "request.json", "--out", answer)
+    assert not answer.exists()
+    said = agent.holder("answer", request / "request.json", "--out", answer)
+    assert "3 record(s) under grant 3, on record as 4" in said
+    assert "answered before" in agent.refuses("answer", request / "request.json", "--out", folder / "twice.json")
+
+    opening = ("--trust", world.trust, "--policy", world.policy)
+    opened = json.loads(told(v2x("data", "open", answer, "--request", request, *opening, "--json")))
+    assert [(r["kind"], r["signed_by"], r["claims"]["odometer_m"]) for r in opened["records"]] == [
+        ("odometer", "vehicle", 12_000_000),
+        ("odometer", "vehicle", 12_340_000),
+        ("maintenance", "garage", 12_345_000),
+    ]
+    assert (opened["grant"]["seq"], opened["receipt"]["seq"], opened["grant"]["purpose"]) == (3, 4, PURPOSE)
+    table = told(v2x("data", "open", answer, "--request", request, *opening, "--passport", folder / "given.json"))
+    assert "All 3 records are genuine" in table
+    assert "12,345,000 m" in table
+    assert "All 3 records are genuine" in told(v2x("passport", "verify", folder / "given.json", *opening))
+    assert "answers another request" in v2x("data", "open", answer, "--request", foreign, *opening).error
+    (foreign / "request.json").write_bytes((request / "request.json").read_bytes())
+    assert "does not open" in v2x("data", "open", answer, "--request", foreign, *opening).error
+
+    assert "grant 3 is withdrawn (record 5)" in agent.holder("consent", "withdraw", 3, "--note", "sold")
+    more = ask(world, "more", place.subject, kinds="odometer")
+    refusal = agent.refuses("answer", more / "request.json", "--out", folder / "more.json")
+    assert re.search(r"grant 3 was withdrawn on \d{4}-\d\d-\d\d \(record 5\)", refusal)
+    assert "grant 3 was withdrawn" in agent.holder("consent", "list")
+
+    agent.await_proven(6)
+    passport = folder / "passport.json"
+    assert "6 record(s)" in agent.holder("passport", "--out", passport)
+    verified = json.loads(told(v2x("passport", "verify", passport, *opening, "--json")))
+    assert [(r["kind"], r["signed_by"]) for r in verified["readings"]] == [
+        ("odometer", "vehicle"),
+        ("odometer", "vehicle"),
+        ("maintenance", "garage"),
+        ("consent_grant", "vehicle"),
+        ("data_answer", "vehicle"),
+        ("consent_withdrawal", "vehicle"),
+    ]
+    assert verified["clean"] is True
+    shown = told(v2x("passport", "show", passport))
+    assert "Data were given to others with record 4, as the holder had let them have with record 3." in shown
+    assert "consent grant" in shown
+
+
+def forge_inspection(world: World, slot: Path, out: Path) -> None:
+    """Sign as a garage that does not ask what it may sign."""
+    place = parse_slot(slot.read_bytes())
+    signer = enrolled_signer(read_ticket(world.folder / "garage"), trust_store=read_trust_directory(world.trust))
+    utc = SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc()
+    record = Record(
+        kind=RecordKind.INSPECTION,
+        seq=place.seq,
+        prev=place.prev,
+        occurred=UtcNs(utc - utc % 1_000_000),
+        fields=fields_of(RecordKind.INSPECTION),
+        subject=place.subject,
+    )
+    issued = IssuedRecord(token=sign_token(record, signer, Random(2).randbytes), credential=signer.credential)
+    out.write_bytes(issued.encode())

@@ -1,0 +1,226 @@
+"""What a vehicle's holder orders: `vehicle-agent slot`, `admit`, `consent grant|withdraw|list`, `answer`, and `passport`.
+
+Orders go to the running agent (`[state] command_socket`); where none runs, the same is done on the vehicle's files
+(`vehicle_agent.holder`). `passport` only reads, beside the agent. What is refused is refused with the vehicle's own sentence.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from shared.cli.issuer_options import check_new_file, listed
+from shared.cli.tree_view import visible
+from shared.core.clock import TimeSource
+from shared.core.errors import ConfigError, TransportError
+from shared.records.data_request import MAX_REQUEST_BYTES, SignedRequest, parse_request
+from shared.records.exchange import MAX_ISSUED_BYTES
+from shared.service.config import load
+from shared.service.keystore import read_bounded, write_new_file
+from shared.service.system_clock import SystemClock
+from vehicle_agent.config import VehicleConfig
+from vehicle_agent.holder import carry_out, read_passport_of
+from vehicle_agent.orders import (
+    AdmitRecord,
+    AnswerRequest,
+    AnyOrder,
+    ConsentGrant,
+    ConsentList,
+    ConsentWithdraw,
+    TellSlot,
+)
+
+DEFAULT_CONFIG = Path("/etc/v2x-trust/vehicle-agent.toml")
+PUBLIC_MODE = 0o644
+
+_T = TypeVar("_T")
+
+consent_app = typer.Typer(
+    name="consent", help="Who may have which of the vehicle's records.", no_args_is_help=True, rich_markup_mode=None
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]
+OutOption = Annotated[Path, typer.Option(help="New file.", metavar="FILE")]
+
+
+def slot(out: OutOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Tell the next slot of the vehicle's records, for who issues one: it is good until the vehicle makes a record of its own."""
+    check_new_file(out, "--out")
+    done = _carried_out(TellSlot(), config)
+    write_new_file(out, _told(done, "slot", str).encode(), mode=PUBLIC_MODE)
+    typer.echo(f"{out}: the next slot; a record signed for it is taken with `vehicle-agent admit`")
+
+
+def admit(
+    file: Annotated[Path, typer.Argument(help="What the issuer signed (`v2x record issue`).", metavar="FILE")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Take a record that somebody issued into the vehicle's own, or say why not."""
+    done = _carried_out(AdmitRecord(record=_text(file, MAX_ISSUED_BYTES)), config)
+    kind = _told(done, "kind", str).replace("_", " ")
+    typer.echo(f"admitted as record {done.get('seq')}: {kind}, issued by {_told(done, 'issuer', str)}")
+
+
+def answer(
+    request: Annotated[Path, typer.Argument(help="What somebody asks (`v2x data request`).", metavar="REQUEST")],
+    out: OutOption,
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    again: Annotated[bool, typer.Option("--again", help="It was answered before: give the same records once more.")] = False,
+) -> None:
+    """Answer a request for data as far as a live grant covers it; the answer is encrypted to who asks, and on record."""
+    check_new_file(out, "--out")
+    done = _carried_out(AnswerRequest(request=_text(request, MAX_REQUEST_BYTES), again=again), config)
+    write_new_file(out, _told(done, "answer", str).encode(), mode=PUBLIC_MODE)
+    left_out = [
+        f"{count} {words}"
+        for name, words in (("unproven", "wait for the ledger"), ("undated", "without a date"))
+        if isinstance(count := done.get(name), int) and count
+    ]
+    rest = f"; not in it: {', '.join(left_out)}" if left_out else ""
+    typer.echo(f"{out}: {done.get('records')} record(s) under grant {done.get('grant')}, on record as {done.get('seq')}{rest}")
+
+
+def passport(out: OutOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Write the vehicle's passport: every record that is proven by now, with its proof; the agent may run meanwhile."""
+    check_new_file(out, "--out")
+    made = read_passport_of(load(config, VehicleConfig).state.spool)
+    write_new_file(out, made.encode(), mode=PUBLIC_MODE)
+    typer.echo(f"{out}: {len(made.records)} record(s)")
+
+
+@consent_app.command("grant")
+def grant(
+    valid_until: Annotated[str, typer.Option(help="After this nothing is given, ISO 8601 with offset.", metavar="UTC")],
+    request: Annotated[
+        Path | None,
+        typer.Option(help="Grant what this request asks for (`v2x data show` prints it); options below change it.", metavar="FILE"),
+    ] = None,
+    grantee: Annotated[str | None, typer.Option(help="Who may ask: the `kid` of a credential.", metavar="KID")] = None,
+    name: Annotated[str | None, typer.Option(help="Who that is, for people.")] = None,
+    kinds: Annotated[str | None, typer.Option(help="Kinds of records, with commas: odometer,trip.")] = None,
+    fields: Annotated[str | None, typer.Option(help="Claims of them, with commas: occurred,odometer_m.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="What for, in the words of who asks.")] = None,
+    data_from: Annotated[str | None, typer.Option(help="Only records dated from then on.", metavar="UTC")] = None,
+    data_until: Annotated[str | None, typer.Option(help="And only before then.", metavar="UTC")] = None,
+    replaces: Annotated[int | None, typer.Option(help="Number of an earlier grant that this one takes the place of.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Let somebody have certain claims of certain records, for a purpose, until a day; this goes on record."""
+    asked = None if request is None else parse_request(read_bounded(request, MAX_REQUEST_BYTES))
+    terms = _terms(asked)
+    changed: dict[str, object] = {
+        "grantee": grantee,
+        "kinds": None if kinds is None else [*listed(kinds)],
+        "fields": None if fields is None else [*listed(fields)],
+        "purpose": purpose,
+        "data_from": data_from,
+        "data_until": data_until,
+    }
+    terms |= {key: value for key, value in changed.items() if value is not None}
+    lacking = [f"--{key}" for key in ("grantee", "kinds", "fields", "purpose") if not terms.get(key)]
+    if lacking:
+        raise ConfigError(lacking[0], "is needed where no --request says it")
+    order = ConsentGrant(**terms, valid_until=valid_until, grantee_name=name, replaces=replaces)  # type: ignore[arg-type]
+    seq = _told(_carried_out(order, config), "granted", int)
+    typer.echo(f"granted with record {seq}; `vehicle-agent consent withdraw {seq}` takes it back")
+
+
+def _terms(asked: SignedRequest | None) -> dict[str, object]:
+    """Return what a grant of just what is asked for would say."""
+    if asked is None:
+        return {}
+    claims = asked.request.claims()
+    return {
+        "grantee": asked.credential.id,
+        "kinds": claims["kinds"],
+        "fields": claims["fields"],
+        "purpose": claims["purpose"],
+        "data_from": claims["from"],
+        "data_until": claims["until"],
+    }
+
+
+@consent_app.command("withdraw")
+def withdraw(
+    number: Annotated[int, typer.Argument(help="Of the grant.", metavar="GRANT")],
+    note: Annotated[str | None, typer.Option(help="Why, if you want to say; it goes on record.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Take a grant back: nothing is given under it from now on; this goes on record."""
+    done = _carried_out(ConsentWithdraw(grant=number, note=note), config)
+    typer.echo(f"grant {done.get('withdrawn')} is withdrawn (record {done.get('seq')})")
+
+
+@consent_app.command("list")
+def list_(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """List every grant and how it stands, and how the vehicle is called in requests."""
+    done = _carried_out(ConsentList(), config)
+    if as_json:
+        typer.echo(json.dumps(done, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(f"this vehicle is asked as {_told(done, 'vehicle', str)}", highlight=False, soft_wrap=True)
+    grants = [each for each in _told(done, "grants", list) if isinstance(each, dict)]
+    if not grants:
+        console.print("nothing was ever granted to anybody")
+        return
+    table = Table(title="grants", title_justify="left")
+    for column in ("No.", "to", "records", "claims", "dated", "what for", "until", "stands", "used"):
+        table.add_column(column, overflow="fold")
+    for each in grants:
+        table.add_row(*map(escape, _row(each)))
+    console.print(table)
+
+
+def _row(standing: Mapping[str, object]) -> tuple[str, ...]:
+    def words(name: str) -> str:
+        value = standing.get(name)
+        return ", ".join(map(str, value)) if isinstance(value, list) else visible(str(value))
+
+    begin, end = (str(standing.get(name) or "")[:10] for name in ("data_from", "data_until"))
+    dated = f"{begin or '...'} to {end or '...'}" if begin or end else "all"
+    who = words("grantee_name") if standing.get("grantee_name") else words("grantee")
+    over = standing.get("over")
+    return (
+        words("seq"),
+        who,
+        words("kinds"),
+        words("fields"),
+        dated,
+        words("purpose"),
+        str(standing.get("valid_until"))[:16],
+        "live" if over is None else visible(str(over)),
+        words("answers"),
+    )
+
+
+def _carried_out(order: AnyOrder, config: Path) -> Mapping[str, object]:
+    settings = load(config, VehicleConfig)
+    now = SystemClock(TimeSource(settings.time.source)).now()
+    return carry_out(order, settings, base=config.parent, environment=os.environ, now=now)
+
+
+def _text(file: Path, maximum: int) -> str:
+    try:
+        return read_bounded(file, maximum).decode()
+    except UnicodeDecodeError:
+        raise ConfigError(str(file), "is not UTF-8") from None
+
+
+def _told(done: Mapping[str, object], name: str, kind: type[_T]) -> _T:
+    """Return what an agent answered; raises `TransportError` where it answered something else."""
+    value = done.get(name)
+    if not isinstance(value, kind):
+        raise TransportError("agent", f"the answer does not say its {name}: another version runs")
+    return value
