@@ -7,10 +7,12 @@ from shared.cli.ledger_audit import audit
 from shared.cli.ledger_check import check
 from shared.cli.ledger_checkpoint import checkpoint
 from shared.cli.ledger_prove import prove
+from shared.cli.ledger_serve import serve
 from shared.cli.ledger_witness import witness
 
 app = typer.Typer(help="Run, watch and question a transparency log.", no_args_is_help=True)
 app.add_typer(anchor, name="anchor")
+app.command(name="serve")(serve)
 app.command(name="witness")(witness)
 app.command(name="checkpoint")(checkpoint)
 app.command(name="prove")(prove)

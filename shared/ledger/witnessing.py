@@ -31,6 +31,9 @@ MAX_CLOCK_DIFFERENCE_S = 300
 MAX_REASON_CHARACTERS = 200
 """Characters of a witness's own words that are kept."""
 
+AHEAD = "ahead"
+"""The word for a witness that has cosigned a larger tree than the log has: the log was put back from a backup, or so it says."""
+
 Consistency = Callable[[int, int], tuple[Hash, ...]]
 """From the size of an old and of a new tree to the consistency proof between them (RFC 9162 2.1.4.1)."""
 
@@ -119,7 +122,7 @@ class WitnessRound:
             return
         if size > self._checkpoint.tree_size:
             sentence = f"has cosigned {size} entries already, more than the {self._checkpoint.tree_size} of this checkpoint"
-            self._outcome = NotCosigned(word="ahead", reason=sentence)
+            self._outcome = NotCosigned(word=AHEAD, reason=sentence)
         elif size == self._old_size or self._exchanges >= MAX_EXCHANGES:
             self._outcome = NotCosigned(word="size", reason=f"goes on asking for a proof from {size} entries")
         else:

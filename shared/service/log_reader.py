@@ -212,13 +212,18 @@ def log_format_of(path: Path) -> int | None:
     return version if is_ours and version in (FIRST_FORMAT.version, LOG_FORMAT.version) else None
 
 
-def open_log_reader(path: Path, connect: Connect = connect_sqlite) -> LogReader:
+def open_log_reader(path: Path, connect: Connect = connect_sqlite, *, is_whole: bool = True) -> LogReader:
     """Open a log to be read beside whoever writes it; several threads may have one each.
+
+    Args:
+        path: the file.
+        connect: opens SQLite.
+        is_whole: whether it is looked through first, if it is short enough; not where it just was.
 
     Raises:
         StorageError: it is missing, damaged, foreign or of the first format.
     """
-    check_database(path, LOG_FORMAT, connect, is_whole=is_checked_whole(path))
+    check_database(path, LOG_FORMAT, connect, is_whole=is_whole and is_checked_whole(path))
     with storage_errors(path):
         connection = connect(f"{path.absolute().as_uri()}?mode=rw")
         try:

@@ -192,6 +192,7 @@ def run_service(
     watchdog: Watchdog,
     errors: TextIO | None = None,
     signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGINT),
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> int:
     """Run a program to its end.
 
@@ -201,6 +202,7 @@ def run_service(
         watchdog: handed to the body.
         errors: where the one line about a failure goes; standard error by default.
         signals: what asks the program to stop.
+        new_loop: makes the event loop; Python's own by default.
 
     Returns:
         The exit code: `EXIT_OK` also after a signal.
@@ -208,7 +210,8 @@ def run_service(
 
     def run() -> None:
         harden_process()
-        asyncio.run(_supervise(body, notifier, watchdog, signals))
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(_supervise(body, notifier, watchdog, signals))
 
     return guarded(run, errors=errors)
 

@@ -22,7 +22,7 @@ from shared.core.errors import ConfigError, TransportError, V2xError
 from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.note import KeyKind, VerifierKey, parse_note
 from shared.ledger.policy import Policy
-from shared.ledger.witnessing import MAX_ANSWER_BYTES, Consistency, Cosigning, NotCosigned, WitnessRound, with_cosignatures
+from shared.ledger.witnessing import AHEAD, MAX_ANSWER_BYTES, Consistency, Cosigning, NotCosigned, WitnessRound, with_cosignatures
 from shared.pki.back_off import BackOff
 from shared.transport.bounded_http import MAX_CONNECTIONS, BoundedHttp, checked_url
 
@@ -137,6 +137,7 @@ class WitnessPool:
             for address in witnesses
         )
         self._body = b""
+        self._ahead: dict[str, WitnessAddress] = {}
         self._one_at_a_time = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -170,6 +171,12 @@ class WitnessPool:
             await asyncio.gather(*(self._ask(member, note, consistency) for member in self._members if member.is_due(now)))
             return with_cosignatures(note, [member.cosigning for member in self._members])
 
+    def take_ahead(self) -> tuple[WitnessAddress, ...]:
+        """Return those that have said, since this was asked last, that they have cosigned a larger tree of this log."""
+        ahead = tuple(self._ahead.values())
+        self._ahead.clear()
+        return ahead
+
     def status(self) -> Mapping[str, Mapping[str, object]]:
         """Return for each witness, by the name of its key, what it has done."""
         now = self._clock.now()
@@ -194,6 +201,8 @@ class WitnessPool:
         now = self._clock.now()
         member.take(outcome, now)
         if isinstance(outcome, NotCosigned):
+            if outcome.word == AHEAD:
+                self._ahead[member.address.key.text] = member.address
             wait_ns = min(retry_after_s, MOST_WAIT_S) * NS_PER_S
             member.back_off.due = MonotonicNs(max(member.back_off.due, now.monotonic + wait_ns))
 
