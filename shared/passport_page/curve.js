@@ -7,6 +7,7 @@
 const passportCurve = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const READ_BY_EYE_M = 1609;
+  const LEAST_ROOM_M = 2000;
   const MANY = 120;
   const MAX_GAP_WORDS = 12;
   const DAY_MS = 86_400_000;
@@ -68,9 +69,15 @@ const passportCurve = (() => {
   /** Return where numbers are missing: between which records, and how many. */
   function gapsOf(readings) {
     const gaps = [];
-    readings.forEach((reading, place) => {
-      const before = place === 0 ? -1 : readings[place - 1].seq;
-      if (reading.seq > before + 1) gaps.push({ from: before, to: reading.seq, missing: reading.seq - before - 1, place });
+    let [before, unread] = [-1, 0];
+    readings.forEach(({ seq }, place) => {
+      if (!Number.isInteger(seq)) {
+        unread += 1;
+        return;
+      }
+      const missing = seq - before - 1 - unread;
+      if (missing > 0) gaps.push({ from: before, to: seq, missing, place });
+      [before, unread] = [seq, 0];
     });
     return gaps;
   }
@@ -248,10 +255,10 @@ const passportCurve = (() => {
     const height = Math.round(Math.min(Math.max(width * 0.42, 230), 400));
     const [top, bottom, right] = [28, height - 32, width - 14];
     const [least, most] = extremes(points.map((point) => point.metres));
-    const room = Math.max(most - least, 1000) * 0.08;
+    const room = Math.max((most - least) * 0.08, LEAST_ROOM_M);
     const low = least < (most - least) * 0.6 ? 0 : Math.max(0, least - room);
     const high = most + room;
-    const step = niceStep(high - low, height / 60);
+    const step = Math.max(1000, niceStep(high - low, height / 48));
     const ticksY = spread(Math.ceil(low / step) * step, high, step);
     const longest = Math.max(...ticksY.map((value) => number(value / 1000, 0).length), 2);
     const left = 14 + longest * 7;

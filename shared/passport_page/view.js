@@ -7,7 +7,7 @@
 // hash of the passport's bytes in hexadecimal, to compare with a printed sheet.
 
 const drawReport = (() => {
-  const MANY_ROWS = 60;
+  const MANY_ROWS = 30;
   const ROWS_AT_ONCE = 250;
   const MAX_NOTES = 12;
   const MAX_HIDDEN_LINES = 40;
@@ -25,6 +25,9 @@ const drawReport = (() => {
     const state = stateOf(report, found);
     const { points } = passportCurve.pointsOf(found.readings);
     const fallen = passportCurve.fallsIn(points);
+    for (const { kind, seq } of found.findings) {
+      if (kind === "rollback") fallen.add(seq);
+    }
     at("report").hidden = false;
     at("curve-part").hidden = at("readings-part").hidden = found.readings.length === 0;
     drawFacts();
@@ -62,11 +65,12 @@ const drawReport = (() => {
       const above = last && fallen.size > 0 ? `, highest ${words.km(most(points.map((point) => point.metres)))}` : "";
       fact("Last reading shown", last ? words.km(last.odometerM) : "none", last ? (words.day(last.recordedAt) ?? "date not shown") + above : "");
       const dates = readings.map((reading) => words.time(reading.recordedAt)).filter((each) => each !== null);
-      const span = dates.length === 0 ? "no dates shown" : `${words.dayOf(least(dates))} to ${words.dayOf(most(dates))}`;
+      const days = dates.length === 0 ? ["no dates shown"] : [...new Set([least(dates), most(dates)].map(words.dayOf))];
+      const span = days.join(" to ");
       fact("Records shown", words.number(readings.length, 0), span);
-      const roles = [...new Set(readings.map((reading) => reading.role))].map(words.who);
+      const roles = [...new Set(readings.map((reading) => words.who(reading.role)))];
       fact("Written by", words.number(roles.length, 0), words.list(roles));
-      const failed = found.checks.filter((check) => check.passed === false).length;
+      const failed = found.checks.filter(isFault).length;
       if (failed > 0) {
         fact("Checks failed", words.number(failed, 0), "nothing is proven");
         return;
@@ -116,9 +120,9 @@ const drawReport = (() => {
       if (drawn.places.length > 1) holder.append(slider.parentNode);
       drawLegend(drawn);
       const view = document.defaultView;
-      if (view && "ResizeObserver" in view) new view.ResizeObserver(redraw).observe(holder);
-      holder.addEventListener("pointermove", follow);
-      holder.addEventListener("pointerdown", follow);
+      if (view && "ResizeObserver" in view) new view.ResizeObserver(redraw).observe(canvas);
+      canvas.addEventListener("pointermove", follow);
+      canvas.addEventListener("pointerdown", follow);
 
       function stepper() {
         const label = make("label", "", "stepper");
@@ -142,7 +146,7 @@ const drawReport = (() => {
 
       function follow(event) {
         const box = drawn.svg.getBoundingClientRect();
-        if (box.width === 0 || event.clientY > box.bottom) return;
+        if (box.width === 0) return;
         const x = ((event.clientX - box.left) / box.width) * drawn.width;
         let nearest = 0;
         drawn.places.forEach((each, n) => {
@@ -153,7 +157,7 @@ const drawReport = (() => {
       }
 
       function redraw() {
-        const width = holder.clientWidth;
+        const width = canvas.clientWidth;
         if (width === 0 || Math.abs(width - drawn.width) < 2) return;
         drawn = passportCurve.drawCurve(readings, document, width) ?? drawn;
         canvas.replaceChildren(drawn.svg);
@@ -220,13 +224,13 @@ const drawReport = (() => {
       list(isLong ? striking : readings, buttons[isLong ? 0 : 1]);
 
       function isFall(reading) {
-        return fallen.has(reading.seq) || (reading.flags ?? []).includes("rollback");
+        return fallen.has(reading.seq);
       }
 
       function isStriking(reading) {
         const kind = String(reading.kind).split("/")[0];
         const isReading = kind === "odometer" || kind === "trip" || kind === "charging";
-        return !isReading || isFall(reading) || (reading.flags ?? []).length > 0 || Number.isInteger(reading.corrects) || corrected.has(reading.seq);
+        return !isReading || reading.isGenuine === false || isFall(reading) || (reading.flags ?? []).length > 0 || Number.isInteger(reading.corrects) || corrected.has(reading.seq);
       }
 
       function list(rows, pressed) {
@@ -256,7 +260,8 @@ const drawReport = (() => {
         const date = make("th", words.day(reading.recordedAt) ?? "not shown");
         date.scope = "row";
         const time = words.clock(reading.recordedAt);
-        date.append(make("span", `${time ? `${time}, ` : ""}record ${reading.seq}`, "under"));
+        const which = Number.isInteger(reading.seq) ? `record ${reading.seq}` : "a record that cannot be read";
+        date.append(make("span", `${time ? `${time}, ` : ""}${which}`, "under"));
         const since = reading.distanceSinceM;
         line.append(
           date,
@@ -283,7 +288,7 @@ const drawReport = (() => {
 
       function whoCell(reading) {
         const made = cell(words.capital(words.who(reading.role)), "", "Who said it");
-        if (reading.source && reading.source !== reading.role) made.append(make("span", words.plain(reading.source), "under"));
+        if (reading.source && reading.source !== words.who(reading.role)) made.append(make("span", words.plain(reading.source), "under"));
         return made;
       }
 
@@ -294,7 +299,8 @@ const drawReport = (() => {
         const flags = reading.flags ?? [];
         if (isFall(reading)) tag(words.capital(words.flag("rollback")), "bad");
         for (const flag of flags) {
-          if (flag !== "rollback") tag(words.capital(words.flag(flag)), "odd");
+          if (flag === "not_genuine") tag("Not genuine, or not proven to be", "bad");
+          else if (flag !== "rollback") tag(words.capital(words.flag(flag)), "odd");
         }
         if (Number.isInteger(reading.corrects)) tag(`Corrects record ${reading.corrects}`, "odd");
         if (corrected.has(reading.seq)) tag(`Corrected by record ${corrected.get(reading.seq)}`, "odd");
@@ -322,6 +328,7 @@ const drawReport = (() => {
 
       function titleOf(reading) {
         const kind = words.kind(reading);
+        if (reading.isGenuine === false) return "not shown to be genuine";
         return kind === "odometer" ? "odometer reading" : kind;
       }
 
@@ -405,11 +412,16 @@ const drawReport = (() => {
   }
 
   function isBroken(checks) {
-    return checks.some((check) => check.passed === false);
+    return checks.some((check) => isFault(check));
+  }
+
+  /** Tell a passport that is not genuine from a genuine one that shows something bad about the vehicle. */
+  function isFault(check) {
+    return check.passed === false && check.isAboutVehicle !== true;
   }
 
   function verdictWords(state, checks, findings) {
-    const failed = checks.find((check) => check.passed === false);
+    const failed = checks.find(isFault);
     const serious = findings.filter((finding) => finding.severity === "red");
     if (failed) {
       return {
