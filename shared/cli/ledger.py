@@ -4,9 +4,13 @@ import typer
 
 from shared.cli.ledger_anchor import app as anchor
 from shared.cli.ledger_audit import audit
+from shared.cli.ledger_backup import backup
 from shared.cli.ledger_check import check
 from shared.cli.ledger_checkpoint import checkpoint
+from shared.cli.ledger_export import export
 from shared.cli.ledger_prove import prove
+from shared.cli.ledger_restore import restore
+from shared.cli.ledger_rotate import app as rotate
 from shared.cli.ledger_serve import serve
 from shared.cli.ledger_witness import witness
 
@@ -18,3 +22,7 @@ app.command(name="checkpoint")(checkpoint)
 app.command(name="prove")(prove)
 app.command(name="check")(check)
 app.command(name="audit")(audit)
+app.command(name="export")(export)
+app.command(name="backup")(backup)
+app.command(name="restore")(restore)
+app.add_typer(rotate, name="rotate")
