@@ -32,6 +32,7 @@ from shared.cli.issuer_options import (
 )
 from shared.cli.record_kinds import kinds
 from shared.core.errors import ConfigError, DecodeError, RecordError
+from shared.records.admission import check_date
 from shared.records.exchange import (
     ISSUED_FORMAT,
     MAX_ISSUED_BYTES,
@@ -83,7 +84,8 @@ def issue(
     with opened_identity(credential, keys=key, key_name=key_name, trust=trust, now=now) as identity:
         check_issues(identity.issuer.role, of_kind)
         statement = read_statement(of_kind, _claims(fields), corrects=corrects)
-        trusted_issuer(identity.signer.credential, roots=identity.trust, at=statement.occurred)
+        check_date(place.seq, statement.occurred, now)
+        identity.check_dated(statement.occurred)
         issued = issue_record(statement, slot=place, signer=identity.signer, issuer=identity.issuer, now=now, entropy=os.urandom)
     write_new_file(out, issued.encode(), mode=PUBLIC_MODE)
     typer.echo(f"{out}: {of_kind.words} by {identity.issuer.role.words}, number {place.seq} of vehicle {place.subject}")

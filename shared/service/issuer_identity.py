@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.core.clock import Instant
+from shared.core.clock import Instant, UtcNs
 from shared.core.errors import ConfigError, RecordError
 from shared.core.itstime import time64_of, utc_of, utc_text
 from shared.records.issuers import Issuer
-from shared.security.certificate import Certificate
+from shared.security.certificate import Certificate, decode_certificate
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
 from shared.service.authority_keys import AuthorityKeys
@@ -41,6 +41,22 @@ class IssuerIdentity:
     signer: EnrolledSigner
     issuer: Issuer
     trust: TrustStore
+
+    def check_dated(self, utc: UtcNs) -> None:
+        """Check that the credential was valid, down to the root, at the date of what is to be signed.
+
+        Raises:
+            RecordError: `certificate`: it was not, and nobody would believe the record.
+        """
+        certificate = decode_certificate(self.signer.certificate)
+        begin, end = (utc_of(moment) for moment in (certificate.validity.start_time64, certificate.validity.end_time64))
+        if not begin <= utc < end:
+            raise RecordError(
+                "certificate",
+                f"the record is dated {utc_text(utc)}, when credential {certificate.hashed_id8.hex()} was not valid: it is from "
+                f"{utc_text(begin)} to {utc_text(end)}",
+            )
+        trusted_issuer(self.signer.credential, roots=self.trust, at=utc)
 
 
 @contextmanager

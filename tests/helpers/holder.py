@@ -1,8 +1,10 @@
 """The commands of issuers, requesters and a vehicle's holder, run in this process: what they print, or the error they end with."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import typer
 from typer.testing import CliRunner
@@ -11,11 +13,16 @@ from shared.cli.main import app as v2x_app
 from shared.core.clock import NS_PER_MS, TimeSource, UtcNs
 from shared.core.errors import V2xError
 from shared.core.itstime import utc_text
+from shared.records.odometer import OdometerSource, RecordReason
+from shared.records.recorder import Recorder
+from shared.service.config import load
 from shared.service.run import exit_code_of
 from shared.service.system_clock import SystemClock
 from simulator.ecu import SIM_CAR_DBC, SIM_CAR_MAP
 from tests.unit.vehicle_agent.vehicle_files import CONFIG
 from vehicle_agent.cli import app as vehicle_app
+from vehicle_agent.composition import open_vehicle
+from vehicle_agent.config import VehicleConfig
 
 PURPOSE = "Premium by distance for 2026"
 MINUTE_NS = 60_000 * NS_PER_MS
@@ -115,3 +122,14 @@ def make_world(folder: Path) -> World:
     text = CONFIG.replace('trust = "trust"', 'trust = "pki/trust"') + 'command_socket = "state/orders.sock"\n'
     world.config.write_text(text + 'notices = "state/notices.jsonl"\n')
     return world
+
+
+def drive(config: Path, readings_m: tuple[int, ...]) -> None:
+    """Record readings while no agent runs, as the agent makes them."""
+    now = SystemClock(TimeSource.ASSUME_TRUSTED).now()
+    with open_vehicle(load(config, VehicleConfig), base=config.parent, environment=os.environ, now=now) as opened:
+        parts = opened.parts
+        recorder = Recorder(signer=parts.enrolled, store=parts.spool, entropy=Random(1).randbytes, boot_id=bytes(16))
+        for reading in readings_m:
+            source = OdometerSource(name="cluster", odometer_m=reading, age_ms=0)
+            recorder.record_reading(odometer_m=reading, reason=RecordReason.TIME, sources=(source,), flags=(), at=now)

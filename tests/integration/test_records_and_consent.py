@@ -1,7 +1,6 @@
 """A running vehicle, a garage and insurers under one hierarchy: records are taken and data are given, both only as allowed."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,18 +15,13 @@ from shared.core.clock import TimeSource, UtcNs
 from shared.core.errors import TransportError
 from shared.records.exchange import IssuedRecord, parse_slot
 from shared.records.kind import RecordKind
-from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.record import Record, sign_token
-from shared.records.recorder import Recorder
-from shared.service.config import load
 from shared.service.record_key import enrolled_signer
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
 from shared.service.trust_directory import read_ticket, read_trust_directory
-from tests.helpers.holder import PURPOSE, World, make_world, moment, told, v2x, vehicle
+from tests.helpers.holder import PURPOSE, World, drive, make_world, moment, told, v2x, vehicle
 from tests.unit.records.test_kinds import fields_of
-from vehicle_agent.composition import open_vehicle
-from vehicle_agent.config import VehicleConfig
 
 PROGRAM = (sys.executable, "-c", "from vehicle_agent.command import main; main()")
 TRIES = 600
@@ -96,17 +90,6 @@ def agent(world: World) -> Iterator[Agent]:
     finally:
         process.terminate()
         process.wait(30)
-
-
-def drive(config: Path, readings_m: tuple[int, ...]) -> None:
-    """Record readings while no agent runs, as the agent makes them."""
-    now = SystemClock(TimeSource.ASSUME_TRUSTED).now()
-    with open_vehicle(load(config, VehicleConfig), base=config.parent, environment=os.environ, now=now) as opened:
-        parts = opened.parts
-        recorder = Recorder(signer=parts.enrolled, store=parts.spool, entropy=Random(1).randbytes, boot_id=bytes(16))
-        for reading in readings_m:
-            source = OdometerSource(name="cluster", odometer_m=reading, age_ms=0)
-            recorder.record_reading(odometer_m=reading, reason=RecordReason.TIME, sources=(source,), flags=(), at=now)
 
 
 def issue(world: World, slot: Path, fields: Path, out: Path, *, kind: str = "maintenance", by: str = "garage") -> str:
