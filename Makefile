@@ -5,7 +5,7 @@ SHELL := /bin/sh
 VENV ?= .venv
 PYTHON ?=
 UV ?= uv
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2
 
 bin := $(VENV)/bin
 pip_install := $(bin)/python -m pip --disable-pip-version-check --no-input install --quiet

@@ -167,7 +167,7 @@ def test_raw_ethernet_keeps_the_captured_senders_and_a_packet_too_long_for_it_is
 
 def test_a_broker_is_given_what_is_still_of_use_and_nothing_else(tmp_path: Path) -> None:
     now = CLOCK.now().require_utc()
-    car = Speaker(Hierarchy(2))
+    car = Speaker(Hierarchy(2, begin=UtcNs(now - 3_600 * NS_PER_S)))
     fresh = tuple(car.denm(UtcNs(now + number)) for number in range(3))
     path = capture(tmp_path / "c.pcap", (PACKETS[0], *fresh), start=now, step_ms=1)
 
