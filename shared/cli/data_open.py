@@ -3,7 +3,7 @@
 What is verified: that the answer opens under this request and no other; that grant and receipt are the vehicle's own records; that
 the grant is to who asked; that the records are those of the receipt, of the kinds asked for, and show no claim beyond; and of every
 record what `v2x passport verify` checks. Not verified: that the grant had not been withdrawn when the answer was made, which only
-the vehicle's later records tell.
+the vehicle's later records tell. Where the dates of records were not asked for, certificates are judged by the day of the answer.
 """
 
 import json
@@ -26,6 +26,7 @@ from shared.ledger.policy import MAX_POLICY_BYTES, parse_policy
 from shared.records.data_answer import AnsweredRequest, DataAnswer, parse_answer, verify_answer
 from shared.records.data_request import MAX_REQUEST_BYTES, SignedRequest, parse_request
 from shared.records.issuers import Issuer
+from shared.records.kind import OCCURRED
 from shared.records.record import DisclosedRecord, read_record
 from shared.security.trust_store import TrustStore
 from shared.service.keystore import read_bounded, read_key, write_new_file
@@ -62,7 +63,8 @@ def open_(
     try:
         data = open_answer(read_bounded(file, MAX_SEALED_BYTES), request_hash=asked.hash, private_key=private_key)
         answer = parse_answer(data)
-        verify = partial(verify_with_trust, store=store, policy=counting, at=None)
+        at = None if OCCURRED in asked.request.fields else read_record(answer.receipt.token).occurred
+        verify = partial(verify_with_trust, store=store, policy=counting, at=at)
         verified = verify_answer(answer, asked, issuers=_issuers(answer, store), verify=verify)
     except RecordError as error:
         if as_json:
