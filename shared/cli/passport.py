@@ -18,19 +18,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from shared.cli.passport_disclose import disclose_command, withheld_lines
+from shared.cli.passport_page import page
+from shared.cli.passport_sheet import sheet
 from shared.core.clock import TimeSource, UtcNs
 from shared.core.errors import ConfigError, DecodeError, RecordError, VerificationError
 from shared.core.itstime import time64_of, utc_from_text, utc_text
 from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.records.disclosure import Withheld, withheld_from
 from shared.records.findings import Finding, FindingKind, day_text, km_text
 from shared.records.issuers import Issuer, IssuerRole
 from shared.records.kind import RecordKind
 from shared.records.passport import (
-    MAX_PASSPORT_BYTES,
     Passport,
     Reading,
     VerifiedPassport,
-    parse_passport,
     read_passport,
     verify_passport,
 )
@@ -41,23 +43,29 @@ from shared.security.ecdsa import Curve
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.trust_store import TrustStore
 from shared.service.keystore import read_bounded
+from shared.service.passport_file import read_passport_file
 from shared.service.record_issuers import role_of
 from shared.service.system_clock import SystemClock
 from shared.service.trust_directory import read_trust_directory
 
 app = typer.Typer(help="Show and verify vehicle passports.", no_args_is_help=True)
+app.command()(page)
+app.command()(sheet)
+app.command(name="disclose")(disclose_command)
 
-PassportFile = Annotated[Path, typer.Argument(help="A passport (.json).", metavar="FILE")]
+PassportFile = Annotated[Path, typer.Argument(help="A passport (.json), or a page that carries one.", metavar="FILE")]
 
 
 @app.command()
 def show(file: PassportFile) -> None:
     """Print what a passport claims; nothing is verified."""
-    claimed = read_passport(_read(file))
+    passport = read_passport_file(file)
+    claimed = read_passport(passport)
     console = Console()
     console.print("Not verified: this is what the file claims. `v2x passport verify` checks it.", style="yellow")
     console.print(_table(claimed.readings, claimed.findings))
     _print_findings(console, claimed.findings)
+    _print_withheld(console, passport)
 
 
 @app.command()
@@ -78,18 +86,20 @@ def verify(
     store = read_trust_directory(trust)
     parsed_policy = _read_policy(policy)
     try:
-        verified = verify_with_trust(_read(file), store=store, policy=parsed_policy, at=moment)
+        passport = read_passport_file(file)
+        verified = verify_with_trust(passport, store=store, policy=parsed_policy, at=moment)
     except RecordError as error:
         if as_json:
             typer.echo(json.dumps({"verified": False, "check": error.check, "reason": error.reason}, ensure_ascii=False))
             raise typer.Exit(1) from None
         raise
     if as_json:
-        typer.echo(json.dumps(_as_json(verified), ensure_ascii=False))
+        typer.echo(json.dumps(_as_json(verified, withheld_from(passport)), ensure_ascii=False))
         return
     console = Console()
     console.print(_table(verified.readings, verified.findings))
     _print_findings(console, verified.findings)
+    _print_withheld(console, passport)
     logs = sorted({reading.log for reading in verified.readings})
     count = len(verified.readings)
     records = "1 record is genuine" if count == 1 else f"All {count} records are genuine"
@@ -216,10 +226,6 @@ def _certificate(encoded: bytes, name: str) -> Certificate:
         raise RecordError("certificate", f"{name} in the passport is damaged or altered: {error}") from None
 
 
-def _read(file: Path) -> Passport:
-    return parse_passport(read_bounded(file, MAX_PASSPORT_BYTES))
-
-
 def _read_policy(file: Path) -> Policy:
     try:
         return parse_policy(read_bounded(file, MAX_POLICY_BYTES))
@@ -301,7 +307,12 @@ def _print_findings(console: Console, findings: tuple[Finding, ...]) -> None:
         console.print("The readings shown follow each other without a gap and never fall.")
 
 
-def _as_json(verified: VerifiedPassport) -> dict[str, object]:
+def _print_withheld(console: Console, passport: Passport) -> None:
+    for line in withheld_lines(withheld_from(passport)):
+        console.print(line, style="yellow", markup=False)
+
+
+def _as_json(verified: VerifiedPassport, withheld: tuple[Withheld, ...]) -> dict[str, object]:
     return {
         "verified": True,
         "clean": verified.is_clean,
@@ -326,4 +337,5 @@ def _as_json(verified: VerifiedPassport) -> dict[str, object]:
             for r in verified.readings
         ],
         "findings": [{"kind": f.kind.value, "seq": f.seq, "serious": f.is_serious, "text": f.text} for f in verified.findings],
+        "withheld": [{"kind": w.kind.value, "claim": w.claim, "records": w.records} for w in withheld],
     }

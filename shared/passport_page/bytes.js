@@ -3,7 +3,8 @@
 const BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-const valuesOf = (alphabet) => new Map([...alphabet].map((character, value) => [character, value]));
+// The value of each character code, -1 for those that are not in the alphabet.
+const valuesOf = (alphabet) => Int8Array.from({ length: 128 }, (_, code) => alphabet.indexOf(String.fromCharCode(code)));
 const BASE64_VALUES = valuesOf(BASE64);
 const BASE64URL_VALUES = valuesOf(BASE64URL);
 
@@ -19,11 +20,19 @@ const concat = (...parts) => {
 
 const sameBytes = (a, b) => a.length === b.length && a.every((octet, at) => octet === b[at]);
 
-const hexOf = (bytes) => Array.from(bytes, (octet) => octet.toString(16).padStart(2, "0")).join("");
+const HEX_OF_OCTET = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, "0"));
+
+const hexOf = (bytes) => {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 1) text += HEX_OF_OCTET[bytes[at]];
+  return text;
+};
 
 const bytesOfHex = (text) => Uint8Array.from(text.match(/../g) || [], (pair) => parseInt(pair, 16));
 
-const utf8 = (text) => new TextEncoder().encode(text);
+const ENCODER = new TextEncoder();
+
+const utf8 = (text) => ENCODER.encode(text);
 
 const textOf = (bytes, field) => {
   try {
@@ -33,7 +42,7 @@ const textOf = (bytes, field) => {
   }
 };
 
-const numberOf = (bytes) => bytes.reduce((value, octet) => value * 256n + BigInt(octet), 0n);
+const numberOf = (bytes) => BigInt(`0x0${hexOf(bytes)}`);
 
 const bytesOfNumber = (value, width) => bytesOfHex(value.toString(16).padStart(2 * width, "0"));
 
@@ -53,9 +62,10 @@ const decodeWith = (values, text, field, name) => {
   let bits = 0;
   let held = 0;
   let at = 0;
-  for (const character of text) {
-    const value = values.get(character);
-    if (value === undefined) throw new Malformed(field, `not ${name}`);
+  for (let place = 0; place < text.length; place += 1) {
+    const code = text.charCodeAt(place);
+    const value = code < 128 ? values[code] : -1;
+    if (value < 0) throw new Malformed(field, `not ${name}`);
     held = (held << 6) | value;
     bits += 6;
     if (bits >= 8) {

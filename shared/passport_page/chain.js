@@ -78,6 +78,7 @@ class ChainVerifier {
     }
     this.roots = new Map(roots.map((root) => [hexOf(root.id), root]));
     this.authorities = new Map(authorities.map((authority) => [hexOf(authority.id), authority]));
+    this.believed = new Map();
   }
 
   find(id) {
@@ -97,6 +98,12 @@ class ChainVerifier {
   }
 
   async authority(certificate, left) {
+    const name = hexOf(certificate.id);
+    if (!this.believed.has(name)) this.believed.set(name, await this.judgeAuthority(certificate, left));
+    return this.believed.get(name);
+  }
+
+  async judgeAuthority(certificate, left) {
     if (left === 0) throw new Untrusted(`the chain has more than ${MAX_CHAIN_CERTIFICATES} certificates`);
     checkAuthorityProfile(certificate);
     if (certificate.issuer.id === null) return this.root(certificate);

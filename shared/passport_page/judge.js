@@ -100,7 +100,7 @@ const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const judgePassport = async (passport, trust) => {
   const verdict = new Verdict();
   const bytes = typeof passport === "string" ? utf8(passport) : passport;
-  const judged = { bytes, trust: null, credentials: [], entries: [], notes: new Map(), findings: [] };
+  const judged = { bytes, trust: null, credentials: [], entries: [], notes: new Map(), verifiers: new Map(), findings: [] };
   await verdict.part(["trust"], async () => {
     judged.trust = await judgeTrust(trust, verdict);
   });

@@ -35,15 +35,19 @@ const padded = (message, block, lengthOctets) => {
   const bytes = new Uint8Array(total);
   bytes.set(message);
   bytes[message.length] = 0x80;
-  bytes.set(bytesOfNumber(BigInt(message.length) * 8n, 8), total - 8);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(total - 8, Math.floor(message.length / 0x20000000));
+  view.setUint32(total - 4, message.length << 3);
   return bytes;
 };
+
+const W256 = new Uint32Array(64);
 
 const sha256 = (message) => {
   const bytes = padded(message, 64, 8);
   const view = new DataView(bytes.buffer);
   const state = Uint32Array.from(START_256);
-  const w = new Uint32Array(64);
+  const w = W256;
   for (let block = 0; block < bytes.length; block += 64) {
     for (let t = 0; t < 16; t += 1) w[t] = view.getUint32(block + 4 * t);
     for (let t = 16; t < 64; t += 1) {
@@ -51,9 +55,9 @@ const sha256 = (message) => {
       const y = w[t - 2];
       const s0 = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
       const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
-      w[t] = w[t - 16] + s0 + w[t - 7] + s1;
+      w[t] = (w[t - 16] + s0 + w[t - 7] + s1) | 0;
     }
-    let [a, b, c, d, e, f, g, h] = state;
+    let [a, b, c, d, e, f, g, h] = [state[0], state[1], state[2], state[3], state[4], state[5], state[6], state[7]];
     for (let t = 0; t < 64; t += 1) {
       const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
       const t1 = (h + s1 + ((e & f) ^ (~e & g)) + K256[t] + w[t]) | 0;
@@ -68,9 +72,14 @@ const sha256 = (message) => {
       b = a;
       a = (t1 + t2) | 0;
     }
-    [a, b, c, d, e, f, g, h].forEach((value, n) => {
-      state[n] += value;
-    });
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+    state[5] += f;
+    state[6] += g;
+    state[7] += h;
   }
   const digest = new DataView(new ArrayBuffer(32));
   state.forEach((value, n) => digest.setUint32(4 * n, value));

@@ -124,7 +124,9 @@ const judgeChain = async (issuer, moment, judged, verdict) => {
   try {
     const time64 = time64Of(moment);
     if (time64 === null) throw new Untrusted("no certificate was valid before 2004");
-    const verifier = new ChainVerifier(judged.trust.roots, [issuer.above]);
+    const authority = hexOf(issuer.above.encoded);
+    if (!judged.verifiers.has(authority)) judged.verifiers.set(authority, new ChainVerifier(judged.trust.roots, [issuer.above]));
+    const verifier = judged.verifiers.get(authority);
     issuer.root = (await verifier.checkEnrolmentCredential(issuer.leaf, time64)).root;
   } catch (error) {
     if (!(error instanceof Untrusted) && !(error instanceof Malformed)) throw error;

@@ -1,9 +1,9 @@
 """The page of a passport: one HTML file that verifies itself in a browser, offline, whoever hands it over.
 
-What the page does is in `shared/passport_page`: JavaScript that repeats `v2x passport verify`, and how its answer is drawn. Here the
-parts are put together: the passport, the roots and the policy as text that can end no element, the tables of record kinds and roles
-made from those of this program, and a content security policy that lets nothing run but this one script and reach no network at
-all. The same input makes the same file, octet for octet. Nothing is verified here: the page does that where it is opened.
+What the page does is in `shared/passport_page`: JavaScript that repeats `v2x passport verify`, and how its answer is drawn. Here
+the parts are put together: the passport, the roots and the policy as text that can end no element, the tables of record kinds and
+roles made from those of this program, and a content security policy that lets nothing run but this one script and reach no network
+at all. The same input makes the same file, octet for octet. Nothing is verified here: the page does that where it is opened.
 """
 
 import json
@@ -86,8 +86,9 @@ def _script() -> str:
 
 
 def _without_remarks(script: str) -> str:
-    """Return a script without the lines that are only for who reads its source."""
-    return "\n".join(line for line in script.splitlines() if not line.lstrip().startswith("//"))
+    """Return a script without what is only for who reads its source: remarks on lines of their own, and indentation."""
+    lines = (line.strip() for line in script.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 def _read(name: str) -> str:

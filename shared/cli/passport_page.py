@@ -1,0 +1,68 @@
+"""`v2x passport page`: a passport as one HTML file that verifies itself in a browser, offline.
+
+Nothing is verified here beyond what the files are: the page does that wherever it is opened, by the roots and the policy given,
+until its reader loads others. It takes and refuses what `v2x passport verify` does. Left out: cosignatures with ML-DSA-44, which
+the page names and does not count.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shared.core.clock import UtcNs
+from shared.core.errors import ConfigError, DecodeError
+from shared.core.itstime import time64_of, utc_from_text
+from shared.ledger.policy import MAX_POLICY_BYTES, parse_policy
+from shared.records.passport import MAX_PASSPORT_BYTES, parse_passport
+from shared.security.trust_store import TrustStore
+from shared.service.keystore import read_bounded, write_new_file
+from shared.service.passport_page import render_page
+from shared.service.trust_directory import read_certificate_file, read_trust_directory
+
+_PAGE_MODE = 0o644
+
+
+def page(
+    file: Annotated[Path, typer.Argument(help="A passport (.json).", metavar="FILE")],
+    out: Annotated[Path, typer.Option(help="Where to write the page; an existing file is not overwritten.", metavar="FILE")],
+    policy: Annotated[Path, typer.Option(help="Ledgers and witnesses that count (tlog-policy).", metavar="FILE")],
+    trust: Annotated[Path | None, typer.Option(help="Trust directory with roots/.", metavar="DIR")] = None,
+    root: Annotated[list[Path] | None, typer.Option(help="A root certificate (.oer), instead; any number.", metavar="FILE")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="When the last credential must be valid, ISO 8601 with offset; default: the newest reading.", metavar="UTC"
+        ),
+    ] = None,
+) -> None:
+    """Write a page that verifies a passport by itself, in any browser and without a network."""
+    moment = None if at is None else _moment(at)
+    roots = _roots(trust, root or [])
+    counted = read_bounded(policy, MAX_POLICY_BYTES)
+    try:
+        parse_policy(counted)
+    except DecodeError as error:
+        raise ConfigError(str(policy), str(error)) from None
+    passport = read_bounded(file, MAX_PASSPORT_BYTES)
+    parse_passport(passport)
+    write_new_file(out, render_page(passport, roots, counted, at=moment).encode(), mode=_PAGE_MODE)
+    typer.echo(f"{out}: a page that verifies the passport by {len(roots)} root(s) and the policy given; open it in a browser.")
+
+
+def _roots(directory: Path | None, files: list[Path]) -> list[bytes]:
+    if (directory is None) is not bool(files):
+        raise ConfigError("--trust", "give either a trust directory or root certificates with --root")
+    if directory is not None:
+        return [root.encoded for root in read_trust_directory(directory).roots.values()]
+    store = TrustStore.of_operator(tuple(read_certificate_file(file) for file in files), ())
+    return [root.encoded for root in store.roots.values()]
+
+
+def _moment(text: str) -> UtcNs:
+    try:
+        moment = utc_from_text(text)
+        time64_of(moment)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError("--at", f"{text!r} is no moment since 2004 with its offset: {error}") from None
+    return moment
