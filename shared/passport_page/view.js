@@ -22,7 +22,8 @@ const drawReport = (() => {
       checks: report.checks ?? [],
     };
     const { make, at } = maker(document);
-    const state = stateOf(report, found);
+    const hidden = found.readings.filter((reading) => reading.role === "vehicle" && hidesReading(reading)).length;
+    const state = stateOf(report, found, hidden);
     const { points } = passportCurve.pointsOf(found.readings);
     const fallen = passportCurve.fallsIn(points);
     for (const { kind, seq } of found.findings) {
@@ -41,7 +42,7 @@ const drawReport = (() => {
     drawVerdict(state, found);
 
     function drawVerdict(named, { checks, findings }) {
-      const { word, title, text } = verdictWords(named, checks, findings);
+      const { word, title, text } = verdictWords(named, checks, findings, hidden);
       at("verdict").dataset.state = named;
       at("verdict").dataset.why = named === "red" && !isBroken(checks) ? "warning" : "";
       at("verdict-word").textContent = word;
@@ -282,8 +283,7 @@ const drawReport = (() => {
 
       function odometerWords(reading) {
         if (typeof reading.odometerM === "number") return words.km(reading.odometerM);
-        const isHidden = (reading.fields ?? []).some((field) => field.name === "odometer_m" && field.hidden);
-        return isHidden ? "not shown by the seller" : "";
+        return hidesReading(reading) ? "not shown by the seller" : "";
       }
 
       function whoCell(reading) {
@@ -405,10 +405,14 @@ const drawReport = (() => {
     }
   }
 
-  function stateOf({ green }, { checks, findings }) {
+  function stateOf({ green }, { checks, findings }, hidden) {
     if (isBroken(checks)) return "red";
     if (findings.some((finding) => finding.severity === "red")) return "red";
-    return green === true ? "green" : "unsure";
+    return green === true && hidden === 0 ? "green" : "unsure";
+  }
+
+  function hidesReading(reading) {
+    return (reading.fields ?? []).some((field) => field.name === "odometer_m" && field.hidden);
   }
 
   function isBroken(checks) {
@@ -420,7 +424,7 @@ const drawReport = (() => {
     return check.passed === false && check.isAboutVehicle !== true;
   }
 
-  function verdictWords(state, checks, findings) {
+  function verdictWords(state, checks, findings, hidden) {
     const failed = checks.find(isFault);
     const serious = findings.filter((finding) => finding.severity === "red");
     if (failed) {
@@ -443,6 +447,13 @@ const drawReport = (() => {
         word: "Genuine",
         title: "Every check held",
         text: "The records are signed, unchanged, in order and held by the ledger, and nothing alarming stands in them.",
+      };
+    }
+    if (hidden > 0 && checks.every((check) => check.passed === true)) {
+      return {
+        word: "Mileage hidden",
+        title: "Every check held, but the seller does not show all readings",
+        text: `The records are genuine. ${words.count(hidden, "record hides", "records hide")} the reading of the odometer: ask to see it.`,
       };
     }
     return {

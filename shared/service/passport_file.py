@@ -1,0 +1,46 @@
+"""A passport in a file: the passport itself, or the page that carries one.
+
+Whoever gets a page from a seller need not trust what it draws: its passport is taken out and verified by a program of one's own.
+The page is not interpreted; the one element that holds the passport is looked for, and a page with two of them is refused.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from shared.core.errors import RecordError
+from shared.records.passport import MAX_PASSPORT_BYTES, Passport, parse_passport
+from shared.service.keystore import read_bounded
+
+MAX_PAGE_BYTES = 2 * MAX_PASSPORT_BYTES + 4 * 1024 * 1024
+"""A passport spelled as a JSON string is at most twice as long; the rest of the page is small."""
+
+_PAGE = re.compile(rb"\s*<!doctype html>", re.IGNORECASE)
+_ELEMENT = re.compile(rb'<script type="text/plain" id="passport">([^<]*)</script>')
+
+
+def read_passport_file(path: Path) -> Passport:
+    """Read a passport, or the one that a page carries.
+
+    Raises:
+        ConfigError: the file cannot be read or is too long.
+        RecordError: `format`: it is no passport, and no page with one.
+    """
+    return parse_passport(read_passport_octets(path))
+
+
+def read_passport_octets(path: Path) -> bytes:
+    """Return the octets of a passport, not parsed, from its file or from a page (likewise)."""
+    data = read_bounded(path, MAX_PAGE_BYTES)
+    if not _PAGE.match(data):
+        return data
+    found = _ELEMENT.findall(data)
+    if len(found) != 1:
+        raise RecordError("format", f"this is a page that carries {len(found) or 'no'} passport{'s' if len(found) > 1 else ''}")
+    try:
+        text = json.loads(found[0])
+    except (ValueError, RecursionError):
+        text = None
+    if not isinstance(text, str):
+        raise RecordError("format", "the passport in this page was damaged or altered")
+    return text.encode("utf-8", "surrogatepass")

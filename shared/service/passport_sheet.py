@@ -1,0 +1,146 @@
+"""A sheet of paper for a passport: its summary, a curve, and a QR code that ties the sheet to the file (`passport_code`).
+
+The sheet is one HTML file without a script, made to be printed on A4. It repeats what the passport claims and says so: whether the
+claims hold is for whoever has the file. Whatever comes from the passport is escaped.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from io import BytesIO
+from itertools import pairwise
+from string import Template
+
+import segno
+
+from shared.core.clock import UtcNs
+from shared.records.disclosure import withheld_from
+from shared.records.findings import day_text, km_text
+from shared.records.passport import Passport, Reading, UnverifiedPassport, read_passport
+from shared.records.passport_code import PassportCode, code_of
+from shared.records.sd_jwt import decode_base64url
+from shared.records.sequence import READ_BY_EYE_M
+
+MAX_SERIOUS_SHOWN = 3
+MAX_WITHHELD_SHOWN = 4
+QR_QUIET_ZONE_MODULES = 4
+"""ISO/IEC 18004 asks for four modules of white around a code."""
+
+_ERROR_LEVEL = "m"
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 720, 170, 74, 24, 10, 8
+
+
+def qr_svg(code: PassportCode) -> str:
+    """Return the code as an SVG drawing, black on white, whatever the page around it."""
+    return _qr(code).svg_inline(
+        border=QR_QUIET_ZONE_MODULES, dark="#000", light="#fff", omitsize=True, title="QR code of this passport"
+    )
+
+
+def qr_file(code: PassportCode, kind: str, scale: int = 8) -> bytes:
+    """Return the QR code alone as a file: `svg` or `png`; `scale` in pixels for a module."""
+    out = BytesIO()
+    _qr(code).save(out, kind=kind, border=QR_QUIET_ZONE_MODULES, dark="#000", light="#fff", scale=scale)
+    return out.getvalue()
+
+
+def _qr(code: PassportCode) -> segno.QRCode:
+    return segno.make_qr(code.text, error=_ERROR_LEVEL)
+
+
+def render_sheet(passport: Passport, data: bytes) -> str:
+    """Return the sheet of a passport and its octets.
+
+    Raises:
+        RecordError: it holds no record, or one that cannot be read.
+    """
+    code, claimed = code_of(passport, data), read_passport(passport)
+    readings = claimed.readings
+    last = next((each for each in reversed(readings) if each.odometer_m is not None), None)
+    first_seq, last_seq = readings[0].seq, readings[-1].seq
+    text = {
+        "odometer": "not shown" if last is None or last.odometer_m is None else km_text(last.odometer_m),
+        "date": "-" if last is None else day_text(last.occurred),
+        "records": f"{len(readings)}, number {first_seq} to {last_seq}",
+        "period": _period(readings),
+        "ledger": f"{code.log}, {int(code.size):,} entries",
+        "withheld": _withheld(passport),
+        "file": grouped(decode_base64url(code.file, "file").hex()),
+        "vehicle": code.vehicle,
+        "last": code.last,
+    }
+    markup = {"qr": qr_svg(code), "curve": _curve(readings), "serious": _serious(claimed)}
+    return _template().substitute({name: escape(value) for name, value in text.items()} | markup)
+
+
+def grouped(hexadecimal: str) -> str:
+    """Return digits in groups of four, as the page of a passport shows them."""
+    return " ".join(hexadecimal[at : at + 4] for at in range(0, len(hexadecimal), 4))
+
+
+def _period(readings: Sequence[Reading]) -> str:
+    dates = [each.occurred for each in readings if each.occurred is not None]
+    return f"{day_text(min(dates))} to {day_text(max(dates))}" if dates else "no dates shown"
+
+
+def _withheld(passport: Passport) -> str:
+    withheld = [each.words for each in withheld_from(passport)]
+    more = len(withheld) - MAX_WITHHELD_SHOWN
+    return (
+        "; ".join(withheld[:MAX_WITHHELD_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+        if withheld
+        else "nothing: all is shown"
+    )
+
+
+def _serious(claimed: UnverifiedPassport) -> str:
+    serious = [finding.text for finding in claimed.findings if finding.is_serious]
+    if not serious:
+        return ""
+    more = len(serious) - MAX_SERIOUS_SHOWN
+    texts = [*serious[:MAX_SERIOUS_SHOWN], *([f"And {more} more."] if more > 0 else [])]
+    return f'<div class="serious"><strong>Serious</strong><ul>{"".join(f"<li>{escape(text)}</li>" for text in texts)}</ul></div>'
+
+
+def _curve(readings: Sequence[Reading]) -> str:
+    """Return the readings with a date over time; falls are drawn thick."""
+    points = [
+        (each.occurred, each.odometer_m, each.is_own)
+        for each in readings
+        if each.occurred is not None and each.odometer_m is not None
+    ]
+    if len(points) < 2:
+        return '<p class="soft">Too few dated readings are shown for a curve.</p>'
+    times, metres = [at for at, _, _ in points], [read for _, read, _ in points]
+    from_t, to_t, low, high = min(times), max(times), min(metres), max(metres)
+
+    def spot(at: UtcNs, read: int) -> str:
+        x = _LEFT + (at - from_t) / max(to_t - from_t, 1) * (_WIDTH - _LEFT - _RIGHT)
+        y = _HEIGHT - _BOTTOM - (read - low) / max(high - low, 1) * (_HEIGHT - _BOTTOM - _TOP)
+        return f"{x:.1f} {y:.1f}"
+
+    path, falls = f"M{spot(points[0][0], points[0][1])}", ""
+    for (before_at, before, was_own), (at, read, is_own) in pairwise(points):
+        has_fallen = read + (0 if was_own and is_own else READ_BY_EYE_M) < before
+        path += ("M" if has_fallen else "L") + spot(at, read)
+        falls += f'<path class="fall" d="M{spot(before_at, before)}L{spot(at, read)}"/>' if has_fallen else ""
+    base, words = (
+        _HEIGHT - _BOTTOM,
+        f"From {km_text(metres[0])} on {day_text(times[0])} to {km_text(metres[-1])} on {day_text(times[-1])}",
+    )
+    return (
+        f'<svg class="curve" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(words)}">'
+        f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{base}" y2="{base}"/>'
+        f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{_TOP}" y2="{_TOP}"/>'
+        f'<text x="{_LEFT - 8}" y="{base + 4}" text-anchor="end">{low / 1000:,.0f} km</text>'
+        f'<text x="{_LEFT - 8}" y="{_TOP + 4}" text-anchor="end">{high / 1000:,.0f} km</text>'
+        f'<text x="{_LEFT}" y="{_HEIGHT - 6}">{day_text(from_t)}</text>'
+        f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 6}" text-anchor="end">{day_text(to_t)}</text>'
+        f'<path d="{path}"/>{falls}</svg>'
+    )
+
+
+@cache
+def _template() -> Template:
+    return Template(files("shared").joinpath("passport_page", "sheet.html").read_text(encoding="utf-8"))
