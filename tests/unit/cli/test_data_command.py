@@ -100,7 +100,7 @@ def test_two_requests_share_neither_key_nor_nonce(world: World, tmp_path: Path) 
     ],
 )
 def test_a_request_that_nobody_could_answer_is_not_made(
-    world: World, tmp_path: Path, changes: dict[str, object], sentence: str
+    world: World, tmp_path: Path, changes: dict[str, str], sentence: str
 ) -> None:
     assert sentence in refused(ask(world, tmp_path / "request", **changes), 2)
     assert not (tmp_path / "request").exists()
@@ -219,7 +219,7 @@ def test_an_answer_under_a_grant_to_somebody_else_is_not_believed(insurer: Insur
         ({"request_hash": other.request_hash}, "it answers another request"),
         ({"grant": honest.receipt}, "in the place of its grant stands a data answer record"),
     ):
-        forged = replace(honest, **changes).encode()  # type: ignore[arg-type]
+        forged = replace(honest, **changes).encode()
         sealed = seal_answer(forged, verified, keys=owned.pki.keys, entropy=Random(1).randbytes)
         (insurer.folder / "answer.json").write_bytes(sealed)
         assert sentence in refused(insurer.open())
