@@ -17,12 +17,14 @@ from rich.table import Table
 
 from shared.cli.issuer_options import check_new_file, listed
 from shared.cli.tree_view import visible
-from shared.core.clock import TimeSource
-from shared.core.errors import ConfigError, TransportError
-from shared.records.data_request import MAX_REQUEST_BYTES, SignedRequest, parse_request
+from shared.core.clock import Instant, TimeSource
+from shared.core.errors import ConfigError, DecodeError, RecordError, StorageError, TransportError
+from shared.records.data_request import MAX_REQUEST_BYTES, SignedRequest, parse_request, verify_request
 from shared.records.exchange import MAX_ISSUED_BYTES
+from shared.security.certificate import decode_certificate
 from shared.service.config import load
 from shared.service.keystore import read_bounded, write_new_file
+from shared.service.record_issuers import issuer_of
 from shared.service.system_clock import SystemClock
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.holder import carry_out, read_passport_of
@@ -77,7 +79,10 @@ def answer(
     """Answer a request for data as far as a live grant covers it; the answer is encrypted to who asks, and on record."""
     check_new_file(out, "--out")
     done = _carried_out(AnswerRequest(request=_text(request, MAX_REQUEST_BYTES), again=again), config)
-    write_new_file(out, _told(done, "answer", str).encode(), mode=PUBLIC_MODE)
+    try:
+        write_new_file(out, _told(done, "answer", str).encode(), mode=PUBLIC_MODE)
+    except StorageError as error:
+        raise StorageError(error.path, f"{error.reason}; the answer is on record, and --again gives it once more") from None
     left_out = [
         f"{count} {words}"
         for name, words in (("unproven", "wait for the ledger"), ("undated", "without a date"))
@@ -113,8 +118,7 @@ def grant(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Let somebody have certain claims of certain records, for a purpose, until a day; this goes on record."""
-    asked = None if request is None else parse_request(read_bounded(request, MAX_REQUEST_BYTES))
-    terms = _terms(asked)
+    terms = {} if request is None else _terms(parse_request(read_bounded(request, MAX_REQUEST_BYTES)), _now(config))
     changed: dict[str, object] = {
         "grantee": grantee,
         "kinds": None if kinds is None else [*listed(kinds)],
@@ -132,10 +136,16 @@ def grant(
     typer.echo(f"granted with record {seq}; `vehicle-agent consent withdraw {seq}` takes it back")
 
 
-def _terms(asked: SignedRequest | None) -> dict[str, object]:
-    """Return what a grant of just what is asked for would say."""
-    if asked is None:
-        return {}
+def _terms(asked: SignedRequest, now: Instant) -> dict[str, object]:
+    """Return what a grant of just what is asked for would say, once it is sure that who is named in it did ask that.
+
+    Whether a root stands behind who asks is looked at when the vehicle answers.
+    """
+    try:
+        issuer = issuer_of(decode_certificate(asked.credential.certificate))
+    except DecodeError as error:
+        raise RecordError("certificate", f"the credential of who asks is damaged: {error}") from None
+    verify_request(asked, issuer=issuer, vehicle=(asked.request.subject,), now=now)
     claims = asked.request.claims()
     return {
         "grantee": asked.credential.id,
@@ -207,8 +217,11 @@ def _row(standing: Mapping[str, object]) -> tuple[str, ...]:
 
 def _carried_out(order: AnyOrder, config: Path) -> Mapping[str, object]:
     settings = load(config, VehicleConfig)
-    now = SystemClock(TimeSource(settings.time.source)).now()
-    return carry_out(order, settings, base=config.parent, environment=os.environ, now=now)
+    return carry_out(order, settings, base=config.parent, environment=os.environ, now=_now(config))
+
+
+def _now(config: Path) -> Instant:
+    return SystemClock(TimeSource(load(config, VehicleConfig).time.source)).now()
 
 
 def _text(file: Path, maximum: int) -> str:

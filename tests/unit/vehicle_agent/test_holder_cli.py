@@ -12,6 +12,7 @@ import pytest
 from shared.records.exchange import parse_slot
 from shared.records.passport import parse_passport
 from shared.records.record import read_record
+from shared.records.strict_json import encode_json_lines
 from shared.service.command_socket import CommandSocket, Order
 from shared.service.state_lock import locked
 from tests.helpers.holder import PURPOSE, Ended, World, drive, make_world, moment, told, v2x, vehicle
@@ -102,6 +103,12 @@ def test_a_grant_in_the_words_of_a_request_covers_it_and_may_be_narrowed(world: 
     words = ("--vehicle", subject, "--kinds", "odometer", "--fields", "occurred,odometer_m", "--purpose", PURPOSE)
     period = ("--from", moment(days=-1), "--until", moment(days=1), "--out", request)
     told(v2x("data", "request", "--credential", world.folder / "insurer", "--trust", world.trust, *words, *period))
+    forged = json.loads((request / "request.json").read_text())
+    jwt, _, signature = forged["request"].rpartition(".")
+    forged["request"] = f"{jwt}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
+    (request / "forged.json").write_bytes(encode_json_lines(forged).encode())
+    granting_forged = ("consent", "grant", "--request", request / "forged.json", "--valid-until", moment(days=3))
+    assert "the signature does not hold: the request was changed" in refused(holder(world, *granting_forged))
     granting = ("consent", "grant", "--request", request / "request.json", "--valid-until", moment(days=3))
     told(holder(world, *granting, "--fields", "odometer_m"))
     asking = ("answer", request / "request.json", "--out", world.folder / "answer.json")
