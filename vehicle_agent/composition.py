@@ -31,6 +31,7 @@ from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
 from shared.security.sign import TicketCredential
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.security.trust_store import TrustStore
+from shared.service.counted_log import LogNews
 from shared.service.credential_folder import HeldCredential
 from shared.service.event_store import (
     EventStore,
@@ -121,6 +122,7 @@ class VehicleParts:
         memory: what `events` held at the start; None where nothing was.
         pinned: the checkpoint the log must stand by; None where nobody pinned one.
         counter: tells whether the spool was put back from an older copy; None where nothing does.
+        log_news: what was odd about an embedded log when it was opened; None where nothing was.
     """
 
     station_type: StationType
@@ -148,6 +150,7 @@ class VehicleParts:
     memory: StationMemory | None = None
     pinned: bytes | None = None
     counter: RollbackCounter | None = None
+    log_news: LogNews | None = None
 
 
 def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> VehicleAgent:
@@ -210,6 +213,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
             recorder=Recorder(signer=parts.enrolled, store=records, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
             anchoring=log.anchors(parts.spool),
             restored=restored,
+            log_news=parts.log_news,
         ),
         fixed_position=parts.fixed_position,
         fixed_heading_deg=parts.fixed_heading_deg,
@@ -329,7 +333,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
                 )
             )
         stack.enter_context(locked(config.state.spool))
-        log = stack.enter_context(open_ledger(config.ledger))
+        log = stack.enter_context(open_ledger(config.ledger, counter=config.state.counter, base=base))
         spool = open_spool(config.state.spool)
         stack.callback(spool.close)
         counter = None if config.state.counter is None else open_counter(config.state.counter, base)
@@ -354,6 +358,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
             policy=log.policy,
             pinned=log.pinned,
             counter=counter,
+            log_news=log.news,
             areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
             fixed_position=config.position.fixed_point,
             fixed_heading_deg=config.position.heading_deg,

@@ -174,7 +174,8 @@ class StateConfig(ConfigStruct, frozen=True, kw_only=True):
     hazards: Path | None = None
     """What it takes to cancel own hazards after a restart; `hazards.json` beside the spool where no file is named."""
     counter: str | None = None
-    """Counts records where an old copy of the disk does not take it back: `file:PATH` on another medium, or `tpm:nv=0x...`."""
+    """Counts records where an old copy of the disk does not take it back: `file:PATH` on another medium, or `tpm:nv=0x...`.
+    The entries of an embedded log are counted beside it, in `PATH.log-entries` or two NV indexes above."""
     command_socket: Path | None = None
     """Where orders come in (`vehicle-agent ledger`, the holder's), from the agent's own user and root; None: nowhere."""
 

@@ -5,7 +5,7 @@ asked; no answer of the log is needed to start.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
@@ -15,9 +15,11 @@ from shared.core.errors import ConfigError, DecodeError, ProofError
 from shared.ledger.light_client import LightClient
 from shared.ledger.note import MAX_NOTE_BYTES, Ed25519NoteSigner
 from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.service.counted_log import LogNews, open_counted
 from shared.service.keystore import read_bounded, write_new_file
 from shared.service.ledger_token import read_ledger_token
 from shared.service.log_store import load_or_create_log_key, open_log_store
+from shared.service.rollback_counter import open_log_counter
 from shared.transport.ledger_http import LedgerHttp
 from vehicle_agent.anchor_cycle import AnchorStore
 from vehicle_agent.anchoring import Anchoring, LedgerTransport
@@ -39,12 +41,14 @@ class LedgerParts:
         origin: its name.
         policy: its key, and the witnesses it needs.
         pinned: the checkpoint it must stand by; None where nobody pinned one.
+        news: what was odd about an embedded log when it was opened; None where nothing was.
     """
 
     medium: LedgerTransport | Errands
     origin: str
     policy: Policy
     pinned: bytes | None = None
+    news: LogNews | None = None
 
     def anchors(self, store: AnchorStore) -> Anchors:
         """Return what anchors the records of a store here; raises as `Anchors` does."""
@@ -54,24 +58,31 @@ class LedgerParts:
 
 
 @contextmanager
-def open_ledger(config: LedgerConfig) -> Iterator[LedgerParts]:
+def open_ledger(config: LedgerConfig, *, counter: str | None, base: Path) -> Iterator[LedgerParts]:
     """Open the embedded log, made at the first start, or describe the one on a network.
+
+    Args:
+        config: names its files, or its places.
+        counter: names the counter of records, beside which that of an embedded log's entries lies; None where nothing counts.
+        base: the folder a relative path of the counter starts from.
 
     Raises:
         ConfigError: a file is absent, or not what it should be.
-        StorageError: the log's file is damaged.
+        StorageError: the log's file is damaged, or the counter cannot be read.
     """
     if config.log is None or config.key is None:
         policy, pinned = read_online(config)
         yield LedgerParts(medium=Errands(), origin=config.origin, policy=policy, pinned=pinned)
         return
-    signer = Ed25519NoteSigner(config.origin, load_or_create_log_key(config.key))
-    policy = _embedded_policy(config.policy, signer)
-    log = open_log_store(config.log, signer)
-    try:
-        yield LedgerParts(medium=log, origin=config.origin, policy=policy)
-    finally:
-        log.close()
+    with ExitStack() as stack:
+        signer = Ed25519NoteSigner(config.origin, load_or_create_log_key(config.key))
+        policy = _embedded_policy(config.policy, signer)
+        log = stack.enter_context(open_log_store(config.log, signer))
+        counting = None if counter is None else open_log_counter(counter, base)
+        if counting is not None:
+            stack.callback(counting.close)
+        medium, news = open_counted(log, counting)
+        yield LedgerParts(medium=medium, origin=config.origin, policy=policy, news=news)
 
 
 def read_online(config: LedgerConfig) -> tuple[Policy, bytes | None]:

@@ -11,6 +11,7 @@ from shared.core.clock import NS_PER_MS, Instant, UtcNs
 from shared.core.errors import StorageError, V2xError
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.recorder import Recorder
+from shared.service.counted_log import LogNews, LogRestored
 from shared.service.record_key import EnrolledSigner
 from shared.service.rollback_counter import CounterIsNew, Restored
 from shared.stack.effects import Notice
@@ -30,15 +31,23 @@ class Mileage:
         recorder: makes and keeps records.
         anchoring: brings records into the ledger.
         restored: what was odd about the store when it was opened, told once as loudly as the agent can; None where nothing was.
+        log_news: likewise of an embedded log.
     """
 
     def __init__(
-        self, *, watch: OdometerWatch, recorder: Recorder, anchoring: Anchors, restored: Restored | CounterIsNew | None = None
+        self,
+        *,
+        watch: OdometerWatch,
+        recorder: Recorder,
+        anchoring: Anchors,
+        restored: Restored | CounterIsNew | None = None,
+        log_news: LogNews | None = None,
     ) -> None:
         self._watch = watch
         self._recorder = recorder
         self._anchoring = anchoring
         self._restored = restored
+        self._log_news = log_news
         self._has_told_restored = False
         self._owed: RecordDue | None = None
         self._successor: EnrolledSigner | None = None
@@ -87,6 +96,7 @@ class Mileage:
             "ledger_contradiction": None if contradiction is None else str(contradiction),
             "ledger": self._anchoring.status(),
             "store_restored": None if self._restored is None else str(self._restored),
+            "log_restored": None if self._log_news is None else str(self._log_news),
         }
 
     def evidence(self) -> tuple[dict[str, object], ...]:
@@ -100,11 +110,17 @@ class Mileage:
         return count
 
     def _tell_restored(self) -> tuple[Notice, ...]:
-        if self._restored is None or self._has_told_restored:
+        if self._has_told_restored:
             return ()
         self._has_told_restored = True
-        kind = "records_restored" if isinstance(self._restored, Restored) else "record_counter_new"
-        return (Notice(kind, {"reason": str(self._restored)}),)
+        notices: list[Notice] = []
+        if self._restored is not None:
+            kind = "records_restored" if isinstance(self._restored, Restored) else "record_counter_new"
+            notices.append(Notice(kind, {"reason": str(self._restored)}))
+        if self._log_news is not None:
+            kind = "ledger_restored" if isinstance(self._log_news, LogRestored) else "ledger_counter_new"
+            notices.append(Notice(kind, {"reason": str(self._log_news)}))
+        return tuple(notices)
 
     def _record(self, due: RecordDue | None, now: Instant) -> tuple[Notice, ...]:
         if due is None:

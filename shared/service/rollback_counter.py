@@ -210,6 +210,22 @@ class FileCounter:
         """Nothing is held between two calls."""
 
 
+LOG_SUFFIX = ".log-entries"
+"""Of the file that counts the entries of a vehicle's own log, beside the one that counts its records."""
+
+LOG_NV_STEP = 2
+"""From the NV index of the counter of records to that of the counter of log entries: each takes two."""
+
+
+def open_log_counter(uri: str, base: Path) -> RollbackCounter:
+    """Open the counter of log entries that belongs to the counter of records a URI names.
+
+    A log has entries that are no records and may be begun anew, so it has a count of its own: the file beside, or the NV index two
+    above. Raises as `open_counter`.
+    """
+    return _open(uri, base, suffix=LOG_SUFFIX, step=LOG_NV_STEP)
+
+
 def open_counter(uri: str, base: Path) -> RollbackCounter:
     """Open the counter that a URI names: `file:PATH`, or `tpm:nv=0x01800100[?tcti=...]`.
 
@@ -220,22 +236,29 @@ def open_counter(uri: str, base: Path) -> RollbackCounter:
     Raises:
         ConfigError: the URI is none of ours, or an extra is not installed.
     """
+    return _open(uri, base, suffix="", step=0)
+
+
+def _open(uri: str, base: Path, *, suffix: str, step: int) -> RollbackCounter:
     parts = split_key_uri(uri)
     match parts.scheme:
         case "file":
             parts.check_attributes(path=(), query=())
             if not parts.location:
                 raise ConfigError("file", "a path follows the colon, of a file on another medium than the records")
-            return FileCounter(base / parts.location)
+            return FileCounter(base / (parts.location + suffix))
         case "tpm":
-            return _tpm(parts)
+            return _tpm(parts, step)
     raise ConfigError(f"{parts.scheme[:64]}", "is no counter; file: and tpm: are")
 
 
-def _tpm(uri: KeyUri) -> RollbackCounter:
+def _tpm(uri: KeyUri, step: int) -> RollbackCounter:
     uri.check_attributes(path=(), query=("tcti",))
     try:
         from shared.service.tpm_counter import DEFAULT_TCTI, TpmCounter, parse_nv_index  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ConfigError("tpm", "a counter in a TPM needs tpm2-pytss, which is not installed: v2x-trust[tpm]") from error
-    return TpmCounter(parse_nv_index(uri.location), tcti=uri.query.get("tcti", DEFAULT_TCTI))
+    index = parse_nv_index(uri.location)
+    if step:
+        index = parse_nv_index(f"nv=0x{index + step:08x}")
+    return TpmCounter(index, tcti=uri.query.get("tcti", DEFAULT_TCTI))

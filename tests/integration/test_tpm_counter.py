@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from shared.core.errors import ConfigError, StorageError
-from shared.service.rollback_counter import CountedSpool, Restored, open_counter
+from shared.service.rollback_counter import CountedSpool, Restored, open_counter, open_log_counter
 from shared.service.spool import open_spool
 from tests.helpers.recording import record
 from tests.helpers.tokens import SoftTpm, require_tpm_binding, soft_tpm
 
-INDEX = 0x0180_0100
+INDEX, LAST_INDEX = 0x0180_0100, 0x01BF_FFFE
 
 
 @pytest.fixture
@@ -41,6 +41,14 @@ def test_a_second_counter_starts_at_its_own_value_whatever_the_tpm_has_counted(t
     second.advance_to(1)
     second.advance_to(3)
     assert (first.read(), second.read()) == (8, 3)
+
+
+def test_the_entries_of_a_log_are_counted_two_indexes_above_its_records(tpm: SoftTpm, tmp_path: Path) -> None:
+    open_counter(uri(tpm), tmp_path).advance_to(8)
+    open_log_counter(uri(tpm), tmp_path).advance_to(3)
+    assert (open_counter(uri(tpm), tmp_path).read(), open_counter(uri(tpm, INDEX + 2), tmp_path).read()) == (8, 3)
+    with pytest.raises(ConfigError, match="names a counter, this does not"):
+        open_log_counter(uri(tpm, LAST_INDEX), tmp_path)
 
 
 def test_a_step_that_no_record_explains_is_refused(tpm: SoftTpm, tmp_path: Path) -> None:

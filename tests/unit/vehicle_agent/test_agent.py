@@ -33,6 +33,7 @@ ODOMETER_KEYS = {
     "ledger_contradiction",
     "ledger",
     "store_restored",
+    "log_restored",
 }
 
 

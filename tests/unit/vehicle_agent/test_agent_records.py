@@ -52,6 +52,7 @@ def test_a_drive_is_recorded_at_ignition_on_by_distance_and_at_ignition_off_and_
                 "contradiction": None,
             },
             "store_restored": None,
+            "log_restored": None,
         }
 
 
