@@ -13,9 +13,11 @@ from shared.security.ecdsa import Curve, SoftwareSigner
 from shared.security.trust_store import TrustStore
 from shared.service.file_keys import FileKeyStore
 from shared.service.issuer_identity import open_issuer_identity
+from shared.service.key_store import open_key_store
 from shared.service.keystore import write_key, write_new_file
-from shared.service.trust_directory import KEY_FILE, write_ticket
+from shared.service.trust_directory import KEY_FILE, write_certificate, write_ticket
 from tests.helpers.hierarchy import BEGIN, Hierarchy
+from tests.helpers.tokens import soft_token
 
 PKI, STRANGER = Hierarchy(31), Hierarchy(32)
 HOUR_NS = 3_600 * NS_PER_S
@@ -108,3 +110,14 @@ def test_a_credential_of_an_authority_or_a_root_that_is_not_trusted_signs_nothin
     )
     with pytest.raises(RecordError, match="does not lead to a trusted root"):
         role(tmp_path / "garage", trust=mixed)
+
+
+def test_a_key_that_never_leaves_its_token_signs_all_the_same(tmp_path: Path) -> None:
+    with soft_token(tmp_path / "token") as token:
+        with open_key_store(token.uri, tmp_path) as store:
+            key = store.generate("garage", Curve.NIST_P256)
+            permissions = issuer_permissions(RecordRole.GARAGE)
+            certificate = PKI.ea.issue_credential(public_key=key.public_key, validity=hours(PKI.start, 24), permissions=permissions)
+        (tmp_path / "garage").mkdir()
+        write_certificate(tmp_path / "garage", certificate)
+        assert role(tmp_path / "garage", keys=token.uri) is IssuerRole.GARAGE
