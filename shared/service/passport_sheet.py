@@ -22,8 +22,9 @@ from shared.records.passport_code import PassportCode, code_of
 from shared.records.sd_jwt import decode_base64url
 from shared.records.sequence import READ_BY_EYE_M
 
-MAX_SERIOUS_SHOWN = 3
-MAX_WITHHELD_SHOWN = 4
+MAX_SERIOUS_SHOWN = 2
+MAX_WITHHELD_SHOWN = 3
+MAX_OTHERS_SHOWN = 4
 QR_QUIET_ZONE_MODULES = 4
 """ISO/IEC 18004 asks for four modules of white around a code."""
 
@@ -70,7 +71,7 @@ def render_sheet(passport: Passport, data: bytes) -> str:
         "vehicle": code.vehicle,
         "last": code.last,
     }
-    markup = {"qr": qr_svg(code), "curve": _curve(readings), "serious": _serious(claimed)}
+    markup = {"qr": qr_svg(code), "curve": _curve(readings), "serious": _serious(claimed), "others": _others(readings)}
     return _template().substitute({name: escape(value) for name, value in text.items()} | markup)
 
 
@@ -101,6 +102,17 @@ def _serious(claimed: UnverifiedPassport) -> str:
     more = len(serious) - MAX_SERIOUS_SHOWN
     texts = [*serious[:MAX_SERIOUS_SHOWN], *([f"And {more} more."] if more > 0 else [])]
     return f'<div class="serious"><strong>Serious</strong><ul>{"".join(f"<li>{escape(text)}</li>" for text in texts)}</ul></div>'
+
+
+def _others(readings: Sequence[Reading]) -> str:
+    """Return the newest records that somebody else than the vehicle wrote; who that was is shown by verification alone."""
+    others = [each for each in readings if not each.is_own]
+    rows = "".join(
+        f"<tr><td>{day_text(each.occurred)}</td><td>{each.kind.value.replace('_', ' ')}</td>"
+        f'<td class="n">{"" if each.odometer_m is None else km_text(each.odometer_m)}</td><td>record {each.seq}</td></tr>'
+        for each in others[-MAX_OTHERS_SHOWN:]
+    )
+    return f"<h2>Written by others than the vehicle ({len(others)})</h2><table>{rows}</table>" if others else ""
 
 
 def _curve(readings: Sequence[Reading]) -> str:
