@@ -8,6 +8,7 @@ const nodeHash = (left, right) => sha256(concat([1], left, right));
 
 const rootFromInclusion = (leaf, index, size, proof) => {
   if (index < 0n || index >= size) throw new Unproven(`a tree of ${size} entries has no entry ${index}`);
+  if ([leaf, ...proof].some((hash) => hash.length !== 32)) throw new Unproven("a hash that is not 32 bytes long");
   let fn = index;
   let sn = size - 1n;
   let root = leaf;

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import ClassVar
 
 import pytest
 from typer.testing import CliRunner
@@ -91,7 +92,7 @@ def test_without_its_script_a_page_is_never_green(browser: Browser, genuine: Pas
 
 
 class _Host(BaseHTTPRequestHandler):
-    asked: list[str]
+    asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
@@ -104,8 +105,8 @@ class _Host(BaseHTTPRequestHandler):
 
 
 def test_a_page_can_reach_nobody_even_if_its_script_wanted_to(browser: Browser, genuine: Passport, tmp_path: Path) -> None:
-    handler = type("Host", (_Host,), {"asked": []})
-    server = HTTPServer(("127.0.0.1", 0), handler)
+    _Host.asked.clear()
+    server = HTTPServer(("127.0.0.1", 0), _Host)
     Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     page = open_page(browser, tmp_path / "page.html", genuine.encode())
@@ -124,7 +125,7 @@ def test_a_page_can_reach_nobody_even_if_its_script_wanted_to(browser: Browser, 
     server.shutdown()
     server.server_close()
     page.close()
-    assert handler.asked == ["/control"]
+    assert _Host.asked == ["/control"]
 
 
 def test_a_rollback_is_told_and_the_page_is_red_though_every_proof_holds(browser: Browser, tmp_path: Path) -> None:

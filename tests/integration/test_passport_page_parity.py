@@ -1,0 +1,461 @@
+"""The page's program and this one, side by side: claims, series of records, regions, certificates and whole passports.
+
+The inputs are generated; each side answers, and the answers must be the same.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from shared.codec.coer import CoerReader
+from shared.core.errors import DecodeError, RecordError
+from shared.pki.permission_sets import RecordRole
+from shared.records.fields import Choice
+from shared.records.findings import FindingKind, SequenceItem
+from shared.records.issuers import ISSUER_KINDS, IssuerRole
+from shared.records.kind import OCCURRED, RecordKind
+from shared.records.kinds import KINDS, SPECS
+from shared.records.odometer import OdometerFlag, RecordReason
+from shared.records.passport import Passport
+from shared.records.record import FLAGS_OF_ANY_KIND, DisclosedRecord, read_record
+from shared.records.sd_jwt import SdJwt, certificate_id, encode_base64url
+from shared.records.sequence import check_sequence
+from shared.records.strict_json import Json, encode_json, parse_json
+from shared.security.certificate import decode_certificate
+from shared.security.ecdsa import Curve
+from shared.security.region import (
+    NO_IDENTIFIED_AREAS,
+    CircularRegion,
+    GeographicRegion,
+    IdentifiedRegion,
+    IdentifiedRegions,
+    Location,
+    PolygonalRegion,
+    Rectangle,
+    RectangularRegion,
+    RegionPart,
+    encode_region,
+    read_region,
+)
+from shared.security.region_containment import lies_within
+from tests.helpers.chromium import Json as AnyJson
+from tests.helpers.chromium import Page, chromium
+from tests.helpers.passport_pages import (
+    NO_WITNESS,
+    answer_of,
+    answer_to,
+    failed_checks,
+    judged,
+    many_issuers,
+    open_page,
+    roots,
+    shown,
+)
+from tests.unit.cli.test_passport_command import ALTERED, Enrolled, hierarchy, passport
+from tests.unit.cli.test_passport_of_many_issuers import History, enrol
+from tests.unit.records.test_kinds import fields_of, misfits, role_for, sample
+
+MOMENT = "2026-11-22T09:30:00.250Z"
+HASHES = [encode_base64url(sha256(bytes([n])).digest()) for n in range(4)]
+SERIES = 250
+REGION_PAIRS = 3_000
+
+CLAIMS = """
+(texts) => texts.map((text) => {
+  try {
+    const { kind, seq, hidden, fields } = new Claims(parseJson(utf8(text), "claims", 65536)).record();
+    return JSON.stringify([kind, seq, hidden, fields.size]);
+  } catch (error) {
+    if (error instanceof CheckFailed || error instanceof Malformed) return null;
+    throw error;
+  }
+})
+"""
+SEQUENCES = """
+(series) => series.map((items) => {
+  const read = (text) => new Claims(parseJson(utf8(text), "claims", 65536)).record();
+  const told = checkSequence(items.map(([text, commitment, credential, role]) => (
+    { record: read(text), commitment: bytesOfHex(commitment), credential, role }
+  )));
+  return told.map(({ kind, seq, isSerious, text }) => [kind, seq, isSerious, text]);
+})
+"""
+REGIONS = """
+(pairs) => pairs.map((pair) => {
+  const [inner, outer] = pair.map((text) => readRegion(new CoerReader(bytesOfHex(text)), "region"));
+  return regionLiesWithin(inner, outer);
+})
+"""
+CERTIFICATES = """
+(texts) => texts.map((text) => {
+  try {
+    const certificate = decodeCertificate(bytesOfHex(text));
+    return [hexOf(certificate.digest), hexOf(certificate.canonical), certificate.name];
+  } catch (error) {
+    if (error instanceof Malformed) return null;
+    throw error;
+  }
+})
+"""
+STRICT_JSON = """
+(texts) => texts.map((text) => {
+  try {
+    parseJson(bytesOfHex(text), "text", 4096);
+    return true;
+  } catch (error) {
+    if (error instanceof Malformed) return false;
+    throw error;
+  }
+})
+"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        yield open_page(browser, tmp_path_factory.mktemp("page") / "page.html", passport().encode(), policy=NO_WITNESS)
+
+
+def asked(page: Page, function: str, inputs: list[AnyJson]) -> list[AnyJson]:
+    """Have the page answer each input."""
+    answers: list[AnyJson] = page.evaluate(f"({function})({json.dumps(inputs)})")
+    assert len(answers) == len(inputs)
+    return answers
+
+
+def claims_of(kind: RecordKind, /, **changed: Json) -> dict[str, Json]:
+    claims: dict[str, Json] = {"kind": KINDS[kind].claim, "seq": 3, "prev": HASHES[0], **fields_of(kind), OCCURRED: MOMENT}
+    if kind is RecordKind.ODOMETER:
+        claims |= {"flags": [], "reason": "time"}
+    if role_for(kind) is not IssuerRole.VEHICLE:
+        claims["subject"] = HASHES[1]
+    return claims | changed
+
+
+def token_of(claims: dict[str, Json]) -> SdJwt:
+    return SdJwt(jwt="", header={}, payload=claims, signature=b"", disclosures=())
+
+
+def read_here(claims: dict[str, Json]) -> str | None:
+    try:
+        record = read_record(token_of(claims))
+    except (RecordError, DecodeError):
+        return None
+    return encode_json([record.kind.value, record.seq, [*record.hidden], len(record.fields)])
+
+
+ODD_VISIBLE: dict[str, list[Json]] = {
+    "kind": ["odometer/2", "odometer", 7, None, "toString", "__proto__"],
+    "seq": [0, -1, 1.0, "3", None, True, (1 << 53) - 1],
+    "prev": [None, "", HASHES[0][:-1], HASHES[0] + "A", "A" * 42 + "B", 7],
+    "flags": [[], ["rollback"], ["clock_not_set"], ["clock_not_set"] * 2, ["surprise"], [7], "rollback", None, {"a": 1}],
+    "next_credential": [HASHES[2], "x", None],
+    "subject": [HASHES[2], "x", None, 7],
+    "corrects": [0, 2, 3, -1, "2", None, 1.0],
+    "reason": ["credential_renewed", "surprise"],
+    "surprise": [1],
+    "constructor": ["x"],
+    OCCURRED: [None, "2026-02-29T00:00:00.000Z", "2028-02-29T00:00:00.000Z", "1969-12-31T23:59:59.999Z", MOMENT + "\n", 7],
+}
+
+
+def test_claims_are_read_and_refused_alike(page: Page) -> None:
+    cases = [claims_of(spec.kind) for spec in SPECS]
+    for spec in SPECS:
+        for field in spec.fields:
+            whole = claims_of(spec.kind)
+            cases += [claims_of(spec.kind, **{field.name: wrong}) for wrong in misfits(field)]
+            cases.append({name: value for name, value in whole.items() if name != field.name})
+            cases.append(claims_of(spec.kind, **{field.name: sample(field.type)}))
+            cases.append(claims_of(spec.kind, **{field.name: None}))
+        cases += [claims_of(spec.kind, **{name: value}) for name, odd in ODD_VISIBLE.items() for value in odd]
+        cases += [
+            {n: v for n, v in claims_of(spec.kind).items() if n != name} for name in ("kind", "seq", "prev", "flags", "subject")
+        ]
+        for first, second in spec.in_order:
+            cases += [claims_of(spec.kind, **{first: MOMENT, second: MOMENT.replace("250", end)}) for end in ("249", "250", "251")]
+    cases += [claims_of(RecordKind.MAINTENANCE, note=text) for text in ("😀" * 500, "😀" * 501, "x\u00ad", "\u202e", "é")]
+    texts = [encode_json(case) for case in cases]
+    here = [read_here(parsed) for text in texts if isinstance(parsed := parse_json(text.encode(), "claims", 65_536), dict)]
+    there = asked(page, CLAIMS, list(texts))
+    assert [(a, b, text) for a, b, text in zip(here, there, texts, strict=True) if a != b] == []
+    assert 300 < sum(answer is not None for answer in here) < len(cases) - 300
+
+
+class Story:
+    """A random series of records, odd in every way a series can be."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.seq = random.choice([0, 0, 0, 5])
+        self.metres = 50_000_000
+        self.day = 1
+        self.credential = HASHES[0]
+        self.previous = bytes(32)
+        self.items: list[tuple[dict[str, Json], bytes, str, IssuerRole]] = []
+
+    def happens(self, times: int) -> None:
+        for _ in range(times):
+            self._record()
+
+    def _is(self, share: float) -> bool:
+        return self.random.random() < share
+
+    def _record(self) -> None:
+        random = self.random
+        role = random.choice([IssuerRole.VEHICLE, IssuerRole.VEHICLE, *IssuerRole])
+        kind = (
+            RecordKind.ODOMETER
+            if role is IssuerRole.VEHICLE and self._is(0.5)
+            else random.choice(sorted(ISSUER_KINDS[role], key=str))
+        )
+        self.seq = max(0, self.seq + random.choice([0, 0, 0, 0, 0, 0, 1, 2, -1]))
+        self.day = max(1, min(28, self.day + random.choice([0, 1, 1, 1, -2])))
+        self.metres = max(0, self.metres + random.choice([0, 1_000, 250_250, 900, -800, -1_609, -1_610, -400_000, 750]))
+        claims = claims_of(kind, seq=self.seq, occurred=f"2026-11-{self.day:02d}T{random.randrange(24):02d}:00:00.000Z")
+        claims |= {name: self._value(kind, name) for name in claims if self._value(kind, name) is not None}
+        if self.seq == 0:
+            del claims["prev"]
+        else:
+            claims["prev"] = encode_base64url(bytes([9]) * 32 if self._is(0.1) else self.previous)
+        if role is IssuerRole.VEHICLE:
+            claims.pop("subject", None)
+        else:
+            claims["subject"] = HASHES[3] if self._is(0.1) else self.credential
+        self._oddities(kind, claims)
+        credential = self.credential if role is IssuerRole.VEHICLE else f"{role.value} {random.randrange(2)}"
+        self.previous = sha256(encode_json(claims).encode()).digest()
+        self.items.append((claims, self.previous, credential, role))
+        self.seq += 1
+        self.credential = str(claims.get("next_credential", HASHES[random.randrange(3)] if self._is(0.05) else self.credential))
+
+    def _value(self, kind: RecordKind, name: str) -> Json:
+        field = next((each for each in KINDS[kind].fields if each.name == name), None)
+        options: dict[str, list[Json]] = {
+            "odometer_m": [self.metres],
+            "accident_seq": [max(0, self.seq - 1), max(0, self.seq - 2)],
+            "grant_seq": [max(0, self.seq - 1), max(0, self.seq - 2), 1],
+            "part": ["odometer", "Odometer cluster", "door"],
+            "works": [["odometer", "oil"], ["oil"]],
+            "holders": [1, 2, 3],
+            "from_party": [HASHES[0], HASHES[1]],
+            "to_party": [HASHES[0], HASHES[1]],
+            "valid_until": ["2026-11-05T00:00:00.000Z", "2026-11-25T00:00:00.000Z"],
+            "previous_holder": [{"by": "credential", "hash": HASHES[0]}, {"by": "commitment", "hash": HASHES[1]}],
+            "serial_number": ["1", "2"],
+            "replaced_serial_number": ["1", "2"],
+        }
+        if field is not None and isinstance(field.type, Choice) and name != "reason":
+            return self.random.choice(field.type.of)
+        return self.random.choice(options.get(name, [None]))
+
+    def _oddities(self, kind: RecordKind, claims: dict[str, Json]) -> None:
+        random = self.random
+        if kind is RecordKind.ODOMETER and self._is(0.15):
+            claims |= {"reason": RecordReason.CREDENTIAL_RENEWED.value, "next_credential": random.choice(HASHES[:3])}
+        if self._is(0.2):
+            possible = [*OdometerFlag] if kind is RecordKind.ODOMETER else [*FLAGS_OF_ANY_KIND]
+            claims["flags"] = [flag.value for flag in random.sample(possible, random.randrange(1, 3))]
+        if self.seq > 0 and self._is(0.25):
+            claims["corrects"] = random.randrange(max(0, self.seq - 3), self.seq)
+        for field in KINDS[kind].fields:
+            if field.is_optional and self._is(0.1):
+                claims[field.name] = None
+            if field.name in claims and field.name != "reason" and self._is(0.08):
+                del claims[field.name]
+
+
+def told_here(items: list[tuple[dict[str, Json], bytes, str, IssuerRole]]) -> list[list[AnyJson]]:
+    def item(claims: dict[str, Json], commitment: bytes, credential: str, role: IssuerRole) -> SequenceItem:
+        record: DisclosedRecord = read_record(token_of(claims))
+        return SequenceItem(record=record, commitment=commitment, credential=credential, role=role)
+
+    return [[each.kind.value, each.seq, each.is_serious, each.text] for each in check_sequence([item(*parts) for parts in items])]
+
+
+def test_a_series_of_records_is_told_in_the_same_words(page: Page) -> None:
+    stories = []
+    for seed in range(SERIES):
+        story = Story(Random(seed))
+        story.happens(2 + seed % 14)
+        stories.append(story.items)
+    here = [told_here(items) for items in stories]
+    inputs = [[[encode_json(claims), c.hex(), kid, role.value] for claims, c, kid, role in items] for items in stories]
+    there = asked(page, SEQUENCES, inputs)
+    for seed, (a, b) in enumerate(zip(here, there, strict=True)):
+        assert a == b, seed
+    kinds = {kind for told in here for kind, *_ in told}
+    assert len(kinds) == len(FindingKind), kinds
+
+
+def location(random: Random, spread: int) -> Location:
+    return Location(480_000_000 + random.randrange(-spread, spread), 110_000_000 + random.randrange(-spread, spread))
+
+
+def region(random: Random) -> GeographicRegion:
+    spread = random.choice([20_000, 100_000, 400_000])
+    a, b = location(random, spread), location(random, spread)
+    box = Rectangle(north=max(a.lat, b.lat) + 1, south=min(a.lat, b.lat), west=min(a.lon, b.lon), east=max(a.lon, b.lon) + 1)
+    match random.randrange(5):
+        case 0:
+            return CircularRegion(centre=a, radius_m=random.choice([100, 1_000, 8_000, 65_535]))
+        case 1:
+            return RectangularRegion(rectangles=(box,))
+        case 2:
+            return PolygonalRegion(corners=tuple(location(random, spread) for _ in range(random.randrange(3, 6))))
+        case 3:
+            return PolygonalRegion(
+                corners=(
+                    Location(box.north, box.west), Location(box.north, box.east), Location(box.south, box.east),
+                    Location(box.south, box.west),
+                )
+            )  # fmt: skip
+        case _:
+            parts = tuple(RegionPart(region=n, subregions=random.choice([(), (1,), (1, 2)])) for n in range(random.randrange(3)))
+            whole = all(part.subregions for part in parts) or not any(part.subregions for part in parts)
+            return IdentifiedRegions(regions=(IdentifiedRegion(country=random.choice([276, 380]), parts=parts if whole else ()),))
+
+
+def test_a_region_lies_within_another_alike(page: Page) -> None:
+    random = Random(1)
+    pairs = [(region(random), region(random)) for _ in range(REGION_PAIRS)]
+    pairs += [(inner, inner) for inner, _ in pairs[:50]]
+    encoded = [[encode_region(each).hex() for each in pair] for pair in pairs]
+    read = [[read_region(CoerReader(bytes.fromhex(text)), "region") for text in pair] for pair in encoded]
+    here = [lies_within(inner, outer, NO_IDENTIFIED_AREAS) for inner, outer in read]
+    assert asked(page, REGIONS, encoded) == here
+    assert 150 < sum(here) < len(here) // 2
+
+
+def certificates() -> list[bytes]:
+    pki = hierarchy()
+    found = [pki.root.certificate.encoded, pki.ea.certificate.encoded, pki.ticket().certificate.encoded]
+    return [*found, enrol(RecordRole.GARAGE).certificate, enrol(None).certificate]
+
+
+def test_certificates_are_read_and_refused_alike_octet_by_octet(page: Page) -> None:
+    random = Random(2)
+    octets = certificates()
+    for certificate in certificates():
+        for place in range(len(certificate)):
+            octets.append(certificate[:place] + bytes([certificate[place] ^ 1 << random.randrange(8)]) + certificate[place + 1 :])
+        octets += [certificate[:-1], certificate + b"\x00", b""]
+
+    def read(encoded: bytes) -> list[Json] | None:
+        try:
+            certificate = decode_certificate(encoded)
+        except DecodeError:
+            return None
+        return [certificate.digest.hex(), certificate.canonical.hex(), certificate.name]
+
+    here = [read(each) for each in octets]
+    assert asked(page, CERTIFICATES, [each.hex() for each in octets]) == here
+    assert 500 < sum(each is not None for each in here) < len(here) - 100
+
+
+ODD_JSON = [
+    b"", b"1", b" 1 ", b"01", b"-0", b"-", b"+1", b"1.0", b"1.", b".1", b"1e5", b"1e999", b"9007199254740991", b"9007199254740992",
+    b"-9007199254740991", b"-9007199254740992", b"NaN", b"Infinity", b"-Infinity", b"true", b"True", b"nul", b"null1", b'"a"',
+    b'"\\u0041"', b'"\\ud83d\\ude00"', b'"\\ud83d"', b'"\\ude00\\ud83d"', b'"\xf0\x9f\x98\x80"', b'"\xed\xa0\x80"', b'"\xff"',
+    b"\xef\xbb\xbf1", b'"\t"', b'"\\t"', b'"\\x41"', b'"\\u00g1"', b'"\\u12', b'"', b"[", b"[]", b"[1,]", b"[,1]", b"[1 2]", b"{}",
+    b'{"a":1}', b'{"a":1,}', b'{"a":1,"a":2}', b'{"a":{"b":1},"b":{"a":1}}', b"{a:1}", b'{"a" : [ 1 , 2 ] }', b'{"a"=1}', b"[1]x",
+    b"[1]\n\n", b"\x0b[1]", b"[" * 16 + b"]" * 16, b"[" * 17 + b"]" * 17, b'{"a":' * 16 + b"1" + b"}" * 16,
+    b'{"a":' * 17 + b"1" + b"}" * 17, b'"[[[[[[[[[[[[[[[[[[[["', b"[" * 4097, b"'a'", b"/**/1", b'{"__proto__":1,"__proto__":2}',
+]  # fmt: skip
+
+
+def test_json_is_read_and_refused_alike(page: Page) -> None:
+    def is_read(data: bytes) -> bool:
+        try:
+            parse_json(data, "text", 4_096)
+        except DecodeError:
+            return False
+        return True
+
+    here = [is_read(each) for each in ODD_JSON]
+    there = asked(page, STRICT_JSON, [each.hex() for each in ODD_JSON])
+    assert [(a, b, each) for a, b, each in zip(here, there, ODD_JSON, strict=True) if a != b] == []
+    assert 20 < sum(here) < len(here) - 20
+
+
+def forced(kind: RecordKind, by: Enrolled, history: History, **changed: AnyJson) -> None:
+    history.reads(50_000)
+    history.is_forced(replace(history.stated(kind), **changed), by)
+
+
+def foreign_garage() -> Enrolled:
+    stranger = hierarchy(2)
+    signer = stranger.keys.generate(Curve.NIST_P256)
+    mine = enrol(RecordRole.GARAGE)
+    return Enrolled(decode_certificate(mine.certificate), signer, stranger.ea.certificate)
+
+
+FORGED: dict[str, tuple[Callable[[History], None], str]] = {
+    "a garage inspects": (lambda h: forced(RecordKind.INSPECTION, enrol(RecordRole.GARAGE), h), "roles"),
+    "a garage poses as the vehicle": (lambda h: forced(RecordKind.BATTERY, enrol(RecordRole.GARAGE), h, subject=None), "roles"),
+    "a registrar grants": (lambda h: forced(RecordKind.CONSENT_GRANT, enrol(RecordRole.REGISTRAR), h), "roles"),
+    "another key than the certificate's": (lambda h: forced(RecordKind.MAINTENANCE, foreign_garage(), h), "signatures"),
+    "dated before its certificate": (
+        lambda h: forced(RecordKind.MAINTENANCE, enrol(RecordRole.GARAGE), h, occurred=h.clock.now().require_utc() - 10**18),
+        "signatures",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_what_a_vehicle_should_not_have_kept_is_refused_alike(page: Page, name: str, tmp_path: Path) -> None:
+    forge, check = FORGED[name]
+    history = History(tmp_path)
+    forge(history)
+    compare(page, shown(history, witnesses=()), check)
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_certificates_that_lead_nowhere_are_refused_alike(page: Page, name: str) -> None:
+    compare(page, ALTERED[name](passport()), "signatures")
+
+
+def test_other_passports_are_judged_alike(page: Page) -> None:
+    p = passport()
+    compare(page, passport((100,), first_day=400), "signatures")
+    compare(page, passport((100,), curve=Curve.BRAINPOOL_P256R1), "signatures")
+    compare(page, replace(p, credentials=p.credentials * 2), "form")
+    compare(page, replace(p, records=()), "form")
+    compare(page, replace(p, records=p.records[::-1]), "sequence")
+    compare(page, replace(p, records=p.records[1:]), "sequence")
+    compare(page, replace(p, records=(p.records[0], p.records[2])), "sequence")
+    compare(page, replace(p, records=(replace(p.records[0], salt=p.records[1].salt), *p.records[1:])), "inclusion")
+    compare(page, replace(p, records=(replace(p.records[0], proof=p.records[1].proof), *p.records[1:])), "inclusion")
+    compare(page, passport((100, 40)), "odometer")
+    compare(page, p, None)
+
+
+def compare(page: Page, forged: Passport, check: str | None) -> None:
+    """Hold both answers against each other, and the page's against the check that should have failed."""
+    data = forged.encode()
+    report = judged(page, data)
+    expected = answer_to(data, roots(), NO_WITNESS)
+    got = answer_of(report)
+    assert (got.is_verified, got.findings, got.readings) == (expected.is_verified, expected.findings, expected.readings)
+    assert report["green"] is expected.is_clean
+    failed = failed_checks(report)
+    assert check in failed if check is not None else not failed, report["checks"]
+
+
+def test_a_life_with_several_credentials_is_judged_alike(page: Page, tmp_path: Path) -> None:
+    history = many_issuers(tmp_path)
+    whole = shown(history, witnesses=())
+    compare(page, whole, None)
+    assert certificate_id(enrol(None).certificate) not in {each.id for each in whole.credentials}
+    for left_out in range(1, len(whole.records)):
+        records = whole.records[:left_out] + whole.records[left_out + 1 :]
+        used = {record.credential for record in records}
+        credentials = tuple(each for each in whole.credentials if each.id in used)
+        compare(
+            page, Passport(credentials=credentials, records=records), None if left_out == len(whole.records) - 1 else "sequence"
+        )
