@@ -8,6 +8,7 @@ from shared.bench.codec_bench import codec
 from shared.bench.figure import Bench
 from shared.bench.identity_bench import identity
 from shared.bench.key_store_bench import keys
+from shared.bench.ledger_bench import ledger
 from shared.bench.mqtt_bench import mqtt
 from shared.bench.overload_bench import overload
 from shared.bench.security_bench import sign, verify
@@ -28,6 +29,7 @@ SHARED_BENCHES: Mapping[str, Bench] = {
     "threads": threads,
     "overload": overload,
     "mqtt": mqtt,
+    "ledger": ledger,
     "ledger_audit": ledger_audit,
 }
 

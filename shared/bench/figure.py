@@ -18,6 +18,7 @@ class Unit(Enum):
     MICROSECONDS = "us"
     MILLISECONDS = "ms"
     MEBIBYTES = "MiB"
+    OCTETS = "octets"
     PACKETS = "packets"
     TIMES = "x"
 

@@ -136,7 +136,7 @@ def _span(spread: Spread, unit: Unit) -> str:
 
 def _number(value: float, unit: Unit, *, named: bool = True) -> str:
     match unit:
-        case Unit.PER_SECOND | Unit.PACKETS:
+        case Unit.PER_SECOND | Unit.OCTETS | Unit.PACKETS:
             text = f"{value:,.0f}"
         case Unit.TIMES:
             text = f"{value:.2f}"

@@ -48,6 +48,8 @@ FIGURES: dict[str, dict[str, int]] = {
     "overload": {"overload.cam_age": 1, "overload.denm_lost": 1, "overload.memory": 0, "overload.queue": 0, "overload.cams": 0},
     "mqtt": {"mqtt.qos0": 1, "mqtt.qos1": 1, "mqtt.latency.qos0.p50": 1, "mqtt.latency.qos0.p99": 0,
              "mqtt.latency.qos1.p50": 1, "mqtt.latency.qos1.p99": 0} if MOSQUITTO_HERE else {},
+    "ledger": {"ledger.bundle": 1, "ledger.size": 1, "ledger.move": 0, "ledger.passport.100": 0, "ledger.passport.500": 0,
+               "ledger.memory.million": 1, "ledger.memory.trillion": 1},
     "ledger_audit": {"ledger_audit.http": 1, "ledger_audit.files": 0},
     "vehicle": {"vehicle.cam": 0},
     "rsu": {"rsu.spatem": 0},
