@@ -13,7 +13,7 @@ put back must be marked as restored before it is served (`docs/log-keys.md`). On
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Clock
 from shared.core.entropy import Entropy
-from shared.core.errors import ConfigError
+from shared.core.errors import ConfigError, StorageError
 from shared.ledger.policy import Policy
 from shared.operator.http_server import listen, url_of
 from shared.operator.log_access import Access
@@ -92,6 +92,10 @@ def make_log(options: LogOptions, connect: Connect = connect_sqlite) -> tuple[st
 def _make_directory(path: Path) -> None:
     with storage_errors(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+async def _until_the_writer_ends(files: LogFiles) -> None:
+    await asyncio.shield(files.ended)
 
 
 class LogNode:
@@ -167,6 +171,7 @@ class LogNode:
                 log=self._log,
                 now_s=now_s,
             )
+            files.commit = answers.commit
             stack.push_async_callback(answers.commit.settled)
             server = LogHttpServer(
                 answers.on_request,
@@ -181,8 +186,9 @@ class LogNode:
             await publishing.begin()
             service.tasks.create_task(publishing.run())
             service.tasks.create_task(self._sync_index(files))
+            service.tasks.create_task(_until_the_writer_ends(files))
             url = url_of(sock)
-            self._log.info("serving", address=url, vkey=keys[0].text, size=size_of_note(files.store.newest_note))
+            self._log.info("serving", address=url, vkey=keys[0].text, size=size_of_note(files.newest_note))
             settle_heap()
             service.notifier.ready(f"serving {url}")
             self._on_ready(url)
@@ -199,23 +205,24 @@ class LogNode:
             self._counters.add("access.unreadable")
             self._log.warning("access_not_read", reason=str(error))
         if self._seconds % TELL_EVERY_S == 0:
-            size = size_of_note(files.store.newest_note)
+            size = size_of_note(files.newest_note)
             state = "serving" if publishing.restored is None else "NOT APPENDING"
             service.notifier.status(f"{state}: {size} entries, checkpoint of {publishing.size}, quorum {publishing.quorum}")
 
     async def _sync_index(self, files: LogFiles) -> None:
         while True:
             await asyncio.sleep(SYNC_INDEX_EVERY_S)
-            await files.sync_index()
+            with suppress(StorageError):  # it costs the next start some time, nothing else
+                await files.sync_index()
 
     def _status(
         self, files: LogFiles, publishing: LogPublishing, pool: WitnessPool, answers: LogAnswers, server: LogHttpServer
     ) -> Mapping[str, object]:
         return {
-            "origin": files.store.origin,
-            "vkey": files.store.vkey,
+            "origin": files.origin,
+            "vkey": files.vkey,
             "state": "serving" if publishing.restored is None else f"not appending: the log {publishing.restored}",
-            "size": size_of_note(files.store.newest_note),
+            "size": size_of_note(files.newest_note),
             "published_size": publishing.size,
             "quorum": publishing.quorum,
             "append": self._access.words,

@@ -50,7 +50,7 @@ class LogAnswers:
 
     Args:
         read: reads tiles and bundles.
-        append: appends a group of entries in the writer's thread.
+        append: passes on to the writer what the group commit makes of entries.
         checkpoint: what is served, None while there is nothing.
         restored: why nothing may be appended, None while it may.
         status: what `/status` shows.
@@ -64,7 +64,7 @@ class LogAnswers:
         self,
         *,
         read: Read,
-        append: Callable[[Sequence[bytes]], "asyncio.Future[tuple[int, ...]]"],
+        append: Callable[[bytes], None],
         checkpoint: Callable[[], bytes | None],
         restored: Callable[[], str | None],
         status: Callable[[], Mapping[str, object]],
@@ -131,7 +131,7 @@ class LogAnswers:
             else:
                 request.answer(encode_index(index))
 
-    def _failed(self, requests: Sequence[Request], error: BaseException) -> None:
+    def _failed(self, requests: Sequence[Request], error: Exception) -> None:
         is_storage = isinstance(error, StorageError)
         if is_storage:
             self._disk.lost(str(error))

@@ -116,8 +116,8 @@ class LogPublishing:
 
     async def begin(self) -> None:
         """Go on from what was handed out last, and hear whether a witness has seen more; before anything is appended."""
-        note, is_restored = await self._files.state()
-        if is_restored:
+        note = self._files.published_note
+        if self._files.is_restored:
             self._stop("was put back from a backup and is not known to be the newest there is")
         if note is not None:
             try:
@@ -139,7 +139,7 @@ class LogPublishing:
         """Publish once; what fails is counted and tried again in the next round."""
         if self.may_not_sign:
             return
-        newest = self._files.store.newest_note
+        newest = self._files.newest_note
         cosigned = await self._pool.cosign(newest, self._files.consistency)
         if ahead := self._pool.take_ahead():
             await self._look_at(ahead, newest)
@@ -195,7 +195,7 @@ class LogPublishing:
             await self._mark(f"{' and '.join(sorted(self._ahead))} have cosigned more of this log than its {size} entries")
 
     async def _shown_by(self, witness: WitnessAddress) -> SignedCheckpoint:
-        origin = self._files.store.origin
+        origin = self._files.origin
         path = f"{witness.url.rstrip('/')}/{sha256(origin.encode()).hexdigest()}/checkpoint"
         async with BoundedHttp(exchange_timeout_s=5.0) as http:
             note = await http.exchange("GET", path, headers={}, body=b"", maximum=MAX_NOTE_BYTES)
