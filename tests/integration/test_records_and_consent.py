@@ -20,7 +20,9 @@ from shared.service.record_key import enrolled_signer
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
 from shared.service.trust_directory import read_ticket, read_trust_directory
+from tests.helpers.fleet import Air, make_vehicle
 from tests.helpers.holder import PURPOSE, World, drive, make_world, moment, told, v2x, vehicle
+from tests.helpers.pki_node import serving
 from tests.unit.records.test_kinds import fields_of
 
 PROGRAM = (sys.executable, "-c", "from vehicle_agent.command import main; main()")
@@ -192,3 +194,28 @@ def forge_inspection(world: World, slot: Path, out: Path) -> None:
     )
     issued = IssuedRecord(token=sign_token(record, signer, Random(2).randbytes), credential=signer.credential)
     out.write_bytes(issued.encode())
+
+
+def test_a_vehicle_that_enrolled_over_the_network_takes_records_by_the_roots_of_its_lists(tmp_path: Path) -> None:
+    world = World(folder=tmp_path)
+    told(v2x("pki", "init", world.pki))
+    world.enrol("garage")
+    with serving(world.pki, "--requests-per-s", "1000") as node:
+        car = make_vehicle(tmp_path / "car", node, Air(), its_id="car-7", keys="file:keys", environment={})
+        told(vehicle("enrol", "--public-key", tmp_path / "canonical.pem", "-c", car.config))
+        told(v2x("pki", "register", world.pki, "--its-id", "car-7", "--key", tmp_path / "canonical.pem"))
+        told(vehicle("enrol", "-c", car.config))
+    slot, service = tmp_path / "slot.json", tmp_path / "service.json"
+    told(vehicle("slot", "--out", slot, "-c", car.config))
+    issue(world, slot, world.write_maintenance(), service)
+    assert "admitted as record 0" in told(vehicle("admit", service, "-c", car.config))
+    stranger = World(folder=tmp_path / "elsewhere")
+    told(v2x("pki", "init", stranger.pki))
+    stranger.enrol("garage")
+    (next_slot, theirs) = (tmp_path / "next.json", tmp_path / "theirs.json")
+    told(vehicle("slot", "--out", next_slot, "-c", car.config))
+    issue(stranger, next_slot, stranger.write_maintenance(), theirs)
+    refusal = vehicle("admit", theirs, "-c", car.config)
+    assert (refusal.status, "does not lead to a trusted root" in refusal.error) == (1, True), refusal
+    told(vehicle("slot", "--out", tmp_path / "still.json", "-c", car.config))
+    assert parse_slot((tmp_path / "still.json").read_bytes()) == parse_slot(next_slot.read_bytes())
