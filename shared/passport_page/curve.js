@@ -26,7 +26,7 @@ const passportCurve = (() => {
     return b.metres + slack < a.metres;
   }
 
-  /** Return the points of the curve in the order of the records: what counts, where it stands, and what it was before correction. */
+  /** Return the points of the curve in the order of the records: what counts, where, and what it was before correction. */
   function pointsOf(readings) {
     const bySeq = new Map();
     const points = [];
@@ -129,7 +129,7 @@ const passportCurve = (() => {
     const cursor = node("line", { class: "cursor", x1: -9, x2: -9, y1: plot.top, y2: plot.bottom });
     const spot = node("circle", { class: "spot", cx: -9, cy: -9, r: 8 });
     svg.append(cursor, spot);
-    const places = points.map((point) => ({ reading: point.reading, metres: point.metres, x: plot.x(point.x), y: plot.y(point.metres) }));
+    const places = points.map(({ reading, metres, x }) => ({ reading, metres, x: plot.x(x), y: plot.y(metres) }));
     const pointAt = (place) => {
       cursor.setAttribute("x1", places[place].x);
       cursor.setAttribute("x2", places[place].x);
@@ -146,8 +146,10 @@ const passportCurve = (() => {
     }
 
     function hatch(parent) {
-      const pattern = node("pattern", { id: "gap-hatch", width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
-      pattern.append(node("rect", { width: 8, height: 8, class: "hatch-ground" }), node("line", { x1: 0, y1: 0, x2: 0, y2: 8, class: "hatch-line" }));
+      const turned = { patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
+      const pattern = node("pattern", { id: "gap-hatch", width: 8, height: 8, ...turned });
+      pattern.append(node("rect", { width: 8, height: 8, class: "hatch-ground" }));
+      pattern.append(node("line", { x1: 0, y1: 0, x2: 0, y2: 8, class: "hatch-line" }));
       const defs = node("defs", {});
       defs.append(pattern);
       parent.append(defs);
@@ -183,7 +185,8 @@ const passportCurve = (() => {
       band.append(node("title", {}, `${count(gap.missing, "record is", "records are")} missing here`));
       parent.append(band);
       if (wide > 74 && gap.place < MAX_GAP_WORDS * 100) {
-        parent.append(node("text", { class: "gap-words", x: (from + to) / 2, y: top + 16, "text-anchor": "middle" }, `${number(gap.missing, 0)} missing`));
+        const place = { class: "gap-words", x: (from + to) / 2, y: top + 16, "text-anchor": "middle" };
+        parent.append(node("text", place, `${number(gap.missing, 0)} missing`));
       }
     }
 
@@ -191,7 +194,7 @@ const passportCurve = (() => {
       const gaps = gapsOf(every);
       let path = "";
       const falls = [];
-      let line = [];
+      const line = [];
       let gap = 0;
       let before = null;
       for (const point of all) {
@@ -219,7 +222,8 @@ const passportCurve = (() => {
         if (falls.length > 4) continue;
         const words = signedKm(b.metres - a.metres);
         const isTight = (ax + bx) / 2 + 10 + words.length * 7.4 > right;
-        const side = isTight ? { x: Math.min(ax, bx) - 10, "text-anchor": "end" } : { x: (ax + bx) / 2 + 10, "text-anchor": "start" };
+        const left = { x: Math.min(ax, bx) - 10, "text-anchor": "end" };
+        const side = isTight ? left : { x: (ax + bx) / 2 + 10, "text-anchor": "start" };
         parent.append(node("text", { class: "fall-words", y: (ay + by) / 2 + 4, ...side }, words));
       }
     }
@@ -235,11 +239,12 @@ const passportCurve = (() => {
         if (point.was !== null) {
           const wy = y(point.was);
           parent.append(node("path", { class: "amends", d: `M${px} ${wy}L${px} ${py}` }));
-          parent.append(sign(point.role, px, wy, `sign-point was`, 5.5));
+          parent.append(sign(point.role, px, wy, "sign-point was", 5.5));
           parent.append(node("path", { class: "struck", d: `M${px - 8} ${wy + 8}L${px + 8} ${wy - 8}` }));
         }
         const date = point.at === null ? "date not shown" : dayOf(point.at);
-        const shape = sign(point.role, px, py, `sign-point ${fallen ? "is-fall" : ""} ${point.at === null ? "is-undated" : ""}`, isDense ? 5 : 4.5);
+        const names = ["sign-point", ...(fallen ? ["is-fall"] : []), ...(point.at === null ? ["is-undated"] : [])];
+        const shape = sign(point.role, px, py, names.join(" "), isDense ? 5 : 4.5);
         shape.append(node("title", {}, `${km(point.metres)}, ${date}, record ${point.reading.seq}`));
         parent.append(shape);
       });
@@ -324,9 +329,9 @@ const passportCurve = (() => {
     const falls = fallsIn(points).size;
     const missing = gapsOf(readings).reduce((sum, gap) => sum + gap.missing, 0);
     const date = (point) => (point.at === null ? "an unknown date" : dayOf(point.at));
-    const span = points.length === 1
-      ? `One reading: ${km(first.metres)} on ${date(first)}.`
-      : `${count(points.length, "reading", "readings")} from ${km(first.metres)} on ${date(first)} to ${km(last.metres)} on ${date(last)}.`;
+    const from = `${km(first.metres)} on ${date(first)}`;
+    const many = `${count(points.length, "reading", "readings")} from ${from} to ${km(last.metres)} on ${date(last)}.`;
+    const span = points.length === 1 ? `One reading: ${from}.` : many;
     const fallen = falls === 0 ? "" : ` The odometer falls ${falls === 1 ? "once" : `${falls} times`}.`;
     const gap = missing === 0 ? "" : ` ${count(missing, "record is", "records are")} missing.`;
     return span + fallen + gap;

@@ -25,7 +25,8 @@ const passportWords = (() => {
   const NAMES = {
     occurred: "Date", odometer_m: "Odometer", boot: "Time since the computer started", sources: "Read from", reason: "Why recorded",
     works: "Worked on", next_due: "Next one due", next_due_odometer_m: "Next one due at", paid: "Paid", age_ms: "Age",
-    accident_seq: "About accident record", grant_seq: "About grant record", co2_g: "Carbon dioxide", co2_method: "How that was counted",
+    accident_seq: "About accident record", grant_seq: "About grant record", co2_g: "Carbon dioxide",
+    co2_method: "How that was counted",
   };
   const UNITS = [
     ["_m", 1000, "km", 1], ["_wh", 1000, "kWh", 1], ["_mah", 1000, "Ah", 1], ["_w", 1000, "kW", 1], ["_g", 1000, "kg", 1],
@@ -91,6 +92,10 @@ const passportWords = (() => {
     return Object.hasOwn(FLAGS, name) ? FLAGS[name] : plain(name);
   }
 
+  function hidesReading(reading) {
+    return (reading.fields ?? []).some((field) => field.name === "odometer_m" && field.hidden);
+  }
+
   function unitOf(name) {
     return UNITS.find(([suffix]) => name.endsWith(suffix));
   }
@@ -141,5 +146,8 @@ const passportWords = (() => {
     return /^[0-9a-f]{8,}$/i.test(text) ? text.match(/.{1,4}/g).join(" ") : text;
   }
 
-  return { capital, clock, count, day, dayOf, fieldName, fieldValue, flag, grouped, kind, km, list, monthOf, number, plain, signedKm, time, who };
+  return {
+    capital, clock, count, day, dayOf, fieldName, fieldValue, flag, grouped, hidesReading, kind, km, list, monthOf, number, plain,
+    signedKm, time, who,
+  };
 })();

@@ -8,6 +8,7 @@ at all. The same input makes the same file, octet for octet. Nothing is verified
 
 import json
 import re
+import zlib
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import cache
@@ -28,29 +29,29 @@ from shared.records.strict_json import Json
 JUDGING = (
     "faults", "bytes", "sha2", "weierstrass", "ecdsa", "ed25519", "strict_json", "coer", "permissions", "region", "certificate",
     "chain", "merkle", "note", "policy", "proof", "sd_jwt", "fields", "record", "moments", "corrections", "life_events", "sequence",
-    "passport", "trust", "signers", "report", "judge",
+    "passport", "trust", "signers", "report", "judge", "inflate", "embedded",
 )  # fmt: skip
 """Scripts that judge, in the order they are read."""
 
-DRAWING = ("words", "curve", "view")
+DRAWING = ("words", "nodes", "curve", "table", "view")
 """Scripts that draw what was judged."""
 
 RUNNING = ("main",)
 
+DEFLATED = "deflate,"
+"""Before the base64 of a passport in a page (RFC 1951)."""
+
 _PLACEHOLDER = re.compile(r"\{\{(csp|style|passport|trust|scripts)\}\}")
 
 
-def render_page(passport: bytes, roots: Sequence[bytes], policy: bytes, *, at: UtcNs | None = None) -> str:
+def render_page(passport: bytes | None, roots: Sequence[bytes], policy: bytes, *, at: UtcNs | None = None) -> str:
     """Return the page.
 
     Args:
-        passport: the file, UTF-8.
+        passport: the file; None for a page that carries none and checks those that its reader drops on it.
         roots: certificates of root authorities that the page trusts until its reader loads others.
         policy: ledgers and witnesses that count (tlog-policy), likewise.
         at: when the credential that signed last must be valid; None for the date of the newest reading.
-
-    Raises:
-        UnicodeDecodeError: the passport is not UTF-8, so it is none.
     """
     trust: Json = {
         "roots": [b64encode(root).decode() for root in roots],
@@ -65,11 +66,16 @@ def render_page(passport: bytes, roots: Sequence[bytes], policy: bytes, *, at: U
             f"base-uri 'none'; form-action 'none'"
         ),
         "style": style,
-        "passport": _in_element(passport.decode("utf-8")),
+        "passport": _in_element(None if passport is None else DEFLATED + b64encode(_deflated(passport)).decode()),
         "trust": _in_element(trust),
         "scripts": script,
     }
     return _PLACEHOLDER.sub(lambda found: parts[found[1]], _read("page.html"))
+
+
+def _deflated(octets: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(octets) + packer.flush()
 
 
 def _in_element(value: Json) -> str:
@@ -96,16 +102,20 @@ def _read(name: str) -> str:
 
 
 def _tables() -> Json:
-    """Return what the page has to know of kinds, roles and spellings."""
+    """Return what the page has to know of kinds, roles and spellings; types are numbered, for many claims are of one."""
+    types = _Types()
+    kinds: dict[str, Json] = {spec.claim: _kind(spec, types) for spec in SPECS}
+    text_hash = types.number(HASH)
     return {
-        "kinds": {spec.claim: _kind(spec) for spec in SPECS},
+        "kinds": kinds,
+        "types": [*types.told],
         "roles": {role.value: {"words": role.words, "kinds": _values(ISSUER_KINDS[role])} for role in IssuerRole},
         "roleOfSsp": {role.ssp.hex(): role.value for role in RecordRole},
         "flags": [flag.value for flag in OdometerFlag],
         "flagsOfAnyKind": [flag.value for flag in FLAGS_OF_ANY_KIND],
         "hideable": [*sorted(HIDEABLE)],
         "invisible": INVISIBLE,
-        "hash": _type(HASH),
+        "hash": text_hash,
     }
 
 
@@ -113,35 +123,48 @@ def _values(kinds: frozenset[RecordKind]) -> list[Json]:
     return [kind.value for kind in RecordKind if kind in kinds]
 
 
-def _kind(spec: KindSpec) -> Json:
+def _kind(spec: KindSpec, types: "_Types") -> Json:
     return {
         "kind": spec.kind.value,
         "words": spec.kind.words,
         "plural": spec.kind.plural,
-        "fields": [_field(field) for field in spec.fields],
+        "fields": [types.field(field) for field in spec.fields],
         "inOrder": [[*pair] for pair in spec.in_order],
     }
 
 
-def _field(field: Field) -> Json:
-    return {"name": field.name, "isOptional": field.is_optional, "type": _type(field.type)}
+class _Types:
+    """The types of claims, each once."""
 
+    def __init__(self) -> None:
+        self.told: list[Json] = []
 
-def _type(kind: FieldType) -> Json:
-    match kind:
-        case Whole(most, least):
-            return {"is": "whole", "most": most, "least": least}
-        case YesNo():
-            return {"is": "yes_no"}
-        case Text(most_characters):
-            return {"is": "text", "most": most_characters}
-        case Spelled():
-            return {"is": "spelled", "pattern": kind.pattern, "meaning": kind.meaning}
-        case Choice(of):
-            return {"is": "choice", "of": [*of]}
-        case Many(item, most, least):
-            return {"is": "many", "item": _type(item), "most": most, "least": least}
-        case Group(members):
-            return {"is": "group", "members": [_field(member) for member in members]}
-        case _:
-            raise TypeError(f"the page knows no type {type(kind).__name__}")
+    def field(self, field: Field) -> Json:
+        """Return a claim with the number of its type."""
+        return {"name": field.name, "isOptional": field.is_optional, "type": self.number(field.type)}
+
+    def number(self, kind: FieldType) -> int:
+        """Return the number of a type, which is told once."""
+        told = self._told(kind)
+        if told not in self.told:
+            self.told.append(told)
+        return self.told.index(told)
+
+    def _told(self, kind: FieldType) -> Json:
+        match kind:
+            case Whole(most, least):
+                return {"is": "whole", "most": most, "least": least}
+            case YesNo():
+                return {"is": "yes_no"}
+            case Text(most_characters):
+                return {"is": "text", "most": most_characters}
+            case Spelled():
+                return {"is": "spelled", "pattern": kind.pattern, "meaning": kind.meaning}
+            case Choice(of):
+                return {"is": "choice", "of": [*of]}
+            case Many(item, most, least):
+                return {"is": "many", "item": self.number(item), "most": most, "least": least}
+            case Group(members):
+                return {"is": "group", "members": [self.field(member) for member in members]}
+            case _:
+                raise TypeError(f"the page knows no type {type(kind).__name__}")
