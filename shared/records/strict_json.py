@@ -1,4 +1,4 @@
-"""JSON from outside, read strictly: bounded in size and depth, no duplicate names, no NaN, no number that is not what it seems.
+"""JSON from outside, read strictly: bounded in size, depth and values, no duplicate names, no number that is not what it seems.
 
 And JSON of our own, written canonically: the one spelling of a value, so that a file can be compared with what it should have been.
 """
@@ -15,7 +15,13 @@ MAX_JSON_DEPTH = 16
 MAX_SAFE_INTEGER = (1 << 53) - 1
 """Integers beyond are read differently by different programs (RFC 8259 6)."""
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+MAX_JSON_VALUES = 1 << 18
+"""Of one text; a passport of all the records it may hold has half as many. Each costs memory many times its octets."""
+
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A string, or what begins as one and never ends: read once, for a text of nothing else must not be read over and over."""
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def parse_json(data: bytes, field: str, max_bytes: int) -> Json:
@@ -26,7 +32,7 @@ def parse_json(data: bytes, field: str, max_bytes: int) -> Json:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise DecodeError(field, "not UTF-8") from None
-    _check_depth(text, field)
+    _check_shape(text, field)
 
     def refuse(literal: str) -> NoReturn:
         raise DecodeError(field, f"{literal} is not JSON")
@@ -50,9 +56,13 @@ def parse_json(data: bytes, field: str, max_bytes: int) -> Json:
     return value
 
 
-def _check_depth(text: str, field: str) -> None:
+def _check_shape(text: str, field: str) -> None:
+    """Refuse what is nested too deep, or holds too many values, before anything is made of it."""
+    skeleton = _STRING.sub("", text)
+    if skeleton.count(",") + skeleton.count("[") + skeleton.count("{") > MAX_JSON_VALUES:
+        raise DecodeError(field, f"more than {MAX_JSON_VALUES} values")
     depth = 0
-    for c in _STRING.sub("", text):
+    for c in skeleton:
         if c in "[{":
             depth += 1
             if depth > MAX_JSON_DEPTH:
@@ -65,7 +75,7 @@ def _check_text(value: Json, field: str) -> None:
     """Refuse lone surrogates (they cannot be written again) and numbers beyond every float."""
     match value:
         case str():
-            if any(0xD800 <= ord(c) < 0xE000 for c in value):
+            if not value.isascii() and _SURROGATE.search(value):
                 raise DecodeError(field, "half of a surrogate pair")
         case float():
             if value in (float("inf"), float("-inf")):

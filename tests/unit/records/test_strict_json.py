@@ -3,7 +3,8 @@
 import pytest
 
 from shared.core.errors import DecodeError, EncodeError
-from shared.records.strict_json import Json, encode_json, encode_json_lines, parse_json
+from shared.records.passport import MAX_PASSPORT_BYTES, MAX_PASSPORT_CREDENTIALS, MAX_PASSPORT_RECORDS, PASSPORT_FORMAT
+from shared.records.strict_json import MAX_JSON_VALUES, Json, encode_json, encode_json_lines, parse_json
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,29 @@ def test_what_is_not_strict_is_refused(data: bytes) -> None:
 def test_what_is_too_long_is_not_read() -> None:
     with pytest.raises(DecodeError, match="at most"):
         parse_json(b"[1, 2]", "test", 5)
+
+
+@pytest.mark.parametrize("data", [b'"' + b'\\"' * 500_000, b'["' + b"\\\\" * 500_000, b'"' * 999_999, b"[" + b'"\\"",' * 150_000])
+def test_text_that_never_ends_is_refused_at_once(data: bytes) -> None:
+    """A reader that tried every quote as a beginning would still be at it tomorrow."""
+    with pytest.raises(DecodeError):
+        parse_json(data, "test", 2_000_000)
+
+
+@pytest.mark.parametrize("data", [b"[" + b"[]," * MAX_JSON_VALUES + b"[]]", b"[" + b"0," * MAX_JSON_VALUES + b"0]"])
+def test_more_values_than_any_file_of_ours_has_are_not_made(data: bytes) -> None:
+    with pytest.raises(DecodeError, match="values"):
+        parse_json(data, "test", 2_000_000)
+
+
+def test_a_passport_of_all_records_it_may_hold_has_few_enough_values() -> None:
+    record, credential = {"sd_jwt": "a", "salt": "b", "proof": "c"}, {"credential": "d", "authority": "e"}
+    passport: Json = {
+        "format": PASSPORT_FORMAT,
+        "credentials": [credential] * MAX_PASSPORT_CREDENTIALS,
+        "records": [record] * MAX_PASSPORT_RECORDS,
+    }
+    assert parse_json(encode_json_lines(passport).encode(), "test", MAX_PASSPORT_BYTES) == passport
 
 
 def test_brackets_in_text_do_not_count_as_depth() -> None:
