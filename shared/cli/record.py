@@ -1,6 +1,7 @@
 """`v2x record`: a garage, an inspector, an insurer, a maker or a registrar signs a record for a vehicle; and what a record holds.
 
     v2x record kinds [KIND]     what may be stated, in which units, and by whom
+    v2x record schema           write the JSON Schemas of all kinds, and the page about them
     v2x record issue            sign a record for the slot that the vehicle told (`vehicle-agent slot`)
     v2x record show FILE        what a slot or an issued record says, and whether it verifies
 
@@ -31,6 +32,7 @@ from shared.cli.issuer_options import (
     present,
 )
 from shared.cli.record_kinds import kinds
+from shared.cli.record_schema import schema
 from shared.core.errors import ConfigError, DecodeError, RecordError
 from shared.records.admission import check_date
 from shared.records.exchange import (
@@ -60,6 +62,7 @@ PUBLIC_MODE = 0o644
 
 app = typer.Typer(help="Issue records about a vehicle for its next slot, and read them.", no_args_is_help=True)
 app.command()(kinds)
+app.command()(schema)
 
 
 @app.command()

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
 
+from shared.cli.record import app
 from shared.cli.record_schema import schema
 from shared.core.errors import EncodeError, RecordError, StorageError
 from shared.records.fields import Field
@@ -102,6 +104,12 @@ def test_the_command_writes_them_all(tmp_path: Path, capsys: pytest.CaptureFixtu
     schema(out=out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == documents()
     assert capsys.readouterr().out == f"{len(SPECS) + 1} files written to {out}\n"
+
+
+def test_the_command_line_knows_it(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["schema", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert len(list(tmp_path.iterdir())) == len(documents())
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
