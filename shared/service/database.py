@@ -3,6 +3,9 @@
 A file is looked at as bytes first (header, length, who made it), then read-only (`quick_check`), and only then opened for writing.
 One that is cut short, foreign or damaged ends in a `StorageError` that says which, with not one byte of it changed. Writing is WAL
 with synchronous=FULL: what a transaction wrote survives a power cut once it has returned.
+
+A file that this process has open already is not looked at as bytes: to close another descriptor of it takes away the locks that
+SQLite holds on it (POSIX), and the next program that opens and closes it would then delete its write-ahead log under us.
 """
 
 import os
@@ -20,6 +23,7 @@ BUSY_TIMEOUT_MS = 5_000
 
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
+_DESCRIPTORS = Path("/proc/self/fd")
 
 Row = tuple[str, tuple[object, ...]]
 """A statement and its values."""
@@ -165,8 +169,13 @@ def check_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_s
     """Look at a file without changing it, at every page if `is_whole`; raise `StorageError` saying what is wrong with it."""
     with storage_errors(path):
         has_wal = _size(path.with_name(path.name + "-wal")) > 0
-        _check_header(path, fmt, is_complete=not has_wal)
+        is_open = is_open_here(path)
+        if not is_open:
+            _check_header(path, fmt, is_complete=not has_wal)
         with closing(connect(_readable_uri(path))) as connection:
+            if is_open:
+                numbers = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+                _check_kind(path, fmt, *numbers)
             try:
                 check = "quick_check(1)" if is_whole else "schema_version"
                 verdict = connection.execute(f"PRAGMA {check}").fetchone()[0]
@@ -217,6 +226,19 @@ class OpenDatabase:
         return StorageError(str(self._path), f"is damaged: {what}")
 
 
+def is_open_here(path: Path) -> bool:
+    """Tell whether this process has a file open; where the system does not say, it is taken for not so."""
+    try:
+        wanted, descriptors = path.stat(), [int(entry.name) for entry in _DESCRIPTORS.iterdir()]
+    except OSError:
+        return False
+    for descriptor in descriptors:
+        with suppress(OSError):  # the listing's own is closed by now
+            if os.path.samestat(os.fstat(descriptor), wanted):
+                return True
+    return False
+
+
 def _check_header(path: Path, fmt: DatabaseFormat, *, is_complete: bool) -> None:
     """SQLite file format 1.3. While a write-ahead log holds newer pages the length says nothing."""
     if not path.is_file():
@@ -237,10 +259,12 @@ def _check_header(path: Path, fmt: DatabaseFormat, *, is_complete: bool) -> None
         raise StorageError(str(path), f"is cut short: {size} of {expected} bytes are there")
     if is_complete and size > expected:
         raise StorageError(str(path), f"is damaged: {size - expected} bytes stand after its end")
-    application_id = int.from_bytes(header[68:72])
+    _check_kind(path, fmt, int.from_bytes(header[68:72]), int.from_bytes(header[60:64]))
+
+
+def _check_kind(path: Path, fmt: DatabaseFormat, application_id: int, version: int) -> None:
     if application_id != fmt.application_id:
         raise StorageError(str(path), f"is not a {fmt.name}: another program made it (application id {application_id:#x})")
-    version = int.from_bytes(header[60:64])
     if version != fmt.version:
         raise StorageError(str(path), f"is a {fmt.name} of format {version}; this program knows format {fmt.version}")
 

@@ -24,7 +24,16 @@ from shared.ledger.tiles import (
     parse_tile_path,
     tile_of,
 )
-from shared.service.database import Connect, OpenDatabase, blob, check_database, connect_sqlite, snapshot, storage_errors
+from shared.service.database import (
+    Connect,
+    OpenDatabase,
+    blob,
+    check_database,
+    connect_sqlite,
+    is_open_here,
+    snapshot,
+    storage_errors,
+)
 from shared.service.log_format import FIRST_FORMAT, LOG_FORMAT, tile_row
 
 MAX_CHECKED_OCTETS = 1 << 30
@@ -205,6 +214,8 @@ def log_format_of(path: Path) -> int | None:
     with storage_errors(path):
         if not path.is_file():
             return None
+        if is_open_here(path):
+            return LOG_FORMAT.version  # or it would not be open
         with path.open("rb") as file:
             header = file.read(72)
     is_ours = len(header) == 72 and int.from_bytes(header[68:72]) == LOG_FORMAT.application_id
