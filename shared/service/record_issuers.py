@@ -60,12 +60,21 @@ def issuer_of(certificate: Certificate) -> Issuer:
 def trusted_issuer(credential: VehicleCredential, *, roots: TrustStore, at: UtcNs) -> Issuer:
     """Chain a credential through the authority that came with it to a trusted root, at a moment.
 
+    What a root has revoked by now, and an authority that is not in the transparency log where the operator asks for that, counts at
+    no moment. Lists that have run out stop nobody: a vehicle that was away for months still takes what a garage did to it.
+
     Raises:
-        RecordError: `certificate`: one of the two is damaged, does not lead to a root, or was not valid then.
+        RecordError: `certificate`: one of the two is damaged, does not lead to a root, was not valid then, or is revoked.
     """
     certificate, authority = (_decoded(octets, what) for octets, what in _parts(credential))
     try:
-        enclosed = TrustStore.of_operator(tuple(roots.roots.values()), (authority,))
+        enclosed = TrustStore(
+            tuple(roots.roots.values()),
+            (authority,),
+            openness=roots.openness,
+            revoked={root: roots.revoked_by(root) for root in roots.roots},
+            outdated=frozenset(),
+        )
         verifier = ChainVerifier(trust_store=enclosed, areas=NO_IDENTIFIED_AREAS)
         verifier.check_enrolment_credential(certificate, time64_of(at))
     except (VerificationError, ConfigError, DecodeError) as error:

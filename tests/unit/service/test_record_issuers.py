@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import EncodeError, RecordError, VerificationError
-from shared.core.ids import ItsAid
+from shared.core.ids import HashedId8, ItsAid
 from shared.core.itstime import time64_of
 from shared.pki.authority import AuthorityCredential, AuthorityKind, EnrolmentAuthority, RootCa, years
 from shared.pki.key_source import SeededKeySource
@@ -25,6 +25,7 @@ from shared.security.chain import ChainVerifier
 from shared.security.ecdsa import Curve
 from shared.security.permissions import PsidGroupPermissions, PsidSsp
 from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.trust_store import EveryAuthority, LoggedAuthorities, TrustStore
 from shared.service.record_issuers import issuer_of, role_of, trusted_issuer
 from tests.helpers.hierarchy import NOON, Hierarchy
 
@@ -67,6 +68,36 @@ def test_a_credential_of_another_root_or_another_time_is_not_believed() -> None:
     for damaged in (replace(kept(certificate), certificate=b"\x00"), replace(kept(certificate), authority=b"\x00")):
         with pytest.raises(RecordError, match="is damaged"):
             trusted_issuer(damaged, roots=PKI.trust_store, at=NOON)
+
+
+def listed(
+    *, revoked: frozenset[HashedId8] = frozenset(), logged: Certificate | None = None, is_outdated: bool = False
+) -> TrustStore:
+    """The roots as a vehicle has them that lives by lists."""
+    root = PKI.root.certificate
+    return TrustStore(
+        (root,),
+        (),
+        openness=EveryAuthority() if logged is None else LoggedAuthorities(frozenset({logged.digest})),
+        revoked={root.hashed_id8: revoked},
+        outdated=frozenset({root.hashed_id8}) if is_outdated else frozenset(),
+    )
+
+
+def test_what_a_root_has_revoked_or_nobody_logged_is_not_believed_by_whoever_lives_by_lists() -> None:
+    certificate = credential(issuer_permissions(RecordRole.GARAGE))
+    for named in (PKI.ea.certificate, certificate):
+        with pytest.raises(RecordError, match=f"has revoked certificate {named.hashed_id8.hex()}") as caught:
+            trusted_issuer(kept(certificate), roots=listed(revoked=frozenset({named.hashed_id8})), at=NOON)
+        assert caught.value.check == "certificate"
+    with pytest.raises(RecordError, match="log"):
+        trusted_issuer(kept(certificate), roots=listed(logged=PKI.aa.certificate), at=NOON)
+    assert trusted_issuer(kept(certificate), roots=listed(logged=PKI.ea.certificate), at=NOON).role is IssuerRole.GARAGE
+
+
+def test_lists_that_have_run_out_stop_nobody() -> None:
+    certificate = credential(issuer_permissions(RecordRole.GARAGE))
+    assert trusted_issuer(kept(certificate), roots=listed(is_outdated=True), at=NOON).role is IssuerRole.GARAGE
 
 
 def test_a_key_on_another_curve_issues_no_records() -> None:
