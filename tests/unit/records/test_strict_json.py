@@ -39,7 +39,8 @@ def test_more_values_than_any_file_of_ours_has_are_not_made(data: bytes) -> None
 
 
 def test_a_passport_of_all_records_it_may_hold_has_few_enough_values() -> None:
-    record, credential = {"sd_jwt": "a", "salt": "b", "proof": "c"}, {"credential": "d", "authority": "e"}
+    record: Json = {"sd_jwt": "a", "salt": "b", "proof": "c"}
+    credential: Json = {"credential": "d", "authority": "e"}
     passport: Json = {
         "format": PASSPORT_FORMAT,
         "credentials": [credential] * MAX_PASSPORT_CREDENTIALS,
