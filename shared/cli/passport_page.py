@@ -1,8 +1,9 @@
 """`v2x passport page`: a passport as one HTML file that verifies itself in a browser, offline.
 
 Nothing is verified here beyond what the files are: the page does that wherever it is opened, by the roots and the policy given,
-until its reader loads others. It takes and refuses what `v2x passport verify` does. Left out: cosignatures with ML-DSA-44, which
-the page names and does not count.
+until its reader loads others. It takes and refuses what `v2x passport verify` does. Without a passport it is a page to check those
+of others with: the one a buyer gets from somebody else than the seller. Left out: cosignatures with ML-DSA-44, which the page names
+and does not count.
 """
 
 from pathlib import Path
@@ -14,9 +15,10 @@ from shared.core.clock import UtcNs
 from shared.core.errors import ConfigError, DecodeError
 from shared.core.itstime import time64_of, utc_from_text
 from shared.ledger.policy import MAX_POLICY_BYTES, parse_policy
-from shared.records.passport import MAX_PASSPORT_BYTES, parse_passport
+from shared.records.passport import parse_passport
 from shared.security.trust_store import TrustStore
 from shared.service.keystore import read_bounded, write_new_file
+from shared.service.passport_file import read_passport_octets
 from shared.service.passport_page import render_page
 from shared.service.trust_directory import read_certificate_file, read_trust_directory
 
@@ -24,9 +26,12 @@ _PAGE_MODE = 0o644
 
 
 def page(
-    file: Annotated[Path, typer.Argument(help="A passport (.json).", metavar="FILE")],
     out: Annotated[Path, typer.Option(help="Where to write the page; an existing file is not overwritten.", metavar="FILE")],
     policy: Annotated[Path, typer.Option(help="Ledgers and witnesses that count (tlog-policy).", metavar="FILE")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A passport (.json), or a page that carries one; none for a page that checks others'.", metavar="FILE"),
+    ] = None,
     trust: Annotated[Path | None, typer.Option(help="Trust directory with roots/.", metavar="DIR")] = None,
     root: Annotated[list[Path] | None, typer.Option(help="A root certificate (.oer), instead; any number.", metavar="FILE")] = None,
     at: Annotated[
@@ -44,10 +49,12 @@ def page(
         parse_policy(counted)
     except DecodeError as error:
         raise ConfigError(str(policy), str(error)) from None
-    passport = read_bounded(file, MAX_PASSPORT_BYTES)
-    parse_passport(passport)
+    passport = None if file is None else read_passport_octets(file)
+    if passport is not None:
+        parse_passport(passport)
     write_new_file(out, render_page(passport, roots, counted, at=moment).encode(), mode=_PAGE_MODE)
-    typer.echo(f"{out}: a page that verifies the passport by {len(roots)} root(s) and the policy given; open it in a browser.")
+    what = "the passport" if passport is not None else "any passport dropped on it"
+    typer.echo(f"{out}: a page that verifies {what} by {len(roots)} root(s) and the policy given; open it in a browser.")
 
 
 def _roots(directory: Path | None, files: list[Path]) -> list[bytes]:

@@ -1,6 +1,12 @@
 // The types a claim may have, as in shared/records/fields.py. The tables of kinds, roles and spellings are not written here: TABLES is
 // made from those of the Python program when a page is made, so that both read the same.
 
+// A claim in a table is [name, number of its type], and 1 behind that where it is optional.
+const fieldOf = ([name, type, isOptional]) => ({ name, type, isOptional: isOptional === 1 });
+
+for (const kind of Object.values(TABLES.kinds)) kind.fields = kind.fields.map(fieldOf);
+for (const type of TABLES.types) if (type.is === "group") type.members = type.members.map(fieldOf);
+
 const spelledPatterns = new Map();
 
 const isSpelled = (pattern, text) => {
@@ -12,8 +18,9 @@ const INVISIBLE = new RegExp(TABLES.invisible, "u");
 
 const isBetween = (least, value, most) => least <= value && value <= most;
 
-// Why a value does not fit a type, null if it does.
-const faultOfType = (type, value) => {
+// Why a value does not fit the type of a number, null if it does.
+const faultOfType = (number, value) => {
+  const type = TABLES.types[number];
   switch (type.is) {
     case "whole":
       if (typeof value !== "number") return "not an integer";
@@ -45,7 +52,7 @@ const faultOfMany = (type, value) => {
     const fault = faultOfType(type.item, item);
     if (fault !== null) return `item ${number + 1}: ${fault}`;
   }
-  const isSet = type.item.is !== "group";
+  const isSet = TABLES.types[type.item].is !== "group";
   return isSet && new Set(value.map(String)).size !== value.length ? "an item appears twice" : null;
 };
 

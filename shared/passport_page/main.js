@@ -1,44 +1,60 @@
 // Runs when the page is loaded: judges the passport in the page by the trust in the page, and whatever files the reader drops on it:
-// another passport, or roots and a policy of the reader's own. Nothing is fetched and nothing is sent.
+// another passport or the page of one, or roots and a policy of the reader's own. Nothing is fetched and nothing is sent.
 
 const MAX_DROPPED_FILES = 64;
+const MAKERS_TRUST = "Judged by the roots and the policy that whoever made this page put into it.";
 
-const embedded = (id) => JSON.parse(document.getElementById(id).textContent);
+const shown = { passport: null, trust: { roots: [], policy: "", at: null }, whose: MAKERS_TRUST, turn: 0 };
 
-const shown = { passport: null, trust: null, whose: "" };
-
-// A file is what it looks like: JSON is a passport, text with a quorum line a policy, anything else a root certificate.
-const kindOfFile = (bytes) => {
-  if (bytes[0] === 0x7b) return "passport";
-  return bytes[0] === 0x80 ? "root" : "policy";
+const tell = (state, verdict, { word, title, text }) => {
+  document.documentElement.dataset.verdict = verdict;
+  document.getElementById("verdict").dataset.state = state;
+  document.getElementById("verdict-word").textContent = word;
+  document.getElementById("verdict-title").textContent = title;
+  document.getElementById("verdict-text").textContent = text;
 };
 
+const tellFault = (error) => {
+  document.getElementById("report").hidden = true;
+  tell("red", "red", {
+    word: "Not genuine",
+    title: "This cannot be checked",
+    text: `Do not rely on anything you see here: ${error.message}`,
+  });
+};
+
+// The verdict of a passport that was shown before must not stand beside another one: it is taken down first.
 const judgeShown = async () => {
-  document.documentElement.dataset.verdict = "judging";
-  let report;
-  try {
-    report = await judgePassport(shown.passport, shown.trust);
-    drawReport(report, document);
-    document.getElementById("whose-trust").textContent = shown.whose;
-  } catch (error) {
-    document.documentElement.dataset.verdict = "red";
-    document.getElementById("verdict").dataset.state = "red";
-    document.getElementById("verdict-word").textContent = "Not checked";
-    document.getElementById("verdict-title").textContent = "This page could not finish the checks";
-    document.getElementById("verdict-text").textContent = `Do not rely on anything you see here: ${error.message}`;
+  shown.turn += 1;
+  const { turn } = shown;
+  document.getElementById("report").hidden = true;
+  document.getElementById("whose-trust").textContent = shown.whose;
+  if (shown.passport === null) {
+    tell("unchecked", "empty", {
+      word: "No passport",
+      title: "Choose a passport to check",
+      text: "This page carries no passport. Drop one here, or the page that somebody sent you: it will not be run, only read.",
+    });
     return;
   }
+  tell("unchecked", "judging", { word: "Not checked", title: "Checking", text: "This may take a moment for a long passport." });
+  const report = await judgePassport(shown.passport, shown.trust);
+  if (turn !== shown.turn) return;
+  drawReport(report, document);
   document.documentElement.dataset.verdict = report.green ? "green" : "red";
 };
 
+// A file is what it begins with: a brace a passport, an angle bracket a page, 80 a certificate, anything else is read as a policy.
+const kindOfFile = (bytes) => ({ 0x7b: "passport", 0x3c: "page", 0x80: "root" })[bytes[0]] || "policy";
+
 const takeFiles = async (files) => {
-  if (files.length === 0) return;
-  const taken = { passport: [], root: [], policy: [] };
+  const taken = { passport: [], page: [], root: [], policy: [] };
   for (const file of [...files].slice(0, MAX_DROPPED_FILES)) {
     const bytes = new Uint8Array(await file.arrayBuffer());
     taken[kindOfFile(bytes)].push({ bytes, name: file.name });
   }
   for (const { bytes } of taken.passport) shown.passport = bytes;
+  for (const { bytes } of taken.page) shown.passport = passportOfPage(bytes);
   const own = [];
   if (taken.root.length > 0) {
     shown.trust = { ...shown.trust, roots: taken.root.map(({ bytes }) => encodeBase64(bytes)) };
@@ -50,45 +66,55 @@ const takeFiles = async (files) => {
   }
   if (own.length > 0) {
     const isWhole = taken.root.length > 0 && taken.policy.length > 0;
-    shown.whose = `Judged by your own files (${own.join("; ")})${isWhole ? "." : "; the rest came with this page."}`;
+    shown.whose = `Judged by your own files (${own.join("; ")})${isWhole ? "." : "; the rest was here before."}`;
   }
-  await judgeShown();
 };
 
-// A choice of files for those who cannot drop any.
-const offerFiles = () => {
-  const place = document.getElementById("trust");
-  const whose = document.createElement("p");
-  whose.id = "whose-trust";
-  const label = document.createElement("label");
-  label.textContent =
-    "Check by your own trust: choose or drop root certificates (.oer) and a policy of your own, or another passport (.json). ";
-  const input = document.createElement("input");
-  input.type = "file";
-  input.multiple = true;
-  input.id = "own-files";
-  input.addEventListener("change", () => takeFiles(input.files));
-  label.append(input);
-  place.before(whose, label);
-  for (const name of ["dragover", "drop"]) {
-    document.addEventListener(name, (event) => {
-      event.preventDefault();
-      if (name === "drop") takeFiles(event.dataTransfer.files);
+// One thing after the other; whatever goes wrong is told in red.
+let working = Promise.resolve();
+
+const afterwards = (work) => {
+  working = working.then(work).catch(tellFault);
+  return working;
+};
+
+const takeAndJudge = (files) => {
+  if (files.length > 0) {
+    afterwards(async () => {
+      await takeFiles(files);
+      await judgeShown();
     });
   }
 };
 
-const begin = async () => {
-  offerFiles();
-  try {
-    shown.passport = embedded("passport");
-    shown.trust = embedded("trust-data");
-  } catch (error) {
-    shown.passport = "";
-    shown.trust = { roots: [], policy: "", at: null };
-  }
-  shown.whose = "Judged by the roots and the policy that whoever made this page put into it.";
-  await judgeShown();
+// A choice of files, for those who cannot drop any.
+const offerFiles = () => {
+  const place = document.getElementById("own-trust") || document.getElementById("report");
+  const box = document.createElement("section");
+  const whose = document.createElement("p");
+  whose.id = "whose-trust";
+  const label = document.createElement("label");
+  label.textContent =
+    "Check another passport (.json, or the page of one), or check by whom you trust yourself: root certificates (.oer) and a policy. " +
+    "Drop the files anywhere on this page or choose them here. ";
+  const input = document.createElement("input");
+  input.type = "file";
+  input.multiple = true;
+  input.id = "own-files";
+  input.addEventListener("change", () => takeAndJudge([...input.files]));
+  label.append(input);
+  box.append(whose, label);
+  place.after(box);
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    takeAndJudge([...event.dataTransfer.files]);
+  });
 };
 
-begin();
+afterwards(async () => {
+  offerFiles();
+  shown.trust = JSON.parse(document.getElementById("trust-data").textContent);
+  shown.passport = passportOfText(document.getElementById("passport").textContent);
+  await judgeShown();
+});

@@ -105,7 +105,8 @@ const faultsOfCredentials = (credentials, records) => {
     else if (!used.includes(id)) faults.push(`${which} signed none of the records: it has no place here`);
     enclosed.push(id);
   });
-  if (faults.length === 0 && enclosed.some((id, n) => id !== used.filter((kid) => enclosed.includes(kid))[n])) {
+  const expected = used.filter((kid) => enclosed.includes(kid));
+  if (faults.length === 0 && enclosed.some((id, n) => id !== expected[n])) {
     faults.push("the credentials do not stand in the order in which they signed: the file was edited");
   }
   return faults;

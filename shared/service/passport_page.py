@@ -140,8 +140,8 @@ class _Types:
         self.told: list[Json] = []
 
     def field(self, field: Field) -> Json:
-        """Return a claim with the number of its type."""
-        return {"name": field.name, "isOptional": field.is_optional, "type": self.number(field.type)}
+        """Return a claim: its name, the number of its type, and 1 where it is optional."""
+        return [field.name, self.number(field.type), *([1] if field.is_optional else [])]
 
     def number(self, kind: FieldType) -> int:
         """Return the number of a type, which is told once."""

@@ -6,6 +6,7 @@ inclusion that other ledgers publish. A browser that hides its cryptography from
 
 import hashlib
 import json
+import zlib
 from base64 import b64decode
 from collections.abc import Iterator
 from random import Random
@@ -198,3 +199,49 @@ def test_published_probes_of_inclusion_are_judged_as_wanted(page: Page) -> None:
         for p in probes
     ]
     assert asked(page, INCLUSION, cases) == [not probe["wantErr"] for probe in probes]
+
+
+def test_what_is_deflated_is_inflated_as_the_library_does(page: Page) -> None:
+    random = Random(6)
+    texts = [b"", b"a", bytes(70_000), random.randbytes(3_000), passport().encode(), bytes(random.choices(b"abc", k=5_000))]
+    packed = []
+    for text in texts:
+        for level, strategy in (
+            (0, zlib.Z_DEFAULT_STRATEGY),
+            (9, zlib.Z_DEFAULT_STRATEGY),
+            (6, zlib.Z_FIXED),
+            (6, zlib.Z_HUFFMAN_ONLY),
+        ):
+            packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, 9, strategy)
+            packed.append(packer.compress(text) + packer.flush())
+    for whole in [each for each in packed if len(each) < 6_000]:
+        for _ in range(12):
+            place = random.randrange(len(whole))
+            packed.append(whole[:place] + bytes([whole[place] ^ 1 << random.randrange(8)]) + whole[place + 1 :])
+        packed += [whole[:-1], whole + b"\x00"]
+    limit = 100_000
+
+    def inflated(data: bytes) -> str | None:
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            octets = unpacker.decompress(data, limit + 1)
+        except zlib.error:
+            return None
+        is_whole = unpacker.eof and not unpacker.unused_data and len(octets) <= limit
+        return hashlib.sha256(octets).hexdigest() if is_whole else None
+
+    function = f"""
+    async (texts) => texts.map((text) => {{
+      try {{
+        return hexOf(sha256(inflate(bytesOfHex(text), {limit})));
+      }} catch (error) {{
+        if (error instanceof Malformed) return null;
+        throw error;
+      }}
+    }})
+    """
+    here = [inflated(each) for each in packed]
+    there = asked(page, function, [each.hex() for each in packed])
+    assert there[: 4 * len(texts)] == [hashlib.sha256(text).hexdigest() for text in texts for _ in range(4)]
+    assert [n for n, (a, b) in enumerate(zip(here, there, strict=True)) if a != b] == []
+    assert None in here
