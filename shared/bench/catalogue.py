@@ -8,6 +8,7 @@ from shared.bench.codec_bench import codec
 from shared.bench.figure import Bench
 from shared.bench.identity_bench import identity
 from shared.bench.key_store_bench import keys
+from shared.bench.ledger_append_bench import ledger_append
 from shared.bench.ledger_bench import ledger
 from shared.bench.mqtt_bench import mqtt
 from shared.bench.overload_bench import overload
@@ -31,6 +32,7 @@ SHARED_BENCHES: Mapping[str, Bench] = {
     "mqtt": mqtt,
     "ledger": ledger,
     "ledger_audit": ledger_audit,
+    "ledger_append": ledger_append,
 }
 
 

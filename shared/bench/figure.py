@@ -167,6 +167,8 @@ class Effort:
         overload_cars: cars that cause it, at most; so many fit the certificate cache of one station.
         threads: threads of the verification pool.
         audited_entries: entries of the log that is audited.
+        append_s: seconds of one round of appends over HTTP.
+        stored_appends: appends to a log's file, of which the last are compared with the first.
     """
 
     rounds: int = 35
@@ -176,6 +178,8 @@ class Effort:
     overload_cars: int = 4_000
     threads: int = 2
     audited_entries: int = 1_000_000
+    append_s: float = 4.0
+    stored_appends: int = 200_000
 
 
 Bench = Callable[[Effort], Iterable[Figure]]

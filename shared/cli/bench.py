@@ -32,6 +32,9 @@ def bench(
     calls: Annotated[int, typer.Option(min=1, help="Operations of each side in a round.")] = Effort().calls,
     overload_s: Annotated[float, typer.Option("--overload", min=0.1, help="Seconds of overload.")] = Effort().overload_s,
     threads: Annotated[int, typer.Option(min=1, max=MAX_THREADS, help="Threads of the verification pool.")] = Effort().threads,
+    appends: Annotated[int, typer.Option(min=1, help="Appends to a log's file, for its last against its first.")] = (
+        Effort().stored_appends
+    ),
     list_only: Annotated[bool, typer.Option("--list", help="Name the benches and measure nothing.")] = False,
 ) -> None:
     """Measure codec, signatures, whole paths and overload; ratios are taken round by round."""
@@ -42,7 +45,7 @@ def bench(
     if list_only:
         typer.echo("\n".join(benches))
         return
-    effort = Effort(rounds=rounds, calls=calls, overload_s=overload_s, threads=threads)
+    effort = Effort(rounds=rounds, calls=calls, overload_s=overload_s, threads=threads, stored_appends=appends)
     progress = Console(stderr=True)
     figures: list[Figure] = []
     with progress.status("") as status:

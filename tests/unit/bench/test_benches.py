@@ -24,7 +24,17 @@ from simulator.bench import end_to_end
 from tests.helpers.data import REPOSITORY
 from vehicle_agent.bench import vehicle
 
-TINY = Effort(rounds=1, calls=3, kept_messages=5, overload_s=0.02, overload_cars=40, threads=2, audited_entries=700)
+TINY = Effort(
+    rounds=1,
+    calls=3,
+    kept_messages=5,
+    overload_s=0.02,
+    overload_cars=40,
+    threads=2,
+    audited_entries=700,
+    append_s=1.0,
+    stored_appends=800,
+)
 
 TOKENS_HERE = [
     name
@@ -33,6 +43,8 @@ TOKENS_HERE = [
 ]
 
 MOSQUITTO_HERE = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/sbin")
+
+WRK_HERE = shutil.which("wrk")
 
 FIGURES: dict[str, dict[str, int]] = {
     "codec": {f"codec.{kind}.{way}": kind in ("cam", "denm") or way == "decode"
@@ -51,6 +63,7 @@ FIGURES: dict[str, dict[str, int]] = {
     "ledger": {"ledger.bundle": 1, "ledger.size": 1, "ledger.move": 0, "ledger.passport.100": 0, "ledger.passport.500": 0,
                "ledger.memory.million": 1, "ledger.memory.trillion": 1},
     "ledger_audit": {"ledger_audit.http": 1, "ledger_audit.files": 0},
+    "ledger_append": ({"ledger_append.http": 1, "ledger_append.fdatasync": 0} if WRK_HERE else {}) | {"ledger_append.flat": 1},
     "vehicle": {"vehicle.cam": 0},
     "rsu": {"rsu.spatem": 0},
     "end_to_end": {f"end_to_end.{medium}.{kind}{moment}.p{percent}": medium == "udp" and not moment
