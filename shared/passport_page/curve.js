@@ -8,7 +8,7 @@ const passportCurve = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const READ_BY_EYE_M = 1609;
   const LEAST_ROOM_M = 2000;
-  const MANY = 120;
+  const PIXELS_FOR_A_SIGN = 10;
   const MAX_GAP_WORDS = 12;
   const DAY_MS = 86_400_000;
   const SHAPES = {
@@ -228,8 +228,8 @@ const passportCurve = (() => {
       }
     }
 
-    function drawSigns(parent, { x, y }, all) {
-      const isDense = all.length > MANY;
+    function drawSigns(parent, { x, y, width }, all) {
+      const isDense = all.length > width / PIXELS_FOR_A_SIGN;
       all.forEach((point, place) => {
         const fallen = (place > 0 && fell(all[place - 1], point)) || (place + 1 < all.length && fell(point, all[place + 1]));
         const isEnd = place === 0 || place === all.length - 1;

@@ -68,7 +68,8 @@ const drawReport = (() => {
       const days = dates.length === 0 ? ["no dates shown"] : [...new Set([least(dates), most(dates)].map(words.dayOf))];
       const span = days.join(" to ");
       fact("Records shown", words.number(readings.length, 0), span);
-      const roles = [...new Set(readings.map((reading) => words.who(reading.role)))];
+      const known = readings.filter((reading) => reading.isGenuine !== false);
+      const roles = [...new Set(known.map((reading) => words.who(reading.role)))];
       fact("Written by", words.number(roles.length, 0), words.list(roles));
       const failed = found.checks.filter(isFault).length;
       if (failed > 0) {
