@@ -23,7 +23,7 @@ from shared.cli.pki_lists import crl, ctl, ectl
 from shared.cli.pki_requests import certify, install, request
 from shared.cli.pki_serve import serve
 from shared.cli.pki_station_table import stations
-from shared.cli.pki_stations import block, register, unblock
+from shared.cli.pki_stations import block, read_public_key, register, unblock
 from shared.core.errors import ConfigError, EncodeError
 from shared.core.geo import GeoPoint
 from shared.core.itstime import Time32
@@ -38,17 +38,18 @@ from shared.pki.authority import (
     hours,
     years,
 )
+from shared.pki.ca_request import fingerprint_of
 from shared.pki.key_source import SystemKeySource
 from shared.pki.list_publisher import TrustListManager
 from shared.pki.permission_sets import EC_APP_PERMISSIONS, TICKET_PERMISSIONS, RecordRole, StationRole, issuer_permissions
 from shared.security.certificate import Certificate
-from shared.security.ecdsa import Curve, SoftwareSigner
+from shared.security.ecdsa import Curve, PublicKey, SoftwareSigner
 from shared.security.permissions import PsidSsp
 from shared.security.region import CircularRegion, GeographicRegion, IdentifiedRegion, IdentifiedRegions, Location, encode_region
 from shared.security.trust_store import TrustStore
 from shared.security.validity import Validity
 from shared.service.authority_keys import AuthorityKeys, NewAuthorityKeys
-from shared.service.trust_directory import write_ticket, write_trust_directory
+from shared.service.trust_directory import make_directory, write_certificate, write_ticket, write_trust_directory
 
 MAX_COUNT = 100
 """Tickets of one call; European policy allows 100 in parallel."""
@@ -143,6 +144,10 @@ def issue(
     ] = None,
     region: RegionText = None,
     keys: Keys = None,
+    public_key: Annotated[
+        Path | None,
+        typer.Option(help="Of an enrolment credential: for this key (PEM), which somebody made and keeps.", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Issue tickets, an enrolment credential, or a further authority (ea, aa), with fresh keys.
 
@@ -156,8 +161,10 @@ def issue(
         raise ConfigError("--name", "belongs to an authority, which is made one at a time and needs it")
     if below is None and keys is not None:
         raise ConfigError("--keys", "is for authorities; a station makes its keys itself when it enrols")
+    if public_key is not None and (kind is not Kind.ENROLMENT or count != 1):
+        raise ConfigError("--public-key", "belongs to an enrolment credential, one at a time; the others get fresh keys")
     places = (out,) if count == 1 else tuple(out / f"{number:03d}" for number in range(1, count + 1))
-    for place in places:
+    for place in () if public_key is not None else places:  # where a key was made its certificate may be put
         check_is_new(place)
     start = begin_of_validity(valid_from)
     if below is not None and name is not None:
@@ -166,13 +173,20 @@ def issue(
     shape = None if region is None else _region(region)
     with AuthorityKeys() as authority_keys:
         issuer = PkiDirectory(directory).credential(AUTHORIZATION if kind is Kind.TICKET else ENROLMENT, authority_keys)
+        if public_key is not None:
+            theirs = read_public_key(public_key)
+            certificate = _issue_enrolment(issuer, theirs, start, valid_hours or _THREE_YEARS_H, permissions)
+            make_directory(out, private=False)
+            write_certificate(out, certificate)
+            typer.echo(f"{out}: {certificate.hashed_id8.hex()} for the key with fingerprint {fingerprint_of(theirs)}")
+            return
         for place in places:
             signer = SystemKeySource().generate(Curve.NIST_P256)
             match kind:
                 case Kind.TICKET:
                     certificate = _issue_ticket(issuer, signer, start, valid_hours or 7 * 24, permissions, shape)
                 case _:
-                    certificate = _issue_enrolment(issuer, signer, start, valid_hours or _THREE_YEARS_H, permissions)
+                    certificate = _issue_enrolment(issuer, signer.public_key, start, valid_hours or _THREE_YEARS_H, permissions)
             write_ticket(place, certificate, signer)
             typer.echo(f"{place}: {certificate.hashed_id8.hex()}")
 
@@ -197,11 +211,11 @@ def _issue_ticket(
 
 
 def _issue_enrolment(
-    issuer: AuthorityCredential, signer: SoftwareSigner, start: Time32, valid_hours: int, permissions: tuple[PsidSsp, ...]
+    issuer: AuthorityCredential, public_key: PublicKey, start: Time32, valid_hours: int, permissions: tuple[PsidSsp, ...]
 ) -> Certificate:
     authority = EnrolmentAuthority(issuer)
     validity = hours(start, valid_hours)
-    return _made(lambda: authority.issue_credential(public_key=signer.public_key, validity=validity, permissions=permissions))
+    return _made(lambda: authority.issue_credential(public_key=public_key, validity=validity, permissions=permissions))
 
 
 def _permissions(kind: Kind, role: str | None) -> tuple[PsidSsp, ...]:

@@ -42,7 +42,7 @@ def register(
     ] = False,
 ) -> None:
     """Let a station enrol; registering it again as it is changes nothing."""
-    station = RegisteredStation(its_id=_its_id(its_id), canonical_key=_read_public_key(key), role=role, status=StationStatus.ACTIVE)
+    station = RegisteredStation(its_id=_its_id(its_id), canonical_key=read_public_key(key), role=role, status=StationStatus.ACTIVE)
     with PkiDirectory(directory).registry() as registry:
         others = [its_id_text(each) for each in registry.stations_with(station.canonical_key) if each != station.its_id]
         revoked = registry.replace_key(station) if replace else ()
@@ -96,7 +96,8 @@ def _its_id(text: str) -> bytes:
         raise ConfigError("--its-id", f"{text!r} is no text in UTF-8") from None
 
 
-def _read_public_key(path: Path) -> PublicKey:
+def read_public_key(path: Path) -> PublicKey:
+    """Read a public key in PEM, or that of a certificate in COER; raises `ConfigError`."""
     octets = read_bounded(path, MAX_KEY_FILE_OCTETS)
     if not octets.startswith(b"-----BEGIN"):
         try:

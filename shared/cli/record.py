@@ -2,6 +2,7 @@
 
     v2x record kinds [KIND]     what may be stated, in which units, and by whom
     v2x record schema           write the JSON Schemas of all kinds, and the page about them
+    v2x record key DIR          make an issuer's key where it stays
     v2x record issue            sign a record for the slot that the vehicle told (`vehicle-agent slot`)
     v2x record show FILE        what a slot or an issued record says, and whether it verifies
 
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.cli.claim_words import claim_rows, moment_text
+from shared.cli.issuer_key import key
 from shared.cli.issuer_options import (
     CredentialFolder,
     KeyName,
@@ -62,6 +64,7 @@ PUBLIC_MODE = 0o644
 
 app = typer.Typer(help="Issue records about a vehicle for its next slot, and read them.", no_args_is_help=True)
 app.command()(kinds)
+app.command()(key)
 app.command()(schema)
 
 
