@@ -172,6 +172,7 @@ class AnchorCycle:
             StorageError: the store failed; the next call starts again from what is stored.
         """
         if self._contradiction is not None:
+            self._keep_evidence(now)
             return ()
         try:
             if not self._open and self._due is not None and now >= self._due:
@@ -199,7 +200,8 @@ class AnchorCycle:
             self._answered(request)
             self._client.prove(request.entry, index)
             self._has_progressed = True
-            return (*self._available(), *self._look(now))
+            notices = self._look(now)
+            return (*self._available(), *notices)
 
         return self._guarded(take, now)
 
@@ -211,7 +213,8 @@ class AnchorCycle:
         def take() -> tuple[Notice, ...]:
             self._answered(request)
             notices = self._keep(self._client.give(request.path, data))
-            return (*self._available(), *notices, *self._look(now))
+            notices += self._look(now)
+            return (*self._available(), *notices)
 
         return self._guarded(take, now)
 
@@ -239,6 +242,8 @@ class AnchorCycle:
 
     def acknowledge_evidence(self, now: MonotonicNs) -> None:
         """A person has looked at the evidence: go on from the trusted checkpoint."""
+        if self._contradiction is not None and not self._is_evidence_kept:
+            self._store.store_evidence(self._contradiction)
         self._store.acknowledge_evidence()
         self._reload()
         self._due = now
@@ -247,6 +252,7 @@ class AnchorCycle:
         """Forget all that is not stored."""
         evidence = self._store.evidence()
         self._contradiction: SplitViewError | None = evidence[0] if evidence else None
+        self._is_evidence_kept = True
         self._stored_note = self._store.trusted_note()
         first = self._pinned if self._stored_note is None else self._stored_note
         self._client = LightClient(origin=self._origin, policy=self._policy, trusted_note=first)
@@ -392,7 +398,7 @@ class AnchorCycle:
         try:
             return step()
         except SplitViewError as contradiction:
-            return self._stop(contradiction)
+            return self._stop(contradiction, now)
         except (ProofError, DecodeError) as error:
             self._fail(now)
             return (Notice("ledger_bad_answer", {"log": self._origin, "code": error.code, "reason": str(error)}),)
@@ -400,15 +406,25 @@ class AnchorCycle:
             self._fail(now)
             raise
 
-    def _stop(self, contradiction: SplitViewError) -> tuple[Notice, ...]:
+    def _stop(self, contradiction: SplitViewError, now: MonotonicNs) -> tuple[Notice, ...]:
         self._contradiction = contradiction
         self._open.clear()
         self._asked.clear()
+        self._is_evidence_kept = False
+        self._due = now
+        self._keep_evidence(now)
+        return (split_view_notice(self._origin, contradiction, is_kept=self._is_evidence_kept),)
+
+    def _keep_evidence(self, now: MonotonicNs) -> None:
+        """Store the contradiction that stopped anchoring, where that is not done yet: the disk may have been full."""
+        if self._contradiction is None or self._is_evidence_kept or (self._due is not None and now < self._due):
+            return
         try:
-            self._store.store_evidence(contradiction)
+            self._store.store_evidence(self._contradiction)
         except StorageError:
-            return (split_view_notice(self._origin, contradiction, is_kept=False),)
-        return (split_view_notice(self._origin, contradiction, is_kept=True),)
+            self._spare(now)
+        else:
+            self._is_evidence_kept = True
 
     def _fail(self, now: MonotonicNs) -> None:
         """End the cycle; the next starts from the store, later."""
@@ -430,7 +446,8 @@ class AnchorCycle:
         return (Notice("ledger_unavailable", {"log": self._origin, "reason": reason}),)
 
     def _available(self) -> tuple[Notice, ...]:
-        if not self._is_unavailable or self._is_troubled:
+        """The log is there again once a whole cycle went well: one that answers this and not that would be told of for ever."""
+        if not self._is_unavailable or self._is_troubled or self._open:
             return ()
         self._is_unavailable = False
         return (Notice("ledger_available", {"log": self._origin}),)

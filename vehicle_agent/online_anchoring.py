@@ -117,12 +117,11 @@ class OnlineAnchoring(Anchors):
         notices: list[Notice] = []
         for request, answer in self._errands.answers():
             notices += self._take(request, answer, now.monotonic)
-        if self._cycle.contradiction is None:
-            if self._store.counts()[AnchorState.PENDING]:
-                self._cycle.wake(now.monotonic)
-            for request in self._cycle.requests(now.monotonic):
-                self._errands.ask(request)
-            notices += self._cycle.take_notices()
+        if self._cycle.contradiction is None and self._store.counts()[AnchorState.PENDING]:
+            self._cycle.wake(now.monotonic)
+        for request in self._cycle.requests(now.monotonic):
+            self._errands.ask(request)
+        notices += self._cycle.take_notices()
         self._judge(notices)
         return (*notices, *self._tell_contradiction(notices))
 

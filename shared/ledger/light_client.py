@@ -223,7 +223,10 @@ class LightClient:
             tiles = TileSet(sizes[1], self._tiles)
             path = tuple(range_hash(leaves, tiles) for leaves in consistency_path(*sizes))
         if signed.checkpoint.tree_size < self._trusted.checkpoint.tree_size:
-            check_extends(signed, self._trusted, path)
+            try:
+                check_extends(signed, self._trusted, path)
+            except SplitViewError as contradiction:  # the older of the two is not the one that was trusted
+                raise SplitViewError(str(contradiction), self._trusted.note, signed.note) from None
             return (Behind(signed.checkpoint.tree_size, self._trusted.checkpoint.tree_size),)
         check_extends(self._trusted, signed, path)
         return self._trust(signed, path)

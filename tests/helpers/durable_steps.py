@@ -71,6 +71,7 @@ class Steps:
         self._at = at
         self._fault = fault
         self._count = 0
+        self._seen: str | None = None
 
     def step(self, name: str, act: Callable[[], _T], failures: tuple[Exception, Exception]) -> _T:
         """Take a step, unless something befalls it; `failures` are what it raises without effect, and after it took effect."""
@@ -159,11 +160,14 @@ class Steps:
 
     def _begin(self) -> tuple[bool, str]:
         number, self._count = self._count, self._count + 1
-        return number == self._at, self.look() if self._is_listing else ""
+        if self._is_listing and self._seen is None:
+            self._seen = self.look()
+        return number == self._at, self._seen or ""
 
     def _end(self, name: str, before: str) -> None:
         if self._is_listing:
-            self.taken.append(Step(name, before, self.look()))
+            self._seen = self.look()
+            self.taken.append(Step(name, before, self._seen))
 
     def _befall(self, failures: tuple[Exception, Exception]) -> Exception:
         if self._fault.kills:

@@ -4,16 +4,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import ClassVar
 
+from shared.core.errors import StorageError
 from shared.ledger.add_checkpoint import AddCheckpoint
 from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
-from shared.ledger.cosignature import find_cosignature
+from shared.ledger.cosignature import cosign, find_cosignature
 from shared.ledger.merkle import leaf_hash
-from shared.ledger.note import Ed25519NoteSigner, parse_note
+from shared.ledger.note import Ed25519NoteSigner, add_signatures, parse_note
 from shared.ledger.policy import parse_policy
 from shared.ledger.tiles import EntryBundle, decode_bundle
 from shared.ledger.tree import EMPTY_TREE
 from shared.ledger.verify import verify_signed
 from shared.ledger.witness import Witness
+from shared.operator.log_writer import PUBLISH, Answer, AnswerReader, Committed, Done, LogWriter, Refused, append_frame, frame
 from shared.service.counted_log import CountedLog
 from shared.service.log_reader import LogReader
 from shared.service.log_store import LogStore, open_log_store
@@ -21,7 +23,7 @@ from shared.service.rollback_counter import FileCounter
 from shared.service.witness_store import open_witness_file
 from tests.helpers.durable_steps import Steps
 from tests.helpers.fault_machines import NOW, Machine, lines_of, seen, some
-from tests.helpers.ledger import ORIGIN, ed25519_key, log_signer
+from tests.helpers.ledger import ORIGIN, ed25519_key, log_signer, witness_key
 from tests.helpers.witnesses import HONEST, OTHER, note_of, proof_of
 
 SIGNER, NEXT_SIGNER = log_signer(), Ed25519NoteSigner(ORIGIN, ed25519_key("the next key of the log"))
@@ -133,6 +135,81 @@ class LogMachine(Machine):
         note = log.checkpoint_note
         log.publish(note)
         steps.told("the checkpoint is handed out", folder / "handed out", note.hex())
+
+
+class NodeMachine(Machine):
+    """What a log node's writing process does: a group of appends in one transaction, a cosigned checkpoint kept, then answered."""
+
+    NAME: ClassVar = "a log node"
+    PHASES: ClassVar = (
+        "a group of appends is committed",
+        "a cosigned checkpoint is kept and handed out",
+        "a further group is committed, of which the log has some",
+    )
+    GROUPS: ClassVar = {0: (b"one", b"two", b"three"), 2: (b"two", b"four", b"five", b"one")}
+
+    def prepare(self, phase: int, folder: Path) -> None:
+        """Begin with an empty log."""
+        if phase == 0:
+            open_log_store(folder / "log.db", SIGNER).close()
+
+    def run(self, phase: int, folder: Path, steps: Steps) -> None:
+        """Open the log as the writing process does, and send it what the node sends, again where it was refused."""
+        with closing(open_log_store(folder / "log.db", SIGNER, steps.connect("log"))) as log:
+            answers = AnswerReader()
+            writer = LogWriter(log, lambda octets: self._hear(phase, [*answers.read(octets)], log, folder, steps))
+            sent = frame(PUBLISH, self._cosigned(log)) if phase == 1 else b"".join(map(append_frame, self.GROUPS[phase]))
+            steps.until_done(lambda: writer.take(sent))
+
+    def look(self, folder: Path) -> str:
+        """Say how many entries there are, what is to be handed out, and what others have heard."""
+        with seen(folder, "log.db") as log:
+            assert log is not None
+            (size,), published = (
+                log.execute("SELECT size FROM head").fetchone(),
+                log.execute("SELECT note FROM published").fetchone(),
+            )
+        out = "nothing" if published is None else f"a cosigned tree of {parse_checkpoint(parse_note(published[0]).body).tree_size}"
+        told, handed = len(lines_of(folder / "told")), len(lines_of(folder / "handed out"))
+        return (
+            f"{size} entries; to hand out: {out}; {some(told, 'answer')} heard; {handed} handed out"
+        )
+
+    def check(self, phase: int, folder: Path) -> None:
+        """Assert that every answer holds, every entry is there once, and what is handed out is cosigned and of this log."""
+        with closing(open_log_store(folder / "log.db", SIGNER)) as log:
+            entries = entries_of(log)
+            assert entries == [b"one", b"two", b"three", b"four", b"five"][: 3 if phase < 2 else 5]
+            for line in lines_of(folder / "told"):
+                index, entry = line.split()
+                assert entries[int(index)] == bytes.fromhex(entry)
+            signed = signed_checkpoint(log.checkpoint_note)
+            assert (signed.tree_size, signed.root) == (len(entries), EMPTY_TREE.extended(map(leaf_hash, entries)).tree.root)
+            if phase:
+                assert log.published_note is not None
+                assert find_cosignature(parse_note(log.published_note), witness_key("w.example")) is not None
+                assert lines_of(folder / "handed out")[-1] == log.published_note.hex()
+                for line in lines_of(folder / "handed out"):
+                    old = signed_checkpoint(bytes.fromhex(line))
+                    assert log.root_at(old.tree_size) == old.root
+
+    def _hear(self, phase: int, heard: list[Answer], log: LogStore, folder: Path, steps: Steps) -> None:
+        (answer,) = heard
+        match answer:
+            case Refused():
+                error = answer.error()
+                assert isinstance(error, StorageError)
+                raise error
+            case Committed(indexes):
+                told = "\n".join(f"{i} {e.hex()}" for i, e in zip(indexes, self.GROUPS[phase], strict=True))
+                steps.told("the indexes of the group are answered", folder / "told", told)
+            case Done():
+                steps.told("the checkpoint is handed out", folder / "handed out", self._cosigned(log).hex())
+
+    def _cosigned(self, log: LogStore) -> bytes:
+        note = parse_note(log.newest_note)
+        line = cosign(note.body, name="w.example", private_key=ed25519_key("w.example"), timestamp_s=1_700_000_000)
+        return add_signatures(note, (line,))
 
 
 class WitnessMachine(Machine):

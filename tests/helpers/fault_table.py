@@ -1,5 +1,6 @@
 """The table of faults: every step of every machine, listed by running each once, and what befalls it there."""
 
+import gc
 import json
 import os
 import shutil
@@ -15,10 +16,11 @@ from typing import Self
 
 from tests.helpers.data import REPOSITORY
 from tests.helpers.durable_steps import Fault, Step, Steps
-from tests.helpers.fault_logs import LogMachine, WitnessMachine
+from tests.helpers.fault_anchoring import EmbeddedMachine, OnlineMachine
+from tests.helpers.fault_logs import LogMachine, NodeMachine, WitnessMachine
 from tests.helpers.fault_machines import Machine, SpoolMachine
 
-MACHINES: tuple[Machine, ...] = (SpoolMachine(), LogMachine(), WitnessMachine())
+MACHINES: tuple[Machine, ...] = (SpoolMachine(), EmbeddedMachine(), OnlineMachine(), LogMachine(), NodeMachine(), WitnessMachine())
 
 _MEMORY = Path("/dev/shm")
 """Where files outlive a killed program as they do on a disk, and cost nothing."""
@@ -63,8 +65,13 @@ def cases() -> Iterator[Case]:
     for machine in MACHINES:
         for phase, steps in enumerate(steps_of(machine)):
             for at, step in enumerate(steps):
-                for fault in Fault:
+                for fault in faults_at(step):
                     yield Case(machine, phase, at, step, fault)
+
+
+def faults_at(step: Step) -> tuple[Fault, ...]:
+    """Return what is tried at a step: what befalls a program after one that changed nothing befalls it before the next."""
+    return tuple(fault for fault in Fault if not fault.is_after or step.before != step.after)
 
 
 def stages(machine: Machine, root: Path) -> Iterator[tuple[int, Path]]:
@@ -118,6 +125,7 @@ class Victims:
 
 def serve_victims() -> None:
     """Fork a process for each line that comes in, and answer how it ended."""
+    gc.freeze()
     for line in sys.stdin:
         machine, phase, at, fault, folder = json.loads(line)
         child = os.fork()

@@ -8,6 +8,9 @@ from threading import Lock, Thread
 from shared.core.errors import V2xError
 from tests.helpers.ledger import MemoryLog
 
+POLL_S = 0.02
+"""Between two looks at whether it is to stop."""
+
 
 class ServedLog:
     """The log behind a server; `log` may be replaced while it runs.
@@ -51,7 +54,7 @@ def serving(log: MemoryLog) -> Iterator[ServedLog]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         served.url = f"http://127.0.0.1:{server.server_port}"
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=(POLL_S,))
         thread.start()
         try:
             yield served
