@@ -1,4 +1,4 @@
-"""`v2x record key`: the key of somebody who issues records or asks for data, made where it stays; an authority gets its public half.
+"""`v2x record key`: the key of somebody who issues records or asks for data, made where it stays; its public half is certified.
 
 DIR/key.pem            the key, or DIR/key.uri, which names the key store that holds it (`authority_keys`)
 DIR/public-key.pem     for `v2x pki issue --kind enrolment --role ROLE --public-key`; what comes back is DIR/certificate.oer
