@@ -19,7 +19,7 @@ from shared.operator.rate_limits import client_of
 from shared.service.counters import Counters
 from shared.service.run import error_line
 
-MAX_CONNECTIONS = 1_024
+MAX_CONNECTIONS = 512
 MAX_CONNECTIONS_OF_A_CLIENT = 256
 """From one address; a proxy in front is one, and keeps fewer."""
 

@@ -19,7 +19,7 @@ from vehicle_agent.config import VehicleConfig
 
 UNITS = REPOSITORY / "systemd"
 AGENTS = ("vehicle-agent.service", "rsu-agent.service")
-SERVERS = ("v2x-witness.service",)
+SERVERS = ("v2x-witness.service", "v2x-ledger-log.service")
 WORST_EXPOSURE = 2.0
 SYSTEM_UNITS = (Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
 
