@@ -113,14 +113,14 @@ def _print(verified: AnsweredRequest, records: list[DisclosedRecord]) -> None:
     logs = ", ".join(sorted({reading.log for reading in verified.passport.readings}))
     console.print(f"{count}: signed, unchanged, and held by {logs}.", style="green", markup=False)
     console.print(
-        f"Given{_on(receipt.answered)} with record {receipt.seq} under grant {grant.seq}{_on(grant.granted)}, which holds until "
+        f"Given{_day(' on', receipt.answered)} with record {receipt.seq} under grant {grant.seq}{_day(' of', grant.granted)}, until "
         f"{utc_text(grant.valid_until)}: {grant.purpose}",
         markup=False,
     )
 
 
-def _on(utc: UtcNs | None) -> str:
-    return "" if utc is None else f" on {utc_text(utc)[:10]}"
+def _day(word: str, utc: UtcNs | None) -> str:
+    return "" if utc is None else f"{word} {utc_text(utc)[:10]}"
 
 
 def _as_json(verified: AnsweredRequest, records: list[DisclosedRecord], asked: SignedRequest) -> dict[str, object]:

@@ -26,7 +26,8 @@ from tests.helpers.holder import PURPOSE, Ended, World, moment, told, v2x
 from tests.helpers.ledger import log_signer
 from tests.helpers.requesting import DAY_NS
 
-VEHICLE = "A" * 43
+VEHICLE = "-" + "A" * 42
+"""A name may begin like an option."""
 
 
 @pytest.fixture(scope="module")
