@@ -2,8 +2,7 @@
 
 Nothing is verified here beyond what the files are: the page does that wherever it is opened, by the roots and the policy given,
 until its reader loads others. It takes and refuses what `v2x passport verify` does. Without a passport it is a page to check those
-of others with: the one a buyer gets from somebody else than the seller. Left out: cosignatures with ML-DSA-44, which the page names
-and does not count.
+of others with: the one a buyer gets from somebody else than the seller.
 """
 
 from pathlib import Path

@@ -173,9 +173,8 @@ const judgeCheckpoint = (note, policy, verdict) => {
   note.badCosignatures.forEach((fault) => verdict.fail("witnesses", fault));
   const names = note.witnesses.map(shownName).join(", ") || "no known witness";
   if (!note.isQuorum) {
-    const unchecked = note.unchecked.map(shownName).join(", ");
-    const left = unchecked === "" ? "" : `; this page cannot check the ML-DSA-44 cosignature by ${unchecked}`;
-    verdict.fail("witnesses", `not enough witnesses have seen the ledger: the policy asks for ${shownName(policy.quorum)}, cosigned by ${names}${left}`);
+    const asked = shownName(policy.quorum);
+    verdict.fail("witnesses", `not enough witnesses have seen the ledger: the policy asks for ${asked}, cosigned by ${names}`);
   }
   const asked = policy.quorum === null ? "the policy asks for none" : `as ${shownName(policy.quorum)} of the policy asks`;
   verdict.tell("witnesses", `Cosigned by ${names}, ${asked}`);

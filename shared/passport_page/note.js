@@ -1,6 +1,6 @@
 // Signed notes and the keys that sign them (C2SP signed-note), cosignatures (tlog-cosignature) and canonical pieces of text, as in
 // shared/ledger/note.py, cosignature.py and text.py. A signature of an unknown key is ignored, one of a known key that does not hold
-// spoils the note. Left out: verifying ML-DSA-44; a witness with such a key is named and not counted.
+// spoils the note.
 
 const MAX_NOTE_BYTES = 65536;
 const MAX_NOTE_SIGNATURES = 64;
@@ -9,7 +9,8 @@ const KEY_ID_BYTES = 4;
 const ED25519_KIND = 1;
 const COSIGNATURE_KIND = 4;
 const ML_DSA_44_KIND = 6;
-const ML_DSA_44_KEY_BYTES = 1312;
+const COSIGNATURE_LENGTHS = { [COSIGNATURE_KIND]: 8 + 64, [ML_DSA_44_KIND]: 8 + MLDSA_SIGNATURE_BYTES };
+const MAX_COSIGNED_NAME_BYTES = 255;
 const MAX_63_BITS = (1n << 63n) - 1n;
 const UNNAMABLE = /[\u0000-\u0020+\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ud800-\udfff]/u;
 
@@ -45,7 +46,7 @@ const parseVkey = (text) => {
     throw new Malformed("vkey.kind", "only Ed25519 keys (01) and Ed25519 and ML-DSA-44 cosignature keys (04, 06) are known");
   }
   if (key[0] !== ML_DSA_44_KIND) checkEd25519Key(key.subarray(1));
-  else if (key.length !== 1 + ML_DSA_44_KEY_BYTES) throw new Malformed("vkey.key", "no ML-DSA-44 public key");
+  else if (key.length !== 1 + MLDSA_KEY_BYTES) throw new Malformed("vkey.key", "no ML-DSA-44 public key");
   const keyId = sha256(concat(utf8(name), [0x0a], key)).subarray(0, KEY_ID_BYTES);
   if (hexOf(keyId) !== text.slice(first + 1, second)) {
     throw new Malformed("vkey.key_id", `name and key make ${hexOf(keyId)}`);
@@ -89,15 +90,29 @@ const verifyNote = async (note, key) => {
   }
 };
 
+// What a witness of that name signs with ML-DSA-44 for a checkpoint.
+const cosignedSubtree = ({ origin, size, root }, witness, time) => {
+  const names = [utf8(witness), utf8(origin)];
+  if (names.some((name) => name.length < 1 || name.length > MAX_COSIGNED_NAME_BYTES)) {
+    throw new Unproven(`no ML-DSA-44 cosignature can name a witness or a log of more than ${MAX_COSIGNED_NAME_BYTES} bytes`);
+  }
+  const [cosigner, log] = names.map((name) => concat([name.length], name));
+  return concat(utf8("subtree/v1\n\0"), cosigner, bytesOfNumber(time, 8), log, new Uint8Array(8), bytesOfNumber(size, 8), root);
+};
+
+const isCosignature = (note, checkpoint, key, time, signature) => {
+  if (key.kind === ML_DSA_44_KIND) return isMlDsa44(key.publicKey, cosignedSubtree(checkpoint, key.name, time), signature);
+  return isEd25519(key.publicKey, concat(utf8(`cosignature/v1\ntime ${time}\n`), note.body), signature);
+};
+
 // The time of a witness's latest cosignature in seconds since 1970, null if it has not cosigned.
-const findCosignature = async (note, key) => {
+const findCosignature = async (note, checkpoint, key) => {
   let latest = null;
   for (const line of signaturesBy(note, key)) {
-    if (line.signature.length !== 72) throw new Unproven(`the cosignature by ${key.name} has the wrong length`);
+    if (line.signature.length !== COSIGNATURE_LENGTHS[key.kind]) throw new Unproven(`the cosignature by ${key.name} has the wrong length`);
     const time = numberOf(line.signature.subarray(0, 8));
     if (time > MAX_63_BITS) throw new Unproven(`the cosignature by ${key.name} has an impossible time`);
-    const message = concat(utf8(`cosignature/v1\ntime ${time}\n`), note.body);
-    if (!(await isEd25519(key.publicKey, message, line.signature.subarray(8)))) {
+    if (!(await isCosignature(note, checkpoint, key, time, line.signature.subarray(8)))) {
       throw new Unproven(`the cosignature by ${key.name} does not hold`);
     }
     if (latest === null || time > latest) latest = time;

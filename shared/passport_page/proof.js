@@ -69,10 +69,10 @@ const faultOf = async (attempt) => {
 };
 
 // A checkpoint note held against a policy, each question apart: `{checkpoint, malformed, unsigned, witnesses, badCosignatures, isQuorum,
-// unchecked, time}`; `time` is when the last witness that counts saw it, in seconds since 1970.
+// time}`; `time` is when the last witness that counts saw it, in seconds since 1970.
 const judgeNote = async (noteText, policy) => {
   const judged = {
-    checkpoint: null, malformed: null, unsigned: null, witnesses: [], badCosignatures: [], isQuorum: false, unchecked: [], time: null,
+    checkpoint: null, malformed: null, unsigned: null, witnesses: [], badCosignatures: [], isQuorum: false, time: null,
   };
   let note = null;
   judged.malformed = await faultOf(() => {
@@ -82,12 +82,8 @@ const judgeNote = async (noteText, policy) => {
   if (judged.malformed !== null || policy === null) return judged;
   judged.unsigned = await faultOf(() => checkLogSignature(note, judged.checkpoint.origin, policy));
   for (const { name, key } of policy.witnesses) {
-    if (key.kind === ML_DSA_44_KIND) {
-      if (signaturesBy(note, key).length > 0) judged.unchecked.push(name);
-      continue;
-    }
     const fault = await faultOf(async () => {
-      const seen = await findCosignature(note, key);
+      const seen = await findCosignature(note, judged.checkpoint, key);
       if (seen === null) return;
       judged.witnesses.push(name);
       if (judged.time === null || seen > judged.time) judged.time = seen;

@@ -8,14 +8,19 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
+from shared.ledger.checkpoint import parse_checkpoint
+from shared.ledger.cosignature import cosigned_subtree
+from shared.ledger.note import KeyKind, NoteSignature, VerifierKey, add_signatures, parse_note
 from shared.records.strict_json import encode_json_lines
 from tests.helpers.chromium import Json, Page, chromium
-from tests.helpers.passport_pages import ALL_WITNESSES, POLICY, answer_to, many_issuers, open_page, roots, shown
+from tests.helpers.passport_pages import ALL_WITNESSES, NO_WITNESS, POLICY, answer_to, many_issuers, open_page, roots, shown
+from tests.unit.cli.test_passport_command import passport
 
 SAMPLED = 160
 """Places in the text of a passport."""
@@ -179,3 +184,34 @@ def test_an_altered_root_counts_for_the_page_as_for_the_command(page: Page, data
         assert not answer["green"], (each, answer)
         assert {"signatures", "trust"} & set(answer["failed"]), answer
         assert each is None or not answer_to(data, [each]).is_verified
+
+
+def test_a_cosignature_with_ml_dsa_44_counts_for_the_page_as_for_the_command(page: Page) -> None:
+    private = MLDSA44PrivateKey.from_seed_bytes(bytes(range(32)))
+    kind = KeyKind.ML_DSA_44_COSIGNATURE
+    key = VerifierKey(name="pq.example", kind=kind, public_key=private.public_key().public_bytes_raw())
+    plain = passport()
+
+    def cosigned(note: bytes, change: int = -1) -> bytes:
+        parsed = parse_note(note)
+        message = cosigned_subtree(parse_checkpoint(parsed.body), key.name, 1_700_000_000)
+        signature = bytearray((1_700_000_000).to_bytes(8) + private.sign(message))
+        if change >= 0:
+            signature[change] ^= 1
+        return add_signatures(parsed, (NoteSignature(name=key.name, key_id=key.key_id, signature=bytes(signature)),))
+
+    def with_notes(change: int) -> str:
+        note = cosigned(plain.records[0].proof.note, change)
+        assert {record.proof.note for record in plain.records} == {plain.records[0].proof.note}
+        records = [replace(record, proof=replace(record.proof, note=note)) for record in plain.records]
+        return replace(plain, records=tuple(records)).encode().decode()
+
+    policy = NO_WITNESS.replace(b"quorum none", f"witness pq {key.text}\nquorum pq".encode())
+    optional = NO_WITNESS.replace(b"quorum none", f"witness pq {key.text}\nquorum none".encode())
+    cases = [(with_notes(change), each) for change in (-1, 7, 8, 100, 2_427) for each in (policy, optional, NO_WITNESS)]
+    cases.append((plain.encode().decode(), policy))
+    trusts = [{"roots": [base64_of(root) for root in roots()], "policy": base64_of(each), "at": None} for _, each in cases]
+    answers = judge_each(page, [text for text, _ in cases], trusts)
+    assert [answer["verified"] for answer in answers] == [True, True, True, *[False, False, True] * 4, False]
+    for (text, each), answer in zip(cases, answers, strict=True):
+        assert answer["verified"] is answer_to(text.encode(), roots(), each).is_verified

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from shared.core.errors import DecodeError
 from shared.ledger.ed25519 import check_public_key
@@ -178,6 +179,33 @@ def test_hashes_of_every_length_are_those_of_the_library(page: Page) -> None:
     messages = [random.randbytes(length) for length in (*range(130), 239, 240, 241, 1_000)]
     expected = [[hashlib.new(name, message).hexdigest() for name in ("sha256", "sha384", "sha512")] for message in messages]
     assert asked(page, HASHES, [message.hex() for message in messages]) == expected
+
+
+def test_ml_dsa_44_signatures_hold_until_anything_is_changed(page: Page) -> None:
+    random = Random(7)
+    cases: list[Json] = []
+    for n in range(3):
+        private = MLDSA44PrivateKey.from_seed_bytes(random.randbytes(32))
+        key, message = private.public_key().public_bytes_raw(), random.randbytes(170 * n)
+        signature = private.sign(message)
+        cases.append([key.hex(), message.hex(), signature.hex()])
+        for place in (5, 40, 1_000, 2_335, 2_336, 2_380, 2_415, 2_419):
+            altered = signature[:place] + bytes([signature[place] ^ 1]) + signature[place + 1 :]
+            cases.append([key.hex(), message.hex(), altered.hex()])
+        cases.append([(key[:-1] + bytes([key[-1] ^ 1])).hex(), message.hex(), signature.hex()])
+        cases.append([key.hex(), (message + b"\x00").hex(), signature.hex()])
+        cases.append([key.hex(), message.hex(), signature[:-1].hex()])
+    function = "async (cases) => cases.map((parts) => isMlDsa44(...parts.map(bytesOfHex)))"
+    assert asked(page, function, cases) == [True, *[False] * 11] * 3
+
+
+def test_shake_is_that_of_the_library(page: Page) -> None:
+    messages = [bytes(range(256)) * 2] + [bytes(length) for length in (0, 1, 135, 136, 137, 167, 168, 169)]
+    expected = [[hashlib.shake_128(each).hexdigest(400), hashlib.shake_256(each).hexdigest(400)] for each in messages]
+    function = (
+        "async (texts) => texts.map((text) => [168, 136].map((rate) => hexOf(new Shake(rate, bytesOfHex(text)).octets(400))))"
+    )
+    assert asked(page, function, [each.hex() for each in messages]) == expected
 
 
 def test_published_probes_of_inclusion_are_judged_as_wanted(page: Page) -> None:
