@@ -113,8 +113,8 @@ def _print(verified: AnsweredRequest, records: list[DisclosedRecord]) -> None:
     logs = ", ".join(sorted({reading.log for reading in verified.passport.readings}))
     console.print(f"{count}: signed, unchanged, and held by {logs}.", style="green", markup=False)
     console.print(
-        f"Given{_day(' on', receipt.answered)} with record {receipt.seq} under grant {grant.seq}{_day(' of', grant.granted)}, until "
-        f"{utc_text(grant.valid_until)}: {grant.purpose}",
+        f"Given{_day(' on', receipt.answered)} with record {receipt.seq} under grant {grant.seq}{_day(' of', grant.granted)}, "
+        f"until {utc_text(grant.valid_until)}: {grant.purpose}",
         markup=False,
     )
 
