@@ -139,6 +139,7 @@ class Connection(asyncio.Protocol):
         "_has_head",
         "_head_octets",
         "_held",
+        "_is_cut",
         "_is_flushing",
         "_is_over",
         "_is_paused",
@@ -169,6 +170,7 @@ class Connection(asyncio.Protocol):
         self._is_over = False  # no request is taken any more
         self._has_ended = False  # our half has ended
         self._is_flushing = self._is_paused = False
+        self._is_cut = False  # its time was over
         self._is_reading = True
         self._since = server.seconds
 
@@ -202,9 +204,6 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._close_after_answers()  # the request itself is answered; another protocol is not spoken
-        except httptools.HttpParserCallbackError as error:
-            self._server.on_fault(error.__context__ or error)
-            self._refuse(500, "fault", "this log failed")
         except httptools.HttpParserError:
             self._refuse(400, "no_http", "this is no HTTP request")
         self._look_at_length()
@@ -303,7 +302,14 @@ class Connection(asyncio.Protocol):
         )
         self._is_over = is_closing
         self._owed.append(request)
-        self._server.on_request(request)
+        try:
+            self._server.on_request(request)
+        except Exception as error:  # noqa: BLE001 - the client of a bug is answered too
+            self._server.on_fault(error)
+            if self._owed and self._owed[-1] is request:
+                self._owed.pop()
+            self._is_over = False
+            self._refuse(500, "fault", "this log failed")
 
     # What the node and the clock say.
 
@@ -335,19 +341,22 @@ class Connection(asyncio.Protocol):
     def look(self, seconds: int) -> None:
         """End the connection if its time is over."""
         age_s, transport, counters = seconds - self._since, self._transport, self._server.counters
-        if transport is None:
+        if transport is None or self._is_cut:
             return
         if self._is_paused:
             if age_s > READING_TIMEOUT_S:
+                self._is_cut = True
                 counters.add("connections.slow_reader")
                 transport.abort()
         elif self._is_over:
             if not self._owed and age_s > LINGERING_S:
+                self._is_cut = True
                 transport.abort()
         elif not self._is_whole and self._is_reading:
             if age_s > REQUEST_TIMEOUT_S:
                 self._refuse(408, "too_slow", f"the request was not there within {REQUEST_TIMEOUT_S} s")
         elif not self._owed and age_s > IDLE_TIMEOUT_S:
+            self._is_cut = True
             counters.add("connections.idle")
             transport.close()
 
