@@ -63,6 +63,7 @@ from vehicle_agent.denm_service import CHECK_INTERVAL_NS, DenmService
 from vehicle_agent.hazards import Hazards
 from vehicle_agent.ledger_parts import LedgerParts, check_ledger, open_ledger
 from vehicle_agent.local_dynamic_map import LocalDynamicMap
+from vehicle_agent.log_news import begin_with_log
 from vehicle_agent.mileage import Mileage
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch
 from vehicle_agent.online_anchoring import Errands
@@ -196,7 +197,6 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         keeper=NothingKept() if parts.events is None else StoredEvents(parts.events, partial(_name, station, pseudonym)),
     )
     records = parts.spool if parts.counter is None else CountedSpool(parts.spool, parts.counter)
-    restored = records.notice if isinstance(records, CountedSpool) else None
     head = records.head()
     log = LedgerParts(medium=parts.ledger, origin=parts.origin, policy=parts.policy, pinned=parts.pinned)
     return VehicleAgent(
@@ -211,8 +211,9 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         mileage=Mileage(
             watch=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
             recorder=Recorder(signer=parts.enrolled, store=records, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
+            log_change=begin_with_log(parts.spool, parts.origin),  # before anything is anchored
             anchoring=log.anchors(parts.spool),
-            restored=restored,
+            restored=records.notice if isinstance(records, CountedSpool) else None,
             log_news=parts.log_news,
         ),
         fixed_position=parts.fixed_position,

@@ -11,11 +11,12 @@ from shared.core.clock import NS_PER_MS, Instant, UtcNs
 from shared.core.errors import StorageError, V2xError
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.recorder import Recorder
-from shared.service.counted_log import LogNews, LogRestored
+from shared.service.counted_log import LogNews
 from shared.service.record_key import EnrolledSigner
 from shared.service.rollback_counter import CounterIsNew, Restored
 from shared.stack.effects import Notice
 from vehicle_agent.anchors import Anchors, contradiction_json
+from vehicle_agent.log_news import LogChanged, notice_of
 from vehicle_agent.odometer import OdometerWatch, RecordDue
 from vehicle_agent.vehicle_state import SignalUpdate
 
@@ -32,6 +33,7 @@ class Mileage:
         anchoring: brings records into the ledger.
         restored: what was odd about the store when it was opened, told once as loudly as the agent can; None where nothing was.
         log_news: likewise of an embedded log.
+        log_change: told once where records went into another log before.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class Mileage:
         anchoring: Anchors,
         restored: Restored | CounterIsNew | None = None,
         log_news: LogNews | None = None,
+        log_change: LogChanged | None = None,
     ) -> None:
         self._watch = watch
         self._recorder = recorder
         self._anchoring = anchoring
         self._restored = restored
         self._log_news = log_news
+        self._log_change = log_change
         self._has_told_restored = False
         self._owed: RecordDue | None = None
         self._successor: EnrolledSigner | None = None
@@ -117,9 +121,7 @@ class Mileage:
         if self._restored is not None:
             kind = "records_restored" if isinstance(self._restored, Restored) else "record_counter_new"
             notices.append(Notice(kind, {"reason": str(self._restored)}))
-        if self._log_news is not None:
-            kind = "ledger_restored" if isinstance(self._log_news, LogRestored) else "ledger_counter_new"
-            notices.append(Notice(kind, {"reason": str(self._log_news)}))
+        notices += [notice_of(news) for news in (self._log_change, self._log_news) if news is not None]
         return tuple(notices)
 
     def _record(self, due: RecordDue | None, now: Instant) -> tuple[Notice, ...]:

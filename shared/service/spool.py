@@ -337,14 +337,25 @@ class Spool:
         """
         with storage_errors(self._path), transaction(self._connection):
             self._connection.execute("UPDATE evidence SET acknowledged = 1")
-            self._connection.execute(
-                "UPDATE record SET state = ?, log_index = NULL WHERE state < ?",
-                (AnchorState.PENDING.value, AnchorState.INCLUDED.value),
-            )
+            self._forget_indexes()
+
+    def leave_log(self) -> int:
+        """Forget the trusted checkpoint and every index without a proof: another log is asked from now on.
+
+        Returns:
+            How many records have no proof: these are PENDING again.
+        """
+        with storage_errors(self._path), transaction(self._connection):
+            self._connection.execute("DELETE FROM trusted")
+            return self._forget_indexes()
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _forget_indexes(self) -> int:
+        values = (AnchorState.PENDING.value, AnchorState.INCLUDED.value)
+        return self._connection.execute("UPDATE record SET state = ?, log_index = NULL WHERE state < ?", values).rowcount
 
     def _new_credentials(self, record: SignedRecord) -> list[VehicleCredential]:
         """Return those of a record that are not kept yet."""

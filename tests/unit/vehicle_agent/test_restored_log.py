@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.clock import ManualClock
+from shared.core.clock import NS_PER_S, ManualClock
 from shared.core.errors import StorageError
-from shared.ledger.note import Ed25519NoteSigner
+from shared.ledger.checkpoint import parse_checkpoint
+from shared.ledger.note import Ed25519NoteSigner, parse_note
+from shared.ledger.proof import parse_proof
 from shared.service.config import load
 from shared.service.counted_log import CountedLog, LogCounterIsNew, LogRestored, open_counted
 from shared.service.log_backup import back_up_log, copy_marked
@@ -17,6 +19,7 @@ from shared.service.log_store import LogStore, load_or_create_log_key, open_log_
 from shared.service.rollback_counter import FileCounter, open_counter, open_log_counter
 from shared.stack.effects import Notice
 from tests.helpers.hierarchy import NOON, Hierarchy
+from tests.helpers.recording import record
 from tests.unit.vehicle_agent.vehicle_files import CONFIG, set_up_vehicle
 from vehicle_agent.composition import VehicleParts, make_agent, open_vehicle
 from vehicle_agent.config import VehicleConfig
@@ -127,6 +130,38 @@ def test_without_its_medium_the_vehicle_says_what_is_missing(car: Car) -> None:
     (car.folder / "elsewhere").rename(car.folder / "gone")
     with pytest.raises(StorageError, match="is its medium mounted"):
         car.submit(b"a")
+
+
+def test_a_vehicle_whose_log_is_over_goes_on_with_a_new_one_under_a_new_origin(car: Car) -> None:
+    def drive() -> list[Notice]:
+        """Record a reading, anchor it, record another one, and return what was told."""
+        with car.started() as parts:
+            clock = ManualClock(NOON)
+            agent = make_agent(parts, entropy=bytes, started=clock.now())
+            record(parts.spool, seed=len(list(parts.spool.records())))
+            effects = agent.on_timer(clock.advance(NS_PER_S))
+            record(parts.spool, seed=len(list(parts.spool.records())))
+            return [each for each in effects if isinstance(each, Notice)]
+
+    def proofs() -> list[str | None]:
+        """Return for each record in which log it is proven."""
+        with car.started() as parts:
+            found = [each.proof for each in parts.spool.records()]
+        return [None if proof is None else parse_checkpoint(parse_note(parse_proof(proof).note).body).origin for proof in found]
+
+    old, new = "vehicle.example/log", "vehicle.example/log2"
+    car.config.write_text(CONFIG)
+    assert [notice.kind for notice in drive()] == ["odometer_anchored"]
+    assert proofs() == [old, None]
+    for name in ("log.db", "log.key", "log.policy"):
+        (car.folder / "state" / name).rename(car.folder / "state" / f"former {name}")
+    car.config.write_text(CONFIG.replace(old, new))
+    first, *others = drive()
+    assert first.kind == "ledger_changed"
+    assert f"into the log {new} from now on and no longer into {old}: the 1 that had no proof" in str(first.fields["reason"])
+    assert [notice.kind for notice in others] == ["odometer_anchored", "odometer_anchored"]
+    assert proofs() == [old, new, new, None]
+    assert {notice.kind for notice in drive()} == {"odometer_anchored"}
 
 
 def test_records_and_entries_are_counted_apart(tmp_path: Path) -> None:
