@@ -255,7 +255,7 @@ def _table(readings: tuple[Reading, ...], findings: tuple[Finding, ...]) -> Tabl
     before = next((reading.credential for reading in readings if reading.is_own), 0)
     for reading in readings:
         since_m = reading.since_previous_m
-        is_back = since_m is not None and since_m < 0 and (reading.is_own or reading.seq in fallen)
+        is_back = reading.seq in fallen
         remarks = ["ROLLED BACK"] if is_back else [flag.value.replace("_", " ") for flag in reading.flags]
         if reading.corrects is not None:
             remarks.append(f"corrects {reading.corrects}")

@@ -31,7 +31,7 @@ const readingsOf = ({ entries, findings }) => {
     const { odometerM, hasReading } = record;
     const distanceSinceM = odometerM === null || before === null || before.odometerM === null ? null : odometerM - before.odometerM;
     if (hasReading) before = record;
-    const isBack = distanceSinceM !== null && distanceSinceM < 0 && (isVehicle(entry) || fallen.has(record.seq));
+    const isBack = fallen.has(record.seq);
     return {
       seq: record.seq,
       recordedAt: record.occurred,

@@ -268,7 +268,7 @@ const drawReport = (() => {
         const witnesses = (checkpoint.witnesses ?? []).map((witness) => (typeof witness === "string" ? witness : witness.name));
         const names = witnesses.length === 0 ? "none: only the ledger itself vouches for it" : words.list(witnesses);
         const seen = words.day(checkpoint.seenAt);
-        entry("Witnesses that saw it", seen === null ? names : `${names}, until ${seen}: so old are the records at least`);
+        entry("Witnesses that saw it", seen === null ? names : `${names}, last on ${seen}`);
       }
       if (subject) entry("Key of the vehicle", "Fingerprint of the certificate under which it signs", subject);
       const { passportSha256 } = report;

@@ -122,6 +122,15 @@ def test_a_garages_reading_below_the_cars_is_shown_as_a_rollback(history: Histor
     assert "a garage's reading" in " ".join(output.split())
 
 
+def test_a_reading_by_eye_above_the_cars_own_makes_no_rollback_of_the_next(history: History, desk: Desk) -> None:
+    history.reads(50_000)
+    history.is_told(RecordKind.MAINTENANCE, enrol(RecordRole.GARAGE), odometer_m=50_001_400)
+    history.reads(50_001)
+    output = desk.verify(history.passport().encode())
+    assert "-0.4 km" in output
+    assert "ROLLED BACK" not in output
+
+
 def test_a_kind_the_role_does_not_allow_is_refused_with_its_sentence_at_both_ends(history: History, desk: Desk) -> None:
     garage = enrol(RecordRole.GARAGE)
     history.reads(50_000)
