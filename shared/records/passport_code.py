@@ -63,10 +63,13 @@ def code_of(passport: Passport, data: bytes) -> PassportCode:
     """Return the code of a passport and its octets.
 
     Raises:
-        RecordError: it holds no record, or one that cannot be read.
+        RecordError: it holds no record, one that cannot be read, or a ledger with a name too long for a code.
     """
     records = [read_record(item.token) for item in passport.records]
-    return _code(passport, records, sha256(data).digest(), len(records))
+    code = _code(passport, records, sha256(data).digest(), len(records))
+    if len(code.text) > MAX_CODE_CHARACTERS:
+        raise RecordError("sheet", f"the name of the ledger is too long: a code has at most {MAX_CODE_CHARACTERS} characters")
+    return code
 
 
 def _code(passport: Passport, records: list[DisclosedRecord], digest: bytes, until: int) -> PassportCode:

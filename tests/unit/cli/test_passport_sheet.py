@@ -130,14 +130,22 @@ def test_an_origin_with_every_sign_goes_through_a_code() -> None:
     assert len(code.text) < MAX_CODE_CHARACTERS
 
 
+def in_log(origin: str) -> Passport:
+    """A passport of one record whose ledger calls itself something else."""
+    log, item = MemoryLog(origin), LIFE.records[0]
+    proof = replace(item.proof, index=log.submit(b"x"), hashes=(), note=log.note, _parsed_note=None)
+    return build_passport(credentials=LIFE.credentials, records=[build_record(item.token.encode(), item.salt, proof.encode())])
+
+
+def test_a_ledger_whose_name_fits_no_code_has_no_sheet() -> None:
+    endless = in_log("log.example/" + "x" * MAX_CODE_CHARACTERS)
+    with pytest.raises(RecordError, match="name of the ledger is too long"):
+        code_of(endless, endless.encode())
+
+
 def test_the_sheet_escapes_whatever_the_passport_says(file: Path, tmp_path: Path) -> None:
     out = tmp_path / "sheet.html"
-    log = MemoryLog("log.example/<script>alert(1)</script>")
-    item = LIFE.records[0]
-    index = log.submit(b"x")
-    proof = replace(item.proof, index=index, hashes=(), note=log.note, _parsed_note=None)
-    hostile = build_passport(credentials=LIFE.credentials, records=[build_record(item.token.encode(), item.salt, proof.encode())])
-    file.write_bytes(hostile.encode())
+    file.write_bytes(in_log("log.example/<script>alert(1)</script>").encode())
     run(str(file), "--out", str(out))
     text = out.read_text()
     assert "&lt;script&gt;alert(1)" in text
