@@ -83,6 +83,8 @@ def load_table(path: Path) -> dict[str, object]:
         raise ConfigError(str(path), f"not UTF-8 at octet {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), f"not TOML: {error}") from None
+    except ValueError:  # the interpreter reads no number of thousands of digits
+        raise ConfigError(str(path), "not TOML: a number of too many digits") from None
     except RecursionError:
         raise ConfigError(str(path), "nested too deeply") from None
 

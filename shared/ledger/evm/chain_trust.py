@@ -155,7 +155,7 @@ def parse_chain_trust(data: bytes, path: str) -> ChainTrust:
         raise ConfigError(path, f"has more than {MAX_TRUST_OCTETS} octets")
     try:
         table: dict[str, object] = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of a number of more digits than the interpreter reads
         raise ConfigError(path, f"is no TOML: {error}") from error
     _check_keys(table, {"chain_id", "contract", "validators", "pinned_node"}, path)
     if ("validators" in table) is ("pinned_node" in table):

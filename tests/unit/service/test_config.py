@@ -82,6 +82,7 @@ def test_a_mistake_is_named_by_file_and_key(tmp_path: Path, before: str, after: 
         (b"a = 1\na = 2\n", "not TOML"),
         (b"\xff\xfe", "not UTF-8 at octet 0"),
         (b"#" * (MAX_CONFIG_OCTETS + 1), "longer than"),
+        (b"a = " + b"9" * 5_000, "too many digits"),
         (b"a = " + b"[" * 50_000, "not TOML|nested too deeply"),
     ],
 )
