@@ -3,6 +3,7 @@
 Exit status: 0 when the run went through (whatever it showed is in the summary), 1 when a bus or file failed, 2 for wrong usage.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ app = typer.Typer(help="Simulate traffic with real agents, attackers among them.
 DEFAULT_OUT = Path("out")
 SERVED = ("report.html", "summary.json")
 """What `--serve` shows of the directory; the cars' record stores beside it stay private."""
+PASSPORT_PAGE = re.compile(r"passports/car-[0-9]+\.html", re.ASCII)
+"""And the pages of passports, for which the report has links."""
 
 
 @app.command("run")
@@ -108,6 +111,7 @@ def _print_closing(console: Console, outcome: Outcome) -> None:
         ("frames", outcome.radio_pcap),
         ("attacks", outcome.attacks_pcap),
         ("passports", outcome.passports),
+        ("page", outcome.passports / "car-1.html"),
     ):
         console.print(f"{title:10} {path}", markup=False, highlight=False, soft_wrap=True)
     trust, policy = outcome.passports.parent / "trust", outcome.passports / "ledger.policy"
@@ -122,12 +126,12 @@ def _beside_us(program: str) -> Path:
 
 
 class _Pages(SimpleHTTPRequestHandler):
-    """The report and the summary, and nothing else of the directory; without a line per request."""
+    """The report, the summary and the pages of passports, and nothing else of the directory; without a line per request."""
 
     def translate_path(self, path: str) -> str:
         """Return the file of a page that may be seen; anything else is a file that is not there."""
         name = path.partition("?")[0].strip("/") or SERVED[0]
-        return str(Path(self.directory) / (name if name in SERVED else "absent"))
+        return str(Path(self.directory) / (name if name in SERVED or PASSPORT_PAGE.fullmatch(name) else "absent"))
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

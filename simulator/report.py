@@ -232,6 +232,8 @@ def _car_row(car: CarStory) -> str:
         verdict += f' <span class="tag flag">{escape(", ".join(car.flags))} flagged</span>'
     elif not car.passport_verified:
         notes.append(car.verdict)
+    if car.page is not None:
+        verdict = f'{verdict} <a href="{escape(car.page)}">open</a>'
     note = f'<br><span class="soft">{escape("; ".join(notes))}</span>' if notes else ""
     return (
         f'<tr><th scope="row">{escape(car.name)}</th><td class="wide">{odometer_drawing(car)}</td>'
@@ -245,6 +247,7 @@ def _car_row(car: CarStory) -> str:
 def _passports(story: Story) -> str:
     return _section(
         "Check it yourself",
-        "In the folder of this report; the passport, the trusted root and the ledger's policy are all it takes, no network:",
+        "Open a car's passport in the table above: the page verifies itself, without a network. Or by a program, in the folder of "
+        "this report; the passport, the trusted root and the ledger's policy are all it takes:",
         f"<pre><code>{escape(story.verify_command)}</code></pre>",
     )

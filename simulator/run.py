@@ -1,7 +1,8 @@
 """One run from options to files: puts the world together by hand, in order, lets it pass, and writes down what came of it.
 
     DIR/summary.json  report.html  radio.pcap (our stations)  attacks.pcap (the attackers)
-    DIR/trust/  passports/car-N.json  passports/ledger.policy  state/ (the ledger and each car's record store)
+    DIR/passports/car-N.json  car-N.html (the same as a page that verifies itself)  ledger.policy
+    DIR/trust/  state/ (the ledger and each car's record store)
 
 Files of an earlier run in the same directory are replaced; nothing else in it is touched.
 """
@@ -32,6 +33,7 @@ from shared.records.passport import VerifiedPassport, parse_passport
 from shared.security.secured_data import SignedData, UnsecuredData, decode_secured_data
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.service.log_store import open_log_store
+from shared.service.passport_page import render_page
 from shared.service.spool import AnchorState, Spool, open_spool
 from shared.service.trust_directory import write_trust_directory
 from shared.stack.effects import Notice
@@ -190,7 +192,8 @@ class _Run:
         motion = self.traffic.motion(car.number)
         states = self._spools[antenna].counts()
         file = self._out / "passports" / f"car-{car.number + 1}.json"
-        verified, verdict = self._passport(antenna, file)
+        page = file.with_suffix(".html")
+        verified, verdict = self._passport(antenna, file, page)
         flags = () if verified is None else tuple(sorted({flag.value for reading in verified.readings for flag in reading.flags}))
         proven = states[AnchorState.INCLUDED] + states[AnchorState.WITNESSED]
         return CarStory(
@@ -204,6 +207,7 @@ class _Run:
             witnessed=states[AnchorState.WITNESSED],
             flags=flags,
             passport=f"passports/{file.name}" if file.exists() else None,
+            page=f"passports/{page.name}" if page.exists() else None,
             passport_verified=verified is not None,
             verdict=verdict,
             trace=tuple(self.world.traces[antenna]),
@@ -325,13 +329,15 @@ class _Run:
             self._attacks.write(frame.packet, utc=utc)
             self.account.frame_sent(frame, frame.attack.value)
 
-    def _passport(self, antenna: int, file: Path) -> tuple[VerifiedPassport | None, str]:
+    def _passport(self, antenna: int, file: Path, page: Path) -> tuple[VerifiedPassport | None, str]:
         try:
             encoded = make_passport(self._parts[antenna]).encode()
         except V2xError as error:
             return None, str(error)
+        roots = [root.encoded for root in self._authorities.trust_store.roots.values()]
         with _written(file):
             file.write_bytes(encoded)
+            page.write_text(render_page(encoded, roots, self._policy_text.encode("ascii")), encoding="utf-8")
         try:
             verified = verify_with_trust(
                 parse_passport(file.read_bytes()), store=self._authorities.trust_store, policy=self._policy, at=None

@@ -91,6 +91,8 @@ class CarStory:
         odometer_m: what its odometer showed at the start and at the end.
         rolled_back_m: by how much the odometer was set back, or None.
         flags: what its own records say is odd.
+        passport: the passport, beside the report; None if it could not be made.
+        page: it as a page that verifies itself.
         verdict: the passport verifier's sentence.
     """
 
@@ -104,6 +106,7 @@ class CarStory:
     witnessed: int
     flags: tuple[str, ...]
     passport: str | None
+    page: str | None
     passport_verified: bool
     verdict: str
     trace: tuple[TracePoint, ...]

@@ -82,6 +82,7 @@ def story(*, accepted: int = 0, hostile_name: str = "Car 1", attackers: bool = T
             witnessed=0,
             flags=("rollback",) if n == 3 else (),
             passport=f"passports/car-{n + 1}.json",
+            page=f"passports/car-{n + 1}.html",
             passport_verified=True,
             verdict="every record is signed, in order and in the ledger",
             trace=tuple(traces[n]),
@@ -139,6 +140,7 @@ def test_the_page_is_well_formed_labelled_and_has_one_headline() -> None:
 
 def test_the_page_asks_for_nothing_from_anywhere() -> None:
     text = report_html(story())
+    text = re.sub(r'<a href="passports/car-[0-9]+\.html">', "<a>", text)  # beside it, and only when a reader opens it
     assert not re.search(r"(?:src|href)\s*=|url\(|@import|<script|https?://", text)
     assert "default-src 'none'" in text
 

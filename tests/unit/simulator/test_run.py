@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 from shared.core.errors import ConfigError, StorageError, TransportError, V2xError
 from shared.network.headers import BASIC_HEADER_OCTETS, DEFAULT_HOP_LIMIT, HOP_LIMIT_OCTET
 from shared.network.packet import SINGLE_HOP
+from shared.records.passport import parse_passport
 from shared.security.secured_data import SignedData, decode_secured_data
+from shared.service.passport_file import read_passport_file
 from shared.transport.pcap import CapturedPacket, read_pcap
 from simulator.cli import _Pages, app
 from simulator.options import AttackerKind, CanInterface, Mode, Options
@@ -44,6 +46,16 @@ def test_the_summary_has_its_stable_keys_and_is_what_the_file_says(outcome: Outc
         assert {"senders", "detected", "false_accusations", "median_detect_s"} <= set(attack)
     assert set(written["odometer"]) == {"records", "anchored", "witnessed", "rollbacks_flagged"}
     assert set(written["passports"]) == {"written", "verified"}
+
+
+def test_every_car_has_a_page_that_carries_its_passport_and_is_in_the_report(outcome: Outcome) -> None:
+    report = outcome.report.read_text()
+    for car in outcome.story.cars:
+        assert car.passport is not None
+        assert car.page is not None
+        folder = outcome.report.parent
+        assert read_passport_file(folder / car.page) == parse_passport((folder / car.passport).read_bytes())
+        assert f'href="{car.page}"' in report
 
 
 def test_everybody_speaks_and_is_heard(outcome: Outcome) -> None:
@@ -117,7 +129,7 @@ def test_the_program_says_what_the_run_showed_and_where_the_files_are(tmp_path: 
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0
     assert "messages signed and sent by 2 cars" in result.output
-    for name in ("report.html", "summary.json", "radio.pcap", "attacks.pcap", "passports", "v2x passport verify"):
+    for name in ("report.html", "summary.json", "radio.pcap", "attacks.pcap", "passports", "car-1.html", "v2x passport verify"):
         assert name in result.output
 
 
@@ -127,12 +139,15 @@ def test_the_program_says_what_the_run_showed_and_where_the_files_are(tmp_path: 
         ("/", 200),
         ("/report.html", 200),
         ("/summary.json?x=1", 200),
+        ("/passports/car-1.html", 200),
+        ("/passports/car-1.json", 404),
+        ("/passports/../state/ledger.sqlite", 404),
         ("/state/ledger.sqlite", 404),
         ("/../x", 404),
         ("/trust/", 404),
     ],
 )
-def test_only_report_and_summary_are_served(outcome: Outcome, path: str, status: int) -> None:
+def test_only_report_summary_and_pages_of_passports_are_served(outcome: Outcome, path: str, status: int) -> None:
     directory = outcome.report.parent
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Pages, directory=str(directory))) as server:
         thread = Thread(target=server.handle_request)
