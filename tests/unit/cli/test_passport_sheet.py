@@ -138,7 +138,7 @@ def in_log(origin: str) -> Passport:
 
 
 def test_a_ledger_whose_name_fits_no_code_has_no_sheet() -> None:
-    endless = in_log("log.example/" + "x" * MAX_CODE_CHARACTERS)
+    endless = in_log("log.example/" + "\U0001f697" * 90)
     with pytest.raises(RecordError, match="name of the ledger is too long"):
         code_of(endless, endless.encode())
 
