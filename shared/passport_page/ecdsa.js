@@ -16,10 +16,11 @@ class EcdsaKey {
     const r = numberOf(signature.subarray(0, curve.octets));
     const s = numberOf(signature.subarray(curve.octets));
     if (r < 1n || s < 1n || r >= curve.order || s >= curve.order) return false;
-    if (this.imported === undefined) this.imported = await this.toWebCrypto();
-    if (this.imported === null) return isEcdsaInNumbers(curve, this.point, curve.hash(message), r, s);
+    if (this.imported === undefined) this.imported = this.toWebCrypto();
+    const imported = await this.imported;
+    if (imported === null) return isEcdsaInNumbers(curve, this.point, curve.hash(message), r, s);
     const algorithm = { name: "ECDSA", hash: curve.octets === 32 ? "SHA-256" : "SHA-384" };
-    return webCrypto().verify(algorithm, this.imported, signature, message);
+    return webCrypto().verify(algorithm, imported, signature, message);
   }
 
   async toWebCrypto() {

@@ -38,6 +38,7 @@ const judgeShown = async () => {
     return;
   }
   tell("unchecked", "judging", { word: "Not checked", title: "Checking", text: "This may take a moment for a long passport." });
+  await new Promise((done) => setTimeout(done, 0)); // for the browser to show that
   const report = await judgePassport(shown.passport, shown.trust);
   if (turn !== shown.turn) return;
   drawReport(report, document);

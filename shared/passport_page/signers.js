@@ -1,11 +1,17 @@
 // Who signed: every enclosed credential chained to a trusted root at the date of what it signed last, every record verified with the
 // key of the credential it names, as in `verify_with_trust` of shared/cli/passport.py and `verify_passport` of shared/records/passport.py.
 
+const ENTRIES_AT_ONCE = 64;
+
 const isVehicle = (entry) => entry.issuer !== null && entry.issuer.role === VEHICLE;
 
 const judgeSigners = async (judged, verdict) => {
   const issuers = judgeCredentials(judged.credentials, verdict);
-  for (const entry of judged.entries) await judgeEntry(entry, issuers, judged.credentials, verdict);
+  for (let at = 0; at < judged.entries.length; at += ENTRIES_AT_ONCE) {
+    const some = judged.entries.slice(at, at + ENTRIES_AT_ONCE);
+    const told = await Promise.all(some.map((entry) => judgeEntry(entry, issuers, judged.credentials)));
+    for (const fault of told.filter((each) => each !== null)) verdict[fault.how](fault.id, fault.text);
+  }
   const newest = [...judged.entries].reverse().find((entry) => entry.record !== null && isVehicle(entry));
   for (const issuer of issuers.values()) {
     const own = judged.trust !== null && judged.trust.at !== null && newest !== undefined && newest.issuer === issuer;
@@ -56,34 +62,27 @@ const decodedCredential = ({ number, certificate, authority }, verdict) => {
   }
 };
 
-const judgeEntry = async (entry, issuers, credentials, verdict) => {
-  if (entry.item === null) {
-    verdict.leaveOpen("signatures", `${entry.where} cannot be read`);
-    return;
-  }
+// What is wrong with one entry, as `{how, id, text}`; null if nothing is.
+const judgeEntry = async (entry, issuers, credentials) => {
+  const told = (how, id, text) => ({ how, id, text: `${entry.where} ${text}` });
+  if (entry.item === null) return told("leaveOpen", "signatures", "cannot be read");
   const issuer = issuers.get(entry.item.kid);
   if (issuer === undefined) {
-    if (credentials.some((each) => each.isReadable && each.id === entry.item.kid)) {
-      verdict.leaveOpen("signatures", `${entry.where} was signed under a credential that cannot be used`);
-      return;
-    }
-    verdict.fail("signatures", `${entry.where} was signed under another certificate than those in this passport`);
-    return;
+    const isEnclosed = credentials.some((each) => each.isReadable && each.id === entry.item.kid);
+    if (isEnclosed) return told("leaveOpen", "signatures", "was signed under a credential that cannot be used");
+    return told("fail", "signatures", "was signed under another certificate than those in this passport");
   }
   entry.issuer = issuer;
   try {
     entry.record = new Claims(await verifySdJwt(entry.item.token, RECORD_TYPE, issuer.key)).record();
-  } catch (error) {
-    if (!(error instanceof CheckFailed) && !(error instanceof Malformed)) throw error;
-    verdict.fail("signatures", `${entry.where}: ${meaningOf(error, issuer.role)}`);
-    return;
-  }
-  try {
     checkMayIssue(issuer.role, entry.record);
     entry.isGenuine = true;
+    return null;
   } catch (error) {
-    if (!(error instanceof CheckFailed)) throw error;
-    verdict.fail("roles", `${entry.where}: ${error.message}`);
+    if (!(error instanceof CheckFailed) && !(error instanceof Malformed)) throw error;
+    const isRole = error.check === "role" || error.check === "subject";
+    const text = `${entry.where}: ${isRole ? error.message : meaningOf(error, issuer.role)}`;
+    return { how: "fail", id: isRole ? "roles" : "signatures", text };
   }
 };
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shared.cli.passport import verify_with_trust
 from shared.core.errors import ConfigError, DecodeError, RecordError
+from shared.core.itstime import utc_from_text
 from shared.ledger.policy import parse_policy
 from shared.pki.permission_sets import RecordRole
 from shared.records.kind import RecordKind
@@ -85,7 +86,7 @@ def shown(history: History, *, hidden: Iterable[str] = HIDDEN, witnesses: tuple[
     return build_passport(credentials=[each.credential for each in history.spool.all_credentials()], records=records)
 
 
-def answer_to(data: bytes, trusted: list[bytes], policy: bytes = POLICY) -> Answer:
+def answer_to(data: bytes, trusted: list[bytes], policy: bytes = POLICY, *, at: str | None = None) -> Answer:
     """Verify as `v2x passport verify` does."""
     try:
         store = TrustStore.of_operator(tuple(decode_certificate(root) for root in trusted), ())
@@ -93,7 +94,9 @@ def answer_to(data: bytes, trusted: list[bytes], policy: bytes = POLICY) -> Answ
     except (ConfigError, DecodeError):
         return Answer(is_verified=False, check="trust")
     try:
-        verified = verify_with_trust(parse_passport(data), store=store, policy=counted, at=None)
+        verified = verify_with_trust(
+            parse_passport(data), store=store, policy=counted, at=None if at is None else utc_from_text(at)
+        )
     except RecordError as error:
         return Answer(is_verified=False, check=error.check)
     findings = tuple((each.kind.value, each.seq, each.is_serious, each.text) for each in verified.findings)

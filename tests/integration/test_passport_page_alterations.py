@@ -18,12 +18,26 @@ from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.cosignature import cosigned_subtree
 from shared.ledger.note import KeyKind, NoteSignature, VerifierKey, add_signatures, parse_note
 from shared.records.strict_json import encode_json_lines
+from shared.service.passport_page import render_page
 from tests.helpers.chromium import Json, Page, chromium
-from tests.helpers.passport_pages import ALL_WITNESSES, NO_WITNESS, POLICY, answer_to, many_issuers, open_page, roots, shown
+from tests.helpers.passport_pages import (
+    ALL_WITNESSES,
+    NO_WITNESS,
+    POLICY,
+    answer_to,
+    many_issuers,
+    open_page,
+    roots,
+    shown,
+    verdict_of,
+)
 from tests.unit.cli.test_passport_command import passport
 
 SAMPLED = 160
 """Places in the text of a passport."""
+
+PAGES_ALTERED = 6
+"""Places in the file of a page, for the passport and for the program each."""
 
 JUDGE_EACH = """
 (async (passports, trusts) => {
@@ -184,6 +198,43 @@ def test_an_altered_root_counts_for_the_page_as_for_the_command(page: Page, data
         assert not answer["green"], (each, answer)
         assert {"signatures", "trust"} & set(answer["failed"]), answer
         assert each is None or not answer_to(data, [each]).is_verified
+
+
+def test_the_moment_of_the_last_credential_counts_for_the_page_as_for_the_command(page: Page) -> None:
+    data = passport().encode()
+    moments = [None, "2027-01-01T00:00:00.000Z", "2040-01-01T00:00:00.000Z", "2010-01-01T00:00:00.000Z", "2003-12-31T23:59:59.999Z"]
+    trust = {"roots": [base64_of(root) for root in roots()], "policy": base64_of(NO_WITNESS)}
+    answers = judge_each(page, [data.decode()] * len(moments), [{**trust, "at": moment} for moment in moments])
+    assert [answer["verified"] for answer in answers] == [True, True, False, False, False]
+    for moment, answer in zip(moments, answers, strict=True):
+        assert answer["verified"] is answer_to(data, roots(), NO_WITNESS, at=moment).is_verified
+
+
+def test_an_altered_page_is_green_for_no_octet_of_what_it_carries_or_runs(
+    data: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The file itself: an altered program is not run, an altered passport is red, altered trust trusts nobody."""
+    directory = tmp_path_factory.mktemp("altered")
+    html = render_page(data, roots(), ALL_WITNESSES)
+    random = Random(8)
+    regions = {
+        "passport": (html.index("deflate,") + 8, html.index("</script>", html.index("deflate,"))),
+        "program": (html.index('"use strict"'), html.rindex("</script>")),
+    }
+    with chromium(directory / "chromium") as browser:
+        for name, (begin, end) in regions.items():
+            for n in range(PAGES_ALTERED):
+                place = random.randrange(begin, end)
+                other = next(each for each in "aB" if each != html[place])
+                (directory / f"{name}{n}.html").write_text(html[:place] + other + html[place + 1 :], encoding="utf-8")
+                page = browser.open(directory / f"{name}{n}.html")
+                page.until("document.readyState === 'complete'")
+                if name == "program":
+                    assert page.evaluate("document.documentElement.dataset.verdict ?? 'not run'") == "not run", place
+                    assert page.text("#verdict-word") == "Not checked"
+                else:
+                    assert verdict_of(page) == "red", place
+                page.close()
 
 
 def test_a_cosignature_with_ml_dsa_44_counts_for_the_page_as_for_the_command(page: Page) -> None:
