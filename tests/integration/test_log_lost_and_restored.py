@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner, Result
 
+from shared.bench.tile_server import served
 from shared.cli.ledger import app
 from shared.core.errors import ProofError
 from shared.ledger.checkpoint import parse_checkpoint
@@ -100,7 +101,8 @@ def test_a_log_whose_disk_was_lost_goes_on_from_a_backup_and_a_mirror(tmp_path: 
             with pytest.raises(urllib.error.HTTPError, match="503") as caught:
                 add(url, b"a second history")
             assert b"backup" in caught.value.read()
-        restored = ledger("restore", backup, back, "--policy", policy, "--mirror", mirror, "--json")
+        with served(mirror) as address:
+            restored = ledger("restore", backup, back, "--policy", policy, "--mirror", address, "--json")
         assert restored.exit_code == 0, restored.output
         assert json.loads(restored.stdout) == {
             "origin": ORIGIN,

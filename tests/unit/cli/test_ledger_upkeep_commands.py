@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from shared.cli.ledger import app
 from shared.core.errors import V2xError
 from shared.ledger.note import Ed25519NoteSigner
-from shared.operator.log_node_files import KEY_FILE, STORE_FILE
+from shared.operator.log_node_files import KEY_FILE, NEWER_FILE, STORE_FILE
 from shared.service.log_rotation import next_key_path
 from shared.service.log_store import LogStore, load_or_create_log_key, open_log_store
 from tests.helpers.ledger import ORIGIN
@@ -123,6 +123,25 @@ def test_entries_that_nobody_has_end_in_a_sentence(node: Node, policy: Path, tmp
     told = refusal(*command)
     assert "600 entries that this log has signed, and the last 300 of them are not to be had: no mirror was named" in told
     assert "begin a new one with a new key under a new origin" in told
+
+
+def test_a_directory_that_was_put_back_by_hand_is_repaired_where_it_is(node: Node, policy: Path, tmp_path: Path) -> None:
+    store, image = node.folder / STORE_FILE, tmp_path / "image"
+    image.write_bytes(store.read_bytes())
+    node.grow(600)
+    ledger("export", node.folder, tmp_path / "www")
+    with node.open() as log:
+        (node.folder / NEWER_FILE).write_bytes(log.checkpoint_note)
+    store.write_bytes(image.read_bytes())
+    with node.open() as log:
+        log.mark_restored(is_restored=True)  # as the node does when witnesses show it that file
+    command = ("restore", store, node.folder, "--policy", policy, "--on-my-word")
+    assert "the last 300 of them are not to be had" in refusal(*command)
+    told = ledger(*command, "--mirror", tmp_path / "www")
+    assert told.exit_code == 0, told.output
+    assert not (node.folder / NEWER_FILE).exists()
+    with node.open() as log:
+        assert log.append([b"new", ENTRIES[400]]) == (600, 400)
 
 
 def test_a_key_is_changed_step_by_step(node: Node, tmp_path: Path) -> None:
