@@ -19,7 +19,7 @@ from shared.records.fields import Choice
 from shared.records.findings import FindingKind, SequenceItem
 from shared.records.issuers import ISSUER_KINDS, IssuerRole
 from shared.records.kind import OCCURRED, RecordKind
-from shared.records.kinds import KINDS, SPECS
+from shared.records.kinds import HIDEABLE, KINDS, SPECS
 from shared.records.odometer import OdometerFlag, RecordReason
 from shared.records.passport import Passport
 from shared.records.record import FLAGS_OF_ANY_KIND, DisclosedRecord, read_record
@@ -58,12 +58,14 @@ from tests.helpers.passport_pages import (
 )
 from tests.unit.cli.test_passport_command import ALTERED, Enrolled, hierarchy, passport
 from tests.unit.cli.test_passport_of_many_issuers import History, enrol
+from tests.unit.cli.test_passport_renewed import Term, renewed
 from tests.unit.records.test_kinds import fields_of, misfits, role_for, sample
 
 MOMENT = "2026-11-22T09:30:00.250Z"
 HASHES = [encode_base64url(sha256(bytes([n])).digest()) for n in range(4)]
 SERIES = 250
 REGION_PAIRS = 3_000
+LIVES = 15
 
 CLAIMS = """
 (texts) => texts.map((text) => {
@@ -437,14 +439,36 @@ def test_other_passports_are_judged_alike(page: Page) -> None:
 
 def compare(page: Page, forged: Passport, check: str | None) -> None:
     """Hold both answers against each other, and the page's against the check that should have failed."""
-    data = forged.encode()
+    report = alike(page, forged)
+    failed = failed_checks(report)
+    assert check in failed if check is not None else not failed, report["checks"]
+
+
+def alike(page: Page, shown_passport: Passport) -> dict[str, AnyJson]:
+    data = shown_passport.encode()
     report = judged(page, data)
     expected = answer_to(data, roots(), NO_WITNESS)
     got = answer_of(report)
     assert (got.is_verified, got.findings, got.readings) == (expected.is_verified, expected.findings, expected.readings)
     assert report["green"] is expected.is_clean
-    failed = failed_checks(report)
-    assert check in failed if check is not None else not failed, report["checks"]
+    return report
+
+
+@pytest.mark.parametrize("shown_claims", [HIDEABLE, HIDEABLE - {OCCURRED}], ids=["dated", "without dates"])
+def test_vehicles_whose_credentials_were_renewed_are_judged_alike(page: Page, shown_claims: frozenset[str]) -> None:
+    random = Random(9)
+    verdicts = []
+    for _ in range(LIVES):
+        terms, day = [], 0
+        for last in random.choice([(True,), (False, True), (False, False, True)]):
+            first, signs = max(0, day - random.choice([0, 5, 5, 30])), tuple(day + n for n in range(1, 1 + random.randrange(1, 4)))
+            day = signs[-1] + random.choice([1, 10])
+            hand_over = None if last or random.random() < 0.2 else day
+            days = day + random.choice([1, 1, 60, -2]) - first
+            terms.append(Term(first, max(1, days), signs, hand_over, clock_is_set=random.random() < 0.85))
+        report = alike(page, renewed(tuple(terms), shown_claims))
+        verdicts.append((report["verified"], report["green"]))
+    assert len(set(verdicts)) >= (2 if OCCURRED in shown_claims else 1), verdicts
 
 
 def test_a_life_with_several_credentials_is_judged_alike(page: Page, tmp_path: Path) -> None:
