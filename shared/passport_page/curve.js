@@ -9,7 +9,10 @@ const passportCurve = (() => {
   const READ_BY_EYE_M = 1609;
   const LEAST_ROOM_M = 2000;
   const PIXELS_FOR_A_SIGN = 10;
-  const MAX_GAP_WORDS = 12;
+  const LEAST_WIDTH_FOR_WORDS = 74;
+  const MAX_GAPS = 200;
+  const MAX_FALLS_TOLD = 5;
+  const MAX_SIGNS = 1000;
   const DAY_MS = 86_400_000;
   const SHAPES = {
     vehicle: "circle", garage: "square", inspector: "triangle", insurer: "diamond", maker: "pentagon", registrar: "cross",
@@ -44,9 +47,8 @@ const passportCurve = (() => {
       bySeq.set(reading.seq, point);
     }
     const isDated = points.some((point) => point.at !== null);
-    points.forEach((point, place) => {
-      point.x = isDated ? point.at ?? between(points, place) : point.reading.seq;
-    });
+    if (isDated) placeUndated(points);
+    else points.forEach((point) => { point.x = point.reading.seq; });
     return { points, isDated };
   }
 
@@ -54,11 +56,22 @@ const passportCurve = (() => {
     return String(reading.kind).split("/")[0] === "odometer";
   }
 
-  function between(points, place) {
-    const before = points.slice(0, place).findLast((point) => point.at !== null);
-    const after = points.slice(place + 1).find((point) => point.at !== null);
-    if (before && after) return (before.at + after.at) / 2;
-    return before ? before.at + DAY_MS : after.at - DAY_MS;
+  /** Place points over time, those without a date evenly between their neighbours, or a day apart at the ends. */
+  function placeUndated(points) {
+    let last = null;
+    let waiting = [];
+    for (const point of points) {
+      if (point.at === null) {
+        waiting.push(point);
+        continue;
+      }
+      const [from, to, first] = [last, point.at, waiting.length + 1];
+      waiting.forEach((each, n) => {
+        each.x = from === null ? to - (waiting.length - n) * DAY_MS : from + ((to - from) * (n + 1)) / first;
+      });
+      [last, waiting, point.x] = [point.at, [], point.at];
+    }
+    waiting.forEach((each, n) => { each.x = last + (n + 1) * DAY_MS; });
   }
 
   /** Return the numbers of the records at which the odometer falls. */
@@ -123,7 +136,7 @@ const passportCurve = (() => {
     svg.setAttribute("aria-label", describe(readings, points));
     hatch(svg);
     axes(svg, plot);
-    for (const gap of gapsOf(readings)) drawGap(svg, plot, points, gap);
+    for (const gap of gapsOf(readings).slice(0, MAX_GAPS)) drawGap(svg, plot, points, gap);
     drawLine(svg, plot, points, readings);
     drawSigns(svg, plot, points);
     const cursor = node("line", { class: "cursor", x1: -9, x2: -9, y1: plot.top, y2: plot.bottom });
@@ -184,7 +197,7 @@ const passportCurve = (() => {
       const band = node("rect", { class: "gap", x: from + (to - from - wide) / 2, y: top, width: wide, height: bottom - top });
       band.append(node("title", {}, `${count(gap.missing, "record is", "records are")} missing here`));
       parent.append(band);
-      if (wide > 74 && gap.place < MAX_GAP_WORDS * 100) {
+      if (wide > LEAST_WIDTH_FOR_WORDS) {
         const place = { class: "gap-words", x: (from + to) / 2, y: top + 16, "text-anchor": "middle" };
         parent.append(node("text", place, `${number(gap.missing, 0)} missing`));
       }
@@ -214,12 +227,10 @@ const passportCurve = (() => {
       }
       parent.append(node("path", { class: "line", d: path }));
       if (line.length > 0) parent.append(node("path", { class: "line unsure", d: line.join("") }));
-      for (const [a, b] of falls) {
+      const fallen = falls.map(([a, b]) => `M${x(a.x)} ${y(a.metres)}L${x(b.x)} ${y(b.metres)}`);
+      if (fallen.length > 0) parent.append(node("path", { class: "fall", d: fallen.join("") }));
+      for (const [a, b] of falls.length > MAX_FALLS_TOLD ? [] : falls) {
         const [ax, ay, bx, by] = [x(a.x), y(a.metres), x(b.x), y(b.metres)];
-        const fall = node("path", { class: "fall", d: `M${ax} ${ay}L${bx} ${by}` });
-        fall.append(node("title", {}, `The odometer fell by ${km(a.metres - b.metres)}`));
-        parent.append(fall);
-        if (falls.length > 4) continue;
         const words = signedKm(b.metres - a.metres);
         const isTight = (ax + bx) / 2 + 10 + words.length * 7.4 > right;
         const left = { x: Math.min(ax, bx) - 10, "text-anchor": "end" };
@@ -230,11 +241,13 @@ const passportCurve = (() => {
 
     function drawSigns(parent, { x, y, width }, all) {
       const isDense = all.length > width / PIXELS_FOR_A_SIGN;
+      let left = MAX_SIGNS;
       all.forEach((point, place) => {
         const fallen = (place > 0 && fell(all[place - 1], point)) || (place + 1 < all.length && fell(point, all[place + 1]));
         const isEnd = place === 0 || place === all.length - 1;
         const isPlain = point.role === "vehicle" && point.was === null && !fallen && !isEnd;
-        if (isDense && isPlain) return;
+        if ((isDense && isPlain) || left === 0) return;
+        left -= 1;
         const [px, py] = [x(point.x), y(point.metres)];
         if (point.was !== null) {
           const wy = y(point.was);

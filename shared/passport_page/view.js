@@ -8,6 +8,8 @@
 
 const drawReport = (() => {
   const MAX_NOTES = 12;
+  const MAX_SERIOUS = 30;
+  const MAX_LISTED = 1000;
   const MAX_HIDDEN_LINES = 40;
   const ROLES = ["vehicle", "garage", "inspector", "insurer", "maker", "registrar"];
   const words = passportWords;
@@ -84,24 +86,32 @@ const drawReport = (() => {
       const { findings } = found;
       at("findings-part").hidden = findings.length === 0;
       const serious = findings.filter((finding) => finding.severity === "red");
-      const notes = findings.filter((finding) => finding.severity !== "red");
-      const items = serious.map((each) => item(each, "serious", "Serious"));
-      items.push(...notes.map((each) => item(each, "note", "Note")));
+      const sorted = [...serious, ...findings.filter((finding) => finding.severity !== "red")];
+      const count = Math.min(Math.max(serious.length, MAX_NOTES), MAX_SERIOUS);
       const list = at("findings");
-      list.replaceChildren(...items.slice(0, Math.max(serious.length, MAX_NOTES)));
-      const rest = items.slice(Math.max(serious.length, MAX_NOTES));
+      list.replaceChildren(...sorted.slice(0, count).map(item));
+      const rest = sorted.slice(count);
       if (rest.length === 0) return;
       const more = make("details");
-      const inside = make("ul", "", "findings");
-      inside.append(...rest);
-      more.append(make("summary", `${words.count(rest.length, "more note", "more notes")}`), inside);
+      more.append(make("summary", `${words.number(rest.length, 0)} more`));
+      more.addEventListener("toggle", fill);
       const holder = make("li", "", "rest");
       holder.append(more);
       list.append(holder);
 
-      function item({ text }, name, label) {
-        const line = make("li", "", name);
-        line.append(make("strong", label, "label"), make("span", text));
+      function fill() {
+        more.removeEventListener("toggle", fill);
+        const inside = make("ul", "", "findings");
+        inside.append(...rest.slice(0, MAX_LISTED).map(item));
+        const left = rest.length - MAX_LISTED;
+        if (left > 0) inside.append(make("li", `and ${words.number(left, 0)} that are not listed`));
+        more.append(inside);
+      }
+
+      function item({ severity, text }) {
+        const isSerious = severity === "red";
+        const line = make("li", "", isSerious ? "serious" : "note");
+        line.append(make("strong", isSerious ? "Serious" : "Note", "label"), make("span", text));
         return line;
       }
     }

@@ -159,6 +159,22 @@ def test_a_thousand_readings_are_listed_by_what_stands_out_and_all_on_demand(pag
     assert page.text("#readings-more") == "Show the next 250 of 500"
 
 
+def test_the_longest_passport_at_its_worst_is_drawn_within_bounds(page: Page) -> None:
+    """Thirty thousand records, every other one fallen, numbers missing everywhere, hardly a date."""
+    worst = (
+        "Array.from({length: 30000}, (_, n) => ({seq: n * 2, recordedAt: n % 1000 ? null : new Date(n * 1e8).toISOString(),"
+        " kind: 'odometer', role: n % 3 ? 'vehicle' : 'garage', source: null, odometerM: n % 2 ? n * 1000 : 0,"
+        " distanceSinceM: null, flags: ['rollback'], corrects: null, fields: []}))"
+    )
+    findings = "Array.from({length: 30000}, (_, n) => ({severity: 'red', text: 'x', kind: 'rollback', seq: n * 2}))"
+    value = json.dumps(report([]))
+    page.evaluate(f"drawReport({{...{value}, readings: {worst}, findings: {findings}}}, document)")
+    assert page.evaluate("document.querySelectorAll('#curve *').length") < 3_000
+    assert page.evaluate("document.querySelectorAll('#curve .gap').length") == 200
+    assert page.evaluate("document.querySelectorAll('#readings tbody tr').length") == 250
+    assert page.evaluate("document.querySelectorAll('#findings > li').length") == 31
+
+
 def test_the_curve_is_walked_through_with_the_keyboard(page: Page) -> None:
     draw(page, report([reading(n, 100 + n) for n in range(5)]))
     page.evaluate("document.querySelector('.stepper input').focus()")
