@@ -9,6 +9,7 @@ its own: a copy of the log is no secret and may lie anywhere. Rows are copied, n
 appends is not held up, and what SQLite cannot read is found now and not when the copy is needed.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -150,19 +151,27 @@ def _leaves(reader: LogReader, path: Path, size: int) -> Iterator[list[bytes]]:
 
 def _copy_rows(path: Path, fresh: Path, connect: Connect) -> None:
     """Copy everything in one transaction, the mark before the rest; a copy cut short is empty."""
-    with closing(connect(f"{path.absolute().as_uri()}?mode=rw")) as connection:
-        connection.execute("ATTACH DATABASE ? AS copy", (f"{fresh.absolute().as_uri()}?mode=rw",))
-        connection.execute("PRAGMA copy.journal_mode=DELETE").fetchone()
+    with closing(connect(f"{fresh.absolute().as_uri()}?mode=rw")) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+        connection.execute("ATTACH DATABASE ? AS source", (_uri_to_read(path),))
         connection.execute("BEGIN")
         try:
-            connection.execute("INSERT INTO copy.identity (id, origin, restored) SELECT id, origin, 1 FROM main.identity")
+            connection.execute("INSERT INTO main.identity (id, origin, restored) SELECT id, origin, 1 FROM source.identity")
             for table, columns in _TABLES.items():
-                connection.execute(f"INSERT INTO copy.{table} ({columns}) SELECT {columns} FROM main.{table} ORDER BY rowid")  # noqa: S608
+                connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM source.{table} ORDER BY rowid")  # noqa: S608
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
+
+
+def _uri_to_read(path: Path) -> str:
+    """Return how SQLite is to open a log that others may be writing, or that lies on a medium nobody can write."""
+    uri = path.absolute().as_uri()
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return f"{uri}?mode=rw"  # to read what is in its write-ahead log takes a share in a file beside it
+    return f"{uri}?mode=ro" if path.with_name(path.name + "-wal").exists() else f"{uri}?mode=ro&immutable=1"
 
 
 def _remove(path: Path, *, beside_only: bool = False) -> None:
