@@ -1,6 +1,6 @@
 """Once a second: the committed tree, cosigned by whoever witnesses it, is handed out, if that is enough.
 
-    newest_note -> WitnessPool -> our own policy's quorum -> kept as published -> served
+    newest_note -> the witnesses -> our own policy's quorum -> kept as published -> served
 
 Nothing below the quorum is served, and nothing smaller than before. A witness that has cosigned more of this log than the file has
 shows that the file was put back from a backup: signing on would make a second history. What counts as shown is a checkpoint under
@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -21,11 +22,12 @@ from shared.core.errors import ConfigError, ProofError, StorageError, V2xError
 from shared.ledger.note import MAX_NOTE_BYTES, VerifierKey, parse_note, signatures_by
 from shared.ledger.policy import NO_QUORUM, Policy, PolicyLog, PolicyWitness
 from shared.ledger.verify import QuorumError, SignedCheckpoint, check_quorum, verify_signed
+from shared.ledger.witnessing import Consistency
 from shared.operator.log_node_files import NEWER_FILE, LogFiles
 from shared.service.counters import Counters
 from shared.service.log import Availability
 from shared.transport.bounded_http import BoundedHttp
-from shared.transport.witness_http import WitnessAddress, WitnessPool
+from shared.transport.witness_http import WitnessAddress
 
 ROUND_S = 1.0
 """Seconds between two checkpoints that are handed out."""
@@ -54,6 +56,18 @@ def own_policy(policy: Policy | None, keys: tuple[VerifierKey, ...], witnesses: 
     return replace(base, logs=tuple(PolicyLog(key=key) for key in keys), witnesses=(*base.witnesses, *further))
 
 
+class Cosigners(Protocol):
+    """The witnesses: `shared.transport.witness_http.WitnessPool`."""
+
+    async def cosign(self, note: bytes, consistency: Consistency) -> bytes:
+        """Return the note with the cosignatures there are."""
+        ...
+
+    def take_ahead(self) -> tuple[WitnessAddress, ...]:
+        """Return those that have said since that they have cosigned a larger tree."""
+        ...
+
+
 class LogPublishing:
     """Makes checkpoints that may be handed out.
 
@@ -61,7 +75,7 @@ class LogPublishing:
         files: of the log.
         folder: where a newer checkpoint than the log has is kept.
         policy: `own_policy`.
-        pool: its witnesses, entered.
+        pool: its witnesses.
         counters: `published`, `publishing.quorum`, `publishing.storage`, `witnesses.ahead`.
         log: told of changes.
         now_s: interval time, seconds.
@@ -73,7 +87,7 @@ class LogPublishing:
         *,
         folder: Path,
         policy: Policy,
-        pool: WitnessPool,
+        pool: Cosigners,
         counters: Counters,
         log: FilteringBoundLogger,
         now_s: Callable[[], float],
