@@ -7,7 +7,7 @@
 // hash of the passport's bytes in hexadecimal, to compare with a printed sheet.
 
 const drawReport = (() => {
-  const MAX_NOTES = 12;
+  const MAX_NOTES = 6;
   const MAX_SERIOUS = 30;
   const MAX_LISTED = 1000;
   const MAX_HIDDEN_LINES = 40;
