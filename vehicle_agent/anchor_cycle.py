@@ -12,12 +12,13 @@ It hands out requests and takes answers in any order, so a shell with a network 
 submission that fails does not hold up the others: what was answered is kept, proven, and not sent again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from shared.core.clock import NS_PER_S, MonotonicNs
-from shared.core.errors import DecodeError, ProofError, SplitViewError, StorageError
+from shared.core.errors import DecodeError, ProofError, SplitViewError, StorageError, V2xError
 from shared.ledger.light_client import MAX_ROUND_PROOFS, Advanced, Behind, ClientEvent, LightClient, NotAtIndex, NotWitnessed
 from shared.ledger.merkle import MAX_TREE_SIZE
 from shared.ledger.policy import Policy
@@ -212,8 +213,7 @@ class AnchorCycle:
 
         def take() -> tuple[Notice, ...]:
             self._answered(request)
-            notices = self._keep(self._client.give(request.path, data))
-            notices += self._look(now)
+            notices = self._followed(self._keep(self._client.give(request.path, data)), lambda: self._look(now))
             return (*self._available(), *notices)
 
         return self._guarded(take, now)
@@ -236,9 +236,13 @@ class AnchorCycle:
         return (*self._unavailable(reason), *self._guarded(lambda: self._look(now), now))
 
     def take_notices(self) -> tuple[Notice, ...]:
-        """Return what came up while requests were made, once."""
+        """Return what came up while requests were made, or before the store failed, once."""
         notices, self._untold = tuple(self._untold), []
         return notices
+
+    def tell_later(self, notices: Sequence[Notice]) -> None:
+        """The store failed before anybody was told of these: have `take_notices` return them."""
+        self._untold[:0] = notices
 
     def acknowledge_evidence(self, now: MonotonicNs) -> None:
         """A person has looked at the evidence: go on from the trusted checkpoint."""
@@ -315,7 +319,7 @@ class AnchorCycle:
                 self._client.begin()
         for path in self._client.wants():
             self._open[Fetch(path)] = None
-        return notices if self._open else (*notices, *self._end(now))
+        return notices if self._open else self._followed(notices, lambda: self._end(now))
 
     def _end(self, now: MonotonicNs) -> tuple[Notice, ...]:
         notices = self._give_up_on_indexes()
@@ -354,32 +358,45 @@ class AnchorCycle:
         if trusted is not None and trusted.note != self._stored_note:
             self._store.set_trusted_note(trusted.note, expected=self._stored_note)
             self._stored_note = trusted.note
-        notices: list[Notice] = []
+        notices: tuple[Notice, ...] = ()
         for event in events:
-            match event:
-                case Included():
-                    proof = proof_of(event).encode()
-                    is_witnessed = self._policy.quorum is not None
-                    self._store.store_proof(event.entry, log_index=event.index, proof=proof, is_witnessed=is_witnessed)
-                    self._has_progressed = True
-                    notices.append(self._anchored(event, is_witnessed=is_witnessed))
-                case NotAtIndex(entry, index):
-                    self._store.mark_refuted(entry)
-                    self._is_troubled = True
-                    notices.append(Notice("ledger_wrong_index", {"log": self._origin, "log_index": index}))
-                case NotWitnessed(detail):
-                    self._has_round_failed_quorum = True
-                    if not self._is_unwitnessed:
-                        self._is_unwitnessed = True
-                        notices.append(Notice("ledger_not_witnessed", {"log": self._origin, "detail": detail}))
-                case Behind(tree_size, trusted_size):
-                    if not self._is_behind:
-                        self._is_behind = True
-                        sizes = {"tree_size": tree_size, "trusted_size": trusted_size}
-                        notices.append(Notice("ledger_behind", {"log": self._origin, **sizes}))
-                case Advanced():
-                    self._is_behind = self._is_unwitnessed = False
-        return tuple(notices)
+            notices = self._followed(notices, partial(self._kept, event))
+        return notices
+
+    def _followed(self, notices: tuple[Notice, ...], then: Callable[[], tuple[Notice, ...]]) -> tuple[Notice, ...]:
+        """Return notices and those of what comes then; if that fails, it does not take the first ones with it."""
+        try:
+            return (*notices, *then())
+        except V2xError:
+            self.tell_later(notices)
+            raise
+
+    def _kept(self, event: ClientEvent) -> tuple[Notice, ...]:
+        """Store one event, and return what there is to tell of it."""
+        match event:
+            case Included():
+                proof = proof_of(event).encode()
+                is_witnessed = self._policy.quorum is not None
+                self._store.store_proof(event.entry, log_index=event.index, proof=proof, is_witnessed=is_witnessed)
+                self._has_progressed = True
+                return (self._anchored(event, is_witnessed=is_witnessed),)
+            case NotAtIndex(entry, index):
+                self._store.mark_refuted(entry)
+                self._is_troubled = True
+                return (Notice("ledger_wrong_index", {"log": self._origin, "log_index": index}),)
+            case NotWitnessed(detail):
+                self._has_round_failed_quorum = True
+                if not self._is_unwitnessed:
+                    self._is_unwitnessed = True
+                    return (Notice("ledger_not_witnessed", {"log": self._origin, "detail": detail}),)
+            case Behind(tree_size, trusted_size):
+                if not self._is_behind:
+                    self._is_behind = True
+                    sizes = {"tree_size": tree_size, "trusted_size": trusted_size}
+                    return (Notice("ledger_behind", {"log": self._origin, **sizes}),)
+            case Advanced():
+                self._is_behind = self._is_unwitnessed = False
+        return ()
 
     def _anchored(self, included: Included, *, is_witnessed: bool) -> Notice:
         record = self._records.get(included.entry)

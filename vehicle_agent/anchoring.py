@@ -56,13 +56,17 @@ class Anchoring(Anchors):
             StorageError: the vehicle's own store failed. A failure of the log is told, not raised, and tried again later.
         """
         notices: list[Notice] = []
-        if self._store.counts()[AnchorState.PENDING]:
-            self._cycle.wake(now.monotonic)
-        carried_out = 0
-        while carried_out < MAX_REQUESTS_AT_ONCE and (requests := self._cycle.requests(now.monotonic)):
-            for request in requests:
-                carried_out += 1
-                notices += self._carry_out(request, now.monotonic)
+        try:
+            if self._store.counts()[AnchorState.PENDING]:
+                self._cycle.wake(now.monotonic)
+            carried_out = 0
+            while carried_out < MAX_REQUESTS_AT_ONCE and (requests := self._cycle.requests(now.monotonic)):
+                for request in requests:
+                    carried_out += 1
+                    notices += self._carry_out(request, now.monotonic)
+        except StorageError:
+            self._cycle.tell_later(notices)
+            raise
         notices += self._cycle.take_notices()
         return (*notices, *self._tell_contradiction(notices))
 

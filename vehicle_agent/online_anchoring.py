@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from shared.core.clock import Instant, MonotonicNs
+from shared.core.errors import StorageError
 from shared.ledger.light_client import MAX_ROUND_PROOFS
 from shared.ledger.policy import Policy
 from shared.ledger.tiles import MAX_TILE_LEVEL
@@ -115,12 +116,16 @@ class OnlineAnchoring(Anchors):
             StorageError: the vehicle's own store failed. A failure of the log is told, not raised, and tried again later.
         """
         notices: list[Notice] = []
-        for request, answer in self._errands.answers():
-            notices += self._take(request, answer, now.monotonic)
-        if self._cycle.contradiction is None and self._store.counts()[AnchorState.PENDING]:
-            self._cycle.wake(now.monotonic)
-        for request in self._cycle.requests(now.monotonic):
-            self._errands.ask(request)
+        try:
+            for request, answer in self._errands.answers():
+                notices += self._take(request, answer, now.monotonic)
+            if self._cycle.contradiction is None and self._store.counts()[AnchorState.PENDING]:
+                self._cycle.wake(now.monotonic)
+            for request in self._cycle.requests(now.monotonic):
+                self._errands.ask(request)
+        except StorageError:
+            self._cycle.tell_later(notices)
+            raise
         notices += self._cycle.take_notices()
         self._judge(notices)
         return (*notices, *self._tell_contradiction(notices))

@@ -122,6 +122,8 @@ def create_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_
                     connection.execute(statement)
                 for statement, values in rows:
                     connection.execute(statement, values)
+            # Closing would do this too, and say nothing where the disk is full: the file would lack what is in the other one.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         sync_path(fresh)
         fresh.rename(path)
         sync_path(path.parent)

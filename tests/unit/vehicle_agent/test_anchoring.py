@@ -191,6 +191,30 @@ def test_every_failing_write_kept_or_not_ends_in_one_proof(tmp_path: Path, persi
     assert step >= 20
 
 
+def test_a_store_that_fails_takes_no_notice_with_it(tmp_path: Path) -> None:
+    """Three records are proven in one round; whichever statement fails, each is told of once."""
+    step = 0
+    while True:
+        faults, clock = Faults(), ManualClock(None)
+        spool = open_spool(tmp_path / f"{step}.db", connect=faults.connect())
+        record(spool, 3)
+        anchoring = anchoring_of(spool, MemoryLog())
+        faults.arm(step, persists=False)
+        notices: list[Notice] = []
+        for _ in range(4):
+            try:
+                notices += anchoring.poll(clock.advance(400 * NS_PER_S))
+            except StorageError:
+                faults.arm(None, persists=False)
+        spool.close()
+        told = [notice.fields["seq"] for notice in notices if notice.kind == "odometer_anchored"]
+        assert sorted(map(str, told)) == ["0", "1", "2"]
+        if faults.fail_at is not None:  # it was not reached
+            break
+        step += 1
+    assert step >= 20
+
+
 def test_a_program_that_dies_between_any_two_steps_goes_on(tmp_path: Path) -> None:
     """After each request, in turn, everything in memory is lost."""
     log = MemoryLog()
