@@ -5,8 +5,8 @@
     OUT/tile/entries/<N>[.p/<W>]  entry bundles
 
 Nothing is copied blindly: every tile is made anew from the entries and held against the log's own before it is written, and the
-tree must have the root of the note before the note is. Each file appears whole or not at all, and is on disk before the next. So
-whenever an export is cut short the folder is the log at its former checkpoint, with some files that nobody asks for yet, and the
+tree must have the root of the note before the note is. Each file appears whole or not at all, and all are on disk before the note.
+So whenever an export is cut short the folder is the log at its former checkpoint, with some files that nobody asks for yet, and the
 next export goes on; what the folder's checkpoint speaks of is not written again. Left out: serving the folder, and telling a
 damaged file from a good one, which `v2x ledger audit` does.
 """
@@ -14,7 +14,7 @@ damaged file from a good one, which `v2x ledger audit` does.
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.core.errors import DecodeError, ProofError, StorageError
@@ -69,15 +69,23 @@ class _Folder:
     write: Write
     written: int = 0
     kept: int = 0
+    changed: set[Path] = field(default_factory=set)
 
     def put(self, place: str, data: bytes) -> None:
         """Have a file, written unless it is there as it should be."""
         path = self.path / place
+        self.changed.update(parent for parent in path.parents if parent.is_relative_to(self.path))
         if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
             self.kept += 1
             return
         self.write(path, self.path / UNFINISHED_FILE, data)
         self.written += 1
+
+    def settle(self) -> None:
+        """Have the names of all files on disk."""
+        for path in self.changed:
+            sync_path(path)
+        self.changed.clear()
 
 
 def export_log(
@@ -123,11 +131,8 @@ def published_checkpoint(reader: LogReader) -> tuple[Checkpoint, bytes]:
 
 
 def write_whole(path: Path, unfinished: Path, data: bytes) -> None:
-    """Write a file that appears complete or not at all, and is on disk when this returns; raises `OSError` or `StorageError`."""
-    missing = [parent for parent in path.parents if not parent.exists()]
+    """Write a file that appears complete or not at all; its content is on disk then. Raises `OSError`, `StorageError`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for made in missing:
-        sync_path(made.parent)
     with os.fdopen(os.open(unfinished, _PIECE_MODE, FILE_MODE), "wb") as file:
         file.write(data)
         file.flush()
@@ -135,7 +140,6 @@ def write_whole(path: Path, unfinished: Path, data: bytes) -> None:
     if unfinished.read_bytes() != data:
         raise StorageError(str(path), "was not written as it is")
     unfinished.rename(path)
-    sync_path(path.parent)
 
 
 def _export(reader: LogReader, folder: _Folder, *, is_full: bool, on_progress: Callable[[int, int], None]) -> Export:
@@ -151,7 +155,9 @@ def _export(reader: LogReader, folder: _Folder, *, is_full: bool, on_progress: C
         folder.put(tile.path, data)
     if (tree.size, tree.root) != (size, checkpoint.root):
         raise StorageError(CHECKPOINT_PATH, f"the entries of the log do not make the tree of {size} entries that it published")
+    folder.settle()
     folder.put(CHECKPOINT_PATH, note)
+    folder.settle()
     on_progress(size, size)
     return Export(
         origin=checkpoint.origin,
