@@ -4,6 +4,10 @@
 
 const MAX_FAULTS_TOLD = 3;
 
+// From how many faults of one check on the entries that follow are not looked at: a hostile file must not keep a reader waiting.
+const MAX_FAULTS = 200;
+const ENTRIES_AT_ONCE = 64;
+
 const CHECKS = {
   form: [
     "The file is whole",
@@ -69,6 +73,10 @@ class Verdict {
     this.told.set(id, text);
   }
 
+  isHopeless(...ids) {
+    return ids.some((id) => this.faults.get(id).length >= MAX_FAULTS);
+  }
+
   // Runs one part of the work; what goes wrong in a way nobody thought of makes its checks red.
   async part(ids, work) {
     try {
@@ -97,10 +105,23 @@ const summed = (texts) => {
 
 const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
-const judgePassport = async (passport, trust) => {
+// Entries in groups, until a check is hopeless; between them `progress` is told how far it is.
+const inGroups = async (entries, verdict, ids, { progress, words }, judge) => {
+  for (let at = 0; at < entries.length; at += ENTRIES_AT_ONCE) {
+    if (verdict.isHopeless(...ids)) {
+      for (const id of ids) verdict.leaveOpen(id, `${entries.length - at} entries more were not looked at`);
+      return;
+    }
+    await judge(entries.slice(at, at + ENTRIES_AT_ONCE));
+    await progress(`${words}: ${Math.min(at + ENTRIES_AT_ONCE, entries.length)} of ${entries.length}`);
+  }
+};
+
+// `progress` is awaited now and then with a few words for people.
+const judgePassport = async (passport, trust, progress = async () => {}) => {
   const verdict = new Verdict();
   const bytes = typeof passport === "string" ? utf8(passport) : passport;
-  const judged = { bytes, trust: null, credentials: [], entries: [], notes: new Map(), verifiers: new Map(), findings: [] };
+  const judged = { bytes, trust: null, credentials: [], entries: [], notes: new Map(), verifiers: new Map(), findings: [], progress };
   await verdict.part(["trust"], async () => {
     judged.trust = await judgeTrust(trust, verdict);
   });
@@ -135,30 +156,35 @@ const judgeForm = (judged, verdict) => {
 };
 
 // The ledger: inclusion of every entry, and every distinct checkpoint once.
-const judgeLedger = async ({ trust, entries, notes }, verdict) => {
+const judgeLedger = async ({ trust, entries, notes, progress }, verdict) => {
   const policy = trust === null ? null : trust.policy;
-  for (const entry of entries) {
-    if (entry.item === null) {
-      verdict.leaveOpen("inclusion", `${entry.where} cannot be read`);
-      continue;
-    }
-    const { proof } = entry.item;
-    if (!notes.has(proof.note)) notes.set(proof.note, await judgeNote(proof.note, policy));
-    entry.note = notes.get(proof.note);
-    if (entry.note.malformed !== null) {
-      verdict.leaveOpen("inclusion", `${entry.where} comes with a checkpoint that cannot be read`);
-      continue;
-    }
-    const { size, root } = entry.note.checkpoint;
-    const fault = await faultOf(() => verifyInclusion(entry.commitment, proof.index, size, proof.hashes, root));
-    if (fault !== null) verdict.fail("inclusion", `${entry.where}: the ledger is not shown to hold this record: ${fault}`);
-  }
+  const ids = ["inclusion", "checkpoint", "witnesses"];
+  await inGroups(entries, verdict, ids, { progress, words: "Looking records up in the ledger" }, async (some) => {
+    for (const entry of some) await judgeInclusion(entry, notes, policy, verdict);
+  });
   if (entries.length > 0) verdict.tell("inclusion", `${counted(entries.length, "record")}, each with its path to the ledger's root`);
-  if (policy === null) {
-    for (const id of ["checkpoint", "witnesses"]) verdict.leaveOpen(id, "there is no policy that says which ledger and witnesses count");
+  if (policy !== null) return;
+  for (const id of ["checkpoint", "witnesses"]) verdict.leaveOpen(id, "there is no policy that says which ledger and witnesses count");
+};
+
+const judgeInclusion = async (entry, notes, policy, verdict) => {
+  if (entry.item === null) {
+    verdict.leaveOpen("inclusion", `${entry.where} cannot be read`);
     return;
   }
-  for (const note of notes.values()) judgeCheckpoint(note, policy, verdict);
+  const { proof } = entry.item;
+  if (!notes.has(proof.note)) {
+    notes.set(proof.note, await judgeNote(proof.note, policy));
+    if (policy !== null) judgeCheckpoint(notes.get(proof.note), policy, verdict);
+  }
+  const note = notes.get(proof.note);
+  if (note.malformed !== null) {
+    verdict.leaveOpen("inclusion", `${entry.where} comes with a checkpoint that cannot be read`);
+    return;
+  }
+  const { size, root } = note.checkpoint;
+  const fault = await faultOf(() => verifyInclusion(entry.commitment, proof.index, size, proof.hashes, root));
+  if (fault !== null) verdict.fail("inclusion", `${entry.where}: the ledger is not shown to hold this record: ${fault}`);
 };
 
 const judgeCheckpoint = (note, policy, verdict) => {
@@ -169,7 +195,7 @@ const judgeCheckpoint = (note, policy, verdict) => {
   }
   const { origin, size } = note.checkpoint;
   if (note.unsigned !== null) verdict.fail("checkpoint", `the checkpoint of ${size} entries: ${note.unsigned}`);
-  verdict.tell("checkpoint", `${origin}, ${counted(size, "entr").replace(/entrs?$/, size === 1n ? "entry" : "entries")}`);
+  verdict.tell("checkpoint", `${origin}, ${size} ${size === 1n ? "entry" : "entries"}`);
   note.badCosignatures.forEach((fault) => verdict.fail("witnesses", fault));
   const names = note.witnesses.map(shownName).join(", ") || "no known witness";
   if (!note.isQuorum) {

@@ -23,6 +23,17 @@ const tellFault = (error) => {
   });
 };
 
+// Tells how far it is, and lets the browser draw that, ten times a second at most.
+const progressTold = () => {
+  let last = 0;
+  return async (words) => {
+    if (performance.now() - last < 100) return;
+    last = performance.now();
+    document.getElementById("verdict-text").textContent = words;
+    await new Promise((done) => setTimeout(done, 0));
+  };
+};
+
 // The verdict of a passport that was shown before must not stand beside another one: it is taken down first.
 const judgeShown = async () => {
   shown.turn += 1;
@@ -38,8 +49,7 @@ const judgeShown = async () => {
     return;
   }
   tell("unchecked", "judging", { word: "Not checked", title: "Checking", text: "This may take a moment for a long passport." });
-  await new Promise((done) => setTimeout(done, 0)); // for the browser to show that
-  const report = await judgePassport(shown.passport, shown.trust);
+  const report = await judgePassport(shown.passport, shown.trust, progressTold());
   if (turn !== shown.turn) return;
   drawReport(report, document);
   document.documentElement.dataset.verdict = report.green ? "green" : "red";

@@ -1,17 +1,15 @@
 // Who signed: every enclosed credential chained to a trusted root at the date of what it signed last, every record verified with the
 // key of the credential it names, as in `verify_with_trust` of shared/cli/passport.py and `verify_passport` of shared/records/passport.py.
 
-const ENTRIES_AT_ONCE = 64;
-
 const isVehicle = (entry) => entry.issuer !== null && entry.issuer.role === VEHICLE;
 
 const judgeSigners = async (judged, verdict) => {
   const issuers = judgeCredentials(judged.credentials, verdict);
-  for (let at = 0; at < judged.entries.length; at += ENTRIES_AT_ONCE) {
-    const some = judged.entries.slice(at, at + ENTRIES_AT_ONCE);
-    const told = await Promise.all(some.map((entry) => judgeEntry(entry, issuers, judged.credentials)));
+  const { entries, credentials, progress } = judged;
+  await inGroups(entries, verdict, ["signatures", "roles"], { progress, words: "Verifying signatures" }, async (some) => {
+    const told = await Promise.all(some.map((entry) => judgeEntry(entry, issuers, credentials)));
     for (const fault of told.filter((each) => each !== null)) verdict[fault.how](fault.id, fault.text);
-  }
+  });
   const newest = [...judged.entries].reverse().find((entry) => entry.record !== null && isVehicle(entry));
   for (const issuer of issuers.values()) {
     const own = judged.trust !== null && judged.trust.at !== null && newest !== undefined && newest.issuer === issuer;

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -247,6 +248,20 @@ def test_the_command_writes_the_page_once_and_refuses_what_is_no_passport(genuin
     again = CliRunner().invoke(app, ["page", str(tmp_path / "page.html"), *arguments])
     assert again.exit_code == 0
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == expected
+
+
+def test_a_hopeless_passport_is_given_up_after_some_hundred_faults(browser: Browser, tmp_path: Path) -> None:
+    whole = passport(tuple(range(100, 400)))
+    salts = [record.salt for record in whole.records]
+    records = [replace(record, salt=salt) for record, salt in zip(whole.records, salts[1:] + salts[:1], strict=True)]
+    page = open_page(browser, tmp_path / "page.html", whole.encode(), policy=NO_WITNESS)
+    assert verdict_of(page) == "green"
+    report = judged(page, replace(whole, records=tuple(records)).encode())
+    told = next(check["told"] for check in report["checks"] if check["id"] == "inclusion")
+    assert failed_checks(report) == {"inclusion", "sequence"}
+    assert told.startswith("Entry 1 of 300: the ledger is not shown to hold this record")
+    assert told.endswith("And 253 more")
+    page.close()
 
 
 def test_a_page_of_a_hundred_records_is_small(tmp_path: Path) -> None:
