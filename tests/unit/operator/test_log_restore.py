@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
 
@@ -17,12 +17,14 @@ from shared.ledger.verify import check_quorum, verify_signed
 from shared.ledger.witness import Witness
 from shared.operator.auditor_source import DirectorySource
 from shared.operator.log_restore import LogRestore, Mirror, Restored
+from shared.service.database import Connect, connect_sqlite
 from shared.service.log_backup import back_up_log, copy_marked
 from shared.service.log_export import export_log
 from shared.service.log_reader import open_log_reader
 from shared.service.log_store import LogStore, open_log_store
 from shared.service.witness_store import WitnessFile, open_witness_file
 from simulator.witnesses import WITNESSES, WitnessedLedger, draw_witness_keys, policy_text
+from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.ledger import ORIGIN, ed25519_key, log_signer
 
 ENTRIES = [b"entry %d" % n for n in range(1_000)]
@@ -92,12 +94,19 @@ class World:
             export_log(reader, self.folder / name)
         return self.folder / name
 
-    def copy(self, signer: Ed25519NoteSigner | None = None, following: Ed25519NoteSigner | None = None) -> LogStore:
+    def copy(
+        self,
+        signer: Ed25519NoteSigner | None = None,
+        following: Ed25519NoteSigner | None = None,
+        *,
+        at: Path | None = None,
+        connect: Connect = connect_sqlite,
+    ) -> LogStore:
         """Return the backup, put back into a file of its own, as it is left by what was tried before."""
-        path = self.folder / "restored.db"
+        path = at or self.folder / "restored.db"
         if not path.exists():
             copy_marked(self.folder / "backup.db", path)
-        return self.stack.enter_context(open_log_store(path, signer or log_signer(), next_signer=following))
+        return self.stack.enter_context(open_log_store(path, signer or log_signer(), connect, next_signer=following))
 
     def restore(
         self,
@@ -315,6 +324,32 @@ def test_a_log_that_changed_its_key_since_the_backup_is_put_back_with_both(lost:
     store.take_keys()
     assert set(store.stored_keys) == {log_signer().key.text, following.key.text}
     assert store.submit(b"new") == 900
+
+
+@pytest.mark.parametrize("persists", [False, True])
+def test_a_disk_that_fails_at_any_statement_leaves_a_copy_or_the_whole_log_and_nothing_between(
+    lost: World, *, persists: bool
+) -> None:
+    mirror, faults = lost.export(), Faults()
+    lost.restore(lost.copy(connect=faults.connect(), at=lost.folder / "whole.db"), mirror)
+    writing = [number for number, verb in enumerate(faults.executed) if verb in ("UPDATE", "INSERT", "DELETE", "COMMIT")]
+    assert len(writing) > 8
+    sizes: set[tuple[int, bool]] = set()
+    for step in writing:
+        path = lost.folder / f"failing {step}.db"
+        copy_marked(lost.folder / "backup.db", path)
+        faults.arm(step, persists=persists)
+        with suppress(StorageError):
+            lost.restore(lost.copy(connect=faults.connect(), at=path), mirror)
+        faults.arm(None, persists=False)
+        store = lost.copy(at=path)
+        sizes.add((store.size, store.is_restored))
+        if store.is_restored:
+            lost.restore(store, mirror)
+        assert store.append([b"new", ENTRIES[650]]) == (700, 650)
+        store.close()
+    assert sizes <= {(300, True), (700, True), (700, False)}
+    assert {(300, True), (700, True)} <= sizes
 
 
 def test_an_unknown_log_and_one_that_is_no_copy_are_not_touched(lost: World) -> None:
