@@ -14,6 +14,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from threading import Thread
@@ -206,6 +207,9 @@ def _run(open_store: Callable[[], LogStore], sock: socket.socket) -> NoReturn:
         gc.freeze()
         _write(open_store, sock)
         status = 0
+    except Exception as error:  # noqa: BLE001 - the outermost frame of this process
+        sys.stderr.write(f"{error_line(error)}\n")
+        sys.stderr.flush()
     finally:
         os._exit(status)  # nothing of the node's is cleaned up here
 
