@@ -5,7 +5,7 @@ never two trees of one size that were both signed and served: the log cannot for
 already is not added again; its first index is the answer. Reading is by tlog-tiles path, the same bytes an HTTP log would serve.
 The time an append takes does not depend on how long the log is (`log_format`, `leaf_index`).
 
-An operator's log node (HTTP, group commit, witnesses) is to stand on this class; it is not here yet. A file put back from a backup
+An operator's log node stands on this class (HTTP, group commit, witnesses: `shared.operator`). A file put back from a backup
 *could* fork a log: one that is marked as such takes no entries but those it had signed for (`adopt`), until the mark is taken off.
 """
 
