@@ -10,6 +10,7 @@ from shared.core.errors import ConfigError, StorageError
 from shared.ledger.note import Ed25519NoteSigner, VerifierKey
 from shared.ledger.policy import Policy, parse_policy
 from shared.ledger.verify import verify_signed
+from shared.operator.log_node_files import open_log_signers
 from shared.service.log_reader import open_log_reader
 from shared.service.log_rotation import TAKEN, begin_rotation, finish_rotation, next_key_path, old_key_path, rotation_of
 from shared.service.log_store import LogStore, load_or_create_log_key, open_log_store
@@ -35,9 +36,8 @@ def running(paths: tuple[Path, Path]) -> Iterator[None]:
 
 
 def opened(store: Path, key: Path) -> LogStore:
-    """Open a log as its node does at its start."""
-    following = next_key_path(key)
-    signers = [Ed25519NoteSigner(ORIGIN, load_or_create_log_key(p)) for p in (key, following) if p == key or p.exists()]
+    """Open a log with the keys that its node takes at its start."""
+    signers = open_log_signers(store, key, ORIGIN, is_new=False)
     return open_log_store(store, signers[0], next_signer=signers[1] if len(signers) > 1 else None)
 
 
