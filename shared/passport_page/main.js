@@ -52,7 +52,8 @@ const judgeShown = async () => {
   const report = await judgePassport(shown.passport, shown.trust, progressTold());
   if (turn !== shown.turn) return;
   drawReport(report, document);
-  document.documentElement.dataset.verdict = report.green ? "green" : "red";
+  const drawn = document.getElementById("verdict").dataset.state;
+  document.documentElement.dataset.verdict = report.green ? drawn : "red";
 };
 
 // A file is what it begins with: a brace a passport, an angle bracket a page, 80 a certificate, anything else is read as a policy.

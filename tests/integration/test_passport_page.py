@@ -144,6 +144,17 @@ def test_a_rollback_is_told_and_the_page_is_red_though_every_proof_holds(browser
     page.close()
 
 
+def test_a_vehicle_that_hides_its_mileage_is_genuine_and_not_green(browser: Browser, tmp_path: Path) -> None:
+    history = many_issuers(tmp_path / "life")
+    data = shown(history, hidden={"odometer_m"}).encode()
+    page = open_page(browser, tmp_path / "page.html", data)
+    assert verdict_of(page) == "unsure"
+    report = judged(page, data)
+    assert answer_of(report) == answer_to(data, roots())
+    assert [each["kind"] for each in report["findings"]].count("hidden") == len(history.signed)
+    page.close()
+
+
 def test_a_reader_judges_by_roots_and_policy_of_his_own(browser: Browser, genuine: Passport, tmp_path: Path) -> None:
     page = open_page(browser, tmp_path / "page.html", genuine.encode())
     assert "whoever made this page" in page.text("#whose-trust")
