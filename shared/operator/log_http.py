@@ -14,7 +14,8 @@ from structlog.typing import FilteringBoundLogger
 
 from shared.core.errors import TransportError
 from shared.operator.http_server import url_of
-from shared.operator.log_http_connection import Connection, Request
+from shared.operator.log_http_connection import Connection
+from shared.operator.log_http_request import Request
 from shared.operator.rate_limits import client_of
 from shared.service.counters import Counters
 from shared.service.run import error_line

@@ -9,12 +9,12 @@ sending gets to read the answer. Left out: how many connections there are and ho
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol, cast
 
 import httptools
 
 from shared.operator.log_http_answers import CONTINUE, encode_line
+from shared.operator.log_http_request import Request
 from shared.service.counters import Counters
 
 MAX_HEAD_OCTETS = 16 * 1024
@@ -47,48 +47,6 @@ READING_TIMEOUT_S = 30
 
 LINGERING_S = 2
 """Seconds for a client to end its half, once ours has ended."""
-
-
-class Request:
-    """A request whose last octet has come, and where its answer goes.
-
-    Attributes:
-        method: `POST`.
-        path: without the query.
-        body: all of it.
-        authorization: that header, None without it.
-        is_closing: the connection ends after the answer, and the answer must say so.
-        address: the peer's IP address.
-    """
-
-    __slots__ = ("_connection", "authorization", "body", "is_closing", "method", "octets", "path", "start")
-
-    def __init__(
-        self, connection: "Connection", method: bytes, path: bytes, body: bytes, *, authorization: bytes | None, is_closing: bool
-    ) -> None:
-        self._connection = connection
-        self.method = method
-        self.path = path
-        self.body = body
-        self.authorization = authorization
-        self.is_closing = is_closing
-        self.octets: bytes | None = None
-        self.start: Callable[[], None] | None = None
-
-    @property
-    def address(self) -> str:
-        """The peer's IP address."""
-        return self._connection.address
-
-    def answer(self, octets: bytes) -> None:
-        """Send the answer, once; it goes out after those to earlier requests."""
-        self.octets = octets
-        self._connection.flush()
-
-    def defer(self, start: Callable[[], None]) -> None:
-        """Have `start` called, which sees to the answer, when the turn of this request has come."""
-        self.start = start
-        self._connection.flush()
 
 
 class Server(Protocol):
@@ -291,7 +249,7 @@ class Connection(asyncio.Protocol):
             self._refuse(503, "too_many_requests", "more requests at once than are answered here")
             return
         parser, body = self._parser, self._body
-        is_closing = not parser.should_keep_alive()
+        is_closing = not parser.should_keep_alive() or parser.get_http_version() == "1.0"
         request = Request(
             self,
             parser.get_method(),

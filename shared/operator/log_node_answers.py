@@ -32,7 +32,7 @@ from shared.operator.log_http_answers import (
     encode_index,
     encode_line,
 )
-from shared.operator.log_http_connection import Request
+from shared.operator.log_http_request import Request
 from shared.service.counters import Counters
 from shared.service.log import Availability
 from shared.service.run import error_line

@@ -255,6 +255,7 @@ class LogFiles(asyncio.Protocol):
             self.commit.lost(error)
         if not self.ended.done():
             _settle(self.ended, None if self._is_closing else error)
+            self.ended.exception()  # whoever could not even open it does not wait for its end
 
     def _ask(self, octets: bytes) -> "asyncio.Future[None]":
         asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()

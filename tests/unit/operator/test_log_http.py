@@ -15,7 +15,7 @@ from shared.operator import log_http_connection as connection
 from shared.operator.http_server import listen
 from shared.operator.log_http import LogHttpServer
 from shared.operator.log_http_answers import encode_answer, encode_line
-from shared.operator.log_http_connection import Request
+from shared.operator.log_http_request import Request
 from shared.service.counters import Counters
 from shared.service.log import make_logger
 

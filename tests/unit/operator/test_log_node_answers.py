@@ -10,7 +10,7 @@ import pytest
 from shared.core.errors import StorageError, TransportError
 from shared.operator import group_commit
 from shared.operator.log_access import Access
-from shared.operator.log_http_connection import Request
+from shared.operator.log_http_request import Request
 from shared.operator.log_node_answers import LogAnswers
 from shared.service.counters import Counters
 from shared.service.log import make_logger
@@ -55,7 +55,7 @@ class Desk:
         return self.reading[-1]
 
     def ask(self, method: bytes, path: bytes, body: bytes = b"", *, authorization: bytes | None = None) -> Request:
-        request = Request(Line(), method, path, body, authorization=authorization, is_closing=False)  # type: ignore[arg-type]
+        request = Request(Line(), method, path, body, authorization=authorization, is_closing=False)
         self.answers.on_request(request)
         if request.start is not None:
             request.start()
