@@ -7,13 +7,29 @@ from random import Random
 
 import pytest
 
+from shared.core.clock import NS_PER_MS
 from shared.core.errors import DecodeError, ProofError, RecordError
-from shared.ledger.note import add_signatures, parse_note
-from shared.ledger.policy import parse_policy
-from shared.ledger.proof import parse_proof
+from shared.core.ids import ItsAid
+from shared.core.itstime import LEAP_SECONDS_UNIX_S
+from shared.ledger.checkpoint import MAX_CHECKPOINT_BYTES, MAX_EXTENSION_LINES
+from shared.ledger.merkle import MAX_PROOF_HASHES
+from shared.ledger.note import MAX_NAME_CHARACTERS, MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, add_signatures, parse_note
+from shared.ledger.policy import MAX_POLICY_BYTES, MAX_POLICY_GROUPS, MAX_POLICY_LOGS, MAX_POLICY_WITNESSES, parse_policy
+from shared.ledger.proof import MAX_EXTRA_BYTES, MAX_PROOF_BYTES, parse_proof
 from shared.ledger.verify import trust_first, verify_included, verify_signed
-from shared.records.sd_jwt import encode_base64url, parse_sd_jwt, verify_sd_jwt
-from shared.records.strict_json import encode_json
+from shared.records.findings import SERIOUS
+from shared.records.life_events import NOT_TO_BE_OVERLOOKED
+from shared.records.passport import MAX_PASSPORT_BYTES, MAX_PASSPORT_CREDENTIALS, MAX_PASSPORT_RECORDS, PASSPORT_FORMAT
+from shared.records.record import COMMITMENT_SALT_BYTES, RECORD_TYPE, VISIBLE
+from shared.records.sd_jwt import MAX_DISCLOSURES, MAX_SD_JWT_CHARACTERS, encode_base64url, parse_sd_jwt, verify_sd_jwt
+from shared.records.sequence import ENTERED_LATE_NS, READ_BY_EYE_M
+from shared.records.strict_json import MAX_JSON_DEPTH, encode_json
+from shared.security.certificate import MAX_CERTIFICATE_OCTETS
+from shared.security.chain import MAX_CHAIN_CERTIFICATES
+from shared.security.permissions import MAX_PERMISSIONS
+from shared.security.region import MAX_SHAPES
+from shared.security.trust_store import MAX_TRUST_STORE_CERTIFICATES
+from shared.service.passport_page import DEFLATED
 from tests.helpers.chromium import Json, Page, chromium
 from tests.helpers.ledger import MemoryLog, Vehicle
 from tests.helpers.passport_pages import NO_WITNESS, POLICY, WITNESSES, open_page
@@ -218,3 +234,46 @@ def test_proofs_and_notes_are_believed_and_refused_alike(page: Page, policy: byt
     there = asked(page, PROOFS, texts, policy.hex(), entry.hex())
     assert [(a, b, text) for a, b, text in zip(here, there, texts, strict=True) if a != b] == []
     assert 2 < sum(here) < len(here) // 2
+
+
+BOUNDS: dict[str, Json] = {
+    "MAX_CERTIFICATE_OCTETS": MAX_CERTIFICATE_OCTETS,
+    "MAX_CHAIN_CERTIFICATES": MAX_CHAIN_CERTIFICATES,
+    "MAX_CHECKPOINT_BYTES": MAX_CHECKPOINT_BYTES,
+    "MAX_DISCLOSURES": MAX_DISCLOSURES,
+    "MAX_EXTENSION_LINES": MAX_EXTENSION_LINES,
+    "MAX_EXTRA_BYTES": MAX_EXTRA_BYTES,
+    "MAX_JSON_DEPTH": MAX_JSON_DEPTH,
+    "MAX_NAME_CHARACTERS": MAX_NAME_CHARACTERS,
+    "MAX_NOTE_BYTES": MAX_NOTE_BYTES,
+    "MAX_NOTE_SIGNATURES": MAX_NOTE_SIGNATURES,
+    "MAX_PASSPORT_BYTES": MAX_PASSPORT_BYTES,
+    "MAX_PASSPORT_CREDENTIALS": MAX_PASSPORT_CREDENTIALS,
+    "MAX_PASSPORT_RECORDS": MAX_PASSPORT_RECORDS,
+    "MAX_PERMISSIONS": MAX_PERMISSIONS,
+    "MAX_POLICY_BYTES": MAX_POLICY_BYTES,
+    "MAX_POLICY_ITEMS": MAX_POLICY_LOGS,
+    "MAX_PROOF_BYTES": MAX_PROOF_BYTES,
+    "MAX_PROOF_HASHES": MAX_PROOF_HASHES,
+    "MAX_SD_JWT_CHARACTERS": MAX_SD_JWT_CHARACTERS,
+    "MAX_SHAPES": MAX_SHAPES,
+    "MAX_TRUSTED_ROOTS": MAX_TRUST_STORE_CERTIFICATES,
+    "Number(CERTIFICATE_REQUEST_AID)": ItsAid.CERTIFICATE_REQUEST,
+    "Number(VEHICLE_RECORDS_AID)": ItsAid.VEHICLE_RECORDS,
+    "COMMITMENT_SALT_BYTES": COMMITMENT_SALT_BYTES,
+    "PASSPORT_FORMAT": PASSPORT_FORMAT,
+    "RECORD_TYPE": RECORD_TYPE,
+    "VISIBLE_CLAIMS": [*VISIBLE],
+    "LEAP_SECONDS_S": [*LEAP_SECONDS_UNIX_S],
+    "READ_BY_EYE_M": READ_BY_EYE_M,
+    "ENTERED_LATE_MS": ENTERED_LATE_NS // NS_PER_MS,
+    "[...SERIOUS].sort()": sorted(kind.value for kind in SERIOUS),
+    "NOT_TO_BE_OVERLOOKED": [*NOT_TO_BE_OVERLOOKED],
+    "DEFLATED": DEFLATED,
+}
+"""By the names that the page's program gives them."""
+
+
+def test_bounds_and_names_are_the_same_on_both_sides(page: Page) -> None:
+    assert MAX_POLICY_LOGS == MAX_POLICY_WITNESSES == MAX_POLICY_GROUPS
+    assert page.evaluate(f"[{', '.join(BOUNDS)}]") == [*BOUNDS.values()]
