@@ -22,6 +22,8 @@ and where the step changes what lies on the disks, also with
 - a **kill after** it: what it did is kept, and it has not acted on it;
 - a **failure after it took effect**: the disk or the line broke before the program heard that it had worked.
 
+A kill before a transaction begins is the kill after what came before, and is not tried twice.
+
 After a kill the program is started again; after a failure it goes on. In each case, what lies on the disks must first be what the
 table says, and in the end: every record that anybody was told of is there, once, at its number, and leads to the next; every entry
 is in the log once, at the index that was answered; every proof verifies; no checkpoint that anybody has seen is contradicted; no

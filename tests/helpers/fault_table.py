@@ -70,8 +70,16 @@ def cases() -> Iterator[Case]:
 
 
 def faults_at(step: Step) -> tuple[Fault, ...]:
-    """Return what is tried at a step: what befalls a program after one that changed nothing befalls it before the next."""
-    return tuple(fault for fault in Fault if not fault.is_after or step.before != step.after)
+    """Return what is tried at a step: what befalls a program after one that changed nothing befalls it before the next.
+
+    Likewise a kill before a transaction begins is the kill after what came before.
+    """
+    is_after_another = step.name.endswith(": a transaction begins")
+    return tuple(
+        fault
+        for fault in Fault
+        if (not fault.is_after or step.before != step.after) and (fault is not Fault.KILLED_BEFORE or not is_after_another)
+    )
 
 
 def stages(machine: Machine, root: Path) -> Iterator[tuple[int, Path]]:

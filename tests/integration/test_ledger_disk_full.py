@@ -50,12 +50,12 @@ def drive_through_a_full_disk(directory: Path, fill: "SmallDisk | PageLimit") ->
         assert bench.status("odometer")["unrecorded"] == {}
 
         fill.fill()
-        bench.run(10.0)  # a record or two may find room in pages that are there
+        bench.run(6.0)  # a record or two may find room in pages that are there
         before = bench.status("odometer")["recorded"]
         assert before <= 5
         spoken = len(bench.packets)
-        bench.run(10.0)
-        assert len(bench.packets) >= spoken + 10  # it drives and speaks as before
+        bench.run(5.0)
+        assert len(bench.packets) >= spoken + 5  # it drives and speaks as before
         assert bench.kinds().count("odometer_not_recorded") == 1
         (told,) = bench.notices("odometer_not_recorded")
         assert "the database failed" in told["reason"]
@@ -63,7 +63,7 @@ def drive_through_a_full_disk(directory: Path, fill: "SmallDisk | PageLimit") ->
         assert bench.status("odometer")["unrecorded"]["storage"] > 1
 
         fill.empty()
-        bench.run(40.0)  # longer than anchoring spares a store that failed
+        bench.run(20.0)  # longer than anchoring spares a store that failed
         bench.set(speed_mps=0.0)
         bench.run(5.0)
         after = bench.status("odometer")
