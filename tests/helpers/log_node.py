@@ -1,10 +1,11 @@
 """A log node for tests: `v2x ledger serve` as a process, and requests to it."""
 
 import json
+import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -93,13 +94,17 @@ class LogProcess:
 
 
 @contextmanager
-def serving_log(directory: Path, *arguments: str | Path, origin: str = ORIGIN) -> Iterator[LogProcess]:
+def serving_log(
+    directory: Path, *arguments: str | Path, origin: str = ORIGIN, environment: Mapping[str, str] | None = None
+) -> Iterator[LogProcess]:
     """Run `v2x ledger serve` until the block ends."""
     said = directory.with_name(f"{directory.name}.log")
     fixed = ("--origin", origin, "--listen", "127.0.0.1:0", "--time-source", "assume_trusted")
     command = [str(word) for word in (PROGRAM, "ledger", "serve", directory, *fixed, *arguments)]
     with said.open("ab") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, bufsize=0)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, bufsize=0, env={**os.environ, **(environment or {})}
+        )
     try:
         assert process.stdout is not None
         words: list[str] = []

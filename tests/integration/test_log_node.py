@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,7 +47,14 @@ async def submitting_at_once(url: str, lots: list[list[bytes]]) -> list[list[int
 def test_clients_of_any_log_use_it_at_once_and_find_it_again_after_a_restart(tmp_path: Path) -> None:
     directory = tmp_path / "log"
     shared, own = numbered(30, "shared"), [numbered(20, f"of client {n}") for n in range(CLIENTS)]
-    with serving_log(directory) as node:
+    with ExitStack() as stack:
+        manager = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE_S)
+        told = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "4000000"}
+        node = stack.enter_context(serving_log(directory, environment=told))
+        assert manager.recv(1_000).startswith(b"READY=1\nSTATUS=serving http://127.0.0.1:")
+        assert manager.recv(1_000) == b"WATCHDOG=1"
         assert (directory / KEY_FILE).stat().st_mode & 0o777 == 0o600
         assert directory.stat().st_mode & 0o777 == 0o700
         lots = asyncio.run(submitting_at_once(node.url, [shared + mine for mine in own]))
