@@ -12,10 +12,8 @@ It hands out requests and takes answers in any order, so a shell with a network 
 submission that fails does not hold up the others: what was answered is kept, proven, and not sent again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
 
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.core.errors import DecodeError, ProofError, SplitViewError, StorageError, V2xError
@@ -27,6 +25,7 @@ from shared.ledger.tiles import CHECKPOINT_PATH
 from shared.ledger.verify import Included, TrustedCheckpoint
 from shared.service.spool import AnchorState, StoredRecord
 from shared.stack.effects import Notice
+from vehicle_agent.anchor_ports import AnchorStore, Fetch, Request, Submit
 
 POLL_INTERVAL_NS = 2 * NS_PER_S
 """Between two looks at a log that has an entry but no checkpoint over it yet."""
@@ -39,75 +38,6 @@ MAX_SUBMISSIONS = 64
 MAX_CYCLES_WITHOUT_PROOF = 8
 """Cycles (some eight minutes) in which nothing gets on and an index the log gave leads to no proof although its checkpoints are
 witnessed; then the log is asked again, which is harmless."""
-
-
-class AnchorStore(Protocol):
-    """Where states, trust, proofs and evidence are kept; `shared.service.spool.Spool` is the one on disk."""
-
-    def unsent(self, limit: int) -> tuple[StoredRecord, ...]:
-        """Return the oldest records without an index."""
-        ...
-
-    def sequenced(self, limit: int) -> tuple[StoredRecord, ...]:
-        """Return the oldest records with an index and without a proof."""
-        ...
-
-    def mark_submitted(self, commitment: bytes) -> None:
-        """Store that the log is about to be asked."""
-        ...
-
-    def mark_sequenced(self, commitment: bytes, log_index: int) -> None:
-        """Store the index the log gave."""
-        ...
-
-    def mark_refuted(self, commitment: bytes) -> None:
-        """Store that the log holds something else at that index."""
-        ...
-
-    def store_proof(self, commitment: bytes, *, log_index: int, proof: bytes, is_witnessed: bool) -> None:
-        """Store a proof."""
-        ...
-
-    def trusted_note(self) -> bytes | None:
-        """Return the checkpoint trusted last."""
-        ...
-
-    def set_trusted_note(self, note: bytes, *, expected: bytes | None) -> None:
-        """Move trust on from `expected`."""
-        ...
-
-    def counts(self) -> Mapping[AnchorState, int]:
-        """Return how many records are in each state."""
-        ...
-
-    def store_evidence(self, contradiction: SplitViewError) -> None:
-        """Keep both notes of a contradiction."""
-        ...
-
-    def evidence(self) -> tuple[SplitViewError, ...]:
-        """Return contradictions nobody has acknowledged."""
-        ...
-
-    def acknowledge_evidence(self) -> None:
-        """Store that a person has looked."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Submit:
-    """Send this entry to the log; the answer is its index."""
-
-    entry: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Read this tlog-tiles path; the answer is its bytes."""
-
-    path: str
-
-
-Request = Submit | Fetch
 
 
 class AnchorCycle:

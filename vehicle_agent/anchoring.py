@@ -10,7 +10,7 @@ from shared.core.errors import StorageError, TransportError
 from shared.ledger.policy import Policy
 from shared.service.spool import AnchorState
 from shared.stack.effects import Notice
-from vehicle_agent.anchor_cycle import AnchorStore, Fetch, Request, Submit
+from vehicle_agent.anchor_ports import AnchorStore, Fetch, Request, Submit
 from vehicle_agent.anchors import Anchors
 
 MAX_REQUESTS_AT_ONCE = 10_000

@@ -7,7 +7,8 @@ from shared.core.errors import SplitViewError, StorageError
 from shared.ledger.policy import Policy
 from shared.ledger.verify import TrustedCheckpoint
 from shared.stack.effects import Notice
-from vehicle_agent.anchor_cycle import AnchorCycle, AnchorStore, split_view_notice
+from vehicle_agent.anchor_cycle import AnchorCycle, split_view_notice
+from vehicle_agent.anchor_ports import AnchorStore
 
 
 class Anchors(ABC):

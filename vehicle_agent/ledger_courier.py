@@ -13,7 +13,7 @@ from typing import Protocol
 
 from shared.core.errors import DecodeError, TransportError
 from shared.transport.bounded_http import HttpStatusError
-from vehicle_agent.anchor_cycle import Request, Submit
+from vehicle_agent.anchor_ports import Request, Submit
 from vehicle_agent.online_anchoring import Answer, Errands, Failure
 
 REQUESTS_AT_ONCE = 8

@@ -21,7 +21,7 @@ from shared.service.ledger_token import read_ledger_token
 from shared.service.log_store import load_or_create_log_key, open_log_store
 from shared.service.rollback_counter import open_log_counter
 from shared.transport.ledger_http import LedgerHttp
-from vehicle_agent.anchor_cycle import AnchorStore
+from vehicle_agent.anchor_ports import AnchorStore
 from vehicle_agent.anchoring import Anchoring, LedgerTransport
 from vehicle_agent.anchors import Anchors
 from vehicle_agent.config import LedgerConfig

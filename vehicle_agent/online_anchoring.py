@@ -17,7 +17,8 @@ from shared.ledger.policy import Policy
 from shared.ledger.tiles import MAX_TILE_LEVEL
 from shared.service.spool import AnchorState
 from shared.stack.effects import Notice
-from vehicle_agent.anchor_cycle import MAX_SUBMISSIONS, AnchorStore, Fetch, Request, Submit
+from vehicle_agent.anchor_cycle import MAX_SUBMISSIONS
+from vehicle_agent.anchor_ports import AnchorStore, Fetch, Request, Submit
 from vehicle_agent.anchors import Anchors
 
 MAX_ERRANDS = 2 * (MAX_SUBMISSIONS + MAX_ROUND_PROOFS * (MAX_TILE_LEVEL + 1))

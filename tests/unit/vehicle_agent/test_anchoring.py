@@ -16,7 +16,8 @@ from shared.service.spool import AnchorState, Spool, open_spool
 from shared.stack.effects import Notice
 from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.ledger import ORIGIN, MemoryLog, Vehicle, log_signer, policy_of, seeded_entropy
-from vehicle_agent.anchor_cycle import MAX_BACKOFF_NS, AnchorCycle, Fetch, Submit
+from vehicle_agent.anchor_cycle import MAX_BACKOFF_NS, AnchorCycle
+from vehicle_agent.anchor_ports import Fetch, Submit
 from vehicle_agent.anchoring import Anchoring, LedgerTransport
 
 VEHICLE, SIGNER, POLICY = Vehicle(), log_signer(), policy_of()

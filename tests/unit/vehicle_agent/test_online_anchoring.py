@@ -12,7 +12,7 @@ from shared.ledger.tiles import CHECKPOINT_PATH
 from shared.service.spool import AnchorState
 from tests.helpers.ledger import MemoryLog, policy_of
 from tests.helpers.online_ledger import POLICY, AsyncLog, Car, record
-from vehicle_agent.anchor_cycle import Fetch, Submit
+from vehicle_agent.anchor_ports import Fetch, Submit
 from vehicle_agent.ledger_courier import REQUESTS_AT_ONCE
 from vehicle_agent.online_anchoring import MAX_ERRANDS, Errands, Failure
 
