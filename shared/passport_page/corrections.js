@@ -18,10 +18,18 @@ const faultOfCorrection = (item, wrong) => {
   return null;
 };
 
+// How a reading was changed, where both are shown.
+const changeOf = (wrong, item) => {
+  const [before, after] = [wrong.record.odometerM, item.record.odometerM];
+  if (before === null || after === null || before === after) return "; both are shown";
+  return `, from ${kmText(before)} to ${kmText(after)}; both are shown`;
+};
+
 class Corrections {
   constructor(items) {
     this.items = items;
-    this.correctedBy = new Map();
+    this.first = new Map();
+    this.later = new Map();
     this.findings = new Map();
     const positions = new Map();
     items.forEach((item, position) => {
@@ -30,7 +38,6 @@ class Corrections {
     items.forEach((item, position) => {
       if (item.record.corrects !== null) this.findings.set(position, this.read(item, position, positions.get(item.record.corrects)));
     });
-    this.counting = new Set(this.correctedBy.values());
   }
 
   read(item, position, wrongAt) {
@@ -41,22 +48,39 @@ class Corrections {
     const wrong = this.items[wrongAt];
     const fault = faultOfCorrection(item, wrong);
     if (fault !== null) return finding("bad_correction", seq, `Record ${seq} is no correction: ${fault}.`);
-    let place = wrongAt;
-    while (this.correctedBy.has(place)) place = this.correctedBy.get(place);
-    this.correctedBy.set(place, position);
+    const first = this.first.has(wrongAt) ? this.first.get(wrongAt) : wrongAt;
+    this.first.set(position, first);
+    if (!this.later.has(first)) this.later.set(first, []);
+    this.later.get(first).push(position);
     const another = item.credential === wrong.credential || isOwn(item) ? "" : ", not the one that had issued it";
-    const text = `Record ${corrects} was corrected with record ${seq} by ${signerOf(item)}${another}; both are shown.`;
+    const text = `Record ${corrects} was corrected with record ${seq} by ${signerOf(item)}${another}${changeOf(wrong, item)}.`;
     return finding("corrected", seq, text);
   }
 
   isCorrection(position) {
-    return this.counting.has(position);
+    return this.first.has(position);
   }
 
-  // The record that counts for what the one there said: its last correction, or itself.
-  latest(position) {
-    let place = position;
-    while (this.correctedBy.has(place)) place = this.correctedBy.get(place);
-    return this.items[place];
+  // The record there, which is no correction, and its corrections in order.
+  saidOf(position) {
+    return [position, ...(this.later.get(position) || [])].map((each) => this.items[each]);
+  }
+
+  // What counts of a record that is no correction: of each claim, what was last said and is shown.
+  fields(position) {
+    return new Map(this.saidOf(position).flatMap((item) => [...item.record.fields]));
+  }
+
+  // The records whose readings count for one that is no correction: of whoever gave one, the last that is shown. What one issuer had
+  // read, another does not take back; what is hidden takes nothing back.
+  readings(position) {
+    const counting = new Map();
+    for (const item of this.saidOf(position)) {
+      if (item.record.hidden.includes("odometer_m")) continue;
+      const who = isOwn(item) ? "" : item.credential;
+      counting.delete(who);
+      if (item.record.odometerM !== null) counting.set(who, item);
+    }
+    return [...counting.values()];
   }
 }

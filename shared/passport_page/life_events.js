@@ -28,12 +28,13 @@ const odometerWorkedOn = (item) => {
 
 class LifeEvents {
   constructor(items, corrections) {
-    this.counting = new Map(items.map((item, position) => [item.record.seq, corrections.latest(position)]));
+    this.corrections = corrections;
     this.repaired = new Map();
-    for (const item of items) {
-      const { kind, fields } = item.record;
-      if (kind === "repair" && fields.get("outcome") === "complete") this.repaired.set(fields.get("accident_seq"), item);
-    }
+    items.forEach((item, position) => {
+      if (corrections.isCorrection(position) || item.record.kind !== "repair") return;
+      const fields = corrections.fields(position);
+      if (fields.get("outcome") === "complete") this.repaired.set(fields.get("accident_seq"), item);
+    });
     this.holder = null;
     this.holders = null;
     this.fitted = new Map();
@@ -41,8 +42,8 @@ class LifeEvents {
     this.withdrawn = new Map();
   }
 
-  check(item) {
-    const { fields } = this.counting.get(item.record.seq).record;
+  check(position, item) {
+    const fields = this.corrections.fields(position);
     switch (item.record.kind) {
       case "ownership": return this.ownership(item, fields);
       case "accident": return this.accident(item, fields);
@@ -87,7 +88,7 @@ class LifeEvents {
     const what = `${SEVERITY_WORDS[severity]} on ${dayText(occurred)} (record ${seq}, told by ${signerOf(item)})`;
     const repair = this.repaired.get(seq);
     let done = NOT_TO_BE_OVERLOOKED.includes(severity) ? "; no complete repair of it is shown." : ".";
-    if (repair !== undefined) done = `: repaired, says ${signerOf(repair)} (record ${repair.record.seq}).`;
+    if (repair !== undefined && repair.record.seq > seq) done = `: repaired, says ${signerOf(repair)} (record ${repair.record.seq}).`;
     return [finding("damage", seq, `${what}${done}`)];
   }
 

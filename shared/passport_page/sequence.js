@@ -21,7 +21,7 @@ const checkSequence = (items) => {
   }
   const corrections = new Corrections(items);
   const life = new LifeEvents(items, corrections);
-  const lifeFindings = items.map((item, position) => (corrections.isCorrection(position) ? [] : life.check(item)));
+  const lifeFindings = items.map((item, position) => (corrections.isCorrection(position) ? [] : life.check(position, item)));
   const [dates, credentials, odometer] = [new Dates(), new Credentials(), new Odometer(corrections)];
   items.forEach((item, position) => {
     if (position > 0) findings.push(...linksBetween(items[position - 1], item));
@@ -147,25 +147,19 @@ class Odometer {
     this.highestOwn = null;
     this.highestRead = null;
     this.before = null;
+    this.hasFallen = false;
   }
 
   check(position, item) {
     const { record } = item;
-    if (this.corrections.isCorrection(position) && record.kind !== ODOMETER) return [];
-    if (!record.hasReading) return this.flagged(item);
-    const statedBy = record.kind === ODOMETER ? item : this.corrections.latest(position);
-    const metres = statedBy.record.odometerM;
-    if (metres === null) {
-      this.before = null;
-      return this.flagged(item);
-    }
-    const reading = { metres, statedBy, item };
-    let findings = this.compare(reading);
-    if (findings.length === 0 && !this.isBelow(reading)) findings = this.flagged(item);
-    this.before = reading;
-    const which = isOwnReading(reading) ? "highestOwn" : "highestRead";
-    if (this[which] === null || metres > this[which].metres) this[which] = reading;
-    return findings;
+    let stated = [];
+    if (record.kind === ODOMETER) stated = record.odometerM === null ? [] : [item];
+    else if (this.corrections.isCorrection(position)) return [];
+    else stated = this.corrections.readings(position);
+    if (stated.length === 0 && record.hidden.includes("odometer_m")) this.before = null;
+    const findings = stated.flatMap((statedBy) => this.held({ metres: statedBy.record.odometerM, statedBy, item }));
+    if (findings.length > 0) return findings;
+    return stated.length > 0 && this.hasFallen ? [] : this.flagged(item);
   }
 
   flagged(item) {
@@ -178,15 +172,25 @@ class Odometer {
     return [finding("rollback", record.seq, text)];
   }
 
-  isBelow(reading) {
-    return fell(this.highestOwn, reading) || fell(this.highestRead, reading);
+  // Holds a reading against those before it, and remembers it.
+  held(reading) {
+    const highest = [this.highestOwn, this.highestRead].filter((before) => before !== null);
+    const above = highest.filter((before) => fell(before, reading));
+    const findings = this.compared(reading, above);
+    if (above.length > 0) this.hasFallen = true;
+    else if (highest.every((before) => before.metres <= reading.metres)) this.hasFallen = false;
+    this.before = reading;
+    const which = isOwnReading(reading) ? "highestOwn" : "highestRead";
+    if (this[which] === null || reading.metres > this[which].metres) this[which] = reading;
+    return findings;
   }
 
   // A fall is told once, where it happens; readings that climb again below the highest are its consequence.
-  compare(reading) {
-    const above = [this.highestOwn, this.highestRead].filter((before) => fell(before, reading));
-    if (above.length === 0 || (this.before !== null && !fell(this.before, reading))) return [];
-    const since = this.before || above.reduce((most, each) => (each.metres > most.metres ? each : most));
+  compared(reading, above) {
+    const falls = this.before === null || fell(this.before, reading);
+    if (above.length === 0 || (this.hasFallen && !falls)) return [];
+    const highest = above.reduce((most, each) => (each.metres > most.metres ? each : most), above[0]);
+    const since = this.before !== null && falls ? this.before : highest;
     const withSource = !(isOwnReading(reading) && isOwnReading(since));
     const text =
       `The odometer was rolled back: ${wordsOfReading(reading, withSource)}, after ` +

@@ -2,7 +2,7 @@
 
 Who may correct is said at admission (`shared.records.admission.check_correction`): the same role, in a record of the same kind.
 Here a series is read for it: which record counts for what an earlier one said, and what a reader is told. A correction that is not
-allowed counts for nothing.
+allowed counts for nothing, and one of which a claim is hidden takes nothing back with it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from shared.core.errors import RecordError
 from shared.records.admission import check_correction
-from shared.records.findings import Finding, FindingKind, SequenceItem
+from shared.records.findings import Finding, FindingKind, SequenceItem, km_text
 from shared.records.issuers import IssuerRole
+from shared.records.strict_json import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,28 +20,49 @@ class Corrections:
     """What corrects what, by position in the series.
 
     Attributes:
-        findings: what to tell, by position.
+        items: the series.
+        first: of every correction that counts, the record it leads back to.
+        later: of every record that was corrected, its corrections in order.
+        findings: what to tell.
     """
 
     items: Sequence[SequenceItem]
-    corrected_by: Mapping[int, int]
+    first: Mapping[int, int]
+    later: Mapping[int, Sequence[int]]
     findings: Mapping[int, tuple[Finding, ...]]
 
     def is_correction(self, position: int) -> bool:
         """Whether the record there is a correction that counts."""
-        return position in self.corrected_by.values()
+        return position in self.first
 
-    def latest(self, position: int) -> SequenceItem:
-        """Return the record that counts for what the one there said: its last correction, or itself."""
-        while position in self.corrected_by:
-            position = self.corrected_by[position]
-        return self.items[position]
+    def said_of(self, position: int) -> tuple[SequenceItem, ...]:
+        """Return the record there, which is no correction, and its corrections in order."""
+        return (self.items[position], *(self.items[each] for each in self.later.get(position, ())))
+
+    def fields(self, position: int) -> dict[str, Json]:
+        """Return what counts of a record that is no correction: of each claim, what was last said and is shown."""
+        return {name: value for item in self.said_of(position) for name, value in item.record.fields.items()}
+
+    def readings(self, position: int) -> list[SequenceItem]:
+        """Return the records whose readings count for one that is no correction: of whoever gave one, the last that is shown.
+
+        What one issuer had read, another does not take back; what is hidden takes nothing back.
+        """
+        counting: dict[str, SequenceItem] = {}
+        for item in self.said_of(position):
+            if "odometer_m" not in item.record.hidden:
+                who = "" if item.is_own else item.credential
+                counting.pop(who, None)
+                if item.record.odometer_m is not None:
+                    counting[who] = item
+        return [*counting.values()]
 
 
 def read_corrections(items: Sequence[SequenceItem]) -> Corrections:
     """Find the corrections of a series; of several of one record, the last one counts."""
     positions = {item.record.seq: position for position, item in reversed(list(enumerate(items)))}
-    corrected_by: dict[int, int] = {}
+    first: dict[int, int] = {}
+    later: dict[int, list[int]] = {}
     findings: dict[int, tuple[Finding, ...]] = {}
     for position, item in enumerate(items):
         record = item.record
@@ -58,13 +80,20 @@ def read_corrections(items: Sequence[SequenceItem]) -> Corrections:
             text = f"Record {record.seq} is no correction: {error.reason}."
             findings[position] = (Finding(kind=FindingKind.BAD_CORRECTION, seq=record.seq, text=text),)
             continue
-        while wrong_at in corrected_by:  # a second correction of one record corrects the first
-            wrong_at = corrected_by[wrong_at]
-        corrected_by[wrong_at] = position
+        first[position] = first.get(wrong_at, wrong_at)  # a second correction of one record corrects the first
+        later.setdefault(first[position], []).append(position)
         another = "" if item.credential == wrong.credential or item.is_own else ", not the one that had issued it"
-        text = f"Record {record.corrects} was corrected with record {record.seq} by {item.signer}{another}; both are shown."
+        text = f"Record {record.corrects} was corrected with record {record.seq} by {item.signer}{another}{_change(wrong, item)}."
         findings[position] = (Finding(kind=FindingKind.CORRECTED, seq=record.seq, text=text),)
-    return Corrections(items=items, corrected_by=corrected_by, findings=findings)
+    return Corrections(items=items, first=first, later=later, findings=findings)
+
+
+def _change(wrong: SequenceItem, item: SequenceItem) -> str:
+    """Say how a reading was changed, where both are shown."""
+    before, after = wrong.record.odometer_m, item.record.odometer_m
+    if before is None or after is None or before == after:
+        return "; both are shown"
+    return f", from {km_text(before)} to {km_text(after)}; both are shown"
 
 
 def _role(item: SequenceItem) -> IssuerRole:

@@ -19,7 +19,11 @@ NOT_TO_BE_OVERLOOKED = ("moderate", "structural", "total_loss")
 def check_life_events(items: Sequence[SequenceItem], corrections: Corrections) -> dict[int, tuple[Finding, ...]]:
     """Return what a series says, by position in it."""
     reader = _LifeEvents(items, corrections)
-    found = {position: tuple(reader.check(item)) for position, item in enumerate(items) if not corrections.is_correction(position)}
+    found = {
+        position: tuple(reader.check(position, item))
+        for position, item in enumerate(items)
+        if not corrections.is_correction(position)
+    }
     return {position: findings for position, findings in found.items() if findings}
 
 
@@ -27,11 +31,13 @@ class _LifeEvents:
     """Reads a series record by record."""
 
     def __init__(self, items: Sequence[SequenceItem], corrections: Corrections) -> None:
-        self._counting = {item.record.seq: corrections.latest(position) for position, item in enumerate(items)}
+        self._counting = {
+            position: corrections.fields(position) for position in range(len(items)) if position not in corrections.first
+        }
         self._repaired = {
-            item.record.fields.get("accident_seq"): item
-            for item in items
-            if item.record.kind is RecordKind.REPAIR and item.record.fields.get("outcome") == "complete"
+            fields.get("accident_seq"): items[position]
+            for position, fields in self._counting.items()
+            if items[position].record.kind is RecordKind.REPAIR and fields.get("outcome") == "complete"
         }
         self._holder: tuple[str, int] | None = None
         self._holders: tuple[int, int] | None = None
@@ -49,10 +55,10 @@ class _LifeEvents:
             RecordKind.DATA_ANSWER: self._answer,
         }
 
-    def check(self, item: SequenceItem) -> list[Finding]:
+    def check(self, position: int, item: SequenceItem) -> list[Finding]:
         """Take the next record that is no correction."""
         check = self._checks.get(item.record.kind)
-        return [] if check is None else check(item, self._counting[item.record.seq].record.fields)
+        return [] if check is None else check(item, self._counting[position])
 
     def _ownership(self, item: SequenceItem, fields: Mapping[str, Json]) -> list[Finding]:
         seq, event = item.record.seq, fields.get("event")
@@ -85,7 +91,7 @@ class _LifeEvents:
         on = day_text(item.record.occurred)
         what = f"{_SEVERITIES[severity]} on {on} (record {seq}, told by {item.signer})"
         repair = self._repaired.get(seq)
-        if repair is not None:
+        if repair is not None and repair.record.seq > seq:
             done = f": repaired, says {repair.signer} (record {repair.record.seq})."
         else:
             done = "; no complete repair of it is shown." if severity in NOT_TO_BE_OVERLOOKED else "."

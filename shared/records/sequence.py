@@ -174,28 +174,21 @@ class _Odometer:
         self._highest_own: _Reading | None = None
         self._highest_read: _Reading | None = None
         self._before: _Reading | None = None
+        self._has_fallen = False
 
     def check(self, position: int, item: SequenceItem) -> list[Finding]:
         record = item.record
-        if self._corrections.is_correction(position) and record.kind is not RecordKind.ODOMETER:
+        if record.kind is RecordKind.ODOMETER:
+            stated = [] if record.odometer_m is None else [item]
+        elif self._corrections.is_correction(position):
             return []  # its reading stands in the place of the one it corrects
-        if record.odometer_m is None and "odometer_m" not in record.hidden:
-            return self._flagged(item)
-        stated_by = item if record.kind is RecordKind.ODOMETER else self._corrections.latest(position)
-        metres = stated_by.record.odometer_m
-        if metres is None:
+        else:
+            stated = self._corrections.readings(position)
+        if not stated and "odometer_m" in record.hidden:
             self._before = None
-            return self._flagged(item)
-        reading = _Reading(metres, stated_by, item)
-        findings = self._compare(reading) or ([] if self._is_below(reading) else self._flagged(item))
-        self._before = reading
-        highest = self._highest_own if reading.is_own else self._highest_read
-        if highest is None or metres > highest.metres:
-            if reading.is_own:
-                self._highest_own = reading
-            else:
-                self._highest_read = reading
-        return findings
+        readings = [_Reading(each.record.odometer_m or 0, each, item) for each in stated]
+        findings = [finding for reading in readings for finding in self._held(reading)]
+        return findings or ([] if stated and self._has_fallen else self._flagged(item))
 
     def _flagged(self, item: SequenceItem) -> list[Finding]:
         record = item.record
@@ -208,15 +201,28 @@ class _Odometer:
         )
         return [_finding(FindingKind.ROLLBACK, record.seq, text)]
 
-    def _is_below(self, reading: _Reading) -> bool:
-        return any(_fell(before, reading) for before in (self._highest_own, self._highest_read))
+    def _held(self, reading: _Reading) -> list[Finding]:
+        """Hold a reading against those before it, and remember it."""
+        highest = [before for before in (self._highest_own, self._highest_read) if before is not None]
+        above = [before for before in highest if _fell(before, reading)]
+        findings = self._compared(reading, above)
+        if above:
+            self._has_fallen = True
+        elif all(before.metres <= reading.metres for before in highest):
+            self._has_fallen = False
+        self._before = reading
+        if reading.is_own and (self._highest_own is None or reading.metres > self._highest_own.metres):
+            self._highest_own = reading
+        if not reading.is_own and (self._highest_read is None or reading.metres > self._highest_read.metres):
+            self._highest_read = reading
+        return findings
 
-    def _compare(self, reading: _Reading) -> list[Finding]:
+    def _compared(self, reading: _Reading, above: list[_Reading]) -> list[Finding]:
         """Report a fall once, where it happens; readings that climb again below the highest are its consequence."""
-        above = [before for before in (self._highest_own, self._highest_read) if before is not None and _fell(before, reading)]
-        if not above or (self._before is not None and not _fell(self._before, reading)):
+        falls = self._before is None or _fell(self._before, reading)
+        if not above or (self._has_fallen and not falls):
             return []
-        since = self._before or max(above, key=lambda each: each.metres)
+        since = self._before if self._before is not None and falls else max(above, key=lambda each: each.metres)
         with_source = not (reading.is_own and since.is_own)
         text = (
             f"The odometer was rolled back: {reading.words(with_source=with_source)}, after "

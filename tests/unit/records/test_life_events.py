@@ -94,7 +94,7 @@ def test_a_slip_that_was_corrected_counts_as_corrected_and_stays_visible() -> No
     life.reads(51_000_000)
     assert life.serious() == []
     (finding,) = life.found(FindingKind.CORRECTED)
-    assert finding.text == "Record 1 was corrected with record 2 by a garage; both are shown."
+    assert finding.text == "Record 1 was corrected with record 2 by a garage, from 500,000.0 km to 50,000.0 km; both are shown."
 
 
 def test_a_rollback_is_not_made_good_by_the_cars_own_correction() -> None:
