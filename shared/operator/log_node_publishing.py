@@ -50,7 +50,8 @@ def own_policy(policy: Policy | None, keys: tuple[VerifierKey, ...], witnesses: 
     base = Policy(logs=(), witnesses=(), groups=(), quorum=None) if policy is None else policy
     named = base.log_keys(keys[0].name)
     if named and not set(named) & set(keys):
-        raise ConfigError("--policy", f"names {keys[0].name} with another key than this log's, {keys[0].text}")
+        lacking = f"names {keys[0].name} with another key than this log's; beside that line it needs: log {keys[0].text}"
+        raise ConfigError("--policy", lacking)
     known = {witness.key for witness in base.witnesses}
     further = [PolicyWitness(name=w.key.text, key=w.key, url=w.url) for w in witnesses if w.key not in known]
     return replace(base, logs=tuple(PolicyLog(key=key) for key in keys), witnesses=(*base.witnesses, *further))

@@ -139,7 +139,10 @@ class WitnessNode:
             self._on_key(witness.key.text)
             self._log.info("serving", address=url, vkey=witness.key.text, logs=list(self._origins()))
             if self._clock.now().utc is None:
-                self._log.warning("clock_not_trusted", reason="nothing is cosigned until the time is known")
+                self._log.warning(
+                    "clock_not_trusted",
+                    reason="nothing is cosigned until the kernel's clock is synchronised (in a lab: --time-source assume_trusted)",
+                )
             service.notifier.ready(f"serving {url}")
             self._on_ready(url)
             await serve(app, sock, counters=self._counters)

@@ -14,6 +14,7 @@ ONE, TWO = log_signer("one.example/log").key, log_signer("two.example/log").key
     [
         f"{ONE.text}\n{TWO.text}\n",
         f"# ours\n\n  {ONE.text}\n{TWO.text}",
+        f"vkey {ONE.text}\nlog\t{TWO.text} http://two.example/\n",
         f"log {ONE.text} http://one.example/\nlog {TWO.text}\nwitness w {witness_key('w').text}\nquorum w\n",
     ],
 )
@@ -33,7 +34,8 @@ def test_a_policy_and_a_list_of_keys_name_the_same_logs(text: str) -> None:
         f"{ONE.text} {TWO.text} more\n",
         f"{ONE.text}\n{ONE.text}\n",
         f"{witness_key('w').text}\n",
-        f"log {ONE.text}\n",
+        f"vkey {ONE.text}\nquorum none\n",
+        "vkey\n",
         "hello\n",
         "\x00\n",
         f"{ONE.text}\n" * 5_000,
