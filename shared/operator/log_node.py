@@ -31,6 +31,7 @@ from shared.operator.log_node_files import KEY_FILE, STORE_FILE, LogFiles, open_
 from shared.operator.log_node_publishing import LogPublishing, own_policy
 from shared.service.counters import Counters
 from shared.service.database import Connect, connect_sqlite, storage_errors
+from shared.service.log import Availability
 from shared.service.log_reader import size_of_note
 from shared.service.log_store import open_log_store
 from shared.service.run import Service, settle_heap
@@ -133,6 +134,7 @@ class LogNode:
         self._on_ready = on_ready
         self._connect = connect
         self._counters = Counters()
+        self._access_file = Availability(log, "access")
         self._seconds = 0
 
     async def run(self, service: Service) -> None:
@@ -200,10 +202,11 @@ class LogNode:
         service.watchdog.feed(self._clock.now().monotonic)
         try:
             if self._access.reload():
+                self._access_file.works()
                 self._log.info("access_read", append=self._access.words)
         except ConfigError as error:
             self._counters.add("access.unreadable")
-            self._log.warning("access_not_read", reason=str(error))
+            self._access_file.lost(str(error))
         if self._seconds % TELL_EVERY_S == 0:
             size = size_of_note(files.newest_note)
             state = "serving" if publishing.restored is None else "NOT APPENDING"
