@@ -33,6 +33,7 @@ from shared.records.sd_jwt import (
     decode_base64url,
     encode_base64url,
     issue_sd_jwt,
+    read_sd_jwt,
     verify_sd_jwt,
 )
 from shared.records.strict_json import MAX_SAFE_INTEGER, Json
@@ -277,11 +278,9 @@ def read_record(token: SdJwt) -> DisclosedRecord:
     """Return what a token shows *without verifying its signature*: for display that says so.
 
     Raises:
-        RecordError: not a record.
+        RecordError: `disclosure`: it shows a claim that is not its own; `content`: not a record.
     """
-    claims: dict[str, Json] = {name: value for name, value in token.payload.items() if not name.startswith("_sd")}
-    claims.update({d.name: d.value for d in token.disclosures if d.name is not None})
-    return _Claims(claims).record()
+    return _Claims(read_sd_jwt(token)).record()
 
 
 class _Claims:

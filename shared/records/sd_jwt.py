@@ -231,6 +231,15 @@ def verify_sd_jwt(token: SdJwt, *, typ: str, key: Es256PublicKey) -> dict[str, J
     signed = token.jwt.rpartition(".")[0]
     if not key.is_signature(signed.encode("ascii"), token.signature):
         raise RecordError("signature", "the signature does not hold: the signed part was changed, or another key signed it")
+    return read_sd_jwt(token)
+
+
+def read_sd_jwt(token: SdJwt) -> dict[str, Json]:
+    """Return the same claims *without verifying the signature*.
+
+    Raises:
+        RecordError: `disclosure`: a disclosure does not belong to the token.
+    """
     if token.payload.get(_DIGEST_ALGORITHM, "sha-256") != "sha-256":
         raise RecordError("disclosure", "disclosures are hashed with something else than SHA-256")
     return _Disclosing(token.disclosures).claims(token.payload)

@@ -30,7 +30,7 @@ from shared.records.record import (
     verify_record,
 )
 from shared.records.recorder import Recorder, RecordHead
-from shared.records.sd_jwt import SdJwt, certificate_id, issue_sd_jwt, parse_sd_jwt
+from shared.records.sd_jwt import Disclosure, SdJwt, certificate_id, encode_base64url, issue_sd_jwt, parse_sd_jwt
 from shared.records.strict_json import Json
 from tests.helpers.ledger import Vehicle, seeded_entropy
 
@@ -237,3 +237,19 @@ def test_a_recorder_numbers_chains_and_flags() -> None:
     assert boot.elapsed_ms == 5_000
     with pytest.raises(EncodeError):
         Recorder(signer=Vehicle(), store=shelf, entropy=seeded_entropy(), boot_id=b"short")
+
+
+def test_a_record_reads_as_it_verifies_also_where_digests_stand_inside_its_claims() -> None:
+    """An issuer may sign empty lists of digests, and digests of nothing, wherever RFC 9901 lets them stand."""
+    vehicle, entropy = Vehicle(), seeded_entropy()
+    boot: dict[str, Json] = {"id": "00" * 16, "elapsed_ms": 5, "_sd": []}
+    sources: list[Json] = [{"name": "cluster", "odometer_m": 7, "age_ms": 1}, {"...": encode_base64url(bytes(32))}]
+    visible: dict[str, Json] = {"kind": "odometer/1", "seq": 0, "flags": [], "boot": boot, "sources": sources}
+    token = issue_sd_jwt(typ=RECORD_TYPE, visible=visible, hidden={"odometer_m": 7}, signer=vehicle, entropy=entropy)
+    shown = verify_record(token, Issuer(key=vehicle.public_key, role=IssuerRole.VEHICLE))
+    assert shown.fields["boot"] == {"id": "00" * 16, "elapsed_ms": 5}
+    assert shown.hidden == ("occurred", "reason")
+    assert read_record(token) == shown
+    stray = replace(token, disclosures=(*token.disclosures, Disclosure(encode_base64url(b'["s","seq",9]'), "seq", 9)))
+    with pytest.raises(RecordError, match="seq: shown, but not what the issuer signed"):
+        read_record(stray)
