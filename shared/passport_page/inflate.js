@@ -1,6 +1,10 @@
-// DEFLATE (RFC 1951), to read the passport in the page: written out, for not every browser that can check a passport can inflate one.
+// DEFLATE (RFC 1951), to read the passport in the page: written out, for not every browser that can check a passport can inflate one. It
+// refuses what zlib refuses, so that page and program read the same pages.
 
 const MAX_CODE_BITS = 15;
+const MAX_LITERALS = 286;
+const MAX_DISTANCES = 30;
+const END_OF_BLOCK = 256;
 const CODE_LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const LENGTH_BASE = [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
 const LENGTH_BITS = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
@@ -28,7 +32,13 @@ const huffmanOf = (lengths) => {
     symbols[starts[length]] = symbol;
     starts[length] += 1;
   });
-  return { counts, symbols };
+  return { counts, symbols, room };
+};
+
+// A code that leaves sequences of bits without a meaning; of literals or distances a single one of one bit may, or none at all.
+const isIncomplete = ({ counts, room }, mayBeSingle) => {
+  const longest = counts.findLastIndex((count) => count > 0);
+  return room > 0 && longest >= 0 && !(mayBeSingle && longest === 1);
 };
 
 const FIXED_LITERALS = huffmanOf(Array.from({ length: 288 }, (_, n) => (n < 144 ? 8 : n < 256 ? 9 : n < 280 ? 7 : 8)));
@@ -93,9 +103,11 @@ class Inflating {
   codes() {
     const literals = this.bits(5) + 257;
     const distances = this.bits(5) + 1;
+    if (literals > MAX_LITERALS || distances > MAX_DISTANCES) throw new Malformed("deflate", "more codes than there are");
     const lengths = new Array(19).fill(0);
     for (let left = this.bits(4) + 4, n = 0; n < left; n += 1) lengths[CODE_LENGTH_ORDER[n]] = this.bits(3);
     const code = huffmanOf(lengths);
+    if (isIncomplete(code, false)) throw new Malformed("deflate", "a code is not complete");
     const all = [];
     while (all.length < literals + distances) {
       const symbol = this.symbol(code);
@@ -105,14 +117,17 @@ class Inflating {
       else for (let n = [3, 3, 11][symbol - 16] + this.bits([2, 3, 7][symbol - 16]); n > 0; n -= 1) all.push(repeated);
     }
     if (all.length > literals + distances) throw new Malformed("deflate", "too many lengths");
-    return [huffmanOf(all.slice(0, literals)), huffmanOf(all.slice(literals))];
+    if (all[END_OF_BLOCK] === 0) throw new Malformed("deflate", "a block without an end");
+    const codes = [huffmanOf(all.slice(0, literals)), huffmanOf(all.slice(literals))];
+    if (codes.some((each) => isIncomplete(each, true))) throw new Malformed("deflate", "a code is not complete");
+    return codes;
   }
 
   block(literals, distances) {
     for (;;) {
       const symbol = this.symbol(literals);
-      if (symbol === 256) return;
-      if (symbol < 256) {
+      if (symbol === END_OF_BLOCK) return;
+      if (symbol < END_OF_BLOCK) {
         this.put(symbol);
         continue;
       }

@@ -229,6 +229,21 @@ def test_published_probes_of_inclusion_are_judged_as_wanted(page: Page) -> None:
     assert asked(page, INCLUSION, cases) == [not probe["wantErr"] for probe in probes]
 
 
+def odd_block(random: Random) -> bytes:
+    """Return a block of DEFLATE with codes of its own (RFC 1951 3.2.7), which lack codes, have too many, or none for its end."""
+    literals, distances = [0] * random.choice([257, 258, 286, 287]), [0] * random.choice([1, 2, 30, 31])
+    for place in random.choices(range(len(literals)), k=random.randrange(5)):
+        literals[place] = random.choice([1, 2, 3])
+    literals[256] = random.choice([0, 1, 2, 2, 3])
+    for place in random.choices(range(len(distances)), k=random.randrange(4)):
+        distances[place] = random.choice([1, 1, 2])
+    bits = "1" + "01" + f"{len(literals) - 257:05b}"[::-1] + f"{len(distances) - 1:05b}"[::-1] + f"{15:04b}"[::-1]
+    bits += "000" * 3 + "001" * 16  # a code of four bits for each of sixteen lengths, none for repetitions
+    bits += "".join(f"{length:04b}" for length in (*literals, *distances))
+    bits += "".join(random.choices("01", k=random.randrange(12))) + "0" * 16
+    return bytes(int(bits[place : place + 8][::-1], 2) for place in range(0, len(bits), 8))
+
+
 def test_what_is_deflated_is_inflated_as_the_library_does(page: Page) -> None:
     random = Random(6)
     texts = [b"", b"a", bytes(70_000), random.randbytes(3_000), passport().encode(), bytes(random.choices(b"abc", k=5_000))]
@@ -242,6 +257,7 @@ def test_what_is_deflated_is_inflated_as_the_library_does(page: Page) -> None:
         ):
             packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, 9, strategy)
             packed.append(packer.compress(text) + packer.flush())
+    packed += [odd_block(random) for _ in range(400)]
     for whole in [each for each in packed if len(each) < 6_000]:
         for _ in range(12):
             place = random.randrange(len(whole))
