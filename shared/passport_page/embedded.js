@@ -2,6 +2,7 @@
 // out, as shared/service/passport_file.py does, and judged by this page's trust.
 
 const PASSPORT_ELEMENT = /<script type="text\/plain" id="passport">([^<]*)<\/script>/g;
+const PAGE_BEGIN = /^<!doctype html>/i;
 const DEFLATED = "deflate,";
 
 // The octets of the passport that an element's text spells; null where a page carries none.
@@ -18,7 +19,9 @@ const passportOfText = (text) => {
 };
 
 const passportOfPage = (bytes) => {
-  const found = [...new TextDecoder().decode(bytes).matchAll(PASSPORT_ELEMENT)];
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  if (!PAGE_BEGIN.test(text)) throw new Malformed("the page", "does not begin as one");
+  const found = [...text.matchAll(PASSPORT_ELEMENT)];
   if (found.length !== 1) throw new Malformed("the page", `carries ${found.length} passports`);
   const passport = passportOfText(found[0][1]);
   if (passport === null) throw new Malformed("the page", "carries no passport");

@@ -7,10 +7,10 @@ The page is not interpreted; the one element that holds the passport is looked f
 import json
 import re
 import zlib
-from base64 import b64decode
 from pathlib import Path
 
-from shared.core.errors import RecordError
+from shared.core.errors import DecodeError, RecordError
+from shared.ledger.text import decode_base64
 from shared.records.passport import MAX_PASSPORT_BYTES, Passport, parse_passport
 from shared.service.keystore import read_bounded
 from shared.service.passport_page import DEFLATED
@@ -18,7 +18,7 @@ from shared.service.passport_page import DEFLATED
 MAX_PAGE_BYTES = 2 * MAX_PASSPORT_BYTES + 4 * 1024 * 1024
 """A passport packed into a page is hardly ever longer than itself; the rest of the page is small."""
 
-_PAGE = re.compile(rb"\s*<!doctype html>", re.IGNORECASE)
+_PAGE = re.compile(rb"<!doctype html>", re.IGNORECASE)
 _ELEMENT = re.compile(rb'<script type="text/plain" id="passport">([^<]*)</script>')
 
 
@@ -41,17 +41,17 @@ def read_passport_octets(path: Path) -> bytes:
     if len(found) != 1:
         raise RecordError("format", f"this is a page that carries {len(found) or 'no'} passport{'s' if len(found) > 1 else ''}")
     try:
-        return _inflated(json.loads(found[0]))
-    except (ValueError, RecursionError, zlib.error):
+        return _inflated(json.loads(found[0].decode("utf-8")))
+    except (ValueError, RecursionError, DecodeError, zlib.error):
         raise RecordError("format", "the passport in this page was damaged or altered") from None
 
 
 def _inflated(text: object) -> bytes:
-    """Return a passport as `shared.service.passport_page` packs it; raises ValueError or `zlib.error` for anything else."""
+    """Return a passport as `shared.service.passport_page` packs it; raises ValueError, `DecodeError` or `zlib.error` otherwise."""
     if not isinstance(text, str) or not text.startswith(DEFLATED):
         raise ValueError("no passport")
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    octets = unpacker.decompress(b64decode(text.removeprefix(DEFLATED), validate=True), MAX_PASSPORT_BYTES + 1)
+    octets = unpacker.decompress(decode_base64(text.removeprefix(DEFLATED), "the page"), MAX_PASSPORT_BYTES + 1)
     if not unpacker.eof or unpacker.unused_data:
         raise ValueError("no passport")
     return octets

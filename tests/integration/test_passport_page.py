@@ -190,6 +190,7 @@ def test_a_page_without_a_passport_reads_those_of_others_and_the_pages_they_sent
     (tmp_path / "sellers.html").write_text(sellers, encoding="utf-8")
     (tmp_path / "twice.html").write_text(sellers + sellers, encoding="utf-8")
     (tmp_path / "damaged.html").write_text(sellers.replace("deflate,", "deflate,A"), encoding="utf-8")
+    (tmp_path / "no page.html").write_text(sellers.removeprefix("<!doctype html>\n"), encoding="utf-8")
     (tmp_path / "passport.json").write_bytes(genuine.encode())
     page = browser.open(tmp_path / "empty.html")
     assert page.until("document.documentElement?.dataset.verdict === 'empty'")
@@ -199,6 +200,7 @@ def test_a_page_without_a_passport_reads_those_of_others_and_the_pages_they_sent
         ("twice.html", "red"),
         ("passport.json", "green"),
         ("damaged.html", "red"),
+        ("no page.html", "red"),
         ("sellers.html", "green"),
     ):
         choose(page, [tmp_path / name])

@@ -1,7 +1,8 @@
 """`v2x passport disclose`: what is hidden is gone, what is shown still proves itself, and the mileage is not hidden unsaid."""
 
 import json
-from base64 import urlsafe_b64decode
+import zlib
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,6 +174,18 @@ def test_a_page_serves_as_the_passport_it_carries(holder: Holder, data: bytes) -
     assert holder.shown == data
 
 
+def packed_in(element: bytes) -> bytes:
+    return element.partition(b">")[2].partition(b"<")[0]
+
+
+def with_stray_bits(data: bytes) -> bytes:
+    """A packed passport whose base64 ends with bits that stand for nothing: another spelling of the same octets."""
+    packed = next(each for level in range(10) if len(each := zlib.compress(data, level, -zlib.MAX_WBITS)) % 3 == 1)
+    text = b64encode(packed)
+    assert text[-3:-2] in b"AQgw"
+    return b'"deflate,' + text[:-3] + bytes([text[-3] + 1]) + b'=="'
+
+
 def test_a_page_with_two_passports_or_none_or_a_broken_one_is_refused(holder: Holder, data: bytes) -> None:
     page = render_page(data, [], b"").encode()
     begin, end = page.index(b'<script type="text/plain" id="passport">'), page.index(b'<script type="text/plain" id="trust-data">')
@@ -183,6 +196,9 @@ def test_a_page_with_two_passports_or_none_or_a_broken_one_is_refused(holder: Ho
         (page.replace(b'id="passport">"', b'id="passport">7"'), "damaged or altered"),
         (page.replace(element, b'<script type="text/plain" id="passport">7</script>'), "damaged or altered"),
         (page.replace(element, b'<script type="text/plain" id="passport">"\\ud800"</script>'), "damaged or altered"),
+        (page.replace(element, element.replace(packed_in(element), packed_in(element).decode().encode("utf-16-le"))), "damaged"),
+        (page.replace(element, element.replace(packed_in(element), with_stray_bits(data))), "damaged or altered"),
+        (page.replace(b"<!doctype html>", b" <!doctype html>"), "cannot be read"),
     ):
         with pytest.raises(RecordError, match=reason):
             holder.buyer.verify(altered)
