@@ -55,6 +55,9 @@ def withheld_lines(withheld: Sequence[Withheld]) -> list[str]:
     """Return what is not shown, a line for each kind and number of records, and first of all that the mileage is not."""
     hidden = sum(each.records for each in withheld if each.hides_own_reading)
     lines = [f"THE MILEAGE IS HIDDEN in {_records(hidden, RecordKind.ODOMETER)} of the vehicle itself."] if hidden else []
+    others = [_records(each.records, each.kind) for each in withheld if each.hides_reading and not each.hides_own_reading]
+    if others:
+        lines.append(f"WHAT THE ODOMETER SHOWED IS HIDDEN in {', '.join(others)}.")
     partly: dict[tuple[RecordKind, int], list[str]] = {}
     for each in withheld:
         if each.claim is None:

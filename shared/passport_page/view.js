@@ -22,7 +22,7 @@ const drawReport = (() => {
       checks: report.checks ?? [],
     };
     const { make, at } = passportNodes(document);
-    const hidden = found.readings.filter((reading) => reading.role === "vehicle" && words.hidesReading(reading)).length;
+    const hidden = found.readings.filter((reading) => words.hidesReading(reading)).length;
     const state = stateOf(report, found, hidden);
     const { points } = passportCurve.pointsOf(found.readings);
     const fallen = passportCurve.fallsIn(points);

@@ -2,7 +2,8 @@
 
 Every record stays where it stands, with its number, its kind and its proof, so that the sequence is as provable as before; only
 disclosures are taken out (RFC 9901), and what is taken out is nowhere in the file but as the hash of a salted text. Hiding the
-mileage is what a fraud would do first, so it is done only where the holder says so in that many words. Nothing is verified here.
+mileage is what a fraud would do first, so it is done only where the holder says so in that many words; what others read of the
+odometer, too, for it is held against what the vehicle says. Nothing is verified here.
 """
 
 from collections import Counter
@@ -16,7 +17,10 @@ from shared.records.kinds import SPECS
 from shared.records.passport import Passport
 from shared.records.record import read_record
 
-MILEAGE_CLAIMS = frozenset({"odometer_m", "sources", "next_due_odometer_m"})
+READING = "odometer_m"
+"""The claim in which a record of any kind states a reading."""
+
+MILEAGE_CLAIMS = frozenset({READING, "sources", "next_due_odometer_m"})
 """Claims from which a reading of the odometer follows: all of them go where the mileage is hidden."""
 
 MILEAGE_WORDS = frozenset({"odometer", "mileage", *MILEAGE_CLAIMS})
@@ -32,7 +36,7 @@ class Disclosing:
     """What a holder shows.
 
     Attributes:
-        kinds: of these kinds, whatever is not hidden below; of any other, nothing but that there is a record.
+        kinds: of these kinds, whatever is not hidden below; of any other, the reading at most.
         hidden: claims left out of records of a kind.
     """
 
@@ -41,7 +45,8 @@ class Disclosing:
 
     def shown(self, kind: RecordKind) -> frozenset[str]:
         """Return the claims of a kind that are shown."""
-        return _CLAIMS[kind] - self.hidden.get(kind, frozenset()) if kind in self.kinds else frozenset()
+        claims = _CLAIMS[kind] if kind in self.kinds else _CLAIMS[kind] & {READING}
+        return claims - self.hidden.get(kind, frozenset())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,12 @@ class Withheld:
     @property
     def hides_own_reading(self) -> bool:
         """Whether it is the vehicle's own reading of its odometer."""
-        return self.kind is RecordKind.ODOMETER and self.claim in (None, "odometer_m")
+        return self.kind is RecordKind.ODOMETER and self.hides_reading
+
+    @property
+    def hides_reading(self) -> bool:
+        """Whether it is a reading of the odometer, whoever took it; where a kind may do without one, there may be none."""
+        return READING in _CLAIMS[self.kind] and self.claim in (None, READING)
 
     @property
     def claim_words(self) -> str:

@@ -76,9 +76,10 @@ def failed(title: str, **more: Any) -> Json:
         (report([reading(0, 10)], findings=[{"severity": "red", "text": "Rolled."}], green=False), "red", "Warning"),
         (report([reading(0, 10)], green=False, checks=[failed("x", passed=None)]), "unsure", "Not fully checked"),
         (report([reading(0, 10), reading(1, None)]), "unsure", "Mileage hidden"),
+        (report([reading(0, 10), reading(1, None, role="inspector", kind="inspection")]), "unsure", "Mileage hidden"),
         (report([], green=False, checks=[failed("Whole")], subject=None, checkpoint=None), "red", "Not genuine"),
     ],
-    ids=["green", "forged", "rolled back", "unfinished", "hidden", "unreadable"],
+    ids=["green", "forged", "rolled back", "unfinished", "hidden", "an inspector's hidden", "unreadable"],
 )
 def test_the_verdict_is_a_word_and_never_green_by_mistake(page: Page, value: Json, state: str, word: str) -> None:
     draw(page, value)

@@ -75,12 +75,13 @@ def test_what_is_not_chosen_is_nowhere_in_the_file_and_the_rest_verifies(holder:
     assert occurs(INSPECTOR, data)
     output = holder.discloses("--only", "odometer,inspection", "--hide", "inspector,boot")
     assert "5 records, none left out" in output
-    assert "Withheld: a maintenance record, of which only number, kind and proof are shown." in output
+    assert "Not shown in a maintenance record: occurred, works, fault codes, next due, next due odometer, workshop" in output
     for hidden in (WORKSHOP, INSPECTOR, "elapsed_ms", "fault_codes"):
         assert not occurs(hidden, holder.shown), hidden
     told = " ".join(holder.buyer.verify(holder.shown).split())
     assert "All 5 records are genuine" in told
-    assert "Withheld: a maintenance record" in told
+    assert "Not shown in a maintenance record: occurred, works" in told
+    assert "HIDDEN" not in told
     assert "Not shown in an inspection record: inspector." in told
     assert "Not shown in 3 odometer records: boot." in told
     assert "52,000.0 km" in told
@@ -131,7 +132,10 @@ def test_leaving_out_the_vehicles_own_readings_is_refused(holder: Holder) -> Non
 
 def test_hidden_mileage_is_told_first_of_all_and_follows_from_nothing_shown(holder: Holder) -> None:
     output = holder.discloses("--hide-mileage")
-    assert output.splitlines()[1] == "THE MILEAGE IS HIDDEN in 3 odometer records of the vehicle itself."
+    assert output.splitlines()[1:3] == [
+        "THE MILEAGE IS HIDDEN in 3 odometer records of the vehicle itself.",
+        "WHAT THE ODOMETER SHOWED IS HIDDEN in a maintenance record, an inspection record.",
+    ]
     for metres in ("50000000", "51000000", "52000000"):
         assert not occurs(metres, holder.shown)
     for told in (holder.buyer.verify(holder.shown), holder.buyer.show(holder.shown)):
@@ -202,3 +206,14 @@ def test_a_page_with_two_passports_or_none_or_a_broken_one_is_refused(holder: Ho
     ):
         with pytest.raises(RecordError, match=reason):
             holder.buyer.verify(altered)
+
+
+def test_what_others_read_stays_shown_unless_the_mileage_is_hidden_in_so_many_words(holder: Holder) -> None:
+    holder.discloses("--only", "odometer")
+    value = json.loads(holder.buyer.verify(holder.shown, "--json"))
+    assert [reading["odometer_m"] for reading in value["readings"]] == [50_000_000, 50_000_000, 51_000_000, 51_000_000, 52_000_000]
+    assert [reading["occurred"] is None for reading in value["readings"]] == [False, True, False, True, False]
+    holder.out.unlink()
+    output = holder.discloses("--only", "odometer", "--hide-mileage")
+    assert "Withheld: an inspection record, of which only number, kind and proof are shown." in output
+    assert not occurs("51000000", holder.shown)
