@@ -357,6 +357,7 @@ class _Run:
         times = [told[antenna].elapsed_s - set_back[antenna].at / 1e9 for antenna in detected]
         return {
             "senders": len(set_back),
+            "cars": [by_antenna[antenna].name for antenna in set_back],
             "detected": len(detected),
             "false_accusations": sum("rollback" in car.flags for antenna, car in by_antenna.items() if antenna not in set_back),
             "median_detect_s": round(median(times), 3) if times else None,

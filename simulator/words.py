@@ -147,7 +147,8 @@ def _rollback_sentence(summary: Mapping[str, Any]) -> str:
     cars = count(attack["senders"], "car")
     caught = attack["detected"] == attack["senders"]
     verdict = "flagged in the record, for ever" if caught else f"only {attack['detected']} flagged"
-    return f"Odometer rolled back in {cars}: {verdict}."
+    names = f" ({', '.join(attack['cars'])})" if attack["cars"] else ""
+    return f"Odometer rolled back in {cars}{names}: {verdict}."
 
 
 def _hazard_sentence(cause: str, hazard: Mapping[str, Any]) -> str:

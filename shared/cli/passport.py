@@ -104,7 +104,11 @@ def verify(
     count = len(verified.readings)
     records = "1 record is genuine" if count == 1 else f"All {count} records are genuine"
     signed = _signed_by(verified)
-    console.print(f"{records}: {signed}, unchanged, and held by {', '.join(logs)}.", style="green", markup=False)
+    genuine = f"{records}: {signed}, unchanged, and held by {', '.join(logs)}."
+    if verified.is_clean:
+        console.print(genuine, style="green", markup=False)
+    else:
+        console.print(f"{genuine} What they show is serious: see above.", style="bold red", markup=False)
 
 
 def _signed_by(verified: VerifiedPassport) -> str:

@@ -98,6 +98,22 @@ const momentOfSeconds = (seconds) => {
   return Number.isNaN(date.getTime()) ? null : date.toISOString();
 };
 
+// A quorum in words: the policy's own names of groups say nothing to who compares keys.
+const quorumWords = ({ groups }, name) => {
+  const group = groups.find((each) => each.name === name);
+  if (group === undefined) return shownName(name);
+  const members = group.members.map((member) => quorumWords({ groups }, member));
+  if (members.length === 1) return members[0];
+  const all = group.threshold === members.length;
+  return `(${all ? "all" : group.threshold} of ${members.join(", ")})`;
+};
+
+const quorumSentence = (policy) => {
+  if (policy.quorum === null) return "No witness must have seen it";
+  const words = quorumWords(policy, policy.quorum).replace(/^\((.*)\)$/, "$1");
+  return `Must have been seen by ${words}`;
+};
+
 // Whose word it stands on, for people who compare it with what the operators publish.
 const anchorsOf = (trust) => {
   if (trust === null) return [];
@@ -113,11 +129,10 @@ const anchorsOf = (trust) => {
     name: `${name}, key id ${hexOf(key.keyId)}, public key`,
     fingerprint: hexOf(key.kind === ML_DSA_44_KIND ? sha256(key.publicKey) : key.publicKey),
   });
-  const quorum = policy.quorum === null ? "No witness must have seen it" : `At least ${shownName(policy.quorum)} must have seen it`;
   return [
     ...anchors,
     ...policy.logs.map((key) => keyed("Ledger that counts", key.name, key)),
     ...policy.witnesses.map(({ name, key }) => keyed("Witness", shownName(name), key)),
-    { title: "Policy", name: `${quorum}; SHA-256 of the policy file`, fingerprint: hexOf(sha256(policyBytes)) },
+    { title: "Policy", name: `${quorumSentence(policy)}; SHA-256 of the policy file`, fingerprint: hexOf(sha256(policyBytes)) },
   ];
 };

@@ -29,7 +29,9 @@ QR_QUIET_ZONE_MODULES = 4
 """ISO/IEC 18004 asks for four modules of white around a code."""
 
 _ERROR_LEVEL = "m"
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 720, 170, 74, 24, 10, 8
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 720, 170, 104, 24, 10, 8
+_FINE_SPAN_M = 10_000
+"""Where readings are closer together than this, whole kilometres would name both ends of the curve alike."""
 
 
 def qr_svg(code: PassportCode) -> str:
@@ -137,6 +139,7 @@ def _curve(readings: Sequence[Reading]) -> str:
         has_fallen = read + (0 if was_own and is_own else READ_BY_EYE_M) < before
         path += ("M" if has_fallen else "L") + spot(at, read)
         falls += f'<path class="fall" d="M{spot(before_at, before)}L{spot(at, read)}"/>' if has_fallen else ""
+    decimals = 1 if high - low < _FINE_SPAN_M else 0
     base, words = (
         _HEIGHT - _BOTTOM,
         f"From {km_text(metres[0])} on {day_text(times[0])} to {km_text(metres[-1])} on {day_text(times[-1])}",
@@ -145,8 +148,8 @@ def _curve(readings: Sequence[Reading]) -> str:
         f'<svg class="curve" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(words)}">'
         f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{base}" y2="{base}"/>'
         f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{_TOP}" y2="{_TOP}"/>'
-        f'<text x="{_LEFT - 8}" y="{base + 4}" text-anchor="end">{low / 1000:,.0f} km</text>'
-        f'<text x="{_LEFT - 8}" y="{_TOP + 4}" text-anchor="end">{high / 1000:,.0f} km</text>'
+        f'<text x="{_LEFT - 8}" y="{base + 4}" text-anchor="end">{low / 1000:,.{decimals}f} km</text>'
+        f'<text x="{_LEFT - 8}" y="{_TOP + 4}" text-anchor="end">{high / 1000:,.{decimals}f} km</text>'
         f'<text x="{_LEFT}" y="{_HEIGHT - 6}">{day_text(from_t)}</text>'
         f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 6}" text-anchor="end">{day_text(to_t)}</text>'
         f'<path d="{path}"/>{falls}</svg>'

@@ -31,7 +31,7 @@ from shared.security.region import MAX_SHAPES
 from shared.security.trust_store import MAX_TRUST_STORE_CERTIFICATES
 from shared.service.passport_page import DEFLATED
 from tests.helpers.chromium import Json, Page, chromium
-from tests.helpers.ledger import MemoryLog, Vehicle
+from tests.helpers.ledger import MemoryLog, Vehicle, witness_key
 from tests.helpers.passport_pages import NO_WITNESS, POLICY, WITNESSES, open_page
 from tests.unit.cli.test_passport_command import passport
 from tests.unit.records.test_passport import proofs, recorded
@@ -234,6 +234,22 @@ def test_proofs_and_notes_are_believed_and_refused_alike(page: Page, policy: byt
     there = asked(page, PROOFS, texts, policy.hex(), entry.hex())
     assert [(a, b, text) for a, b, text in zip(here, there, texts, strict=True) if a != b] == []
     assert 2 < sum(here) < len(here) // 2
+
+
+QUORUMS = (
+    ("", "none", "No witness must have seen it"),
+    ("", "a", "Must have been seen by a"),
+    ("group g 2 a b c\n", "g", "Must have been seen by 2 of a, b, c"),
+    ("group g any a b\ngroup h all g c\n", "h", "Must have been seen by all of (1 of a, b), c"),
+    ("group g any a\n", "g", "Must have been seen by a"),
+)
+
+
+def test_the_page_says_which_witnesses_are_enough(page: Page) -> None:
+    known = "".join(f"witness {name} {witness_key(name).text}\n" for name in "abc")
+    policies = [f"{known}{groups}quorum {quorum}\n" for groups, quorum, _ in QUORUMS]
+    script = f"{json.dumps(policies)}.map(policy => quorumSentence(parsePolicy(new TextEncoder().encode(policy))))"
+    assert page.evaluate(script) == [words for _, _, words in QUORUMS]
 
 
 BOUNDS: dict[str, Json] = {

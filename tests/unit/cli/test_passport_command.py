@@ -127,6 +127,12 @@ def test_a_rollback_is_shown_in_plain_words(desk: Desk) -> None:
         assert "ROLLED BACK" in output
 
 
+def test_genuine_records_that_show_something_serious_do_not_end_on_a_green_word(desk: Desk) -> None:
+    warned, fine = (" ".join(desk.verify(passport(readings).encode()).split()) for readings in ((100, 40), (40, 100)))
+    assert warned.endswith("What they show is serious: see above.")
+    assert "serious" not in fine
+
+
 def test_showing_says_that_nothing_was_checked(desk: Desk) -> None:
     output = desk.show(passport().encode())
     assert output.startswith("Not verified")

@@ -162,6 +162,12 @@ def test_the_sheet_says_the_last_reading_the_rollback_and_the_fingerprint(tmp_pa
     assert "Serious" not in render_sheet(LIFE, DATA)
 
 
+def test_both_ends_of_a_short_curve_are_told_apart() -> None:
+    short, long = passport((218_215, 218_216)), passport((218_215, 318_215))
+    assert ">218,215.0 km</text>" in render_sheet(short, short.encode())
+    assert ">218,215 km</text>" in render_sheet(long, long.encode())
+
+
 def test_the_command_writes_and_compares(file: Path, tmp_path: Path) -> None:
     out, qr = tmp_path / "sheet.html", tmp_path / "code.png"
     code = code_of(LIFE, DATA)

@@ -64,7 +64,15 @@ def story(*, accepted: int = 0, hostile_name: str = "Car 1", attackers: bool = T
         "verified": sum(account.verified_per_s),
         "rejected": rejected,
         "attacks": account.attacks_summary()
-        | {"rollback": {"senders": int(attackers), "detected": int(attackers), "false_accusations": 0, "median_detect_s": 1.2}},
+        | {
+            "rollback": {
+                "senders": int(attackers),
+                "cars": ["Car 4"] * attackers,
+                "detected": int(attackers),
+                "false_accusations": 0,
+                "median_detect_s": 1.2,
+            }
+        },
         "odometer": {"records": 12, "anchored": 12, "witnessed": 0, "rollbacks_flagged": 1},
         "passports": {"written": 6, "verified": 6},
         "can_frames": 12_345,
@@ -170,6 +178,10 @@ def test_an_accepted_lie_is_the_headline() -> None:
     assert headline(made).startswith("6 false messages of")
     assert any("ACCEPTED" in sentence for sentence in closing_sentences(made.summary))
     assert 'class="trouble"' in report_html(made)
+
+
+def test_the_car_that_was_set_back_is_named() -> None:
+    assert "Odometer rolled back in 1 car (Car 4): flagged in the record, for ever." in closing_sentences(story().summary)
 
 
 def test_a_run_without_attackers_does_not_boast_of_catching_them() -> None:
