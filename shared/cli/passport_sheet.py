@@ -10,7 +10,7 @@ import typer
 
 from shared.core.errors import ConfigError, DecodeError
 from shared.records.passport import parse_passport
-from shared.records.passport_code import Fit, check_code, code_of, parse_code
+from shared.records.passport_code import Fit, PassportCode, check_code, code_of, parse_code
 from shared.service.keystore import write_new_file
 from shared.service.passport_file import read_passport_octets
 from shared.service.passport_sheet import qr_file, render_sheet
@@ -45,6 +45,7 @@ def sheet(
             raise ConfigError("--check", f"this is no code of a passport's sheet: {error}") from None
         fit = check_code(code, passport, data)
         typer.echo(f"{_FIT_WORDS[fit]} Nothing was verified: `v2x passport verify` does that.")
+        typer.echo(f"Its code says: {_said(code)}. What is printed beside it must say the same.")
         return
     if out is not None:
         code = code_of(passport, data)
@@ -57,3 +58,9 @@ def sheet(
                 raise ConfigError("--out", f"{out} ends neither in .html, for a sheet, nor in .svg or .png, for the QR code alone")
         write_new_file(out, octets, mode=_SHEET_MODE)
         typer.echo(f"{out}: what the passport claims, not verified. Its code: {code.text}")
+
+
+def _said(code: PassportCode) -> str:
+    """What a person reads on a sheet: the code of a genuine passport may stand beside other figures."""
+    reading = f"{float(code.km):,.1f} km on {code.at[:10] or 'a date that is not shown'}" if code.km else "no reading"
+    return f"{reading}, last record number {code.seq}"

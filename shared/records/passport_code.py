@@ -148,8 +148,9 @@ def check_code(code: PassportCode, passport: Passport, data: bytes) -> Fit:
     ends = [n for n, item in enumerate(passport.records, 1) if _commitment(item) == code.last]
     if not ends:
         raise RecordError("sheet", "the sheet is of other records than this passport: its last record is not among them")
-    of_file = _code(passport, records, digest, ends[-1])
-    if of_file.file == code.file:
+    is_same = encode_base64url(digest) == code.file
+    of_file = _code(passport, records, digest, len(records) if is_same else ends[-1])
+    if is_same:
         compared = [each.name for each in fields(PassportCode)]
         fit = Fit.SAME_FILE
     else:

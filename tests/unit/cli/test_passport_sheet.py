@@ -80,6 +80,22 @@ def test_a_figure_altered_on_the_sheet_is_named(name: str, value: str) -> None:
         check_code(replace(code_of(LIFE, DATA), **{name: value}), LIFE, DATA)
 
 
+def test_a_sheet_of_a_file_does_not_end_before_the_file_does() -> None:
+    earlier = replace(code_of(first(1), DATA), file=code_of(LIFE, DATA).file)
+    assert earlier.km == "100.0"
+    with pytest.raises(RecordError, match="the sheet was altered: it says seq 0, the passport 2"):
+        check_code(earlier, LIFE, DATA)
+
+
+def test_the_check_says_what_the_code_says_for_the_print_beside_it_may_say_anything(file: Path) -> None:
+    told = run(str(file), "--check", code_of(LIFE, DATA).text)
+    assert "Its code says: 400.0 km on 2026-11-2" in told
+    assert "last record number 2. What is printed beside it must say the same." in told
+    hidden = disclose(LIFE, choose(only=None, hide=(), may_hide_mileage=True))
+    told = run(str(file), "--check", code_of(hidden, hidden.encode()).text)
+    assert "Its code says: no reading, last record number 2." in told
+
+
 def test_a_lower_mileage_on_the_sheet_is_found_even_where_the_file_shows_less() -> None:
     shown = less(LIFE)
     with pytest.raises(RecordError, match=r"it says km 40.0, the passport 400.0"):
