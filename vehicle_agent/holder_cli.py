@@ -185,33 +185,33 @@ def list_(
     if not grants:
         console.print("nothing was ever granted to anybody")
         return
-    table = Table(title="grants", title_justify="left")
-    for column in ("No.", "to", "records", "claims", "dated", "what for", "until", "stands", "used"):
-        table.add_column(column, overflow="fold")
     for each in grants:
-        table.add_row(*map(escape, _row(each)))
-    console.print(table)
+        table = Table(title=f"grant {escape(visible(str(each.get('seq'))))}", title_justify="left", show_header=False)
+        table.add_column()
+        table.add_column(overflow="fold")
+        for name, words in _rows(each):
+            table.add_row(name, escape(words))
+        console.print(table)
 
 
-def _row(standing: Mapping[str, object]) -> tuple[str, ...]:
+def _rows(standing: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     def words(name: str) -> str:
         value = standing.get(name)
         return ", ".join(map(str, value)) if isinstance(value, list) else visible(str(value))
 
     begin, end = (str(standing.get(name) or "")[:10] for name in ("data_from", "data_until"))
     dated = f"{begin or '...'} to {end or '...'}" if begin or end else "all"
-    who = words("grantee_name") if standing.get("grantee_name") else words("grantee")
+    named = f"{words('grantee_name')}, credential " if standing.get("grantee_name") else "credential "
     over = standing.get("over")
     return (
-        words("seq"),
-        who,
-        words("kinds"),
-        words("fields"),
-        dated,
-        words("purpose"),
-        str(standing.get("valid_until"))[:16],
-        "live" if over is None else visible(str(over)),
-        words("answers"),
+        ("to", named + words("grantee")),
+        ("records", words("kinds")),
+        ("claims", words("fields")),
+        ("dated", dated),
+        ("what for", words("purpose")),
+        ("until", str(standing.get("valid_until"))[:16]),
+        ("stands", "live" if over is None else visible(str(over))),
+        ("answers given", words("answers")),
     )
 
 

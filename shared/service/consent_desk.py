@@ -221,6 +221,8 @@ class ConsentDesk:
 
     def _admit(self, signed: SignedRequest, now: Instant, *, again: bool) -> tuple[Granted, GivenAnswer | None]:
         kids = tuple(credential.id for credential in self._archive.credentials())
+        if not kids:
+            raise RecordError("grant", "nothing was ever granted to anybody")
         issuer = self._chain(signed.credential, now.require_utc())
         request = verify_request(signed, issuer=issuer, vehicle=kids, now=now)
         consent = consent_of(self._archive)

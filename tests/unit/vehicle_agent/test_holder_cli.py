@@ -125,6 +125,16 @@ def test_a_grant_in_the_words_of_a_request_covers_it_and_may_be_narrowed(world: 
     assert kinds(world) == ["odometer", "consent_grant", "consent_grant", "data_answer"]
 
 
+def test_a_vehicle_that_never_signed_says_that_nothing_was_granted_and_not_that_another_is_asked(world: World) -> None:
+    told(holder(world, "admit", service(world)))
+    subject = json.loads(told(holder(world, "consent", "list", "--json")))["vehicle"]
+    words = ("--vehicle", subject, "--kinds", "maintenance", "--fields", "odometer_m", "--purpose", PURPOSE)
+    period = ("--from", moment(days=-1), "--until", moment(days=1), "--out", world.folder / "request")
+    told(v2x("data", "request", "--credential", world.folder / "insurer", "--trust", world.trust, *words, *period))
+    asking = ("answer", world.folder / "request" / "request.json", "--out", world.folder / "answer.json")
+    assert "grant: nothing was ever granted to anybody" in refused(holder(world, *asking))
+
+
 @pytest.mark.parametrize(
     ("words", "status", "sentence"),
     [
