@@ -97,18 +97,18 @@ def _order(socket: Path, order: AnyOrder) -> Mapping[str, object]:
     return give_order(socket, msgspec.to_builtins(order), timeout_s=2 * PATIENCE_S, max_answer_octets=MAX_DONE_OCTETS)
 
 
-def read_passport_of(path: Path) -> Passport:
-    """Make a passport of every proven record in a spool, beside whoever writes it.
+def read_passport_of(path: Path) -> tuple[Passport, int]:
+    """Make a passport of every proven record in a spool, beside whoever writes it; return how many wait for the ledger, too.
 
     Raises:
         RecordError: a credential that signed records is not in the spool, which was damaged.
         StorageError: the spool is not there, or damaged.
     """
     with closing(Spool(path, open_read_only(path, SPOOL_FORMAT), DEFAULT_CAPACITY)) as spool:
-        return build_passport(
-            credentials=[each.credential for each in spool.all_credentials()],
-            records=[build_record(r.sd_jwt, r.salt, r.proof) for r in spool.records() if r.proof is not None],
-        )
+        records = list(spool.records())
+        proven = [build_record(r.sd_jwt, r.salt, r.proof) for r in records if r.proof is not None]
+        made = build_passport(credentials=[each.credential for each in spool.all_credentials()], records=proven)
+        return made, len(records) - len(proven)
 
 
 @contextmanager

@@ -95,9 +95,10 @@ def answer(
 def passport(out: OutOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Write the vehicle's passport: every record that is proven by now, with its proof; the agent may run meanwhile."""
     check_new_file(out, "--out")
-    made = read_passport_of(load(config, VehicleConfig).state.spool)
+    made, unproven = read_passport_of(load(config, VehicleConfig).state.spool)
     write_new_file(out, made.encode(), mode=PUBLIC_MODE)
-    typer.echo(f"{out}: {len(made.records)} record(s)")
+    rest = f"; not in it: {unproven} wait for the ledger" if unproven else ""
+    typer.echo(f"{out}: {len(made.records)} record(s){rest}")
 
 
 @consent_app.command("grant")

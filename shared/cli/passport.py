@@ -252,8 +252,8 @@ def _table(readings: tuple[Reading, ...], findings: tuple[Finding, ...]) -> Tabl
     table.add_column("Date (UTC)")
     table.add_column("Odometer", justify="right")
     table.add_column("Since the one above", justify="right")
-    table.add_column("Recorded")
-    table.add_column("Source")
+    table.add_column("Recorded", overflow="fold")
+    table.add_column("Source", overflow="fold")
     table.add_column("Remarks")
     fallen = {finding.seq for finding in findings if finding.kind is FindingKind.ROLLBACK}
     before = next((reading.credential for reading in readings if reading.is_own), 0)
