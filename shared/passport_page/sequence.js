@@ -4,7 +4,8 @@
 const READ_BY_EYE_M = 1609;
 const ENTERED_LATE_MS = 86400000;
 const SERIOUS = new Set([
-  "rollback", "fork", "gap", "credential_not_introduced", "foreign_subject", "bad_correction", "ownership_break",
+  "rollback", "fork", "gap", "credential_not_introduced", "foreign_subject", "none_of_its_own", "bad_correction",
+  "ownership_break",
 ]);
 const FLAG_WORDS = {
   step: "jumped further than the time since the last record allows",
@@ -29,7 +30,27 @@ const checkSequence = (items) => {
     if (corrections.findings.has(position)) findings.push(corrections.findings.get(position));
     findings.push(...lifeFindings[position]);
   });
+  findings.push(...takenUp(items));
   return findings.map((each) => ({ ...each, isSerious: SERIOUS.has(each.kind) }));
+};
+
+// Records of others after the vehicle's last one: it need not know of them; nor of any, where none is its own.
+const takenUp = (items) => {
+  const own = items.findLastIndex(isOwn);
+  const last = items.slice(own + 1);
+  if (last.length === 0) return [];
+  const { seq } = last[0].record;
+  if (own < 0) {
+    const text = "No record shown is signed by the vehicle itself: whoever signed these could write them without it.";
+    return [finding("none_of_its_own", seq, text)];
+  }
+  const text =
+    last.length === 1
+      ? `The last record (number ${seq}) is not the vehicle's own but signed by ${signerOf(last[0])}, and none of its own follows: ` +
+        `nothing shows yet that the vehicle knows of it.`
+      : `The last ${last.length} records, from number ${seq} on, are not the vehicle's own, and none of its own follows: ` +
+        `nothing shows yet that the vehicle knows of them.`;
+  return [finding("not_taken_up", seq, text)];
 };
 
 const linksBetween = (previous, item) => {

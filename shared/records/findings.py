@@ -21,6 +21,8 @@ class FindingKind(Enum):
     CREDENTIAL_NOT_INTRODUCED = "credential_not_introduced"
     FOREIGN_SUBJECT = "foreign_subject"
     """Somebody's record is about another vehicle's credential."""
+    NONE_OF_ITS_OWN = "none_of_its_own"
+    """No record is the vehicle's own."""
     BAD_CORRECTION = "bad_correction"
     """A record says that it corrects one that it may not correct."""
     OWNERSHIP_BREAK = "ownership_break"
@@ -30,6 +32,8 @@ class FindingKind(Enum):
     """Somebody's record is of something that happened before the records that stand before it."""
     FLAGGED = "flagged"
     HIDDEN = "hidden"
+    NOT_TAKEN_UP = "not_taken_up"
+    """After somebody's record none of the vehicle's own follows, which would show that the vehicle knows of it."""
     CORRECTED = "corrected"
     OWNERSHIP = "ownership"
     DAMAGE = "damage"
@@ -48,6 +52,7 @@ SERIOUS = frozenset(
         FindingKind.GAP,
         FindingKind.CREDENTIAL_NOT_INTRODUCED,
         FindingKind.FOREIGN_SUBJECT,
+        FindingKind.NONE_OF_ITS_OWN,
         FindingKind.BAD_CORRECTION,
         FindingKind.OWNERSHIP_BREAK,
     }

@@ -6,7 +6,9 @@ Records left out after the last one shown cannot be noticed at all.
 That two credentials are one vehicle's is shown by the earlier one alone: its last record names the next. A later record that merely
 continues the numbering proves nothing, for whoever has seen the earlier ones can write it. Records that others signed stand in the
 same numbering and name the vehicle's credential; their readings of the odometer are held against the vehicle's own, with room for a
-display that counts whole kilometres or miles. What records of other kinds say about each other is `shared.records.life_events`'.
+display that counts whole kilometres or miles. That the vehicle took one up is shown by a record of its own that comes after it:
+whoever has a passport can write on where it ends. What records of other kinds say about each other is
+`shared.records.life_events`'.
 """
 
 from collections.abc import Sequence
@@ -63,11 +65,31 @@ def check_sequence(items: Sequence[SequenceItem]) -> tuple[Finding, ...]:
         findings += [*dates.check(item), *credentials.check(item), *odometer.check(position, item), *_remarks(item)]
         findings += [*corrections.findings.get(position, ()), *life.get(position, ())]
         previous = item
-    return tuple(findings)
+    return (*findings, *_taken_up(items))
 
 
 def _finding(kind: FindingKind, seq: int, text: str) -> Finding:
     return Finding(kind=kind, seq=seq, text=text)
+
+
+def _taken_up(items: Sequence[SequenceItem]) -> list[Finding]:
+    """Records of others after the vehicle's last one: it need not know of them; nor of any, where none is its own."""
+    own = next((position for position in range(len(items) - 1, -1, -1) if items[position].is_own), None)
+    last = items[0 if own is None else own + 1 :]
+    if not last:
+        return []
+    seq = last[0].record.seq
+    if own is None:
+        text = "No record shown is signed by the vehicle itself: whoever signed these could write them without it."
+        return [_finding(FindingKind.NONE_OF_ITS_OWN, seq, text)]
+    text = (
+        f"The last record (number {seq}) is not the vehicle's own but signed by {last[0].signer}, and none of its own follows: "
+        f"nothing shows yet that the vehicle knows of it."
+        if len(last) == 1
+        else f"The last {len(last)} records, from number {seq} on, are not the vehicle's own, and none of its own follows: "
+        f"nothing shows yet that the vehicle knows of them."
+    )
+    return [_finding(FindingKind.NOT_TAKEN_UP, seq, text)]
 
 
 def _links(previous: SequenceItem, item: SequenceItem) -> list[Finding]:

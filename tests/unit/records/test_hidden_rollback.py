@@ -118,6 +118,28 @@ def test_a_correction_that_hides_how_bad_a_crash_was_does_not_hide_the_crash() -
     assert "structural damage" in life.found(FindingKind.DAMAGE)[0].text
 
 
+def test_a_history_without_a_record_of_the_vehicles_own_is_serious() -> None:
+    life = Life()
+    for metres in (10_000_000, 20_000_000, 30_000_000):
+        life.add(RecordKind.MAINTENANCE, odometer_m=metres)
+    assert life.serious() == [FindingKind.NONE_OF_ITS_OWN]
+
+
+def test_records_written_on_where_the_vehicles_own_end_are_told_until_it_takes_them_up() -> None:
+    life = Life()
+    life.reads(50_000_000)
+    life.add(RecordKind.MAINTENANCE, odometer_m=50_000_000)
+    (finding,) = life.found(FindingKind.NOT_TAKEN_UP)
+    assert finding.text.startswith("The last record (number 1) is not the vehicle's own but signed by a garage, and none")
+    life.add(RecordKind.INSPECTION, odometer_m=51_000_000)
+    (finding,) = life.found(FindingKind.NOT_TAKEN_UP)
+    assert finding.text.startswith("The last 2 records, from number 1 on, are not the vehicle's own")
+    assert not finding.is_serious
+    life.reads(52_000_000)
+    assert life.found(FindingKind.NOT_TAKEN_UP) == []
+    assert life.serious() == []
+
+
 def test_thousands_of_corrections_of_one_record_are_read_one_after_the_other() -> None:
     life = Life()
     first = life.add(RecordKind.REPAIR, odometer_m=1_000)
