@@ -59,6 +59,7 @@ class Verdict {
     this.faults = new Map(Object.keys(CHECKS).map((id) => [id, []]));
     this.open = new Map(Object.keys(CHECKS).map((id) => [id, []]));
     this.told = new Map();
+    this.titles = new Map();
   }
 
   fail(id, text) {
@@ -71,6 +72,11 @@ class Verdict {
 
   tell(id, text) {
     this.told.set(id, text);
+  }
+
+  // What a check that held is called, where its own name would say more than was found.
+  rename(id, title) {
+    this.titles.set(id, title);
   }
 
   isHopeless(...ids) {
@@ -91,7 +97,8 @@ class Verdict {
       const [faults, open] = [this.faults.get(id), this.open.get(id)];
       const passed = faults.length > 0 ? false : open.length > 0 || !this.told.has(id) ? null : true;
       const told = passed === true ? this.told.get(id) : summed(faults.length > 0 ? faults : open) || "This was not checked.";
-      return { id, title, passed, told, explains, isAboutVehicle: ABOUT_VEHICLE.includes(id) };
+      const name = passed === true ? (this.titles.get(id) ?? title) : title;
+      return { id, title: name, passed, told, explains, isAboutVehicle: ABOUT_VEHICLE.includes(id) };
     });
   }
 }
@@ -199,11 +206,11 @@ const judgeCheckpoint = (note, policy, verdict) => {
   note.badCosignatures.forEach((fault) => verdict.fail("witnesses", fault));
   const names = note.witnesses.map(shownName).join(", ") || "no known witness";
   if (!note.isQuorum) {
-    const asked = shownName(policy.quorum);
+    const asked = quorumAsked(policy);
     verdict.fail("witnesses", `not enough witnesses have seen the ledger: the policy asks for ${asked}, cosigned by ${names}`);
   }
-  const asked = policy.quorum === null ? "the policy asks for none" : `as ${shownName(policy.quorum)} of the policy asks`;
-  verdict.tell("witnesses", `Cosigned by ${names}, ${asked}`);
+  verdict.tell("witnesses", `Cosigned by ${names}; the policy asks for ${quorumAsked(policy)}`);
+  if (note.witnesses.length === 0) verdict.rename("witnesses", "No independent witness was asked for, and none saw it");
 };
 
 // What the genuine records say; where one is not genuine, only what speaks against the vehicle can be told for certain.

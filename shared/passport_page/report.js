@@ -108,11 +108,11 @@ const quorumWords = ({ groups }, name) => {
   return `(${all ? "all" : group.threshold} of ${members.join(", ")})`;
 };
 
-const quorumSentence = (policy) => {
-  if (policy.quorum === null) return "No witness must have seen it";
-  const words = quorumWords(policy, policy.quorum).replace(/^\((.*)\)$/, "$1");
-  return `Must have been seen by ${words}`;
-};
+const quorumAsked = (policy) =>
+  policy.quorum === null ? "none" : quorumWords(policy, policy.quorum).replace(/^\((.*)\)$/, "$1");
+
+const quorumSentence = (policy) =>
+  policy.quorum === null ? "No witness must have seen it" : `Must have been seen by ${quorumAsked(policy)}`;
 
 // Whose word it stands on, for people who compare it with what the operators publish.
 const anchorsOf = (trust) => {

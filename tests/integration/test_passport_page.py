@@ -144,6 +144,24 @@ def test_a_rollback_is_told_and_the_page_is_red_though_every_proof_holds(browser
     page.close()
 
 
+@pytest.mark.parametrize(
+    ("policy", "title", "told"),
+    [
+        (POLICY, "Independent witnesses saw it", f"Cosigned by {', '.join(WITNESSES)}; the policy asks for all of "),
+        (NO_WITNESS, "No independent witness was asked for, and none saw it", "Cosigned by no known witness; the policy asks for none"),
+    ],
+    ids=["witnesses", "no witness"],
+)
+def test_a_page_says_that_witnesses_saw_it_only_where_they_did(
+    browser: Browser, tmp_path: Path, genuine: Passport, policy: bytes, title: str, told: str
+) -> None:
+    page = open_page(browser, tmp_path / "page.html", genuine.encode(), policy=policy)
+    check = next(check for check in judged(page, genuine.encode())["checks"] if check["id"] == "witnesses")
+    assert (check["passed"], check["title"]) == (True, title)
+    assert check["told"].startswith(told)
+    page.close()
+
+
 def test_a_vehicle_that_hides_its_mileage_is_genuine_and_not_green(browser: Browser, tmp_path: Path) -> None:
     history = many_issuers(tmp_path / "life")
     data = shown(history, hidden={"odometer_m"}).encode()
