@@ -42,7 +42,7 @@ const drawReport = (() => {
     drawVerdict(state, found);
 
     function drawVerdict(named, { checks, findings }) {
-      const { word, title, text } = verdictWords(named, checks, findings, hidden);
+      const { word, title, text } = verdictWords(named, checks, findings, hidden, found.readings);
       at("verdict").dataset.state = named;
       at("verdict").dataset.why = named === "red" && !isBroken(checks) ? "warning" : "";
       at("verdict-word").textContent = word;
@@ -303,7 +303,14 @@ const drawReport = (() => {
     return check.passed === false && check.isAboutVehicle !== true;
   }
 
-  function verdictWords(state, checks, findings, hidden) {
+  /** Say how old they are: nothing else tells a passport of today from one of years ago. */
+  function endOf(readings) {
+    const last = readings.findLast((reading) => reading.role === "vehicle");
+    const day = last ? words.day(last.recordedAt) : null;
+    return `The vehicle's own last record ${day === null ? "shows no date" : `is of ${day}`}: what came after it is not here.`;
+  }
+
+  function verdictWords(state, checks, findings, hidden, readings) {
     const failed = checks.find(isFault);
     const serious = findings.filter((finding) => finding.severity === "red");
     if (failed) {
@@ -326,7 +333,7 @@ const drawReport = (() => {
       return {
         word: "Genuine",
         title: "Every check held",
-        text: "The records are signed, unchanged, in order and held by the ledger, and nothing alarming stands in them.",
+        text: `The records are signed, unchanged, in order and held by the ledger, and nothing alarming stands in them. ${endOf(readings)}`,
       };
     }
     if (hidden > 0 && checks.every((check) => check.passed === true)) {

@@ -89,6 +89,14 @@ def test_the_verdict_is_a_word_and_never_green_by_mistake(page: Page, value: Jso
     assert page.evaluate("document.getElementById('verdict-word').closest('[role=status]').getAttribute('aria-live')") == "polite"
 
 
+def test_a_green_verdict_says_how_old_the_cars_own_last_record_is(page: Page) -> None:
+    later = reading(7, 20, role="garage", kind="maintenance")
+    draw(page, report([reading(0, 10), later]))
+    assert page.text("#verdict-text").endswith("The vehicle's own last record is of 3 Jan 2020: what came after it is not here.")
+    draw(page, report([reading(0, 10, recordedAt=None), later]))
+    assert "own last record shows no date" in page.text("#verdict-text")
+
+
 def test_a_failed_check_is_named_first_and_what_follows_is_called_a_claim(page: Page) -> None:
     value = report([reading(0, 10)], green=False, checks=[failed("Every record is signed")])
     draw(page, value | {"findings": [{"severity": "red", "text": "Rolled back."}]})
