@@ -148,7 +148,11 @@ def test_a_rollback_is_told_and_the_page_is_red_though_every_proof_holds(browser
     ("policy", "title", "told"),
     [
         (POLICY, "Independent witnesses saw it", f"Cosigned by {', '.join(WITNESSES)}; the policy asks for all of "),
-        (NO_WITNESS, "No independent witness was asked for, and none saw it", "Cosigned by no known witness; the policy asks for none"),
+        (
+            NO_WITNESS,
+            "No independent witness was asked for, and none saw it",
+            "Cosigned by no known witness; the policy asks for none",
+        ),
     ],
     ids=["witnesses", "no witness"],
 )
