@@ -100,15 +100,26 @@ def verify(
     console.print(_table(verified.readings, verified.findings))
     _print_findings(console, verified.findings)
     _print_withheld(console, passport)
+    console.print(_end_of(verified), markup=False)
     logs = sorted({reading.log for reading in verified.readings})
     count = len(verified.readings)
     records = "1 record is genuine" if count == 1 else f"All {count} records are genuine"
     signed = _signed_by(verified)
     genuine = f"{records}: {signed}, unchanged, and held by {', '.join(logs)}."
-    if verified.is_clean:
-        console.print(genuine, style="green", markup=False)
-    else:
+    if not verified.is_clean:
         console.print(f"{genuine} What they show is serious: see above.", style="bold red", markup=False)
+    elif any(each.hides_reading for each in withheld_from(passport)):
+        console.print(f"{genuine} Not every reading is shown: see above.", style="yellow", markup=False)
+    else:
+        console.print(genuine, style="green", markup=False)
+
+
+def _end_of(verified: VerifiedPassport) -> str:
+    """Say how old the records are: nothing else tells a passport of today from one of years ago."""
+    last = next((reading for reading in reversed(verified.readings) if reading.is_own), None)
+    if last is None or last.occurred is None:
+        return "The vehicle's own last record shows no date: what came after it is not here."
+    return f"The vehicle's own last record is of {day_text(last.occurred)}: what came after it is not here."
 
 
 def _signed_by(verified: VerifiedPassport) -> str:

@@ -140,6 +140,7 @@ def test_hidden_mileage_is_told_first_of_all_and_follows_from_nothing_shown(hold
         assert not occurs(metres, holder.shown)
     for told in (holder.buyer.verify(holder.shown), holder.buyer.show(holder.shown)):
         assert "THE MILEAGE IS HIDDEN in 3 odometer records" in told
+    assert "Not every reading is shown: see above." in " ".join(holder.buyer.verify(holder.shown).split())
     withheld = json.loads(holder.buyer.verify(holder.shown, "--json"))["withheld"]
     assert {"kind": "odometer", "claim": "odometer_m", "records": 3} in withheld
     assert {"kind": "inspection", "claim": "odometer_m", "records": 1} in withheld

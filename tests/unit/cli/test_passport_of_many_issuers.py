@@ -107,6 +107,7 @@ def test_records_of_a_garage_and_an_inspector_verify_beside_the_vehicles(history
     assert "All 6 records are genuine: signed by the vehicle and by a garage, an inspector" in " ".join(output.split())
     assert "inspection" in output
     assert "ROLLED BACK" not in output
+    assert "The vehicle's own last record is of 2026-11-28: what came after it is not here." in output
     value = json.loads(desk.verify(data, "--json"))
     assert [r["signed_by"] for r in value["readings"]] == ["vehicle", "garage", "vehicle", "inspector", "garage", "vehicle"]
     assert [r["since_previous_m"] for r in value["readings"]] == [None, 0, 1_000_000, 0, None, 1_000_000]
