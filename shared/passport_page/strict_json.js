@@ -1,7 +1,8 @@
-// JSON read strictly, as in shared/records/strict_json.py: bounded in depth, no duplicate names, no integer beyond 53 bits, no half
-// of a surrogate pair. Objects are maps, so that no name is special; a number with a point or an exponent stays apart from integers.
+// JSON read strictly, as in shared/records/strict_json.py: bounded in depth and values, no duplicate names, no integer beyond 53 bits, no
+// half of a surrogate pair. Objects are maps, so that no name is special; a number with a point or an exponent stays apart from integers.
 
 const MAX_JSON_DEPTH = 16;
+const MAX_JSON_VALUES = 2 ** 18;
 
 class Float {
   constructor(value) {
@@ -20,6 +21,7 @@ class JsonReader {
     this.text = text;
     this.field = field;
     this.at = 0;
+    this.values = 0;
   }
 
   refuse(reason = "not JSON") {
@@ -109,7 +111,13 @@ class JsonReader {
     return meant;
   }
 
+  another() {
+    this.values += 1;
+    if (this.values > MAX_JSON_VALUES) throw this.refuse(`more than ${MAX_JSON_VALUES} values`);
+  }
+
   deeper(depth) {
+    this.another();
     if (depth > MAX_JSON_DEPTH) throw this.refuse(`nested more than ${MAX_JSON_DEPTH} deep`);
     this.at += 1;
     this.space();
@@ -130,6 +138,7 @@ class JsonReader {
       this.space();
       if (this.takes("}")) return names;
       if (!this.takes(",")) throw this.refuse();
+      this.another();
       this.space();
     }
   }
@@ -143,6 +152,7 @@ class JsonReader {
       this.space();
       if (this.takes("]")) return items;
       if (!this.takes(",")) throw this.refuse();
+      this.another();
       this.space();
     }
   }

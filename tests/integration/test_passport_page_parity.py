@@ -25,7 +25,7 @@ from shared.records.passport import Passport
 from shared.records.record import FLAGS_OF_ANY_KIND, DisclosedRecord, read_record
 from shared.records.sd_jwt import SdJwt, certificate_id, encode_base64url
 from shared.records.sequence import check_sequence
-from shared.records.strict_json import Json, encode_json, parse_json
+from shared.records.strict_json import MAX_JSON_VALUES, Json, encode_json, parse_json
 from shared.security.certificate import decode_certificate
 from shared.security.ecdsa import Curve
 from shared.security.region import (
@@ -369,6 +369,18 @@ ODD_JSON = [
     b"[1]\n\n", b"\x0b[1]", b"[" * 16 + b"]" * 16, b"[" * 17 + b"]" * 17, b'{"a":' * 16 + b"1" + b"}" * 16,
     b'{"a":' * 17 + b"1" + b"}" * 17, b'"[[[[[[[[[[[[[[[[[[[["', b"[" * 4097, b"'a'", b"/**/1", b'{"__proto__":1,"__proto__":2}',
 ]  # fmt: skip
+
+
+def test_json_of_too_many_values_is_refused_alike(page: Page) -> None:
+    for count, is_read in ((MAX_JSON_VALUES, True), (MAX_JSON_VALUES + 1, False)):
+        here = True
+        try:
+            parse_json(b"[" + b"1," * (count - 1) + b"1]", "text", 1 << 20)
+        except DecodeError:
+            here = False
+        text = f"'[' + '1,'.repeat({count - 1}) + '1]'"
+        read = f"try {{ parseJson(utf8({text}), 'text', 1048576); return true; }} catch (error) {{ return false; }}"
+        assert here is page.evaluate(f"(() => {{ {read} }})()") is is_read
 
 
 def test_json_is_read_and_refused_alike(page: Page) -> None:
