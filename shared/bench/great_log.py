@@ -73,7 +73,7 @@ class GreatLog:
 
     def proof(self, tree: "GreatTree", index: int, note: bytes) -> TlogProof:
         """Return the proof that a tree of this log has the entry it has at an index."""
-        return TlogProof(index=index, hashes=inclusion_proof(index, tree.size, tree), note=note)
+        return TlogProof(index=index, hashes=inclusion_proof(index, tree.size, tree), signed_note=parse_note(note))
 
     def answer(self, tree: "GreatTree", path: str) -> bytes:
         """Return what this log serves at a path when it has that tree."""

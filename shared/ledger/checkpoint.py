@@ -8,18 +8,22 @@ Strict and canonical: what parses encodes to the same bytes. Extension lines are
 business, trust is `shared.ledger.verify`'s.
 """
 
-from dataclasses import dataclass
+import re
+from binascii import a2b_base64
 
 from shared.core.errors import DecodeError, EncodeError
+from shared.core.value import Value
 from shared.ledger.merkle import EMPTY_ROOT, HASH_BYTES, MAX_TREE_SIZE, Hash
 from shared.ledger.text import decode_decimal, decode_hash, encode_base64
 
 MAX_CHECKPOINT_BYTES = 4_096
 MAX_EXTENSION_LINES = 16
 
+_PLAIN = re.compile(rb"([ -~]{1,255})\n([1-9][0-9]{0,17})\n([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)\n")
+"""A checkpoint of a log that is not empty, without extensions: three lines that have one spelling."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+
+class Checkpoint(Value):
     """A log's tree head.
 
     Attributes:
@@ -48,6 +52,9 @@ class Checkpoint:
 
 def parse_checkpoint(body: bytes) -> Checkpoint:
     """Parse the text of a note as a checkpoint; raise `DecodeError` unless it is canonical."""
+    plain = _PLAIN.fullmatch(body)
+    if plain is not None:
+        return Checkpoint(origin=plain[1].decode(), tree_size=int(plain[2]), root=Hash(a2b_base64(plain[3])))
     if len(body) > MAX_CHECKPOINT_BYTES:
         raise DecodeError("checkpoint", f"{len(body)} bytes; at most {MAX_CHECKPOINT_BYTES} are read")
     try:

@@ -10,6 +10,7 @@ it was the largest. That is what a quorum is for, so it counts. How many cosigna
 `shared.ledger.policy`'s business.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shared.core.errors import DecodeError, EncodeError, ProofError
 from shared.ledger import ed25519, mldsa
 from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
-from shared.ledger.note import KeyKind, NoteSignature, SignedNote, VerifierKey, signatures_by
+from shared.ledger.note import KeyKind, NoteSignature, SignedNote, VerifierKey, broken_claims, signatures_by
 
 MAX_TIMESTAMP_S = (1 << 63) - 1
 MAX_COSIGNED_NAME_BYTES = 255
@@ -58,7 +59,7 @@ def find_cosignature(note: SignedNote, witness: VerifierKey) -> Cosignature | No
     latest: Cosignature | None = None
     for line in signatures_by(note, witness):
         timestamp_s, message, signature = read_cosignature(note, witness, line)
-        check_signature(witness, message, signature)
+        check_claims(((witness, message, signature),))
         if latest is None or timestamp_s > latest.timestamp_s:
             latest = Cosignature(witness=witness, timestamp_s=timestamp_s)
     return latest
@@ -83,9 +84,9 @@ def read_cosignature(note: SignedNote, witness: VerifierKey, line: NoteSignature
     return timestamp_s, message, line.signature[_TIME_BYTES:]
 
 
-def check_signature(key: VerifierKey, message: bytes, signature: bytes) -> None:
-    """Raise `ProofError` unless a bare signature over `message` holds under the key."""
-    if not key.is_signature(message, signature):
+def check_claims(claims: Sequence[tuple[VerifierKey, bytes, bytes]]) -> None:
+    """Raise `ProofError` unless each bare signature holds under its key: claims of key, message and signature."""
+    for key in broken_claims(claims):
         raise ProofError(f"the {'cosignature' if key.kind.cosigns else 'signature'} by {key.name} does not hold")
 
 

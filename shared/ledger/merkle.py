@@ -25,6 +25,9 @@ EMPTY_ROOT = Hash(sha256(b"").digest())
 """MTH({}) = SHA-256()."""
 
 
+_NODE_HASH = sha256(b"\x01")
+
+
 def leaf_hash(entry: bytes) -> Hash:
     """Return SHA-256(0x00 || entry) (RFC 6962 2.1)."""
     return Hash(sha256(b"\x00" + entry).digest())
@@ -171,9 +174,11 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
     if surplus:
         raise ProofError(f"the inclusion proof is too {'long' if surplus > 0 else 'short'}")
     root = leaf
+    begun = _NODE_HASH.copy  # what every inner node's hash begins with is hashed once
     for sibling in proof[:inner]:
-        pair = sibling + root if index & 1 else root + sibling
-        root = sha256(b"\x01" + pair).digest()
+        node = begun()
+        node.update(sibling + root if index & 1 else root + sibling)
+        root = node.digest()
         index >>= 1
     for sibling in proof[inner:]:
         root = node_hash(sibling, root)

@@ -11,44 +11,45 @@ Strict and canonical. Verification needs the entry and a policy, no network and 
 the quorum of the policy is for.
 """
 
-from dataclasses import dataclass, field
+import re
 
 from shared.core.errors import DecodeError, EncodeError
+from shared.core.value import Value
 from shared.ledger.merkle import HASH_BYTES, MAX_PROOF_HASHES, MAX_TREE_SIZE
 from shared.ledger.note import MAX_NOTE_BYTES, SignedNote, parse_note
 from shared.ledger.policy import Policy
 from shared.ledger.text import decode_base64, decode_decimal, decode_hashes, encode_base64
-from shared.ledger.verify import Included, trust_first, verify_included, verify_signed
+from shared.ledger.verify import Included, verify_entry
 
 HEADER = "c2sp.org/tlog-proof@v1"
 _EXTRA = "extra "
 _INDEX = "index "
+_PLAIN_HEAD = re.compile(rf"{re.escape(HEADER)}\n{_INDEX}(0|[1-9][0-9]{{0,17}})\n", re.ASCII)
+"""Without extra data, and with an index of so few digits that it is one."""
+
 MAX_EXTRA_BYTES = 4_096
 MAX_PROOF_BYTES = MAX_NOTE_BYTES + 16_384
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlogProof:
+class TlogProof(Value):
     """A proof as it travels; nothing about it is verified.
 
     Attributes:
         index: place of the entry in the log.
         hashes: inclusion proof, 32 bytes each.
-        note: checkpoint note, verbatim.
+        signed_note: the checkpoint's note.
         extra: opaque, unauthenticated; None where absent.
     """
 
     index: int
     hashes: tuple[bytes, ...]
-    note: bytes
+    signed_note: SignedNote
     extra: bytes | None = None
-    _parsed_note: SignedNote | None = field(default=None, repr=False, compare=False)
 
     @property
-    def signed_note(self) -> SignedNote:
-        """The note, parsed; raises `DecodeError` where it is malformed, which that of a parsed proof is not."""
-        known = self._parsed_note
-        return known if known is not None and known.encoded == self.note else parse_note(self.note)
+    def note(self) -> bytes:
+        """The checkpoint's note, verbatim."""
+        return self.signed_note.encoded
 
     def encode(self) -> bytes:
         """Return the text; raise `EncodeError` if it would not parse back to the same proof."""
@@ -71,7 +72,7 @@ class TlogProof:
 
 def proof_of(included: Included) -> TlogProof:
     """Return what was verified as a proof that others can verify offline."""
-    return TlogProof(index=included.index, hashes=included.hashes, note=included.trusted.note)
+    return TlogProof(index=included.index, hashes=included.hashes, signed_note=parse_note(included.trusted.note))
 
 
 def parse_proof(data: bytes) -> TlogProof:
@@ -82,9 +83,20 @@ def parse_proof(data: bytes) -> TlogProof:
     if not blank:
         raise DecodeError("tlog_proof", "no blank line before the checkpoint")
     try:
-        header, _, rest = (head.decode("ascii") + "\n").partition("\n")
+        lines = head.decode("ascii") + "\n"
     except UnicodeDecodeError:
         raise DecodeError("tlog_proof", "not ASCII before the checkpoint") from None
+    plain = _PLAIN_HEAD.match(lines)
+    extra, index, rest = _read_head(lines) if plain is None else (None, int(plain[1]), lines[plain.end() :])
+    hashes = decode_hashes(rest, "tlog_proof.hashes")
+    if len(hashes) > MAX_PROOF_HASHES:
+        raise DecodeError("tlog_proof.hashes", f"{len(hashes)} hashes; at most {MAX_PROOF_HASHES} are read")
+    return TlogProof(index=index, hashes=hashes, signed_note=parse_note(note), extra=extra)
+
+
+def _read_head(lines: str) -> tuple[bytes | None, int, str]:
+    """Return what stands above the hashes, and the rest."""
+    header, _, rest = lines.partition("\n")
     if header != HEADER:
         raise DecodeError("tlog_proof", f"the first line is not {HEADER}")
     extra = None
@@ -96,12 +108,7 @@ def parse_proof(data: bytes) -> TlogProof:
     if not rest.startswith(_INDEX):
         raise DecodeError("tlog_proof.index", "no index line")
     line, _, rest = rest.partition("\n")
-    index = decode_decimal(line.removeprefix(_INDEX), "tlog_proof.index", MAX_TREE_SIZE - 1)
-    count = rest.count("\n")
-    if count > MAX_PROOF_HASHES:
-        raise DecodeError("tlog_proof.hashes", f"{count} hashes; at most {MAX_PROOF_HASHES} are read")
-    hashes = decode_hashes(rest, "tlog_proof.hashes")
-    return TlogProof(index=index, hashes=hashes, note=note, extra=extra, _parsed_note=parse_note(note))
+    return extra, decode_decimal(line.removeprefix(_INDEX), "tlog_proof.index", MAX_TREE_SIZE - 1), rest
 
 
 def verify_proof(proof: TlogProof, entry: bytes, policy: Policy) -> Included:
@@ -112,5 +119,4 @@ def verify_proof(proof: TlogProof, entry: bytes, policy: Policy) -> Included:
         QuorumError: not enough witnesses.
         ProofError: unknown log, a signature that does not hold, or another entry than the one proven.
     """
-    trusted = trust_first(verify_signed(proof.signed_note, policy), policy)
-    return verify_included(trusted, entry, proof.index, proof.hashes)
+    return verify_entry(proof.signed_note, entry, proof.index, proof.hashes, policy)

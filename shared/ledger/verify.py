@@ -10,11 +10,12 @@ does, but denies the older root, is two signed statements that cannot both be tr
 """
 
 from collections.abc import Sequence
-from dataclasses import InitVar, dataclass
+from typing import NamedTuple
 
 from shared.core.errors import ProofError, SplitViewError
+from shared.core.value import Value
 from shared.ledger.checkpoint import Checkpoint, parse_checkpoint
-from shared.ledger.cosignature import check_signature, read_cosignature
+from shared.ledger.cosignature import check_claims, read_cosignature
 from shared.ledger.merkle import leaf_hash, roots_from_consistency, verify_inclusion
 from shared.ledger.note import NoteSignature, SignedNote, VerifierKey, parse_note
 from shared.ledger.policy import Policy, PolicyWitness
@@ -40,13 +41,11 @@ class QuorumError(ProofError):
         return "quorum"
 
 
-def _check_seal(seal: object, kind: str) -> None:
-    if seal is not _SEAL:
-        raise TypeError(f"only shared.ledger.verify makes a {kind}")
+def _forged(kind: str) -> TypeError:
+    return TypeError(f"only shared.ledger.verify makes a {kind}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedCheckpoint:
+class SignedCheckpoint(Value):
     """A checkpoint signed by a log of the policy; whether it is consistent with anything is not known yet.
 
     Attributes:
@@ -58,27 +57,27 @@ class SignedCheckpoint:
     checkpoint: Checkpoint
     note: bytes
     witnesses: tuple[str, ...]
-    seal: InitVar[object]
+    seal: object
 
-    def __post_init__(self, seal: object) -> None:
-        _check_seal(seal, "SignedCheckpoint")
+    def __post_init__(self) -> None:
+        if self.seal is not _SEAL:
+            raise _forged("SignedCheckpoint")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrustedCheckpoint:
+class TrustedCheckpoint(Value):
     """A checkpoint that is signed, witnessed as the policy asks, and consistent with all this verifier trusted before."""
 
     checkpoint: Checkpoint
     note: bytes
     witnesses: tuple[str, ...]
-    seal: InitVar[object]
+    seal: object
 
-    def __post_init__(self, seal: object) -> None:
-        _check_seal(seal, "TrustedCheckpoint")
+    def __post_init__(self) -> None:
+        if self.seal is not _SEAL:
+            raise _forged("TrustedCheckpoint")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Included:
+class Included(Value):
     """An entry that is in the log: as long as any one witness of the quorum (or the log alone, without one) is honest.
 
     Attributes:
@@ -92,10 +91,42 @@ class Included:
     index: int
     hashes: tuple[bytes, ...]
     trusted: TrustedCheckpoint
-    seal: InitVar[object]
+    seal: object
 
-    def __post_init__(self, seal: object) -> None:
-        _check_seal(seal, "Included")
+    def __post_init__(self) -> None:
+        if self.seal is not _SEAL:
+            raise _forged("Included")
+
+
+class _Claimed(NamedTuple):
+    """What a note says, whose signatures it claims to carry, and those signatures: key, message and signature of each."""
+
+    checkpoint: Checkpoint
+    witnesses: tuple[str, ...]
+    claims: list[tuple[VerifierKey, bytes, bytes]]
+
+
+def _read(note: SignedNote, policy: Policy) -> _Claimed:
+    checkpoint = parse_checkpoint(note.body)
+    origin = checkpoint.origin
+    keys = policy.log_keys(origin)
+    if not keys:
+        raise ProofError(f"the policy knows no log {origin!r}")
+    claims: list[tuple[VerifierKey, bytes, bytes]] = []
+    cosigned: list[tuple[NoteSignature, PolicyWitness]] = []
+    for line in note.signatures:
+        if line.name == origin:
+            claims += [(key, note.body, line.signature) for key in keys if key.key_id == line.key_id]
+        witness = policy.witness_of(line)
+        if witness is not None:
+            cosigned.append((line, witness))
+    if not claims:
+        raise LogKeyError(_not_signed(note, origin, keys))
+    for line, witness in cosigned:
+        _, message, signature = read_cosignature(note, witness.key, line)
+        claims.append((witness.key, message, signature))
+    names = {witness.name for _, witness in cosigned}
+    return _Claimed(checkpoint, tuple([witness.name for witness in policy.witnesses if witness.name in names]), claims)
 
 
 def verify_signed(note: bytes | SignedNote, policy: Policy) -> SignedCheckpoint:
@@ -109,29 +140,25 @@ def verify_signed(note: bytes | SignedNote, policy: Policy) -> SignedCheckpoint:
         ProofError: the log is not in the policy, or a signature that claims to be by a key of the policy does not hold.
     """
     parsed = note if isinstance(note, SignedNote) else parse_note(note)
-    checkpoint = parse_checkpoint(parsed.body)
-    origin = checkpoint.origin
-    keys = policy.log_keys(origin)
-    if not keys:
-        raise ProofError(f"the policy knows no log {origin!r}")
-    claims: list[tuple[VerifierKey, bytes, bytes]] = []
-    cosigned: list[tuple[NoteSignature, PolicyWitness]] = []
-    for line in parsed.signatures:
-        if line.name == origin:
-            claims += [(key, parsed.body, line.signature) for key in keys if key.key_id == line.key_id]
-        witness = policy.witness_of(line)
-        if witness is not None:
-            cosigned.append((line, witness))
-    if not claims:
-        raise LogKeyError(_not_signed(parsed, origin, keys))
-    for line, witness in cosigned:
-        _, message, signature = read_cosignature(parsed, witness.key, line)
-        claims.append((witness.key, message, signature))
-    for key, message, signature in claims:
-        check_signature(key, message, signature)
-    names = {witness.name for _, witness in cosigned}
-    witnesses = tuple([witness.name for witness in policy.witnesses if witness.name in names])
+    checkpoint, witnesses, claims = _read(parsed, policy)
+    check_claims(claims)
     return SignedCheckpoint(checkpoint=checkpoint, note=parsed.encoded, witnesses=witnesses, seal=_SEAL)
+
+
+def verify_entry(note: SignedNote, entry: bytes, index: int, hashes: Sequence[bytes], policy: Policy) -> Included:
+    """Do at once what `verify_signed`, `trust_first` and `verify_included` do; the signatures, nearly all of the work, come last.
+
+    Raises:
+        DecodeError: the note's text is no checkpoint.
+        QuorumError: not enough witnesses.
+        ProofError: as `verify_signed` and `verify_included` do.
+    """
+    checkpoint, witnesses, claims = _read(note, policy)
+    _check_quorum(witnesses, policy)
+    verify_inclusion(leaf_hash(entry), index, checkpoint.tree_size, hashes, checkpoint.root)
+    check_claims(claims)
+    trusted = TrustedCheckpoint(checkpoint=checkpoint, note=note.encoded, witnesses=witnesses, seal=_SEAL)
+    return Included(entry=bytes(entry), index=index, hashes=tuple(hashes), trusted=trusted, seal=_SEAL)
 
 
 def _not_signed(note: SignedNote, origin: str, keys: Sequence[VerifierKey]) -> str:
@@ -147,8 +174,12 @@ def _not_signed(note: SignedNote, origin: str, keys: Sequence[VerifierKey]) -> s
 
 def check_quorum(signed: SignedCheckpoint, policy: Policy) -> None:
     """Raise `QuorumError` unless enough witnesses have cosigned."""
-    if not policy.is_quorum(signed.witnesses):
-        names = ", ".join(signed.witnesses) or "no known witness"
+    _check_quorum(signed.witnesses, policy)
+
+
+def _check_quorum(witnesses: tuple[str, ...], policy: Policy) -> None:
+    if not policy.is_quorum(witnesses):
+        names = ", ".join(witnesses) or "no known witness"
         raise QuorumError(f"the quorum {policy.quorum!r} is not met: cosigned by {names}")
 
 

@@ -25,7 +25,7 @@ def prove_logged(log: LogStore, index: int) -> bytes:
         tile = tile_of(node, size)
         return node_from_tile(node, log.tile(tile.level, tile.index))
 
-    return TlogProof(index=index, hashes=inclusion_proof(index, size, read), note=note).encode()
+    return TlogProof(index=index, hashes=inclusion_proof(index, size, read), signed_note=parse_note(note)).encode()
 
 
 def prove_consistent(log: LogStore, old_size: int, new_size: int) -> tuple[Hash, ...]:

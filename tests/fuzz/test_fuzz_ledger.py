@@ -77,7 +77,9 @@ def witnessed_proof() -> tuple[TlogProof, bytes]:
     log = MemoryLog(witnesses=WITNESSES)
     log.entries = [b"entry %d" % number for number in range(21)]
     note = log.publish()
-    return TlogProof(index=13, hashes=inclusion_proof(13, 21, NodesOf(log.entries)), note=note, extra=b"extra"), log.entries[13]
+    return TlogProof(
+        index=13, hashes=inclusion_proof(13, 21, NodesOf(log.entries)), signed_note=parse_note(note), extra=b"extra"
+    ), log.entries[13]
 
 
 def text(data: bytes) -> str:

@@ -6,6 +6,7 @@ from shared.core.clock import Instant, MonotonicNs, UtcNs
 from shared.core.ids import HashedId8
 from shared.core.itstime import Time32
 from shared.ledger.merkle import inclusion_proof
+from shared.ledger.note import parse_note
 from shared.ledger.policy import Policy
 from shared.ledger.proof import TlogProof
 from shared.pki.authority import years
@@ -130,4 +131,4 @@ class DocumentLog:
         """Put a document into the log and return its proof."""
         index = self.log.submit(document)
         hashes = inclusion_proof(index, len(self.log.entries), NodesOf(self.log.entries))
-        return TlogProof(index=index, hashes=hashes, note=self.log.note).encode()
+        return TlogProof(index=index, hashes=hashes, signed_note=parse_note(self.log.note)).encode()

@@ -13,6 +13,7 @@ from random import Random
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+from msgspec import structs
 
 from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.cosignature import cosigned_subtree
@@ -254,7 +255,7 @@ def test_a_cosignature_with_ml_dsa_44_counts_for_the_page_as_for_the_command(pag
     def with_notes(change: int) -> str:
         note = cosigned(plain.records[0].proof.note, change)
         assert {record.proof.note for record in plain.records} == {plain.records[0].proof.note}
-        records = [replace(record, proof=replace(record.proof, note=note)) for record in plain.records]
+        records = [replace(record, proof=structs.replace(record.proof, signed_note=parse_note(note))) for record in plain.records]
         return replace(plain, records=tuple(records)).encode().decode()
 
     policy = NO_WITNESS.replace(b"quorum none", f"witness pq {key.text}\nquorum pq".encode())

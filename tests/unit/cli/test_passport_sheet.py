@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from shared.cli.passport import app
 from shared.core.errors import ConfigError, DecodeError, RecordError, StorageError
+from shared.ledger.note import parse_note
+from shared.ledger.proof import TlogProof
 from shared.records.disclosure import choose, disclose
 from shared.records.passport import Passport, build_passport, build_record
 from shared.records.passport_code import CODE_SCHEME, MAX_CODE_CHARACTERS, Fit, PassportCode, check_code, code_of, parse_code
@@ -149,7 +151,8 @@ def test_an_origin_with_every_sign_goes_through_a_code() -> None:
 def in_log(origin: str) -> Passport:
     """A passport of one record whose ledger calls itself something else."""
     log, item = MemoryLog(origin), LIFE.records[0]
-    proof = replace(item.proof, index=log.submit(b"x"), hashes=(), note=log.note, _parsed_note=None)
+    index = log.submit(b"x")
+    proof = TlogProof(index=index, hashes=(), signed_note=parse_note(log.note))
     return build_passport(credentials=LIFE.credentials, records=[build_record(item.token.encode(), item.salt, proof.encode())])
 
 

@@ -33,7 +33,9 @@ def note_of(size: int, *signers: Ed25519NoteSigner) -> bytes:
 
 
 def proof_of(index: int, size: int, *signers: Ed25519NoteSigner) -> TlogProof:
-    return TlogProof(index=index, hashes=inclusion_proof(index, size, NodesOf(ENTRIES)), note=note_of(size, *signers))
+    return TlogProof(
+        index=index, hashes=inclusion_proof(index, size, NodesOf(ENTRIES)), signed_note=parse_note(note_of(size, *signers))
+    )
 
 
 def follow(client: LightClient, size: int, note: bytes) -> None:

@@ -30,7 +30,9 @@ def proven(size: int = 13, index: int = 5, witnesses: tuple[str, ...] = ()) -> t
     log = MemoryLog(witnesses=witnesses)
     log.entries = [b"entry %d" % n for n in range(size)]
     note = log.publish()
-    return TlogProof(index=index, hashes=inclusion_proof(index, size, NodesOf(log.entries)), note=note), log.entries[index]
+    return TlogProof(
+        index=index, hashes=inclusion_proof(index, size, NodesOf(log.entries)), signed_note=parse_note(note)
+    ), log.entries[index]
 
 
 def test_a_proof_survives_its_text_and_verifies() -> None:
@@ -50,7 +52,7 @@ def test_a_proof_about_a_foreign_log_verifies() -> None:
     tiles = TileSet(15, {Tile(0, 0, 15): (log / "tile/0/000.p/15").read_bytes()})
     note = (log / "checkpoint.15").read_bytes()
     for index, entry in enumerate(entries):
-        proof = TlogProof(index=index, hashes=inclusion_proof(index, 15, tiles), note=note)
+        proof = TlogProof(index=index, hashes=inclusion_proof(index, 15, tiles), signed_note=parse_note(note))
         verify_proof(parse_proof(proof.encode()), entry, policy)
         with pytest.raises(ProofError):
             verify_proof(proof, entry + b"!", policy)
@@ -96,7 +98,7 @@ def test_what_is_not_canonical_is_refused(old: bytes, new: bytes) -> None:
 
 def test_extra_data_travels_and_proves_nothing() -> None:
     proof, entry = proven()
-    extra = TlogProof(index=proof.index, hashes=proof.hashes, note=proof.note, extra=b"hello")
+    extra = TlogProof(index=proof.index, hashes=proof.hashes, signed_note=proof.signed_note, extra=b"hello")
     assert parse_proof(extra.encode()).extra == b"hello"
     verify_proof(extra, entry, policy_of())
 
@@ -104,10 +106,9 @@ def test_extra_data_travels_and_proves_nothing() -> None:
 def test_impossible_proofs_are_not_encoded() -> None:
     proof, _ = proven()
     for broken in (
-        TlogProof(index=-1, hashes=(), note=proof.note),
-        TlogProof(index=0, hashes=(b"short",), note=proof.note),
-        TlogProof(index=0, hashes=(), note=b"no note"),
-        TlogProof(index=0, hashes=(bytes(32),) * 65, note=proof.note),
+        TlogProof(index=-1, hashes=(), signed_note=proof.signed_note),
+        TlogProof(index=0, hashes=(b"short",), signed_note=proof.signed_note),
+        TlogProof(index=0, hashes=(bytes(32),) * 65, signed_note=proof.signed_note),
     ):
         with pytest.raises(EncodeError):
             broken.encode()
@@ -126,7 +127,7 @@ def test_the_quorum_of_the_policy_must_have_witnessed() -> None:
 def test_a_bundle_with_three_witnesses_at_a_million_entries_is_at_most_2_kb() -> None:
     log = MemoryLog(witnesses=WITNESSES)
     log.entries = [b"x"]
-    proof = TlogProof(index=999_999, hashes=(bytes(32),) * 20, note=log.publish())
+    proof = TlogProof(index=999_999, hashes=(bytes(32),) * 20, signed_note=parse_note(log.publish()))
     assert len(proof.encode()) <= 2_000
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+from msgspec import structs
 
 from shared.core.clock import NS_PER_S, ManualClock, UtcNs
 from shared.core.errors import EncodeError, RecordError
@@ -248,7 +249,7 @@ def test_a_passport_cut_anywhere_is_refused() -> None:
 def test_extra_data_in_a_proof_is_refused() -> None:
     passport = passport_of((10,))
     (record,) = passport.records
-    altered = replace(passport, records=(replace(record, proof=replace(record.proof, extra=b"trust me")),))
+    altered = replace(passport, records=(replace(record, proof=structs.replace(record.proof, extra=b"trust me")),))
     assert "nothing vouches" in refusal(altered).reason
 
 
@@ -257,7 +258,8 @@ def test_a_line_by_an_unknown_witness_changes_nothing() -> None:
     (record,) = passport.records
     note = parse_note(record.proof.note)
     strange = parse_note(MemoryLog("strange.example").note).signatures
-    altered = replace(passport, records=(replace(record, proof=replace(record.proof, note=add_signatures(note, strange))),))
+    signed = parse_note(add_signatures(note, strange))
+    altered = replace(passport, records=(replace(record, proof=structs.replace(record.proof, signed_note=signed)),))
     assert verified(altered) == verified(passport)
 
 
