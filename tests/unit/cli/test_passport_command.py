@@ -127,6 +127,14 @@ def test_a_rollback_is_shown_in_plain_words(desk: Desk) -> None:
         assert "ROLLED BACK" in output
 
 
+def test_what_fails_a_check_is_called_not_genuine_before_the_reason(desk: Desk) -> None:
+    desk.file.write_bytes(passport().encode().replace(b'"proof"', b'"prove"'))
+    words = ["verify", str(desk.file), "--trust", str(desk.trust), "--policy", str(desk.policy)]
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, RecordError)
+    assert refused.stderr == "Not genuine: believe nothing in this file.\n"
+
+
 def test_genuine_records_that_show_something_serious_do_not_end_on_a_green_word(desk: Desk) -> None:
     warned, fine = (" ".join(desk.verify(passport(readings).encode()).split()) for readings in ((100, 40), (40, 100)))
     assert warned.endswith("What they show is serious: see above.")
