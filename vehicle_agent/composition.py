@@ -299,6 +299,36 @@ class OpenVehicle:
 
 
 @contextmanager
+def open_trust_and_identity(
+    config: VehicleConfig, *, base: Path, tickets: tuple[TicketCredential, ...], environment: Mapping[str, str], now: Instant
+) -> Iterator[tuple[StationTrust | None, StationIdentityParts | None]]:
+    """Open the lists a vehicle holds, and its own keys and tickets: None each where the operator's folders are all there is.
+
+    Raises:
+        ConfigError, StorageError, TransportError: as `open_vehicle`.
+    """
+    with ExitStack() as stack:
+        trust = identity = None
+        if config.trust is not None:
+            opening = open_station_trust(config.identity.trust, config.trust, entropy=os.urandom, now=now)
+            trust = stack.enter_context(opening)
+        if config.pki is not None and trust is not None:
+            identity = stack.enter_context(
+                open_station_identity(
+                    config.pki,
+                    base=base,
+                    role=config.station.ticket_role,
+                    trust=trust,
+                    tickets=tickets,
+                    entropy=os.urandom,
+                    environment=environment,
+                    now=now,
+                )
+            )
+        yield trust, identity
+
+
+@contextmanager
 def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str, str], now: Instant) -> Iterator[OpenVehicle]:
     """Open everything a configuration names; closed again on leaving.
 
@@ -316,23 +346,8 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
     files = read_files(config, environment=environment)
     brought = () if files.ticket is None else (files.ticket,)
     with ExitStack() as stack:
-        trust = identity = None
-        if config.trust is not None:
-            opening = open_station_trust(config.identity.trust, config.trust, entropy=os.urandom, now=now)
-            trust = stack.enter_context(opening)
-        if config.pki is not None and trust is not None:
-            identity = stack.enter_context(
-                open_station_identity(
-                    config.pki,
-                    base=base,
-                    role=config.station.ticket_role,
-                    trust=trust,
-                    tickets=brought,
-                    entropy=os.urandom,
-                    environment=environment,
-                    now=now,
-                )
-            )
+        opening = open_trust_and_identity(config, base=base, tickets=brought, environment=environment, now=now)
+        trust, identity = stack.enter_context(opening)
         stack.enter_context(locked(config.state.spool))
         log = stack.enter_context(open_ledger(config.ledger, counter=config.state.counter, base=base))
         spool = open_spool(config.state.spool)

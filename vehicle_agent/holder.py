@@ -33,9 +33,7 @@ from shared.service.rollback_counter import CountedSpool, open_counter
 from shared.service.spool import DEFAULT_CAPACITY, Spool, open_spool
 from shared.service.spool_format import SPOOL_FORMAT
 from shared.service.state_lock import locked
-from shared.service.station_identity import open_station_identity
-from shared.service.station_trust import open_station_trust
-from vehicle_agent.composition import read_files, signers_at_hand
+from vehicle_agent.composition import open_trust_and_identity, read_files, signers_at_hand
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.orders import MAX_DONE_OCTETS, PATIENCE_S, AnyOrder, Desks, obey_alone
 
@@ -116,23 +114,8 @@ def _open_desks(config: VehicleConfig, *, base: Path, environment: Mapping[str, 
     """Open the files that the desks need, and nothing that the agent alone may touch."""
     files = read_files(config, environment=environment)
     with ExitStack() as stack:
-        trust = identity = None
-        if config.trust is not None:
-            opening = open_station_trust(config.identity.trust, config.trust, entropy=os.urandom, now=now)
-            trust = stack.enter_context(opening)
-        if config.pki is not None and trust is not None:
-            identity = stack.enter_context(
-                open_station_identity(
-                    config.pki,
-                    base=base,
-                    role=config.station.ticket_role,
-                    trust=trust,
-                    tickets=(),
-                    entropy=os.urandom,
-                    environment=environment,
-                    now=now,
-                )
-            )
+        opening = open_trust_and_identity(config, base=base, tickets=(), environment=environment, now=now)
+        trust, identity = stack.enter_context(opening)
         spool = open_spool(config.state.spool)
         stack.callback(spool.close)
         signer = signing_next(signers_at_hand(files, identity), spool.credentials())
