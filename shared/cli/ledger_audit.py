@@ -95,10 +95,11 @@ def _progress(stack: ExitStack) -> Tell:
 
 def _tell(report: AuditReport, elapsed_s: float, policy: Policy) -> None:
     if report.origin is not None:
-        _say(f"{report.origin}: {report.tree_size:,} entries, root {report.root.hex()}")
+        _say(f"{report.origin}: {_counted(report.tree_size, 'entry', 'entries')}, root {report.root.hex()}")
         after = f" after entry {report.first_entry:,}, up to which it was audited before," if report.first_entry else ""
         rate = f" ({report.entries / elapsed_s:,.0f} entries/s)" if report.entries else ""
-        _say(f"read {report.entries:,} entries{after} and {report.tiles:,} tiles in {elapsed_s:.1f} s{rate}")
+        read = f"{_counted(report.entries, 'entry', 'entries')}{after} and {_counted(report.tiles, 'tile', 'tiles')}"
+        _say(f"read {read} in {elapsed_s:.1f} s{rate}")
         asked = "no quorum is asked for" if policy.quorum is None else f"the quorum asked for is {policy.quorum}"
         _say(f"cosigned by {', '.join(report.witnesses) or 'no known witness'}; {asked}")
         _say(f"held against {report.checkpoints:,} other checkpoint{'' if report.checkpoints == 1 else 's'}")
@@ -111,6 +112,10 @@ def _tell(report: AuditReport, elapsed_s: float, policy: Policy) -> None:
     if report.found > len(report.findings):
         _say(f"and {report.found - len(report.findings):,} more")
     _say("everything holds" if report.is_sound else f"{report.found:,} problem{'s' if report.found > 1 else ''}: do not rely on it")
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _say(text: str) -> None:

@@ -14,6 +14,8 @@ from typing import Annotated
 import typer
 
 from shared.cli.ledger_files import say, store_of
+from shared.core.errors import ConfigError
+from shared.operator.log_node_files import KEY_FILE, STORE_FILE
 from shared.service.log_export import export_log
 from shared.service.log_reader import open_log_reader
 
@@ -26,6 +28,7 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Write the published log into a folder, as files."""
+    _check_public(out)
     with open_log_reader(store_of(log)) as reader:
         done = export_log(reader, out, is_full=full)
     if as_json:
@@ -34,3 +37,10 @@ def export(
         return
     say(f"{done.origin}: {done.tree_size:,} entries in {out}, {done.tree_size - done.old_size:,} of them new")
     say(f"{done.written:,} files written, {done.removed:,} partial ones removed")
+
+
+def _check_public(out: Path) -> None:
+    """Refuse a node's own directory: whoever hands on the folder would hand on the log's key."""
+    for name in (KEY_FILE, STORE_FILE):
+        if (out / name).exists():
+            raise ConfigError(str(out), f"has {name} in it, which is not for everybody; name a folder of its own")

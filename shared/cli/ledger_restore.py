@@ -62,6 +62,8 @@ def restore(
 ) -> None:
     """Put a log back from a backup; its node is stopped."""
     store_path = directory / STORE_FILE
+    if not file.exists() and not store_path.exists():
+        raise ConfigError(str(file), "does not exist")
     notes = {str(path): read_bounded(path, MAX_NOTE_BYTES) for path in newest or ()}
     rules = None if policy is None else read_policy(policy)
     with storage_errors(directory):

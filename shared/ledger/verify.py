@@ -168,7 +168,7 @@ def _not_signed(note: SignedNote, origin: str, keys: Sequence[VerifierKey]) -> s
         return f"not signed by {origin}, whose key in the policy is {known}"
     return (
         f"signed by {origin} with key {signed}, which this policy does not have (it has {known}): if the log has changed its key, "
-        f"name the earlier one on a log line of its own, or have the entry proven anew under a later checkpoint"
+        f"name that one too, on a log line of its own, or have the entry proven anew under a later checkpoint"
     )
 
 

@@ -77,6 +77,18 @@ def test_an_export_is_read_by_the_projects_own_commands(node: Node, policy: Path
     assert ledger("audit", out, "--policy", policy).exit_code == 0
 
 
+def test_nothing_is_exported_beside_the_key_of_a_log(node: Node) -> None:
+    before = sorted(path.name for path in node.folder.iterdir())
+    assert "has log.key in it, which is not for everybody" in refusal("export", node.folder, node.folder)
+    assert sorted(path.name for path in node.folder.iterdir()) == before
+
+
+def test_a_backup_that_is_not_there_leaves_no_directory_behind(policy: Path, tmp_path: Path) -> None:
+    sentence = refusal("restore", tmp_path / "absent", tmp_path / "back", "--policy", policy)
+    assert sentence.endswith("absent: does not exist")
+    assert not (tmp_path / "back").exists()
+
+
 def test_a_log_that_was_lost_is_put_back_from_its_backup_and_its_export(node: Node, policy: Path, tmp_path: Path) -> None:
     backup, out, back = tmp_path / "backup.sqlite", tmp_path / "www", Node(tmp_path / "back")
     made = ledger("backup", node.folder, backup)

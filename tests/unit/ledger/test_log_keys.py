@@ -78,7 +78,7 @@ def test_an_old_proof_holds_as_long_as_a_policy_keeps_the_old_key() -> None:
 
 
 def test_an_old_proof_under_a_policy_without_the_old_key_says_what_to_do() -> None:
-    sentence = "if the log has changed its key, name the earlier one on a log line of its own, or have the entry proven anew"
+    sentence = "if the log has changed its key, name that one too, on a log line of its own, or have the entry proven anew"
     with pytest.raises(LogKeyError, match=sentence):
         verify_proof(proof_of(1, 3, OLD), ENTRIES[1], policy_with(NEW))
     assert verify_proof(proof_of(1, 7, NEW), ENTRIES[1], policy_with(NEW)).index == 1
