@@ -79,11 +79,14 @@ def _code(passport: Passport, records: list[DisclosedRecord], digest: bytes, unt
     place = until - 1
     own = next((n for n in range(place, -1, -1) if records[n].subject is None), None)
     read = next((n for n in range(place, -1, -1) if records[n].odometer_m is not None and records[n].subject is None), None)
+    vehicle = records[place].subject or "" if own is None else passport.records[own].credential
+    if vehicle and HASH.fault(vehicle) is not None:
+        raise RecordError("issuer", "the vehicle's last record names no credential under which it could be signed")
     return PassportCode(
         file=encode_base64url(digest),
         seq=str(records[place].seq),
         last=_commitment(passport.records[place]),
-        vehicle=records[place].subject or "" if own is None else passport.records[own].credential,
+        vehicle=vehicle,
         km="" if read is None else f"{(records[read].odometer_m or 0) / 1000:.1f}",
         at="" if read is None else _moment(passport.records[read]),
         **_checkpoint(passport.records[place]),

@@ -141,6 +141,13 @@ def test_a_code_has_one_spelling_and_every_altered_character_is_refused_or_means
             assert code.file != code_of(LIFE, DATA).file
 
 
+def test_there_is_no_code_of_records_under_a_credential_that_cannot_be() -> None:
+    token = replace(LIFE.records[0].token, header={"kid": "&km=1"})
+    odd = replace(LIFE, records=(replace(LIFE.records[0], token=token),))
+    with pytest.raises(RecordError, match="names no credential under which it could be signed"):
+        code_of(odd, DATA)
+
+
 def test_an_origin_with_every_sign_goes_through_a_code() -> None:
     code = replace(code_of(LIFE, DATA), log="log/&=?%#\u00e4 \U0001f697")
     assert parse_code(code.text) == code
