@@ -92,7 +92,7 @@ def verify(
         if as_json:
             typer.echo(json.dumps({"verified": False, "check": error.check, "reason": error.reason}, ensure_ascii=False))
             raise typer.Exit(1) from None
-        typer.echo("Not genuine: believe nothing in this file.", err=True)
+        typer.echo("Not shown to be genuine: believe nothing in this file.", err=True)
         raise
     if as_json:
         typer.echo(json.dumps(_as_json(verified, withheld_from(passport)), ensure_ascii=False))

@@ -132,7 +132,7 @@ def test_what_fails_a_check_is_called_not_genuine_before_the_reason(desk: Desk) 
     words = ["verify", str(desk.file), "--trust", str(desk.trust), "--policy", str(desk.policy)]
     refused = CliRunner().invoke(app, words)
     assert isinstance(refused.exception, RecordError)
-    assert refused.stderr == "Not genuine: believe nothing in this file.\n"
+    assert refused.stderr == "Not shown to be genuine: believe nothing in this file.\n"
 
 
 def test_genuine_records_that_show_something_serious_do_not_end_on_a_green_word(desk: Desk) -> None:
