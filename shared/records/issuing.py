@@ -111,7 +111,8 @@ def _fault(field: Field, claims: Mapping[str, Json]) -> str | None:
         return None
     if value is None:
         return f"{field.name} is missing: it may be {field.words()}"
-    return f"{field.name}: {fault}" if field.type.words() in fault else f"{field.name}: {fault} (it may be {field.words()})"
+    judged = field.type.item if isinstance(field.type, Many) else field.type
+    return f"{field.name}: {fault}" if judged.words() in fault else f"{field.name}: {fault} (it may be {field.words()})"
 
 
 def check_issues(role: IssuerRole, kind: RecordKind) -> None:

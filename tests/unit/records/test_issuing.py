@@ -108,6 +108,10 @@ def test_what_does_not_fit_is_named_with_what_would(changes: dict[str, Json], se
     assert sentence in faults(**changes)
 
 
+def test_the_words_of_a_list_are_told_once() -> None:
+    assert faults(works=["magic"]).count("suspension") == 1
+
+
 def test_every_fault_is_told_at_once() -> None:
     told = faults(odometer_m=-1, works="left out", colour="red").split("; ")
     assert len(told) == 3
