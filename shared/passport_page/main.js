@@ -12,6 +12,7 @@ const tell = (state, verdict, { word, title, text }) => {
   document.getElementById("verdict-word").textContent = word;
   document.getElementById("verdict-title").textContent = title;
   document.getElementById("verdict-text").textContent = text;
+  document.title = `${word}: vehicle passport`;
 };
 
 const tellFault = (error) => {
@@ -65,8 +66,9 @@ const takeFiles = async (files) => {
     const bytes = new Uint8Array(await file.arrayBuffer());
     taken[kindOfFile(bytes)].push({ bytes, name: file.name });
   }
-  for (const { bytes } of taken.passport) shown.passport = bytes;
-  for (const { bytes } of taken.page) shown.passport = passportOfPage(bytes);
+  const passports = [...taken.passport.map(({ bytes }) => bytes), ...taken.page.map(({ bytes }) => passportOfPage(bytes))];
+  if (passports.length > 1) throw new Malformed("the files", `${passports.length} passports: choose one, for the verdict is of one`);
+  shown.passport = passports.length === 1 ? passports[0] : shown.passport;
   const own = [];
   if (taken.root.length > 0) {
     shown.trust = { ...shown.trust, roots: taken.root.map(({ bytes }) => encodeBase64(bytes)) };

@@ -228,6 +228,10 @@ def test_a_page_without_a_passport_reads_those_of_others_and_the_pages_they_sent
         choose(page, [tmp_path / name])
         assert verdict_of(page) == verdict, name
         assert page.evaluate("document.getElementById('report').hidden") is (verdict == "red")
+        assert page.evaluate("document.title").startswith("Genuine" if verdict == "green" else "Not genuine")
+    choose(page, [tmp_path / "passport.json", tmp_path / "sellers.html"])
+    assert verdict_of(page) == "red"
+    assert "2 passports: choose one" in page.text("#verdict-text")
     page.close()
 
 
