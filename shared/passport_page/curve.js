@@ -36,7 +36,7 @@ const passportCurve = (() => {
     for (const reading of readings) {
       if (typeof reading.odometerM !== "number") continue;
       const wrong = reading.corrects === null || reading.corrects === undefined ? undefined : bySeq.get(reading.corrects);
-      if (wrong !== undefined && !isOdometer(reading)) {
+      if (wrong !== undefined && isTakenBack(wrong.reading, reading)) {
         wrong.was = wrong.was ?? wrong.metres;
         wrong.metres = reading.odometerM;
         bySeq.set(reading.seq, wrong);
@@ -50,6 +50,12 @@ const passportCurve = (() => {
     if (isDated) placeUndated(points);
     else points.forEach((point) => { point.x = point.reading.seq; });
     return { points, isDated };
+  }
+
+  /** Tell whether a correction takes a reading back: only whoever gave it does, and no reading of the vehicle's own is ever. */
+  function isTakenBack(wrong, reading) {
+    const isSame = wrong.kind === reading.kind && wrong.role === reading.role;
+    return isSame && (reading.role === "vehicle" || wrong.credential === reading.credential) && !isOdometer(reading);
   }
 
   function isOdometer(reading) {

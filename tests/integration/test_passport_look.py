@@ -126,6 +126,18 @@ def test_a_rollback_a_gap_a_correction_and_a_missing_date_are_drawn_each_in_its_
     assert "7 readings" not in page.text("#curve-words"), "what was corrected counts once"
 
 
+@pytest.mark.parametrize(
+    "other", [{"role": "garage", "credential": 3}, {"role": "inspector", "credential": 2}, {"role": "garage", "kind": "repair"}]
+)
+def test_a_reading_that_somebody_else_corrects_is_not_struck_out(page: Page, other: Json) -> None:
+    first = reading(1, 150, role="garage", kind="maintenance", credential=2)
+    mine = {"role": "garage", "kind": "maintenance", "credential": 2}
+    for more, struck in ((mine, 1), (mine | other, 0)):
+        draw(page, report([reading(0, 40), first, reading(2, 50, corrects=1, **more), reading(3, 60)]))
+        assert page.evaluate("document.querySelectorAll('#curve .struck').length") == struck
+        assert page.evaluate("document.querySelectorAll('#curve .fall').length") == 1 - struck
+
+
 def test_whatever_a_passport_says_is_text_and_never_markup(page: Page) -> None:
     nested = [
         {"name": HOSTILE, "value": {HOSTILE: [HOSTILE, {"x": HOSTILE}]}, "hidden": False},
