@@ -28,8 +28,8 @@ from shared.records.strict_json import Json
 
 JUDGING = (
     "faults", "bytes", "sha2", "weierstrass", "ecdsa", "ed25519", "strict_json", "coer", "permissions", "region", "certificate",
-    "chain", "merkle", "mldsa", "note", "policy", "proof", "sd_jwt", "fields", "record", "moments", "corrections", "life_events", "sequence",
-    "passport", "trust", "signers", "report", "judge", "inflate", "embedded",
+    "chain", "merkle", "mldsa", "note", "policy", "proof", "sd_jwt", "fields", "record", "moments", "corrections", "life_events",
+    "sequence", "passport", "trust", "signers", "report", "judge", "inflate", "embedded",
 )  # fmt: skip
 """Scripts that judge, in the order they are read."""
 

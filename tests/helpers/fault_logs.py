@@ -171,9 +171,7 @@ class NodeMachine(Machine):
             )
         out = "nothing" if published is None else f"a cosigned tree of {parse_checkpoint(parse_note(published[0]).body).tree_size}"
         told, handed = len(lines_of(folder / "told")), len(lines_of(folder / "handed out"))
-        return (
-            f"{size} entries; to hand out: {out}; {some(told, 'answer')} heard; {handed} handed out"
-        )
+        return f"{size} entries; to hand out: {out}; {some(told, 'answer')} heard; {handed} handed out"
 
     def check(self, phase: int, folder: Path) -> None:
         """Assert that every answer holds, every entry is there once, and what is handed out is cosigned and of this log."""
