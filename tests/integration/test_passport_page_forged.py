@@ -14,7 +14,7 @@ from tests.helpers.forging import forged
 from tests.helpers.passport_pages import NO_WITNESS, answer_of, answer_to, open_page, roots
 from tests.unit.cli.test_passport_command import passport
 
-FORGED = 160
+FORGED = 100
 JUDGE = """
 (async (texts, trust) => {
   const reports = [];
