@@ -15,8 +15,11 @@ const drawRecords = (() => {
   function drawRecords(readings, fallen, document) {
     const { make, at } = passportNodes(document);
     const corrected = new Map();
+    const bySeq = new Map(readings.map((reading) => [reading.seq, reading]));
     for (const reading of readings) {
-      if (Number.isInteger(reading.corrects)) corrected.set(reading.corrects, reading.seq);
+      const wrong = Number.isInteger(reading.corrects) ? bySeq.get(reading.corrects) : undefined;
+      const mayCorrect = wrong !== undefined && wrong.role === reading.role && wrong.kind === reading.kind;
+      if (mayCorrect) corrected.set(reading.corrects, reading.seq);
     }
     const body = at("readings").tBodies[0];
     const choice = at("readings-choice");

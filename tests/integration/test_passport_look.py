@@ -136,6 +136,8 @@ def test_a_reading_that_somebody_else_corrects_is_not_struck_out(page: Page, oth
         draw(page, report([reading(0, 40), first, reading(2, 50, corrects=1, **more), reading(3, 60)]))
         assert page.evaluate("document.querySelectorAll('#curve .struck').length") == struck
         assert page.evaluate("document.querySelectorAll('#curve .fall').length") == 1 - struck
+        may_correct = more["role"] == "garage" and more["kind"] == "maintenance"
+        assert ("Corrected by record 2" in page.text("#readings")) is may_correct
 
 
 def test_whatever_a_passport_says_is_text_and_never_markup(page: Page) -> None:
