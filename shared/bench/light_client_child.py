@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # what an agent has loaded anyway
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # this and the core are what an agent has loaded anyway
 
-from shared.core import errors
+from shared.core import errors, value
 from shared.core.errors import TransportError
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 _RESET_PEAK = "5"
 _OCTETS_PER_KIB = 1_024
-_LOADED = (ec, ed25519, errors)
+_LOADED = (ec, ed25519, errors, value)
 
 Serve = Callable[[str], bytes]
 """What a log answers to a path."""
