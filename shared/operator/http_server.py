@@ -2,13 +2,14 @@
 
 A connection serves one request and has `CONNECTION_TIMEOUT_S` for all of it, its head, its body and the reading of the answer;
 then it is cut. At most `MAX_CONNECTIONS` are open, `MAX_CONNECTIONS_OF_A_CLIENT` from one address. What is no HTTP is answered 400
-and counted. Signals are not touched: `shared.service.run` owns the process. Left out: TLS, which a proxy in front ends where it is
-wanted; everything served here is signed, and what must be secret is encrypted end to end.
+and counted. Signals are not touched: `shared.service.run` owns the process. TLS is spoken where a context is given (`http_tls`);
+logs and authorities need none: what they serve is signed, and what must be secret is encrypted end to end.
 """
 
 import asyncio
 import logging
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from shared.core.errors import ConfigError, TransportError
+from shared.operator.http_tls import TlsServer
 from shared.operator.rate_limits import client_of
 from shared.service.counters import Counters
 
@@ -75,11 +77,31 @@ class _Connection(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its hands on the process's signals."""
+    """uvicorn without its hands on the process's signals, and behind TLS where that is wanted."""
+
+    def __init__(self, config: uvicorn.Config, *, tls: ssl.SSLContext | None, counters: Counters) -> None:
+        super().__init__(config)
+        self._tls = tls
+        self._counters = counters
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._tls is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        self.servers = [
+            TlsServer(sock, self._tls, self._make_protocol, counters=self._counters)  # type: ignore[misc] # has what is asked of one
+            for sock in sockets or ()
+        ]
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return protocol
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -108,10 +130,11 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-def url_of(sock: socket.socket) -> str:
+def url_of(sock: socket.socket, *, is_tls: bool = False) -> str:
     """Return the URL that reaches a listening socket from this machine."""
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if is_tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 async def serve(
@@ -121,15 +144,17 @@ async def serve(
     counters: Counters,
     connection_timeout_s: float = CONNECTION_TIMEOUT_S,
     cache_control: str | None = "no-store",
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serve until cancelled; then take no more connections, let requests under way finish, and close the socket.
 
     Args:
         app: an ASGI application.
         sock: from `listen`; whoever connects before this runs waits.
-        counters: `connections.refused`, `connections.no_http`, `connections.too_slow`.
+        counters: `connections.refused`, `connections.no_http`, `connections.too_slow`; with TLS as `TlsServer`, too.
         connection_timeout_s: for everything on one connection.
         cache_control: said with every answer; None where the application says it.
+        tls: who we are; None speaks in the clear.
 
     Raises:
         TransportError: the server ended by itself.
@@ -149,7 +174,7 @@ async def serve(
         "h11_max_incomplete_event_size": MAX_HEAD_OCTETS,
         "timeout_graceful_shutdown": STOP_TIMEOUT_S,
     }
-    server = _Server(uvicorn.Config(app, **options))
+    server = _Server(uvicorn.Config(app, **options), tls=tls, counters=counters)
     running = asyncio.create_task(server.serve(sockets=[sock]))
     try:
         await asyncio.shield(running)

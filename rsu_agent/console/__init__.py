@@ -1,0 +1,12 @@
+"""The operator's console: one web page that shows what the unit believes, as it believes it.
+
+    plan          the junction as shapes in metres, from its own map
+    vehicles      peers as rows, coloured by trust
+    refusals      which reasons for refusing were counted last
+    health        controller, clock, ticket, radios, ledger: a state and a sentence each
+    view          the picture of a moment, whole or as the change from the one before; sans-IO
+    feed          who watches, and when there is something to tell them
+    page, app     the page's one file with its content security policy, and its two addresses
+
+Read-only: nothing here changes the unit. Orders are the operator's HTTP server's, which asks for a token.
+"""

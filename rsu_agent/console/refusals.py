@@ -1,0 +1,96 @@
+"""Which reasons for refusing were counted last: counters in, a list with the newest first out. Sans-IO.
+
+The unit counts refusals by reason and keeps no packet; whoever is refused is mostly unknown, for nothing of what it says is proven.
+Here the counters are looked at again and again, and a reason whose count has grown was given since the last look. The words are
+for an operator; a reason without words of its own is shown as it is counted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+MAX_SHOWN = 40
+"""Reasons listed, those given last first."""
+
+MAX_KEPT = 512
+"""Reasons remembered, over all sources; beyond it those given longest ago are let go."""
+
+WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "false_signature": "The signature does not fit the message: it was changed, or made with another key.",
+        "invalid_certificate": "The sender's certificate is not one that may sign this.",
+        "revoked_certificate": "An authority above the sender's ticket was revoked.",
+        "inconsistent_chain": "The sender's certificates contradict one another.",
+        "invalid_timestamp": "The message is too old, or from the future.",
+        "duplicate_message": "The same message was accepted before: somebody plays it again.",
+        "invalid_mobility_data": "Place or movement in the message cannot be.",
+        "unsigned_message": "Nobody signed the message.",
+        "signer_certificate_not_found": "The sender's certificate is not known yet, and was asked for.",
+        "unsupported_signer_identifier_type": "The sender names itself in a way that is not allowed here.",
+        "incompatible_protocol": "A version of the protocol that this unit does not speak.",
+        "untrusted_root": "The sender's ticket comes from authorities that this unit does not trust.",
+        "not_logged": "An authority or a trust list is not shown to be in the transparency log.",
+        "outdated_trust_list": "The list that vouches for the sender's authorities has run out.",
+        "expired_certificate": "The sender's ticket, or one above it, is outside the time it is valid in.",
+        "outside_region": "The sender is outside the region its ticket is valid in.",
+        "permission_denied": "The sender's ticket does not permit it to say this.",
+        "header_profile": "The message does not have the form its kind must have.",
+        "content_mismatch": "Parts of the message contradict each other.",
+        "untrusted_time": "This unit does not know the time well enough to judge.",
+        "malformed": "What arrived cannot be read as a message.",
+        "other": "For reasons too many to count apart.",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A reason that was given.
+
+    Attributes:
+        source: what refused: `radio`, or a part of the unit.
+        reason: the word it is counted under.
+        words: the same for a person.
+        count: how often since the unit started.
+        last_ms: UTC of the look that found it given last, in ms; None where UTC was not known.
+    """
+
+    source: str
+    reason: str
+    words: str
+    count: int
+    last_ms: int | None
+
+
+class RecentRefusals:
+    """Remembers when each counter grew last."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Refusal] = {}
+
+    def look(self, source: str, counts: Mapping[str, int], at_ms: int | None) -> bool:
+        """Take the counters of one source; return whether any of them grew."""
+        grew = False
+        for reason, count in counts.items():
+            key = (source, reason)
+            before = self._known.get(key)
+            if before is not None and before.count == count:
+                continue
+            self._known.pop(key, None)
+            words = WORDS.get(reason) or plain_words(reason)
+            self._known[key] = Refusal(source=source, reason=reason, words=words, count=count, last_ms=at_ms)
+            grew = True
+        while len(self._known) > MAX_KEPT:
+            del self._known[next(iter(self._known))]
+        return grew
+
+    @property
+    def latest(self) -> tuple[Refusal, ...]:
+        """What was refused, the reason given last first."""
+        return tuple(reversed(list(self._known.values())))[:MAX_SHOWN]
+
+
+def plain_words(reason: str) -> str:
+    """Return a counter's name as a sentence."""
+    plain = reason.replace("_", " ").strip()
+    return f"{plain[:1].upper()}{plain[1:]}." if plain else reason
