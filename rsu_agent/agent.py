@@ -14,7 +14,7 @@ from itertools import islice
 from rsu_agent.cam_service import RsuCamService
 from rsu_agent.hazard_service import HazardService
 from rsu_agent.peers import Peer, PeerTable
-from rsu_agent.signal_service import SignalService
+from rsu_agent.signal_service import SignalItem, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import V2xError
@@ -40,7 +40,7 @@ from shared.security.trust_store import TrustStore
 from shared.stack.batch import Outcome
 from shared.stack.cam_permissions import ticket_flags
 from shared.stack.content_permissions import Message
-from shared.stack.effects import Effect, Notice
+from shared.stack.effects import Effect, Evidence, Notice
 from shared.stack.inbound import Inbound
 from shared.stack.indication import Indication
 from shared.stack.router import UNKNOWN_ARRIVAL, Arrival, Router
@@ -215,7 +215,7 @@ class RsuAgent:
             effects += () if cam is None else (*self._cams.take_notices(), *self._send(cam, None, now))
         if self._signals is not None:
             for item in sorted(self._signals.poll(now), key=_is_map):
-                effects += (item,) if isinstance(item, Notice) else self._send(item, None, now)
+                effects += (item,) if isinstance(item, Notice | Evidence) else self._send(item, None, now)
         for announcement in self._hazards.poll(now):
             effects += self._send(announcement.denm, announcement.area, now)
         effects += self._keep()
@@ -278,7 +278,7 @@ class RsuAgent:
             "tickets": self._renewal.status(now),
             "peers": [_peer_status(peer, now) for peer in self._peers],
             "peers_evicted": self._peers.evicted,
-            "junction": self._junction_status(),
+            "junction": None if self._signals is None else self._signals.status(now),
             "events": [_event_status(event, self._position, now) for event in islice(self._events, MAX_EVENTS_SHOWN)],
             "events_heard": dict(self._events.counters),
             "kept_alive": dict(self._keep_alive.counters),
@@ -291,19 +291,6 @@ class RsuAgent:
         if self._trouble is None or before is not None:
             return ()
         return (Notice("hazards_not_kept", {"reason": self._trouble}),)
-
-    def _junction_status(self) -> dict[str, object] | None:
-        if self._signals is None:
-            return None
-        counters = self._signals.counters
-        return {
-            "available": self._signals.distrust is None,
-            "reason": self._signals.distrust,
-            "phases": {str(state.signal_group): state.phase.name.lower() for state in self._signals.phases},
-            "untrusted_time": counters.untrusted_time,
-            "distrusted": counters.distrusted,
-            "controller_failures": counters.controller_failures,
-        }
 
     def _send(self, message: Cam | Spatem | Mapem | Denm, area: Area | None, now: Instant) -> tuple[Effect, ...]:
         """Return what may go out at once, and a notice when the unit falls silent about something or speaks of it again."""
@@ -366,7 +353,7 @@ def _hazard_status(event: LiveEvent, now: Instant) -> dict[str, object]:
     }
 
 
-def _is_map(item: Notice | Spatem | Mapem) -> bool:
+def _is_map(item: SignalItem) -> bool:
     """Put lights before the map: that is long, and the channel is not the unit's for a while after it."""
     return isinstance(item, Mapem)
 

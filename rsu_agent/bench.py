@@ -27,7 +27,7 @@ class _Junction:
         self._station = Hierarchy().station(1, StationRole.RSU)
         self._signals = SignalService(
             controller=FixedTimeController(plan),
-            conflicts=plan.conflicting_pairs,
+            rules=plan.guard_rules,
             junction=load_map(_JUNCTIONS / "crossing.map.toml", plan.signal_groups),
             station_id=self._station.identity.station_id,
         )

@@ -18,8 +18,9 @@ from rsu_agent.config import JunctionConfig, RsuConfig, hazards_of
 from rsu_agent.hazard_service import Hazard, HazardService
 from rsu_agent.map_data import JunctionMap, load_map
 from rsu_agent.peers import PeerTable
-from rsu_agent.signal_controllers import ConflictingPairs, SignalController
+from rsu_agent.signal_controllers import SignalController
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
+from rsu_agent.signal_controllers.guard_rules import GuardRules
 from rsu_agent.signal_service import DEFAULT_SPATEM_INTERVAL_NS, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.clock import NS_PER_MS, Instant, MonotonicNs
@@ -54,13 +55,13 @@ class JunctionParts:
 
     Attributes:
         controller: where the lights' state comes from.
-        conflicts: pairs of groups that must never be permitted together.
+        rules: what the groups promise, for the guard.
         lanes: the map.
         spatem_interval_ns: regular interval between SPATEMs.
     """
 
     controller: SignalController
-    conflicts: ConflictingPairs
+    rules: GuardRules
     lanes: JunctionMap
     spatem_interval_ns: int = DEFAULT_SPATEM_INTERVAL_NS
 
@@ -120,7 +121,7 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
         if junction is None
         else SignalService(
             controller=junction.controller,
-            conflicts=junction.conflicts,
+            rules=junction.rules,
             junction=junction.lanes,
             station_id=parts.station_id,
             spatem_interval_ns=junction.spatem_interval_ns,
@@ -254,7 +255,7 @@ def _junction(config: JunctionConfig) -> JunctionParts:
     plan = load_plan(config.plan)
     return JunctionParts(
         controller=FixedTimeController(plan),
-        conflicts=plan.conflicting_pairs,
+        rules=plan.guard_rules,
         lanes=load_map(config.map, plan.signal_groups),
         spatem_interval_ns=config.spatem_interval_ms * NS_PER_MS,
     )

@@ -1,27 +1,26 @@
 """SPATEM and MAPEM of one junction (TS 103 301 V1.3.1): the map once a second, the lights regularly and at every change.
 
-The guard stands between controller and air. A state in which conflicting groups may move, a group is missing, or a phase's end lies
-before its own earliest end is not believed: the junction is then broadcast as unavailable (every group `UNAVAILABLE`, status
-`NO_VALID_SPAT`), once said loudly, until the state has been sound for `RECOVERY_NS`. While UTC is not known nothing is sent at all,
-because every time in the message would be a guess.
+The guard (`signal_guard`) stands between controller and air. While it does not believe a state, or the controller has none to give,
+the junction is broadcast as unavailable (every group `UNAVAILABLE`, status `NO_VALID_SPAT`), once said loudly and with the evidence,
+until the state has been sound for `RECOVERY_NS`. While UTC is not known nothing is sent at all, because every time in the message
+would be a guess.
 
 `IntersectionState.revision` is the map's revision: that the two agree is how a receiver knows which lanes the groups belong to.
-Left out: advisory speeds, queue lengths, enabled lanes.
+Left out: advisory speeds, queue lengths.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rsu_agent.map_data import JunctionMap, mapem_of
-from rsu_agent.signal_controllers import (
-    ConflictingPairs,
-    PhaseInterval,
-    SignalController,
-    SignalGroupState,
-    conflicting_permissions,
-)
+from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalController, SignalGroupState
+from rsu_agent.signal_controllers.guard_rules import GuardRules
+from rsu_agent.signal_guard import Distrust, Doubt, SignalGuard
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError, V2xError
 from shared.core.ids import StationId
+from shared.core.itstime import utc_text
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import (
     IntersectionState,
@@ -32,7 +31,7 @@ from shared.messages.spatem import (
     Spatem,
 )
 from shared.messages.time_mark import SECONDS_PER_HOUR, minute_of_year, ms_of_minute, second_of_hour
-from shared.stack.effects import Notice
+from shared.stack.effects import Evidence, Notice
 
 DEFAULT_SPATEM_INTERVAL_NS = 100 * NS_PER_MS
 """10 Hz; a change is told at once besides."""
@@ -46,8 +45,14 @@ RECOVERY_NS = 5 * NS_PER_S
 RETRY_NS = NS_PER_S
 """How often to look again while UTC is not known."""
 
-CERTAIN = 15
-"""`TimeIntervalConfidence` of a fixed-time plan: 100 %."""
+MIN_CHANGE_NS = 20 * NS_PER_MS
+"""At least so long from one SPATEM to the next, however often the lamps change."""
+
+NO_SPAT = IntersectionStatus.NO_VALID_SPAT_IS_AVAILABLE_AT_THIS_TIME
+NO_MAP = IntersectionStatus.NO_VALID_MAP_IS_AVAILABLE_AT_THIS_TIME
+
+SignalItem = Spatem | Mapem | Notice | Evidence
+"""What the service hands out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class SignalService:
 
     Args:
         controller: where the lights' state comes from.
-        conflicts: pairs of groups that must never be permitted together.
+        rules: what the groups promise, for the guard.
         junction: the lanes; its signal groups must be the controller's.
         station_id: the station that sends.
         spatem_interval_ns: regular interval between SPATEMs, 20 ms to 1 s.
@@ -87,7 +92,7 @@ class SignalService:
         self,
         *,
         controller: SignalController,
-        conflicts: ConflictingPairs,
+        rules: GuardRules,
         junction: JunctionMap,
         station_id: StationId,
         spatem_interval_ns: int = DEFAULT_SPATEM_INTERVAL_NS,
@@ -99,16 +104,18 @@ class SignalService:
             differing = ", ".join(str(g) for g in sorted(junction.signal_groups ^ controller.signal_groups))
             raise ConfigError(junction.origin, f"map and controller do not have the same signal groups: {differing}")
         self._controller = controller
-        self._conflicts = conflicts
+        self._guard = SignalGuard(rules, junction)
         self._junction = junction
         self._station_id = station_id
         self._interval_ns = spatem_interval_ns
         self._next_spatem = MonotonicNs(0)
         self._next_mapem = MonotonicNs(0)
         self._next_change: MonotonicNs | None = None
-        self._distrust: str | None = None
+        self._last_spatem: MonotonicNs | None = None
+        self._distrust: Distrust | None = None
         self._trusted_again: MonotonicNs | None = None
         self._states: tuple[SignalGroupState, ...] = ()
+        self._doubtful: tuple[SignalGroupState, ...] = ()
         self._spatem = 0
         self._mapem = 0
         self._untrusted_time = 0
@@ -129,25 +136,46 @@ class SignalService:
     @property
     def distrust(self) -> str | None:
         """Why the junction is broadcast as unavailable; None while it is believed."""
-        return self._distrust
+        return None if self._distrust is None else self._distrust.sentence
+
+    @property
+    def controller(self) -> SignalController:
+        """Where the lights' state comes from; asked for priority."""
+        return self._controller
+
+    @property
+    def junction(self) -> JunctionMap:
+        """The lanes."""
+        return self._junction
 
     @property
     def phases(self) -> tuple[SignalGroupState, ...]:
         """The state last broadcast as believed; empty before the first and while the controller is distrusted."""
         return self._states
 
-    def poll(self, now: Instant) -> tuple[Spatem | Mapem | Notice, ...]:
-        """Return the messages that are due at `now`, and a notice whenever the junction becomes (un)available."""
+    def look(self, now: Instant) -> None:
+        """Take note that the controller was heard: a change it tells of is broadcast at once."""
+        if now.utc is None:
+            return
+        change = self._controller.next_change(now)
+        if change is not None and self._last_spatem is not None:
+            change = MonotonicNs(max(change, self._last_spatem + MIN_CHANGE_NS))
+        self._next_change = change
+
+    def poll(self, now: Instant) -> tuple[SignalItem, ...]:
+        """Return what is due at `now`: messages, what the controller has to tell, and, whenever the junction becomes unavailable or
+        available, a notice; with the first also the evidence.
+        """
+        out: list[SignalItem] = list(self._controller.take_notices())
         spatem_due = self._next_spatem <= now.monotonic or (self._next_change is not None and self._next_change <= now.monotonic)
         mapem_due = self._next_mapem <= now.monotonic
         if not (spatem_due or mapem_due):
-            return ()
+            return tuple(out)
         if now.utc is None:
             self._untrusted_time += 1
             self._next_spatem = self._next_mapem = MonotonicNs(now.monotonic + RETRY_NS)
             self._next_change = None
-            return ()
-        out: list[Spatem | Mapem | Notice] = []
+            return tuple(out)
         if mapem_due:
             out.append(mapem_of(self._junction, self._station_id, minute_of_year(now.utc)))
             self._mapem += 1
@@ -155,14 +183,16 @@ class SignalService:
         if spatem_due:
             before = self._distrust
             states = self._believed(now)
-            if self._distrust != before:
-                out.append(self._notice())
+            if (self._distrust is None) is not (before is None):
+                out += self._tell(now.utc)
             self._states = states or ()
             out.append(self._message(states, now.utc))
             self._spatem += 1
+            self._last_spatem = now.monotonic
             due = min(self._next_spatem, now.monotonic)
             self._next_spatem = _following(MonotonicNs(due), self._interval_ns, now)
-            self._next_change = self._controller.next_change(now)
+            change = self._controller.next_change(now)
+            self._next_change = None if change is None else MonotonicNs(max(change, now.monotonic + MIN_CHANGE_NS))
         return tuple(out)
 
     def next_due(self) -> MonotonicNs:
@@ -170,50 +200,81 @@ class SignalService:
         due = min(self._next_spatem, self._next_mapem)
         return due if self._next_change is None else min(due, self._next_change)
 
+    def status(self, now: Instant) -> dict[str, object]:
+        """Return junction, guard and controller as JSON values."""
+        utc = now.utc
+        return {
+            "available": self._distrust is None,
+            "reason": self.distrust,
+            "phases": {str(state.signal_group): state.phase.name.lower() for state in self._states},
+            "groups": {} if utc is None else {str(state.signal_group): _group_status(state, utc) for state in self._states},
+            "untrusted_time": self._untrusted_time,
+            "distrusted": self._distrusted,
+            "controller_failures": self._controller_failures,
+            "doubts": dict(self._guard.doubts),
+            "early_ends": self._guard.early_ends,
+            "controller": self._controller.status(now),
+        }
+
     def _believed(self, now: Instant) -> tuple[SignalGroupState, ...] | None:
         """Return the controller's state, or None while it must not be broadcast."""
         try:
             states = self._controller.state(now)
         except V2xError as error:
             self._controller_failures += 1
-            self._distrusts(f"the controller gives no state: {error}", now)
+            self._guard.forget()
+            no_state = Distrust(Doubt.NO_STATE, f"the controller gives no state: {error}")
+            self._distrusts(self._guard.doubt(no_state), now)
             return None
-        reason = unsound(states, self._junction.signal_groups, self._conflicts, now.require_utc())
-        if reason is not None:
+        found = self._guard.judge(states, self._controller.mode, now)
+        if found is not None:
             self._distrusted += 1
-            self._distrusts(reason, now)
+            self._distrusts(found, now, states)
             return None
         if self._trusted_again is not None:
             if now.monotonic < self._trusted_again:
                 return None
             self._trusted_again = None
             self._distrust = None
+            self._doubtful = ()
         return states
 
-    def _distrusts(self, reason: str, now: Instant) -> None:
-        self._distrust = self._distrust or reason
+    def _distrusts(self, reason: Distrust, now: Instant, states: tuple[SignalGroupState, ...] = ()) -> None:
+        if self._distrust is None:
+            self._distrust = reason
+            self._doubtful = states
         self._trusted_again = MonotonicNs(now.monotonic + RECOVERY_NS)
 
-    def _notice(self) -> Notice:
-        junction = f"{self._junction.intersection_id.region or 0}/{self._junction.intersection_id.number}"
+    def _tell(self, utc: UtcNs) -> tuple[Notice | Evidence, ...]:
+        """Say that the junction is believed again, or that it no longer is: why, and what was heard."""
+        region, number = self._junction.intersection_id.region or 0, self._junction.intersection_id.number
+        named = {"intersection": f"{region}/{number}"}
         if self._distrust is None:
-            return Notice("junction_available", {"intersection": junction})
-        return Notice("junction_unavailable", {"intersection": junction, "reason": self._distrust})
+            return (Notice("junction_available", named),)
+        reason = self._distrust
+        evidence = Evidence(
+            kind="signals_not_believed",
+            subject=f"{region:04X}{number:04X}",
+            sentence=reason.sentence,
+            documents={"state.json": _state_document(self._doubtful, reason, utc), **self._controller.evidence()},
+        )
+        return Notice("junction_unavailable", {**named, "reason": reason.sentence, "doubt": reason.doubt.value}), evidence
 
     def _message(self, states: tuple[SignalGroupState, ...] | None, utc: UtcNs) -> Spatem:
-        status = IntersectionStatus.FIXED_TIME_OPERATION if self._controller.is_fixed_time else IntersectionStatus(0)
         if states is None:
-            status = IntersectionStatus.NO_VALID_SPAT_IS_AVAILABLE_AT_THIS_TIME
+            is_other_map = self._distrust is not None and self._distrust.doubt is Doubt.MAP_REVISION
+            mode = ControllerMode(status=NO_SPAT | NO_MAP if is_other_map else NO_SPAT)
             movements = tuple(
                 MovementState(signal_group=group, events=(MovementEvent(phase=MovementPhaseState.UNAVAILABLE),))
                 for group in sorted(self._junction.signal_groups)
             )
         else:
+            mode = self._controller.mode
             movements = tuple(
                 MovementState(
                     signal_group=state.signal_group,
                     name=state.name,
-                    events=tuple(_event(interval, is_running=index == 0) for index, interval in enumerate(state.intervals)),
+                    events=tuple(_event(interval, utc, is_running=index == 0) for index, interval in enumerate(state.intervals)),
                 )
                 for state in states
             )
@@ -223,50 +284,50 @@ class SignalService:
                 IntersectionState(
                     id=self._junction.intersection_id,
                     revision=self._junction.revision,
-                    status=status,
+                    status=mode.status,
                     movements=movements,
                     minute_of_year=minute_of_year(utc),
                     timestamp_ms=ms_of_minute(utc),
+                    enabled_lanes=mode.enabled_lanes,
                 ),
             ),
         )
 
 
-def unsound(
-    states: tuple[SignalGroupState, ...], signal_groups: frozenset[int], conflicts: ConflictingPairs, utc: UtcNs
-) -> str | None:
-    """Return why a state must not be broadcast, as a sentence, or None if it is sound.
-
-    Args:
-        states: what a controller says.
-        signal_groups: the groups it has to speak for.
-        conflicts: pairs that must not be permitted together.
-        utc: the present.
-    """
-    named = [state.signal_group for state in states]
-    if len(set(named)) != len(named) or set(named) != signal_groups:
-        return f"the controller speaks for signal groups {sorted(named)}, the map for {sorted(signal_groups)}"
-    for state in states:
-        if not state.intervals:
-            return f"signal group {state.signal_group} has no phase"
-    for first, second in conflicting_permissions(states, conflicts):
-        return f"conflicting signal groups {first} and {second} are permitted together"
-    for state in states:
-        running = state.intervals[0]
-        if running.max_end is not None and running.max_end < max(running.min_end, utc):
-            return f"the phase of signal group {state.signal_group} should have ended, or ends before its earliest end"
-    return None
-
-
-def _event(interval: PhaseInterval, *, is_running: bool) -> MovementEvent:
+def _event(interval: PhaseInterval, utc: UtcNs, *, is_running: bool) -> MovementEvent:
+    """Return a phase as a message says it; an end that should have been by now is said to be now."""
+    if interval.min_end is None:
+        return MovementEvent(phase=interval.phase)
+    likely = interval.likely_end
     return MovementEvent(
         phase=interval.phase,
         start_time_s=None if is_running or interval.start is None else _time_mark_s(interval.start),
-        min_end_time_s=_time_mark_s(interval.min_end),
-        max_end_time_s=None if interval.max_end is None else _time_mark_s(interval.max_end),
-        likely_time_s=None if interval.likely_end is None else _time_mark_s(interval.likely_end),
-        confidence=CERTAIN if interval.min_end == interval.max_end else None,
+        min_end_time_s=_time_mark_s(UtcNs(max(interval.min_end, utc))),
+        max_end_time_s=None if interval.max_end is None else _time_mark_s(UtcNs(max(interval.max_end, utc))),
+        likely_time_s=None if likely is None else _time_mark_s(UtcNs(max(likely, utc))),
+        confidence=None if likely is None else interval.confidence,
     )
+
+
+def _group_status(state: SignalGroupState, utc: UtcNs) -> dict[str, object]:
+    running = state.intervals[0]
+    ends = {"min_end_s": running.min_end, "likely_end_s": running.likely_end, "max_end_s": running.max_end}
+    return {
+        "name": state.name,
+        "phase": state.phase.name.lower(),
+        **{name: None if end is None else round(max(0, end - utc) / NS_PER_S, 1) for name, end in ends.items()},
+    }
+
+
+def _state_document(states: tuple[SignalGroupState, ...], reason: Distrust, utc: UtcNs) -> bytes:
+    """Return what was not believed as JSON, for evidence."""
+    document: Mapping[str, object] = {
+        "at": utc_text(utc),
+        "doubt": reason.doubt.value,
+        "sentence": reason.sentence,
+        "groups": {str(state.signal_group): _group_status(state, utc) for state in states if state.intervals},
+    }
+    return json.dumps(document, indent=1).encode() + b"\n"
 
 
 def _time_mark_s(utc: UtcNs) -> float:

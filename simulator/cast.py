@@ -38,7 +38,7 @@ def make_rsu(authorities: Authorities, network: RoadNetwork, place_m: tuple[floa
         ticket=ticket,
         trust_store=authorities.trust_store,
         tickets=TicketPool((ticket,), policy=TicketPolicy(), uses=FleetingUse()),
-        junction=JunctionParts(controller=FixedTimeController(plan), conflicts=plan.conflicting_pairs, lanes=junction_map(network)),
+        junction=JunctionParts(controller=FixedTimeController(plan), rules=plan.guard_rules, lanes=junction_map(network)),
         hazards=(_roadworks(),),
     )
     return make_agent(parts, entropy=rng.randbytes)

@@ -1,15 +1,19 @@
 """Where the lights' state comes from: one interface for every kind of signal controller.
 
 A controller says what each signal group shows now and, where it knows, what follows; it says nothing of lanes (`map_data`), nothing
-of messages (`signal_service`), and nothing of which groups conflict: whoever guards a controller knows that from elsewhere. Kinds:
-`fixed_time`; real controllers and simulated lights follow.
+of messages (`signal_service`), and nothing of which groups conflict: whoever guards a controller (`signal_guard`) knows that from
+elsewhere. Kinds: `fixed_time` (a plan of our own), `tscbm` (NTCIP 1202 over UDP), `reported` (JSON over MQTT), `simulated` (the
+lights of a simulator). All are sans-IO: what comes in is handed to them, and what goes out is taken from them (`feeds`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from rsu_agent.signal_controllers.priority import PriorityAnswer, PriorityKey, PriorityRequest
 from shared.core.clock import Instant, MonotonicNs, UtcNs
-from shared.messages.spatem import MovementPhaseState
+from shared.messages.spatem import IntersectionStatus, MovementPhaseState
+from shared.stack.effects import Notice
 
 PERMITTING_PHASES = frozenset(
     {MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED, MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED},
@@ -30,16 +34,18 @@ class PhaseInterval:
     Attributes:
         phase: what the lamps show.
         start: when it begins; None for the running phase where that is not known.
-        min_end: it does not end before this moment.
+        min_end: it does not end before this moment; None if nobody knows, and then nothing else is known of its end.
         max_end: it does not end after this moment; None if nobody knows.
         likely_end: when it most probably ends; None if nobody knows.
+        confidence: `TimeIntervalConfidence` 0..15 (21 % ... 100 %) of `likely_end`; None where not stated.
     """
 
     phase: MovementPhaseState
     start: UtcNs | None
-    min_end: UtcNs
+    min_end: UtcNs | None
     max_end: UtcNs | None
     likely_end: UtcNs | None
+    confidence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,23 @@ class SignalGroupState:
         return self.intervals[0].phase
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerMode:
+    """How a controller runs, beside what its groups show.
+
+    Attributes:
+        status: `IntersectionStatusObject`, of which the controller says what it knows.
+        enabled_lanes: numbers of the revocable lanes that are open just now, in order.
+        map_revision: the revision of the map the controller was set up for; None where it says none.
+        has_jumped: the controller says that the times it announced before no longer hold.
+    """
+
+    status: IntersectionStatus
+    enabled_lanes: tuple[int, ...] = ()
+    map_revision: int | None = None
+    has_jumped: bool = False
+
+
 class SignalController(Protocol):
     """One junction's controller."""
 
@@ -71,8 +94,8 @@ class SignalController(Protocol):
         ...
 
     @property
-    def is_fixed_time(self) -> bool:
-        """Whether the controller runs a fixed-time plan (`IntersectionStatusObject.fixedTimeOperation`)."""
+    def mode(self) -> ControllerMode:
+        """How it runs, as last known."""
         ...
 
     def state(self, now: Instant) -> tuple[SignalGroupState, ...]:
@@ -80,11 +103,34 @@ class SignalController(Protocol):
 
         Raises:
             UntrustedTimeError: the controller needs UTC and `now` has none.
+            TransportError: nothing was heard of it for too long, or never.
         """
         ...
 
     def next_change(self, now: Instant) -> MonotonicNs | None:
-        """Return when the state next changes by itself, or None if that is not known; never before `now`."""
+        """Return when there is next something to look at: a change by itself, news not yet looked at, or the moment at which
+        what it said is too old; None if that is not known, never before `now`.
+        """
+        ...
+
+    def ask_priority(self, request: PriorityRequest, now: Instant) -> PriorityAnswer:
+        """Hand a vehicle's request on and return what is known at once; a fixed-time plan says that it serves none."""
+        ...
+
+    def priority(self, key: PriorityKey) -> PriorityAnswer | None:
+        """Return what became of a request since; None for one that is not known (any more)."""
+        ...
+
+    def take_notices(self) -> tuple[Notice, ...]:
+        """Return, once, what the operator should be told: a restart, a stranger's datagrams, silence."""
+        ...
+
+    def evidence(self) -> Mapping[str, bytes]:
+        """Return the octets that were heard last, by name, for whoever asks later why the junction was not believed."""
+        ...
+
+    def status(self, now: Instant) -> dict[str, object]:
+        """Return its health as JSON values: kind, age of what was heard, counts of what was taken and refused."""
         ...
 
 

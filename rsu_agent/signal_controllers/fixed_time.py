@@ -8,17 +8,21 @@ Left out: plans that change by time of day, and signal programmes that react to 
 """
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from rsu_agent.signal_controllers import ConflictingPairs, PhaseInterval, SignalGroupState
-from shared.core.clock import NS_PER_MS, Instant, MonotonicNs, UtcNs
+from rsu_agent.signal_controllers import ConflictingPairs, ControllerMode, PhaseInterval, SignalGroupState
+from rsu_agent.signal_controllers.guard_rules import GroupRule, GuardRules
+from rsu_agent.signal_controllers.priority import PriorityAnswer, PriorityKey, PriorityRequest, not_served
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError
-from shared.messages.spatem import MovementPhaseState
+from shared.messages.spatem import IntersectionStatus, MovementPhaseState
 from shared.service import config
+from shared.stack.effects import Notice
 
 TENTH_NS = 100 * NS_PER_MS
 """Resolution of a plan and of `TimeMark`: 0.1 s."""
@@ -29,6 +33,9 @@ MAX_CYCLE_S = 600.0
 
 MAX_GROUPS = 254
 """`SignalGroupID` 1..254 (0 is unknown, 255 permanently green)."""
+
+CERTAIN = 15
+"""`TimeIntervalConfidence` of a plan: 100 %."""
 
 MAX_PREDICTED_INTERVALS = 4
 """The running phase and those that follow: with red, red-amber, green and amber a whole cycle."""
@@ -134,6 +141,17 @@ class FixedTimePlan:
         """Every conflicting pair, for the guard of what is broadcast."""
         return frozenset(frozenset({c.first, c.second}) for c in self.conflicts)
 
+    @property
+    def guard_rules(self) -> GuardRules:
+        """What the plan promises, for the guard of what is broadcast: pairs with their intergreens, shortest greens, ambers."""
+        return GuardRules(
+            groups={group.number: _rule(self, group) for group in self.groups},
+            intergreen_ns={
+                frozenset({c.first, c.second}): _ticks(self, "conflict: intergreen_s", c.intergreen_s) * TENTH_NS
+                for c in self.conflicts
+            },
+        )
+
 
 def load_plan(path: Path) -> FixedTimePlan:
     """Read a plan from a TOML file.
@@ -188,9 +206,9 @@ class FixedTimeController:
         return self._signal_groups
 
     @property
-    def is_fixed_time(self) -> bool:
-        """True."""
-        return True
+    def mode(self) -> ControllerMode:
+        """Fixed-time operation."""
+        return ControllerMode(status=IntersectionStatus.FIXED_TIME_OPERATION)
 
     def state(self, now: Instant) -> tuple[SignalGroupState, ...]:
         """Return each group's running phase and those that follow, exact to 0.1 s.
@@ -222,6 +240,31 @@ class FixedTimeController:
             remaining = self._changes_ns[0] + self._cycle_ns - into_cycle
         return MonotonicNs(now.monotonic + remaining)
 
+    def ask_priority(self, request: PriorityRequest, now: Instant) -> PriorityAnswer:  # noqa: ARG002 - the answer is always the same
+        """Say that a fixed-time plan serves no priority."""
+        return not_served("the junction runs a fixed-time plan, which gives nobody priority")
+
+    def priority(self, key: PriorityKey) -> PriorityAnswer | None:  # noqa: ARG002 - no request is ever kept
+        """None: a request was answered for good when it was made."""
+        return None
+
+    def take_notices(self) -> tuple[Notice, ...]:
+        """Nothing: a plan has no news."""
+        return ()
+
+    def evidence(self) -> Mapping[str, bytes]:
+        """Nothing: a plan hears nothing."""
+        return {}
+
+    def status(self, now: Instant) -> dict[str, object]:
+        """Return the kind, and how far the cycle is."""
+        into_cycle = None if now.utc is None else (now.utc - self._offset_ns) % self._cycle_ns
+        return {
+            "kind": "fixed_time",
+            "cycle_s": self._cycle_ns / NS_PER_S,
+            "into_cycle_s": None if into_cycle is None else round(into_cycle / NS_PER_S, 1),
+        }
+
     def _intervals(
         self, table: tuple[tuple[int, MovementPhaseState], ...], cycle_begin: int, into_cycle: int
     ) -> tuple[PhaseInterval, ...]:
@@ -239,6 +282,7 @@ class FixedTimeController:
                     min_end=end,
                     max_end=end,
                     likely_end=end,
+                    confidence=CERTAIN,
                 )
             )
         return tuple(intervals)
@@ -316,6 +360,14 @@ def _phase_table(plan: FixedTimePlan, group: PlannedGroup) -> tuple[tuple[int, M
         if red_amber:
             table[(begin - red_amber) % cycle] = MovementPhaseState.PRE_MOVEMENT
     return tuple((begin * TENTH_NS, table[begin]) for begin in sorted(table))
+
+
+def _rule(plan: FixedTimePlan, group: PlannedGroup) -> GroupRule:
+    cycle = _ticks(plan, "cycle_s", plan.cycle_s)
+    return GroupRule(
+        min_green_ns=min((end - begin) % cycle for begin, end in _green_ticks(plan, group)) * TENTH_NS,
+        min_amber_ns=_ticks(plan, "amber_s", group.amber_s) * TENTH_NS,
+    )
 
 
 def _green_ticks(plan: FixedTimePlan, group: PlannedGroup) -> tuple[tuple[int, int], ...]:

@@ -48,7 +48,7 @@ def drive(into_cycle_s: float, speed_kmh: float, *, listens: bool) -> Trip:
     controller = FixedTimeController(PLAN)
     unit = SignalService(
         controller=controller,
-        conflicts=PLAN.conflicting_pairs,
+        rules=PLAN.guard_rules,
         junction=MAP,
         station_id=StationId(42),
         spatem_interval_ns=100 * NS_PER_MS,

@@ -62,7 +62,7 @@ def parts_of(ticket: TicketCredential) -> RsuParts:
         ticket=ticket,
         trust_store=HIERARCHY.trust_store,
         tickets=pool_of(ticket),
-        junction=JunctionParts(controller=FixedTimeController(PLAN), conflicts=PLAN.conflicting_pairs, lanes=MAP),
+        junction=JunctionParts(controller=FixedTimeController(PLAN), rules=PLAN.guard_rules, lanes=MAP),
         hazards=(ROADWORKS,),
     )
 

@@ -6,9 +6,10 @@ import pytest
 
 import rsu_agent.junctions
 from rsu_agent.map_data import load_map
-from rsu_agent.signal_controllers import PhaseInterval, SignalGroupState
+from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalGroupState
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
-from rsu_agent.signal_service import RECOVERY_NS, SignalService, unsound
+from rsu_agent.signal_guard import unsound
+from rsu_agent.signal_service import RECOVERY_NS, SignalItem, SignalService
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError, TransportError
 from shared.core.ids import StationId
@@ -28,27 +29,24 @@ AMBER = MovementPhaseState.PROTECTED_CLEARANCE
 UNAVAILABLE = MovementPhaseState.UNAVAILABLE
 
 
-class Switchable:
+class Switchable(FixedTimeController):
     """A controller that runs the plan until told to show something else, or to fail."""
 
     def __init__(self) -> None:
-        self._plan = FixedTimeController(PLAN)
+        super().__init__(PLAN)
         self.shown: tuple[MovementPhaseState, ...] | None = None
         self.failing = False
         self.end: UtcNs | None = None
+        self.running = ControllerMode(status=IntersectionStatus.TRAFFIC_DEPENDENT_OPERATION)
 
     @property
-    def signal_groups(self) -> frozenset[int]:
-        return self._plan.signal_groups
-
-    @property
-    def is_fixed_time(self) -> bool:
-        return False
+    def mode(self) -> ControllerMode:
+        return self.running
 
     def state(self, now: Instant) -> tuple[SignalGroupState, ...]:
         if self.failing:
             raise TransportError("controller", "no datagram for 3 s")
-        planned = self._plan.state(now)
+        planned = super().state(now)
         if self.end is not None:
             return tuple(
                 replace(s, intervals=(replace(s.intervals[0], min_end=self.end, max_end=None, likely_end=None),)) for s in planned
@@ -67,7 +65,7 @@ class Switchable:
 def service(controller: FixedTimeController | Switchable | None = None, interval_ms: int = 100) -> SignalService:
     return SignalService(
         controller=controller or FixedTimeController(PLAN),
-        conflicts=PLAN.conflicting_pairs,
+        rules=PLAN.guard_rules,
         junction=MAP,
         station_id=StationId(42),
         spatem_interval_ns=interval_ms * NS_PER_MS,
@@ -78,10 +76,10 @@ def clock_at(into_cycle_s: float) -> ManualClock:
     return ManualClock(UtcNs(CYCLE_BEGIN + round(into_cycle_s * NS_PER_S)), MonotonicNs(5 * NS_PER_S))
 
 
-def drive(signals: SignalService, clock: ManualClock, seconds: float) -> list[tuple[MonotonicNs, Spatem | Mapem | Notice]]:
+def drive(signals: SignalService, clock: ManualClock, seconds: float) -> list[tuple[MonotonicNs, SignalItem]]:
     """Poll the service exactly when it asks to be polled."""
     end = clock.now().monotonic + round(seconds * NS_PER_S)
-    heard: list[tuple[MonotonicNs, Spatem | Mapem | Notice]] = []
+    heard: list[tuple[MonotonicNs, SignalItem]] = []
     while True:
         due = max(signals.next_due(), clock.now().monotonic)
         if due > end:
@@ -212,7 +210,7 @@ def test_a_distrusted_controller_is_believed_again_after_it_was_sound_for_the_re
 def test_a_controller_that_flickers_between_sound_and_unsound_stays_unavailable_with_one_notice() -> None:
     controller, clock = Switchable(), clock_at(1.0)
     signals = service(controller)
-    heard: list[Spatem | Mapem | Notice] = []
+    heard: list[SignalItem] = []
     for _ in range(20):
         controller.shown = (GREEN, GREEN)
         heard += [item for _, item in drive(signals, clock, 0.2)]
@@ -257,9 +255,9 @@ def group_state(number: int, *intervals: PhaseInterval) -> SignalGroupState:
     ],
 )
 def test_a_state_that_contradicts_itself_is_unsound(states: tuple[SignalGroupState, ...], reason: str) -> None:
-    sentence = unsound(states, frozenset({1, 2}), PLAN.conflicting_pairs, CYCLE_BEGIN)
-    assert sentence is not None
-    assert reason in sentence
+    distrust = unsound(states, frozenset({1, 2}), PLAN.conflicting_pairs, CYCLE_BEGIN)
+    assert distrust is not None
+    assert reason in distrust.sentence
 
 
 def test_an_interval_out_of_range_or_a_map_with_other_groups_is_refused() -> None:
@@ -268,7 +266,7 @@ def test_an_interval_out_of_range_or_a_map_with_other_groups_is_refused() -> Non
     with pytest.raises(ConfigError, match="do not have the same signal groups: 3"):
         SignalService(
             controller=FixedTimeController(PLAN),
-            conflicts=PLAN.conflicting_pairs,
+            rules=PLAN.guard_rules,
             junction=replace(MAP, signal_groups=frozenset({1, 2, 3})),
             station_id=StationId(42),
         )
