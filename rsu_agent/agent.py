@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from rsu_agent.cam_service import RsuCamService
-from rsu_agent.hazard_service import HazardService
+from rsu_agent.hazard_service import HazardService, name_status
 from rsu_agent.peers import Peer, PeerTable
 from rsu_agent.signal_service import SignalItem, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
@@ -125,6 +125,16 @@ class RsuAgent:
     def signals(self) -> SignalService | None:
         """The junction, or None."""
         return self._signals
+
+    @property
+    def hazards(self) -> HazardService:
+        """What it warns of."""
+        return self._hazards
+
+    @property
+    def events(self) -> ReceivedEvents:
+        """What others warn of."""
+        return self._events
 
     @property
     def sent(self) -> dict[str, int]:
@@ -283,6 +293,7 @@ class RsuAgent:
             "events_heard": dict(self._events.counters),
             "kept_alive": dict(self._keep_alive.counters),
             "hazards": [_hazard_status(event, now) for event in self._hazards.live_events if event.denm is not None],
+            "hazard_sources": self._hazards.status(),
         }
 
     def _keep(self) -> tuple[Notice, ...]:
@@ -342,6 +353,7 @@ def _event_status(event: ReceivedEvent, here: GeoPoint, now: Instant) -> dict[st
 def _hazard_status(event: LiveEvent, now: Instant) -> dict[str, object]:
     report = event.report
     return {
+        **name_status(report.name),
         "sequence_number": event.action_id.sequence_number,
         "cause_code": report.cause_code,
         "sub_cause_code": report.sub_cause_code,

@@ -11,14 +11,14 @@ from typing import Annotated, Literal
 import msgspec
 
 from rsu_agent.cam_service import MAX_ZONES
-from rsu_agent.hazard_service import Hazard
+from rsu_agent.console.http_config import HttpConfig
+from rsu_agent.hazard import Hazard
+from rsu_agent.hazard_config import HazardConfig, hazard_of
 from shared.core.clock import UtcNs
-from shared.core.errors import ConfigError, TransportError
+from shared.core.errors import TransportError
 from shared.core.geo import GeoPoint
 from shared.core.itstime import time64_of, timestamp_its
 from shared.messages.cam import ProtectedZone
-from shared.messages.cdd import CauseCode
-from shared.messages.denm import RelevanceTrafficDirection
 from shared.service.config import ConfigStruct
 from shared.service.network_config import NetworkConfig
 from shared.service.pki_config import PkiConfig, TrustConfig
@@ -74,24 +74,6 @@ class JunctionConfig(ConfigStruct, frozen=True):
     plan: Path
     map: Path
     spatem_interval_ms: Annotated[int, msgspec.Meta(ge=20, le=1000)] = 100
-
-
-class HazardConfig(ConfigStruct, frozen=True):
-    """`[[hazard]]`: an event to announce; see `hazard_service.Hazard`."""
-
-    cause: str
-    lat_deg: float
-    lon_deg: float
-    relevance_distance_m: float
-    radius_m: float
-    sub_cause_code: int = 0
-    relevance_traffic_direction: Literal["all", "upstream", "downstream", "opposite"] = "upstream"
-    validity_s: int = 600
-    repetition_s: float = 1.0
-    heading_deg: float | None = None
-    speed_limit_kmh: Annotated[int, msgspec.Meta(ge=2, le=250)] | None = None
-    traces_deg: tuple[tuple[tuple[float, float], ...], ...] = ()
-    cancel_at_stop: bool = True
 
 
 class ProtectedZoneConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -185,6 +167,7 @@ class RsuConfig(ConfigStruct, frozen=True):
     trust: TrustConfig | None = None
     pki: PkiConfig | None = None
     ledger_relay: LedgerRelayConfig | None = None
+    http: HttpConfig | None = None
 
     def __post_init__(self) -> None:
         """Refuse a unit that could not get a ticket, and radios that cannot be told apart."""
@@ -193,14 +176,6 @@ class RsuConfig(ConfigStruct, frozen=True):
             raise ValueError("without [pki], identity.ticket is needed")
         if self.pki is not None and self.trust is None:
             raise ValueError("[pki] needs [trust]: its lists say who the authorities are and where")
-
-
-_DIRECTIONS = {
-    "all": RelevanceTrafficDirection.ALL_TRAFFIC_DIRECTIONS,
-    "upstream": RelevanceTrafficDirection.UPSTREAM_TRAFFIC,
-    "downstream": RelevanceTrafficDirection.DOWNSTREAM_TRAFFIC,
-    "opposite": RelevanceTrafficDirection.OPPOSITE_TRAFFIC,
-}
 
 
 def hazards_of(config: RsuConfig, path: Path) -> tuple[Hazard, ...]:
@@ -213,40 +188,4 @@ def hazards_of(config: RsuConfig, path: Path) -> tuple[Hazard, ...]:
     Raises:
         ConfigError: a hazard is impossible; the key says which and where.
     """
-    return tuple(_hazard(f"{path}: hazard[{index}]", hazard) for index, hazard in enumerate(config.hazard))
-
-
-def _hazard(origin: str, hazard: HazardConfig) -> Hazard:
-    return Hazard(
-        origin=origin,
-        cause_code=_cause(origin, hazard.cause),
-        sub_cause_code=hazard.sub_cause_code,
-        position=_point(origin, hazard.lat_deg, hazard.lon_deg),
-        relevance_distance_m=hazard.relevance_distance_m,
-        relevance_traffic_direction=_DIRECTIONS[hazard.relevance_traffic_direction],
-        radius_m=hazard.radius_m,
-        validity_s=hazard.validity_s,
-        repetition_s=hazard.repetition_s,
-        heading_deg=hazard.heading_deg,
-        speed_limit_mps=None if hazard.speed_limit_kmh is None else hazard.speed_limit_kmh / 3.6,
-        traces=tuple(
-            tuple(_point(f"{origin}: traces_deg[{n}][{i}]", *point) for i, point in enumerate(trace))
-            for n, trace in enumerate(hazard.traces_deg)
-        ),
-        cancel_at_stop=hazard.cancel_at_stop,
-    )
-
-
-def _cause(origin: str, name: str) -> CauseCode:
-    try:
-        return CauseCode[name.upper()]
-    except KeyError:
-        known = ", ".join(cause.name.lower() for cause in CauseCode if cause)
-        raise ConfigError(f"{origin}: cause", f"{name!r} is not one of {known}") from None
-
-
-def _point(key: str, lat_deg: float, lon_deg: float) -> GeoPoint:
-    try:
-        return GeoPoint(lat_deg, lon_deg)
-    except ValueError as error:
-        raise ConfigError(key, str(error)) from None
+    return tuple(hazard_of(f"{path}: hazard[{index}]", hazard) for index, hazard in enumerate(config.hazard))
