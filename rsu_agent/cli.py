@@ -1,4 +1,4 @@
-"""The `rsu-agent` command: run | check-config | enrol | status | negate."""
+"""The `rsu-agent` command: run | check-config | enrol | status | negate | hazard."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from rsu_agent import hazard_cli
 from rsu_agent.composition import make_agent, read_parts
 from rsu_agent.config import RsuConfig
 from rsu_agent.shell import serve
@@ -44,6 +45,8 @@ app = typer.Typer(
 )
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]
+
+app.add_typer(hazard_cli.app)
 
 
 def main() -> NoReturn:
