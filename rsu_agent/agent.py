@@ -1,6 +1,6 @@
 """The roadside unit as one object: what it hears becomes peers, what it knows goes on the air. Sans-IO.
 
-    packet -> station (verify) -> router (forward) -> peers       refusals -> counted by reason
+    packet -> station (verify) -> router (forward) -> plausibility service -> peers       refusals -> the same, by reason
     due -> signal service, hazard service -> router (sign, wait for the channel) -> Transmit
 
 A message of our own that cannot be sent (no time yet, ticket expired, ticket without the permission) is counted by its reason and
@@ -13,11 +13,13 @@ from itertools import islice
 
 from rsu_agent.cam_service import RsuCamService
 from rsu_agent.hazard_service import HazardService, name_status
-from rsu_agent.peers import Peer, PeerTable
+from rsu_agent.peer_status import peers_status
+from rsu_agent.peers import PeerTable
+from rsu_agent.plausibility_service import PlausibilityService
 from rsu_agent.signal_service import SignalItem, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
-from shared.core.errors import V2xError
+from shared.core.errors import Sender, V2xError
 from shared.core.geo import GeoPoint, distance_m
 from shared.core.ids import ActionId, MessageId
 from shared.core.itstime import utc_text
@@ -28,35 +30,20 @@ from shared.facilities.originated_events import LiveEvent
 from shared.facilities.received_events import ReceivedEvent, ReceivedEvents
 from shared.messages.cam import Cam
 from shared.messages.denm import Denm
-from shared.messages.ivim import Ivim
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
-from shared.messages.srem import Srem
-from shared.messages.ssem import Ssem
 from shared.network.area import Area, Circle
 from shared.security.certificate import Certificate
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
 from shared.stack.batch import Outcome
 from shared.stack.cam_permissions import ticket_flags
-from shared.stack.content_permissions import Message
 from shared.stack.effects import Effect, Evidence, Notice
 from shared.stack.inbound import Inbound
-from shared.stack.indication import Indication
 from shared.stack.router import UNKNOWN_ARRIVAL, Arrival, Router
 from shared.stack.station import EgoPosition, Station, StationIdentity
 from shared.stack.unlogged import UnloggedAuthorities
 from shared.stack.voices import TRAFFIC_CLASSES
-
-_MESSAGE_IDS: dict[type[Message], MessageId] = {
-    Cam: MessageId.CAM,
-    Denm: MessageId.DENM,
-    Spatem: MessageId.SPATEM,
-    Mapem: MessageId.MAPEM,
-    Ivim: MessageId.IVIM,
-    Srem: MessageId.SREM,
-    Ssem: MessageId.SSEM,
-}
 
 DENM_PRIORITY = TRAFFIC_CLASSES[MessageId.DENM].priority
 
@@ -77,7 +64,7 @@ class RsuAgent:
         position: where the unit stands.
         signals: the junction it speaks for, or None where it has none.
         hazards: the events it announces (possibly none).
-        peers: who is around.
+        plausibility: who is around, and whether it is true.
         renewal: keeps the station under a valid ticket.
         cams: says that it is there.
         events: the events others tell of.
@@ -92,7 +79,7 @@ class RsuAgent:
         position: GeoPoint,
         signals: SignalService | None,
         hazards: HazardService,
-        peers: PeerTable,
+        plausibility: PlausibilityService,
         renewal: TicketRenewal,
         cams: RsuCamService,
         events: ReceivedEvents,
@@ -104,7 +91,7 @@ class RsuAgent:
         self._position = position
         self._signals = signals
         self._hazards = hazards
-        self._peers = peers
+        self._plausibility = plausibility
         self._renewal = renewal
         self._cams = cams
         self._events = events
@@ -119,7 +106,12 @@ class RsuAgent:
     @property
     def peers(self) -> PeerTable:
         """Who is around, and what was refused."""
-        return self._peers
+        return self._plausibility.peers
+
+    @property
+    def plausibility(self) -> PlausibilityService:
+        """What is thought of everybody, and whom refused packets name."""
+        return self._plausibility
 
     @property
     def signals(self) -> SignalService | None:
@@ -183,17 +175,18 @@ class RsuAgent:
             self._keep_alive.copied(packet, now.monotonic)
             if outcome is None:
                 return ()
-            self._peers.refuse(outcome.code)
-            return self._unlogged.look(outcome)
-        self._note_peer(outcome, now)
+            return (*self._plausibility.refuse(outcome, packet, now), *self._unlogged.look(outcome))
+        told = self._plausibility.hear(outcome, now)
         if (denm := outcome.of(Denm)) is not None:
             try:
+                self._plausibility.check_heard(denm.signer.hashed_id8)
                 self._events.hear(denm, now)
                 self._keep_alive.heard(packet, denm, now)
             except V2xError as refusal:
                 self._inbound.refuse(refusal)
-                self._peers.refuse(refusal.code)
-        return ()
+                refusal.sender = Sender(ticket=outcome.signer.hashed_id8, station_id=denm.message.station_id)
+                told += self._plausibility.refuse(refusal, packet, now)
+        return told
 
     def negate(self, action_id: ActionId, now: Instant) -> tuple[Effect, ...]:
         """Deny an event that others tell of, as the operator orders: said for a while, and no longer kept alive here.
@@ -231,7 +224,7 @@ class RsuAgent:
         effects += self._keep()
         for packet in self._keep_alive.poll(now.monotonic, self._position):
             effects += self._router.repeat(packet, priority=DENM_PRIORITY, now=now.monotonic)
-        self._peers.expire(now)
+        self._plausibility.expire(now)
         effects += self._router.poll(now)
         return tuple(effects)
 
@@ -271,7 +264,6 @@ class RsuAgent:
 
     def status(self, now: Instant) -> dict[str, object]:
         """Return the unit's state as JSON values: peers, counters, junction, hazards."""
-        self._peers.expire(now)
         self._events.expire(now.monotonic)
         return {
             "station_id": self._station.identity.station_id,
@@ -281,13 +273,11 @@ class RsuAgent:
             "withheld": self._cams.withheld,
             "silent": dict(self._silent),
             "verified": dict(self._inbound.verified),
-            "refused": self._peers.refused,
+            **peers_status(self._plausibility, now),
             "echoes": self._inbound.echoes,
             "copies": self._inbound.copies,
             "router": self._router.status(),
             "tickets": self._renewal.status(now),
-            "peers": [_peer_status(peer, now) for peer in self._peers],
-            "peers_evicted": self._peers.evicted,
             "junction": None if self._signals is None else self._signals.status(now),
             "events": [_event_status(event, self._position, now) for event in islice(self._events, MAX_EVENTS_SHOWN)],
             "events_heard": dict(self._events.counters),
@@ -323,18 +313,6 @@ class RsuAgent:
     def _here(self, now: Instant) -> EgoPosition | None:
         return None if now.utc is None else EgoPosition(point=self._position, taken_at=now.utc, speed_mps=0.0)
 
-    def _note_peer(self, indication: Indication, now: Instant) -> None:
-        message, source = indication.message, indication.source
-        self._peers.heard(
-            indication.signer.hashed_id8,
-            message.station_id,
-            _MESSAGE_IDS[type(message)],
-            now,
-            position=source.position,
-            speed_mps=source.speed_mps,
-            heading_deg=source.heading_deg,
-        )
-
 
 def _event_status(event: ReceivedEvent, here: GeoPoint, now: Instant) -> dict[str, object]:
     action_id = event.denm.action_id
@@ -368,17 +346,3 @@ def _hazard_status(event: LiveEvent, now: Instant) -> dict[str, object]:
 def _is_map(item: SignalItem) -> bool:
     """Put lights before the map: that is long, and the channel is not the unit's for a while after it."""
     return isinstance(item, Mapem)
-
-
-def _peer_status(peer: Peer, now: Instant) -> dict[str, object]:
-    return {
-        "ticket": peer.ticket.hex(),
-        "station_id": peer.station_id,
-        "known_s": round((now.monotonic - peer.first_seen.monotonic) / NS_PER_S, 1),
-        "silent_s": round((now.monotonic - peer.last_seen.monotonic) / NS_PER_S, 1),
-        "lat_deg": None if peer.position is None else peer.position.lat_deg,
-        "lon_deg": None if peer.position is None else peer.position.lon_deg,
-        "speed_mps": peer.speed_mps,
-        "heading_deg": peer.heading_deg,
-        "messages": {message_id.name.lower(): count for message_id, count in peer.messages},
-    }

@@ -16,6 +16,7 @@ from rsu_agent.composition import make_agent, read_parts
 from rsu_agent.config import RsuConfig
 from rsu_agent.shell import serve
 from rsu_agent.status_view import status_tables
+from rsu_agent.witness import read_witness_logs
 from shared.cli import entry
 from shared.cli.enrol import PublicKeyOption, RefreshOption, enrol
 from shared.cli.station_check import describe_state, describe_trust
@@ -117,6 +118,12 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     if settings.ledger_relay is not None:
         read_ledger_token(settings.ledger_relay.token, environment=os.environ)
         console.print(f"relays the log at {', '.join(settings.ledger_relay.upstream)} on {settings.ledger_relay.listen}")
+    if settings.metrics is not None:
+        console.print(f"metrics on {settings.metrics.listen}")
+    if settings.witness is not None:
+        logs = read_witness_logs(settings.witness)
+        named = ", ".join(sorted({log.key.name for log in logs.logs}))
+        console.print(f"witness {settings.witness.name} on {settings.witness.listen} for {named}")
     console.print(f"{config}: ok")
 
 

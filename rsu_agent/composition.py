@@ -18,6 +18,8 @@ from rsu_agent.config import JunctionConfig, RsuConfig, hazards_of
 from rsu_agent.hazard_service import Hazard, HazardService
 from rsu_agent.map_data import JunctionMap, load_map
 from rsu_agent.peers import PeerTable
+from rsu_agent.plausibility_service import PlausibilityService
+from rsu_agent.refused_senders import RefusedSenders
 from rsu_agent.signal_controllers import SignalController
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
 from rsu_agent.signal_controllers.guard_rules import GuardRules
@@ -132,7 +134,7 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
             resumed=None if parts.memory is None else parts.memory.events,
             keeper=NothingKept() if parts.events is None else StoredEvents(parts.events, partial(_name, station, renewal)),
         ),
-        peers=PeerTable(),
+        plausibility=PlausibilityService(PeerTable(), RefusedSenders()),
         renewal=renewal,
         events=received,
         keep_alive=KeepAlive(received, entropy=entropy),

@@ -14,6 +14,7 @@ from rsu_agent.cam_service import MAX_ZONES
 from rsu_agent.console.http_config import HttpConfig
 from rsu_agent.hazard import Hazard
 from rsu_agent.hazard_config import HazardConfig, hazard_of
+from rsu_agent.listening_config import MetricsConfig, WitnessConfig, listen_address
 from shared.core.clock import UtcNs
 from shared.core.errors import TransportError
 from shared.core.geo import GeoPoint
@@ -26,9 +27,6 @@ from shared.service.radio_config import DEFAULT_RADIOS, CaptureConfig, RadioConf
 from shared.service.verification_pool import VerificationConfig
 from shared.transport.ledger_http import checked_prefix
 from shared.transport.ledger_places import MAX_PLACES
-
-MAX_PORT = 65_535
-MAX_PORT_DIGITS = 5
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST_EXPIRY = datetime(2004, 1, 1, tzinfo=UTC)
@@ -144,10 +142,7 @@ class LedgerRelayConfig(ConfigStruct, frozen=True, kw_only=True):
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
-        host, _, port = self.listen.rpartition(":")
-        if not host or not (port.isascii() and port.isdigit() and len(port) <= MAX_PORT_DIGITS and int(port) <= MAX_PORT):
-            raise ValueError(f"listen: {self.listen!r} is no address with a port, as in 127.0.0.1:8481")
-        return host.removeprefix("[").removesuffix("]"), int(port)
+        return listen_address(self.listen)
 
 
 class RsuConfig(ConfigStruct, frozen=True):
@@ -168,6 +163,8 @@ class RsuConfig(ConfigStruct, frozen=True):
     pki: PkiConfig | None = None
     ledger_relay: LedgerRelayConfig | None = None
     http: HttpConfig | None = None
+    metrics: MetricsConfig | None = None
+    witness: WitnessConfig | None = None
 
     def __post_init__(self) -> None:
         """Refuse a unit that could not get a ticket, and radios that cannot be told apart."""

@@ -1,25 +1,38 @@
-"""Who is around: one row per verified ticket, bounded and aged, and what was refused and why.
+"""Who is around: one row per verified ticket, bounded and aged, with what was refused of each and what is thought of it.
 
 A row's key is the ticket's HashedId8, which only the holder of the ticket's key can speak for; the station id is what the sender
-claims inside its messages. Rows come from verified messages only, so a stranger cannot fill the table; refusals, whose senders are
-unknown, are counted by reason alone.
+claims inside its messages. Rows come only from messages whose signature held, so a stranger cannot fill the table, and what is held
+against a row was signed by its holder. Refusals of packets whose senders are not shown are counted by reason alone
+(`rsu_agent.refused_senders` keeps the names they claim).
 
-Left out: opinions about peers (`shared.trust`), and anything on disk.
+When the table is full, tickets that were hardly heard give way first, so that whoever has ten thousand new ones pushes out its own
+and neither a neighbour nor what is held against somebody. Left out: anything on disk.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
+from shared.core.errors import Sender, V2xError, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId8, MessageId, StationId
+from shared.trust.claims import Claim
+from shared.trust.detectors import Finding
+from shared.trust.opinion import Opinion
+from shared.trust.suspicion import Standing, Suspicion
 
 MAX_PEERS = 1_024
-"""Most tickets remembered; beyond it the one heard longest ago gives way."""
+"""Most tickets remembered; beyond it one hardly heard gives way, or the one heard longest ago."""
 
 PEER_LIFETIME_NS = 60 * NS_PER_S
 """A peer not heard for this long is gone."""
+
+KNOWN_FROM_MESSAGES = 3
+"""A ticket is a newcomer until so many messages came under it."""
+
+NEWCOMERS_SHARE = 4
+"""Newcomers hold the part of a full table that is one by this; a known peer gives way only where they hold less."""
 
 MAX_REASONS = 64
 """Most refusal reasons counted apart; reasons are words of our own, so this is never reached in practice."""
@@ -35,22 +48,99 @@ class Peer:
     Attributes:
         ticket: HashedId8 of the ticket.
         station_id: what it calls itself in its last message.
+        station_type: what it says it is (TS 102 894-2 `StationType`), or None.
         first_seen: when the row began.
         last_seen: when it was last heard.
         position: its last claimed position, or None.
         speed_mps: its last claimed speed in m/s, or None.
         heading_deg: its last claimed heading in degrees from north, or None.
         messages: how many verified messages of each type were heard.
+        refused: how many messages signed by it were refused, by reason.
+        standing: how it is treated.
+        score: points held against it, 0 to 10.
+        opinion: what speaks for and against it.
+        found: how often each check of its claims failed.
+        last_finding: what was found last, or None.
+        is_reportable: whether checks of two independent classes agree that it is to be ignored.
     """
 
     ticket: HashedId8
     station_id: StationId
+    station_type: int | None
     first_seen: Instant
     last_seen: Instant
     position: GeoPoint | None
     speed_mps: float | None
     heading_deg: float | None
     messages: tuple[tuple[MessageId, int], ...]
+    refused: tuple[tuple[str, int], ...]
+    standing: Standing
+    score: float
+    opinion: Opinion
+    found: tuple[tuple[str, int], ...]
+    last_finding: Finding | None
+    is_reportable: bool
+
+
+class _Row:
+    """A peer while it is kept up; `Peer` is what others see of it, the same object until it is heard again."""
+
+    __slots__ = (
+        "first_seen",
+        "heading_deg",
+        "heard",
+        "last_seen",
+        "messages",
+        "position",
+        "refused",
+        "shown",
+        "speed_mps",
+        "station_id",
+        "station_type",
+        "suspicion",
+        "ticket",
+    )
+
+    def __init__(self, ticket: HashedId8, station_id: StationId, now: Instant) -> None:
+        self.ticket = ticket
+        self.station_id = station_id
+        self.station_type: int | None = None
+        self.first_seen = now
+        self.last_seen = now
+        self.position: GeoPoint | None = None
+        self.speed_mps: float | None = None
+        self.heading_deg: float | None = None
+        self.heard = 0
+        self.messages: dict[MessageId, int] = {}
+        self.refused: dict[str, int] = {}
+        self.suspicion = Suspicion()
+        self.shown: Peer | None = None
+
+    def seen(self) -> Peer:
+        if self.shown is None:
+            self.shown = self._peer()
+        return self.shown
+
+    def _peer(self) -> Peer:
+        suspicion = self.suspicion
+        return Peer(
+            ticket=self.ticket,
+            station_id=self.station_id,
+            station_type=self.station_type,
+            first_seen=self.first_seen,
+            last_seen=self.last_seen,
+            position=self.position,
+            speed_mps=self.speed_mps,
+            heading_deg=self.heading_deg,
+            messages=tuple(sorted(self.messages.items())),
+            refused=tuple(sorted(self.refused.items())),
+            standing=suspicion.standing,
+            score=suspicion.score,
+            opinion=suspicion.opinion,
+            found=tuple(sorted(suspicion.found.items())),
+            last_finding=suspicion.last_finding,
+            is_reportable=suspicion.is_reportable,
+        )
 
 
 class PeerTable:
@@ -66,21 +156,29 @@ class PeerTable:
             raise ValueError("a peer table holds at least one row for at least a moment")
         self._capacity = capacity
         self._lifetime_ns = lifetime_ns
-        self._rows: OrderedDict[HashedId8, Peer] = OrderedDict()
+        self._newcomers: OrderedDict[HashedId8, _Row] = OrderedDict()
+        self._known: OrderedDict[HashedId8, _Row] = OrderedDict()
         self._refused: dict[str, int] = {}
         self._evicted = 0
+        self._begun = 0
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._newcomers) + len(self._known)
 
     def __iter__(self) -> Iterator[Peer]:
         """Yield the rows, the one heard longest ago first."""
-        return iter(tuple(self._rows.values()))
+        rows = sorted((*self._known.values(), *self._newcomers.values()), key=_last_heard)
+        return iter([row.seen() for row in rows])
 
     @property
     def evicted(self) -> int:
         """How many living rows gave way because the table was full."""
         return self._evicted
+
+    @property
+    def begun(self) -> int:
+        """How many rows were ever begun: new tickets, and those forgotten meanwhile."""
+        return self._begun
 
     @property
     def refused(self) -> dict[str, int]:
@@ -97,37 +195,35 @@ class PeerTable:
         position: GeoPoint | None = None,
         speed_mps: float | None = None,
         heading_deg: float | None = None,
+        station_type: int | None = None,
     ) -> bool:
         """Account for one verified message; what it does not say stays as last heard. Returns True for a new peer."""
-        self.expire(now)
-        row = self._rows.pop(ticket, None)
-        is_new = row is None
+        begun = self._begun
+        row = self._row(ticket, station_id, now)
+        row.messages[message_id] = row.messages.get(message_id, 0) + 1
+        if position is not None:
+            row.position, row.speed_mps, row.heading_deg = position, speed_mps, heading_deg
+        if station_type is not None:
+            row.station_type = station_type
+        return self._begun != begun
+
+    def judge(self, ticket: HashedId8, claim: Claim) -> tuple[Finding, ...]:
+        """Hold what a peer just claimed against physics and its claim before; return what cannot be."""
+        row = self._find(ticket)
         if row is None:
-            if len(self._rows) >= self._capacity:
-                self._rows.popitem(last=False)
-                self._evicted += 1
-            row = Peer(
-                ticket=ticket,
-                station_id=station_id,
-                first_seen=now,
-                last_seen=now,
-                position=position,
-                speed_mps=speed_mps,
-                heading_deg=heading_deg,
-                messages=(),
-            )
-        counts = dict(row.messages)
-        counts[message_id] = counts.get(message_id, 0) + 1
-        self._rows[ticket] = replace(
-            row,
-            station_id=station_id,
-            last_seen=now,
-            position=row.position if position is None else position,
-            speed_mps=row.speed_mps if position is None else speed_mps,
-            heading_deg=row.heading_deg if position is None else heading_deg,
-            messages=tuple(sorted(counts.items())),
-        )
-        return is_new
+            return ()
+        row.shown = None
+        return row.suspicion.hear(claim)
+
+    def standing(self, ticket: HashedId8) -> Standing:
+        """Return how a ticket's holder is treated; nothing is held against one who was never heard."""
+        row = self._find(ticket)
+        return Standing.BELIEVED if row is None else row.suspicion.standing
+
+    def find(self, ticket: HashedId8) -> Peer | None:
+        """Return a peer as last heard, None where it is not known (any more)."""
+        row = self._find(ticket)
+        return None if row is None else row.seen()
 
     def refuse(self, reason: str) -> None:
         """Account for one refused packet."""
@@ -135,16 +231,59 @@ class PeerTable:
             reason = OTHER_REASONS
         self._refused[reason] = self._refused.get(reason, 0) + 1
 
+    def refuse_signed(self, sender: Sender, refusal: V2xError, now: Instant) -> tuple[Finding, ...]:
+        """Account for a refused message that this sender is shown to have signed.
+
+        What its holder had no right to say is held against it; what could not be read is counted and no more.
+        """
+        self.refuse(refusal.code)
+        row = self._row(sender.ticket, sender.station_id, now)
+        row.refused[refusal.code] = row.refused.get(refusal.code, 0) + 1
+        if not isinstance(refusal, VerificationError):
+            return ()
+        return (row.suspicion.refused(refusal.report, refusal.detail),)
+
     def expire(self, now: Instant) -> None:
         """Forget who was not heard for the table's lifetime."""
-        while self._rows:
-            oldest = next(iter(self._rows.values()))
-            if now.monotonic - oldest.last_seen.monotonic <= self._lifetime_ns:
-                return
-            del self._rows[oldest.ticket]
+        for rows in (self._newcomers, self._known):
+            while rows:
+                oldest = next(iter(rows.values()))
+                if now.monotonic - oldest.last_seen.monotonic <= self._lifetime_ns:
+                    break
+                del rows[oldest.ticket]
 
     def next_expiry(self) -> MonotonicNs | None:
         """Return when the next row would be forgotten, or None for an empty table."""
-        if not self._rows:
-            return None
-        return MonotonicNs(next(iter(self._rows.values())).last_seen.monotonic + self._lifetime_ns + 1)
+        oldest = [_last_heard(next(iter(rows.values()))) for rows in (self._newcomers, self._known) if rows]
+        return MonotonicNs(min(oldest) + self._lifetime_ns + 1) if oldest else None
+
+    def _find(self, ticket: HashedId8) -> _Row | None:
+        return self._known.get(ticket) or self._newcomers.get(ticket)
+
+    def _row(self, ticket: HashedId8, station_id: StationId, now: Instant) -> _Row:
+        """Return the row of a ticket that was heard now, moved to where it belongs; begin one where there is none."""
+        self.expire(now)
+        row = self._known.get(ticket)
+        if row is None:
+            row = self._newcomers.pop(ticket, None)
+            if row is None:
+                row = self._begin(ticket, station_id, now)
+            row.heard += 1
+            rows = self._newcomers if row.heard < KNOWN_FROM_MESSAGES else self._known
+            rows[ticket] = row
+        else:
+            self._known.move_to_end(ticket)
+        row.station_id, row.last_seen, row.shown = station_id, now, None
+        return row
+
+    def _begin(self, ticket: HashedId8, station_id: StationId, now: Instant) -> _Row:
+        if len(self) >= self._capacity:
+            enough = len(self._newcomers) > self._capacity // NEWCOMERS_SHARE or not self._known
+            (self._newcomers if enough else self._known).popitem(last=False)
+            self._evicted += 1
+        self._begun += 1
+        return _Row(ticket, station_id, now)
+
+
+def _last_heard(row: _Row) -> int:
+    return row.last_seen.monotonic

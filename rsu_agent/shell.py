@@ -18,7 +18,9 @@ from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import make_agent, open_unit
 from rsu_agent.config import RsuConfig
 from rsu_agent.ledger_relay import OpenRelay, open_relay
+from rsu_agent.metrics import open_metrics
 from rsu_agent.orders import obeying
+from rsu_agent.witness import RsuWitness, opened_witness
 from shared.core.clock import Clock
 from shared.service.capture import Capture, capture_of
 from shared.service.command_socket import CommandSocket
@@ -94,8 +96,15 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             relay = await stack.enter_async_context(opening)
             service.tasks.create_task(relay.run())
             log.info("relaying a log", address=relay.url)
-        snapshot = partial(_status, agent, radios, capture, intake, upkeep, evidence, relay, config, clock)
+        witness = None
+        if config.witness is not None:
+            witness = await stack.enter_async_context(opened_witness(config.witness, clock=clock, log=log))
+        snapshot = partial(_status, agent, radios, capture, intake, upkeep, evidence, relay, witness, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
+        if config.metrics is not None:
+            metrics = await stack.enter_async_context(open_metrics(config.metrics, snapshot))
+            service.tasks.create_task(metrics.run())
+            log.info("metrics", address=f"{metrics.url}/metrics")
         if config.state.command_socket is not None:
             await stack.enter_async_context(CommandSocket(config.state.command_socket, obeying(agent, loop)))
         service.tasks.create_task(feed_intake(radios, intake, loop, capture=capture))
@@ -114,6 +123,7 @@ def _status(
     upkeep: Upkeep | None,
     evidence: EvidenceFolder | None,
     relay: OpenRelay | None,
+    witness: RsuWitness | None,
     config: RsuConfig,
     clock: Clock,
 ) -> dict[str, object]:
@@ -123,6 +133,7 @@ def _status(
         "upkeep": None if upkeep is None else upkeep.status(),
         "evidence": None if evidence is None else evidence.status(),
         "ledger_relay": None if relay is None else relay.status(),
+        "witness": None if witness is None else witness.status(),
         "time_source": config.time.source,
         "radios": radios.status(),
         "capture": None if capture is None else capture.status(),

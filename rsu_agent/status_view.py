@@ -8,7 +8,10 @@ from rich.table import Table
 from shared.cli.status_words import items, network_rows, number, pairs, radio_rows, section, tenth, text, ticket_words, trouble_rows
 
 SHOWN_PEERS = 40
-"""Peers shown, those heard last first; the document has them all."""
+"""Peers shown, those that are not believed first, then those heard last; the document has them all."""
+
+SHOWN_REFUSED_SENDERS = 20
+"""Names on refused packets shown, those heard last first."""
 
 SHOWN_EVENTS = 20
 """Events of others shown, the nearest first."""
@@ -16,7 +19,7 @@ SHOWN_EVENTS = 20
 
 def status_tables(document: Mapping[str, object]) -> RenderableType:
     """Return the document as tables: the unit, its junction, what others warn of, its neighbours."""
-    return Group(_unit(document), _junction(document), _events(document), _peers(document))
+    return Group(_unit(document), _junction(document), _events(document), _peers(document), _refused_senders(document))
 
 
 def _unit(document: Mapping[str, object]) -> Table:
@@ -28,6 +31,9 @@ def _unit(document: Mapping[str, object]) -> Table:
         table.add_row(*row)
     for name in ("sent", "unsent", "withheld", "silent", "verified", "refused", "shed"):
         table.add_row(name, pairs(document.get(name)))
+    if "new_tickets_a_minute" in document:
+        table.add_row("new tickets a minute", text(document.get("new_tickets_a_minute")))
+        table.add_row("found in claims", pairs(document.get("found")))
     table.add_row("echoes, copies", f"{text(document.get('echoes'))}, {text(document.get('copies'))}")
     for row in network_rows(document):
         table.add_row(*row)
@@ -36,6 +42,11 @@ def _unit(document: Mapping[str, object]) -> Table:
     if relay:
         stale = ", its checkpoint stale" if relay.get("checkpoint_is_stale") else ""
         table.add_row("ledger relay", f"{text(relay.get('url'))}{stale}: {pairs(relay.get('requests'))}")
+    witness = section(document, "witness")
+    if witness:
+        table.add_row("witness", f"{text(witness.get('url'))}: {text(witness.get('fault') or witness.get('clock'))}")
+        sizes = {name: section(section(witness, "logs"), name).get("size", 0) for name in section(witness, "logs")}
+        table.add_row("cosigned entries", pairs(sizes))
     for hazard in items(document.get("hazards")):
         place = f"{number(hazard.get('lat_deg')):.6f}, {number(hazard.get('lon_deg')):.6f}"
         said = f"{hazard.get('cause')} at {place}, within {tenth(hazard.get('radius_m'))} m"
@@ -70,11 +81,36 @@ def _junction(document: Mapping[str, object]) -> RenderableType:
 
 
 def _peers(document: Mapping[str, object]) -> Table:
-    peers = sorted(items(document.get("peers")), key=lambda peer: number(peer.get("silent_s")))
-    table = Table(
-        "ticket", "station", "known s", "silent s", "m/s", "heading", "messages", title=f"{len(peers)} peers", title_justify="left"
-    )
+    peers = sorted(items(document.get("peers")), key=lambda peer: (-number(peer.get("points")), number(peer.get("silent_s"))))
+    columns = ("ticket", "station", "known s", "silent s", "m/s", "heading", "messages", "refused", "standing", "b / d / u", "why")
+    ignored = sum(peer.get("standing") == "ignored" for peer in peers)
+    title = f"{len(peers)} peers, {ignored} ignored" if ignored else f"{len(peers)} peers"
+    table = Table(*columns, title=title, title_justify="left")
     for peer in peers[:SHOWN_PEERS]:
-        columns = ("ticket", "station_id", "known_s", "silent_s", "speed_mps", "heading_deg")
-        table.add_row(*(tenth(peer.get(name)) for name in columns), pairs(peer.get("messages")))
+        names = ("ticket", "station_id", "known_s", "silent_s", "speed_mps", "heading_deg")
+        opinion = section(peer, "opinion")
+        shares = " ".join(f"{number(opinion.get(name)):.2f}" for name in ("belief", "disbelief", "uncertainty"))
+        standing, believed = text(peer.get("standing")), peer.get("standing") in {None, "believed"}
+        table.add_row(
+            *(tenth(peer.get(name)) for name in names),
+            pairs(peer.get("messages")),
+            pairs(peer.get("refused")),
+            standing,
+            shares if opinion else text(None),
+            text(peer.get("why")),
+            style=None if believed else "red" if standing == "ignored" else "yellow",
+        )
+    return table
+
+
+def _refused_senders(document: Mapping[str, object]) -> RenderableType:
+    senders = sorted(items(document.get("refused_senders")), key=lambda sender: number(sender.get("silent_s")))
+    if not senders:
+        return "nobody was turned away lately"
+    table = Table(
+        "ticket it names", "silent s", "refused", "why", title=f"{len(senders)} names on refused packets", title_justify="left"
+    )
+    for sender in senders[:SHOWN_REFUSED_SENDERS]:
+        refused, why = pairs(sender.get("refused")), text(sender.get("why"))
+        table.add_row(text(sender.get("claimed_ticket")), tenth(sender.get("silent_s")), refused, why)
     return table

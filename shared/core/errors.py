@@ -17,11 +17,23 @@ Every error carries the sentence for a person in `str(error)` and a stable word 
 error of a layer above it; finer errors are subclasses declared where they are raised.
 """
 
+from shared.core.ids import HashedId8, StationId
 from shared.core.report import VerificationReport
+from shared.core.value import Value
+
+
+class Sender(Value):
+    """Who is shown to have sent what was refused: the ticket that signed it, and what its holder calls itself in it."""
+
+    ticket: HashedId8
+    station_id: StationId
 
 
 class V2xError(Exception):
     """Base of every error of this project; never raised itself."""
+
+    sender: Sender | None = None
+    """Who had signed what was refused; None where nobody is shown to have said it."""
 
     @property
     def code(self) -> str:

@@ -5,16 +5,19 @@
 
 The two belong together: a key without what it has cosigned could cosign a second history, so it is refused. Whoever lost the file
 makes a new key, whoever restores one puts back the newest or none. Without a trusted clock it cosigns nothing and says so.
+A roadside unit has one too (`rsu_agent.witness`).
 Left out: gathering checkpoints by itself (logs ask), and keys in a token.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.types import ASGIApp
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import NS_PER_S, Clock
@@ -86,6 +89,79 @@ def witness_vkey(name: str, key: Ed25519PrivateKey) -> VerifierKey:
     return VerifierKey(name=name, kind=KeyKind.COSIGNATURE, public_key=key.public_key().public_bytes_raw())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWitness:
+    """A witness that listens; `run` serves.
+
+    Attributes:
+        url: what reaches it from this machine.
+        key: what policies call it by.
+        origins: of the logs it cosigns for.
+        store: what it has cosigned.
+        app: answers.
+        sock: listens.
+        clock: dates cosignatures.
+        counters: counts by what was asked and answered.
+    """
+
+    url: str
+    key: VerifierKey
+    origins: tuple[str, ...]
+    store: WitnessFile
+    app: ASGIApp
+    sock: socket.socket
+    clock: Clock
+    counters: Counters
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        await serve(self.app, self.sock, counters=self.counters)
+
+    def status(self) -> dict[str, object]:
+        """Return what it has cosigned and was asked, as JSON values."""
+        return _status(self.key, self.origins, self.store, self.clock, self.counters)
+
+
+@contextmanager
+def open_witness(
+    options: WitnessOptions, *, clock: Clock, log: FilteringBoundLogger, counters: Counters
+) -> Iterator[OpenWitness]:
+    """Open a witness's files, which are its own until the block ends, and listen.
+
+    Args:
+        options: what the operator chose.
+        clock: dates cosignatures.
+        log: told of events.
+        counters: counts by what was asked and answered.
+
+    Raises:
+        ConfigError: the address cannot be listened on, or the key is not what it should be.
+        StorageError: another program has the files, or they are damaged.
+    """
+    with ExitStack() as stack:
+        taken = "is in use by another program; a witness has it to itself"
+        stack.enter_context(locked(options.directory / STORE_FILE, taken=taken))
+        key = open_witness_key(options.directory)
+        store = stack.enter_context(open_witness_file(options.directory / STORE_FILE))
+        witness = Witness(name=options.name, private_key=key, logs=options.logs, store=store)
+        origins = tuple(dict.fromkeys(each.key.name for each in options.logs.logs))
+        sock = listen(options.host, options.port)
+        stack.callback(sock.close)
+        app = make_witness_app(
+            witness=witness,
+            store=store,
+            origins=origins,
+            status=lambda: _status(witness.key, origins, store, clock, counters),
+            rates=_rates(options.requests_per_s),
+            counters=counters,
+            clock=clock,
+            log=log,
+        )
+        yield OpenWitness(
+            url=url_of(sock), key=witness.key, origins=origins, store=store, app=app, sock=sock, clock=clock, counters=counters
+        )
+
+
 class WitnessNode:
     """One process.
 
@@ -111,50 +187,21 @@ class WitnessNode:
         self._log = log
         self._on_key = on_key
         self._on_ready = on_ready
-        self._counters = Counters()
 
     async def run(self, service: Service) -> None:
         """Serve until cancelled: the body for `run_service`."""
-        options = self._options
-        async with AsyncExitStack() as stack:
-            taken = "is in use by another program; a witness has it to itself"
-            stack.enter_context(locked(options.directory / STORE_FILE, taken=taken))
-            key = open_witness_key(options.directory)
-            store = stack.enter_context(open_witness_file(options.directory / STORE_FILE))
-            witness = Witness(name=options.name, private_key=key, logs=options.logs, store=store)
-            sock = listen(options.host, options.port)
-            stack.callback(sock.close)
-            app = make_witness_app(
-                witness=witness,
-                store=store,
-                origins=self._origins(),
-                status=lambda: self._status(witness, store),
-                rates=self._rates(),
-                counters=self._counters,
-                clock=self._clock,
-                log=self._log,
-            )
+        with open_witness(self._options, clock=self._clock, log=self._log, counters=Counters()) as opened:
             service.tasks.create_task(self._feed(service))
-            url = url_of(sock)
-            self._on_key(witness.key.text)
-            self._log.info("serving", address=url, vkey=witness.key.text, logs=list(self._origins()))
+            self._on_key(opened.key.text)
+            self._log.info("serving", address=opened.url, vkey=opened.key.text, logs=list(opened.origins))
             if self._clock.now().utc is None:
                 self._log.warning(
                     "clock_not_trusted",
                     reason="nothing is cosigned until the kernel's clock is synchronised (in a lab: --time-source assume_trusted)",
                 )
-            service.notifier.ready(f"serving {url}")
-            self._on_ready(url)
-            await serve(app, sock, counters=self._counters)
-
-    def _origins(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(log.key.name for log in self._options.logs.logs))
-
-    def _rates(self) -> RateLimiter:
-        per_s = self._options.requests_per_s
-        burst = max(1, round(per_s * BURST_S))
-        overall = Rate(per_s=per_s * OVERALL_FACTOR, burst=burst * OVERALL_FACTOR)
-        return RateLimiter(per_client=Rate(per_s=per_s, burst=burst), overall=overall)
+            service.notifier.ready(f"serving {opened.url}")
+            self._on_ready(opened.url)
+            await opened.run()
 
     async def _feed(self, service: Service) -> None:
         every_ns = service.watchdog.feed_every_ns
@@ -162,12 +209,21 @@ class WitnessNode:
             service.watchdog.feed(self._clock.now().monotonic)
             await asyncio.sleep(every_ns / 2 / NS_PER_S)
 
-    def _status(self, witness: Witness, store: WitnessFile) -> Mapping[str, object]:
-        heads = {origin: store.cosigned(origin) for origin in self._origins()}
-        return {
-            "witness": witness.key.text,
-            "clock": "not trusted: nothing is cosigned" if self._clock.now().utc is None else "trusted",
-            "logs": {origin: None if head is None else {"size": head.tree_size} for origin, head in heads.items()},
-            "forks": len(store.forks()),
-            "requests": self._counters.snapshot(),
-        }
+
+def _rates(per_s: float) -> RateLimiter:
+    burst = max(1, round(per_s * BURST_S))
+    overall = Rate(per_s=per_s * OVERALL_FACTOR, burst=burst * OVERALL_FACTOR)
+    return RateLimiter(per_client=Rate(per_s=per_s, burst=burst), overall=overall)
+
+
+def _status(
+    key: VerifierKey, origins: tuple[str, ...], store: WitnessFile, clock: Clock, counters: Counters
+) -> dict[str, object]:
+    heads = {origin: store.cosigned(origin) for origin in origins}
+    return {
+        "witness": key.text,
+        "clock": "not trusted: nothing is cosigned" if clock.now().utc is None else "trusted",
+        "logs": {origin: None if head is None else {"size": head.tree_size} for origin, head in heads.items()},
+        "forks": len(store.forks()),
+        "requests": counters.snapshot(),
+    }

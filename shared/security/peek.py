@@ -54,6 +54,17 @@ def peek_claims(packet: bytes, start: int = 0) -> Claims | None:
         return None
 
 
+def peek_payload(packet: bytes, start: int = 0) -> bytes | None:
+    """Return what is inside the signed message that begins at octet `start`, whole or cut short; None for any other structure."""
+    if packet[start : start + 2] != _HEAD or packet[start + 3 : start + 6] != _TBS_HEAD:
+        return None
+    try:
+        at, payload_octets = _length(packet, start + 6)
+    except IndexError:
+        return None
+    return packet[at : at + payload_octets]
+
+
 def _claims(packet: bytes, start: int) -> Claims | None:
     if packet[start : start + 2] != _HEAD or packet[start + 3 : start + 6] != _TBS_HEAD:
         return None

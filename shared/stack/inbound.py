@@ -13,7 +13,7 @@ from itertools import repeat
 from types import MappingProxyType
 
 from shared.core.clock import Instant
-from shared.core.errors import V2xError, VerificationError
+from shared.core.errors import Sender, V2xError, VerificationError
 from shared.core.ids import HashedId8
 from shared.core.report import VerificationReport
 from shared.network.area import Area
@@ -135,6 +135,7 @@ class Inbound:
                 else:
                     return self._geocast(router, heard, heard.area, packet, now, arrival)
             except V2xError as refusal:
+                refusal.sender = Sender(ticket=heard.signer.hashed_id8, station_id=heard.station_id)
                 return refusal
             self._verified[type(indication.message).__name__.lower()] += 1
             return indication
