@@ -1,6 +1,5 @@
 """The operator's console: one web page that shows what the unit believes, as it believes it.
 
-    plan          the junction as shapes in metres, from its own map
     vehicles      peers as rows, coloured by trust
     refusals      which reasons for refusing were counted last
     health        controller, clock, ticket, radios, ledger: a state and a sentence each

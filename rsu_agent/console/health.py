@@ -75,9 +75,12 @@ def _junction(document: Mapping[str, object]) -> Iterator[tuple[str, State, str]
     if junction.get("available") is False:
         yield "signal controller", State.BAD, f"Not believed, the junction is told as unavailable: {text(junction.get('reason'))}"
         return
-    failures = int(number(junction.get("controller_failures")) + number(junction.get("distrusted")))
+    controller = section(junction, "controller")
+    kind = text(controller.get("kind")).replace("_", " ")
+    age_s, failures = controller.get("age_s"), int(number(junction.get("controller_failures")) + number(junction.get("distrusted")))
+    heard = f", heard {number(age_s):.1f} s ago" if isinstance(age_s, int | float) else ""
     past = f"; not believed {failures} times since the start" if failures else ""
-    yield "signal controller", State.GOOD, f"Believed{past}"
+    yield "signal controller", State.GOOD, f"Believed ({kind}{heard}){past}"
 
 
 def _ticket(document: Mapping[str, object]) -> Iterator[tuple[str, State, str]]:

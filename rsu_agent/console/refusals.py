@@ -5,9 +5,15 @@ Here the counters are looked at again and again, and a reason whose count has gr
 for an operator; a reason without words of its own is shown as it is counted.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+
+from shared.cli.status_words import items, section
+
+RADIO = "radio"
+"""What refuses packets."""
 
 MAX_SHOWN = 40
 """Reasons listed, those given last first."""
@@ -94,3 +100,16 @@ def plain_words(reason: str) -> str:
     """Return a counter's name as a sentence."""
     plain = reason.replace("_", " ").strip()
     return f"{plain[:1].upper()}{plain[1:]}." if plain else reason
+
+
+def refusals_in(status: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, int]]]:
+    """Yield what other parts of the unit refused, as its status tells: the controller's datagrams, and what the guard doubted."""
+    junction = section(status, "junction")
+    yield "signal controller", _counts(section(section(junction, "controller"), "refused"))
+    yield "guard", _counts(section(junction, "doubts"))
+    refused = [each for each in items(section(status, "priority").get("refusals")) if isinstance(each.get("reason"), str)]
+    yield "priority", Counter(str(each["reason"]) for each in refused)
+
+
+def _counts(told: Mapping[str, object]) -> Mapping[str, int]:
+    return {name: count for name, count in told.items() if isinstance(count, int) and count > 0}

@@ -1,61 +1,78 @@
-"""Peers as rows the page can draw: where, which way, and whether the unit believes them. Sans-IO.
+"""Who is around as rows the page can draw: where, which way, and whether the unit believes it. Sans-IO.
 
-A row is made anew only when its peer was heard again, so a look at hundreds of vehicles that mostly stand still costs little. What
-is drawn is what a peer claims of itself in verified messages; whether it is believed is said beside it, with the reason.
+Peers come with what is thought of them. Names that refused packets carry are rows of their own, never mixed with the peer of that
+name: anybody may use a name, and a peer must not look like a liar for what others say under it. What is drawn is what each claims of
+itself. A row is made anew only when its peer was heard again, so a look at hundreds that mostly stand still costs little.
 """
 
 from collections.abc import Iterable
 from enum import Enum
+from itertools import islice
 from typing import NamedTuple
 
-from rsu_agent.console.plan import place_of
 from rsu_agent.peers import Peer
+from rsu_agent.refused_senders import RefusedSender
 from shared.core.clock import NS_PER_S, Instant
-from shared.core.geo import GeoPoint
+from shared.core.geo import GeoPoint, offset_m
+from shared.trust.suspicion import Standing
 
 MAX_VEHICLES = 1_024
-"""Vehicles shown; a table of peers has no more."""
+"""Peers shown; a table of peers has no more."""
+
+MAX_REFUSED_SHOWN = 256
+"""Names of refused packets shown."""
 
 SILENT_AFTER_NS = 3 * NS_PER_S
 """Not heard for so long, a vehicle is drawn as one that may have gone."""
 
+REFUSED_PREFIX = "refused "
+"""Before the name of a ticket that refused packets carry."""
+
 
 class Trust(Enum):
-    """How far a peer is believed; the page has a colour, a shape and a word for each."""
+    """How far somebody is believed; the page has a colour, a shape and a word for each."""
 
     TRUSTED = "trusted"
     DOUBTED = "doubted"
     DISTRUSTED = "distrusted"
+    REFUSED = "refused"
+    """Nothing it says was accepted; even its name is only claimed."""
+
+
+_TRUST = {Standing.BELIEVED: Trust.TRUSTED, Standing.DOUBTED: Trust.DOUBTED, Standing.IGNORED: Trust.DISTRUSTED}
 
 
 class Vehicle(NamedTuple):
     """One row, as it stands in an event: an array.
 
     Attributes:
-        station_id: what it calls itself.
-        x_m: east of the plan's middle; None where no position was heard.
-        y_m: south of it.
+        station_id: what it calls itself; None where that is not known.
+        east_m: from the plan's middle; None where no position was heard.
+        north_m: likewise.
         heading_deg: whole degrees from north, or None.
         speed_mps: or None.
         trust: a value of `Trust`.
-        why: what is held against it; empty where nothing is.
+        why: what is held against it, as sentences; empty where nothing is.
         is_silent: whether it was not heard lately.
-        refused: packets under its ticket that were refused.
+        refused: its packets that were refused, as `reason number, reason number`.
     """
 
-    station_id: int
-    x_m: float | None
-    y_m: float | None
+    station_id: int | None
+    east_m: float | None
+    north_m: float | None
     heading_deg: int | None
     speed_mps: float | None
     trust: str
     why: str
     is_silent: bool
-    refused: int
+    refused: str
+
+
+Heard = Peer | RefusedSender
 
 
 class VehicleRows:
-    """Makes rows of peers and remembers them.
+    """Makes rows and remembers them.
 
     Args:
         middle: of the plan.
@@ -63,44 +80,72 @@ class VehicleRows:
 
     def __init__(self, middle: GeoPoint) -> None:
         self._middle = middle
-        self._made: dict[bytes, tuple[Peer, str, Vehicle]] = {}
+        self._made: dict[str, tuple[Heard, Vehicle]] = {}
 
-    def rows(self, peers: Iterable[Peer], now: Instant) -> dict[str, Vehicle]:
-        """Return a row for every peer, by its ticket's name in hexadecimal digits."""
-        before, made = self._made, {}
-        rows: dict[str, Vehicle] = {}
-        for peer in peers:
-            is_silent = now.monotonic - peer.last_seen.monotonic > SILENT_AFTER_NS
-            known = before.get(peer.ticket)
-            if known is not None and known[0] is peer and known[2].is_silent is is_silent:
-                entry = known
-            else:
-                entry = (peer, peer.ticket.hex(), self._row(peer, is_silent=is_silent))
-            made[peer.ticket] = entry
-            rows[entry[1]] = entry[2]
-            if len(rows) == MAX_VEHICLES:
-                break
+    def rows(self, peers: Iterable[Peer], refused: Iterable[RefusedSender], now: Instant) -> dict[str, Vehicle]:
+        """Return a row for every peer by its ticket's name in hexadecimal digits, and one for every name refused packets carry."""
+        made: dict[str, tuple[Heard, Vehicle]] = {}
+        for peer in islice(peers, MAX_VEHICLES):
+            made[peer.ticket.hex()] = self._entry(peer.ticket.hex(), peer, now)
+        for sender in islice(refused, MAX_REFUSED_SHOWN):
+            key = REFUSED_PREFIX + sender.ticket.hex()
+            made[key] = self._entry(key, sender, now)
         self._made = made
-        return rows
+        return {key: row for key, (_, row) in made.items()}
 
-    def _row(self, peer: Peer, *, is_silent: bool) -> Vehicle:
-        x_m = y_m = None
-        if peer.position is not None:
-            x_m, y_m = place_of(self._middle, peer.position)
-        trust, why, refused = judged(peer)
+    def _entry(self, key: str, heard: Heard, now: Instant) -> tuple[Heard, Vehicle]:
+        is_silent = now.monotonic - heard.last_seen.monotonic > SILENT_AFTER_NS
+        known = self._made.get(key)
+        if known is not None and known[0] is heard and known[1].is_silent is is_silent:
+            return known
+        row = self._peer(heard, is_silent=is_silent) if isinstance(heard, Peer) else self._refused(heard, is_silent=is_silent)
+        return heard, row
+
+    def _peer(self, peer: Peer, *, is_silent: bool) -> Vehicle:
+        east_m, north_m = self._place(peer.position)
+        finding = peer.last_finding
+        trust = _TRUST[peer.standing]
         return Vehicle(
             station_id=peer.station_id,
-            x_m=None if x_m is None else round(x_m, 1),
-            y_m=None if y_m is None else round(y_m, 1),
-            heading_deg=None if peer.heading_deg is None else round(peer.heading_deg) % 360,
-            speed_mps=None if peer.speed_mps is None else round(peer.speed_mps, 1),
+            east_m=east_m,
+            north_m=north_m,
+            heading_deg=_heading(peer.heading_deg),
+            speed_mps=_tenth(peer.speed_mps),
             trust=trust.value,
-            why=why,
+            why="" if finding is None or trust is Trust.TRUSTED else f"{finding.check}: {finding.sentence}",
             is_silent=is_silent,
-            refused=refused,
+            refused=_counts(peer.refused),
         )
 
+    def _refused(self, sender: RefusedSender, *, is_silent: bool) -> Vehicle:
+        source = sender.source
+        east_m, north_m = self._place(None if source is None else source.position)
+        return Vehicle(
+            station_id=None,
+            east_m=east_m,
+            north_m=north_m,
+            heading_deg=None if source is None else _heading(source.heading_deg),
+            speed_mps=None if source is None else _tenth(source.speed_mps),
+            trust=Trust.REFUSED.value,
+            why=sender.sentence,
+            is_silent=is_silent,
+            refused=_counts(sender.refused),
+        )
 
-def judged(peer: Peer) -> tuple[Trust, str, int]:
-    """Return how far a peer is believed, why not, and how many packets under its ticket were refused."""
-    return Trust.TRUSTED, "", 0
+    def _place(self, position: GeoPoint | None) -> tuple[float | None, float | None]:
+        if position is None:
+            return None, None
+        east_m, north_m = offset_m(self._middle, position)
+        return round(east_m, 1), round(north_m, 1)
+
+
+def _heading(heading_deg: float | None) -> int | None:
+    return None if heading_deg is None else round(heading_deg) % 360
+
+
+def _tenth(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+def _counts(refused: tuple[tuple[str, int], ...]) -> str:
+    return ", ".join(f"{reason.replace('_', ' ')} {count}" for reason, count in refused)

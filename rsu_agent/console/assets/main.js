@@ -1,0 +1,145 @@
+// Runs when the page is loaded: follows the unit's events and shows what they say. Where nothing comes any more, it says so: a picture
+// that stands still must not pass for the present.
+
+const LOST_AFTER_MS = 3000;
+const REOPEN_AFTER_MS = 2000;
+const WATCH_EVERY_MS = 500;
+const SPEAK_EVERY_MS = 1500;
+
+const unit = {
+  atMs: null, heardAt: -Infinity, unavailable: null, lights: [], vehicles: new Map(), hazards: [], refusals: [], health: [],
+  counts: {}, stationId: null, orders: null, source: null, reopening: null, tableAt: -Infinity, listed: false,
+};
+
+const announced = { waiting: [], at: -Infinity };
+
+// Things worth interrupting a listener for, one at a time; the latest are enough.
+const announce = (words) => {
+  announced.waiting = [...announced.waiting.filter((each) => each !== words), words].slice(-4);
+};
+
+const speak = () => {
+  if (announced.waiting.length === 0 || performance.now() - announced.at < SPEAK_EVERY_MS) return;
+  announced.at = performance.now();
+  at("announcer").textContent = announced.waiting.shift();
+};
+
+const BANNERS = {
+  live: ["well", "Everything is as it should be"],
+  waiting: ["wait", "Connecting to the unit"],
+  lost: ["lost", "No connection: what you see is old"],
+};
+
+const judge = () => {
+  const isHeard = performance.now() - unit.heardAt < LOST_AFTER_MS;
+  const state = unit.stationId === null ? "waiting" : isHeard ? "live" : "lost";
+  let [word, text] = BANNERS[state];
+  const worst = unit.health.find((each) => each.state !== "good");
+  if (state === "live" && unit.unavailable !== null) [word, text] = ["trouble", `Lights not believed: ${unit.unavailable}`];
+  else if (state === "live" && worst) [word, text] = [STATES[worst.state], `${worst.part[0].toUpperCase()}${worst.part.slice(1)}: ${worst.words}`];
+  const root = document.documentElement;
+  if (root.dataset.state === "live" && state === "lost") announce("The connection to the unit is lost.");
+  if (root.dataset.state === "lost" && state === "live") announce("The unit is heard again.");
+  mark(root, "state", state);
+  mark(at("banner"), "word", word);
+  say(at("banner-word"), word[0].toUpperCase() + word.slice(1));
+  say(at("banner-words"), text);
+  say(at("clock"), clockTime(unit.atMs));
+};
+
+const take = (told) => {
+  unit.heardAt = performance.now();
+  unit.atMs = told.at_ms;
+  if (told.unavailable !== undefined) {
+    if (told.unavailable !== unit.unavailable && unit.listed) {
+      announce(told.unavailable === null ? "The lights are believed again." : `The lights are not believed: ${told.unavailable}`);
+    }
+    unit.unavailable = told.unavailable;
+  }
+  if (told.lights) {
+    unit.lights = told.lights;
+    showLightsOnPlan(unit.lights);
+  }
+  if (told.vehicles || told.gone) takeVehicles(told.vehicles ?? {}, told.gone ?? []);
+  if (told.hazards) takeHazards(told.hazards);
+  if (told.refusals) unit.refusals = told.refusals;
+  if (told.health) unit.health = told.health;
+  if (told.health) showHealth(unit.health);
+  if (told.counts) takeCounts(told.counts);
+  showLights(unit.lights, unit.atMs);
+  const isTime = performance.now() - unit.tableAt >= TABLE_EVERY_MS;
+  if (told.refusals || isTime) showRefusals(unit.refusals, unit.atMs);
+  if (isTime) {
+    unit.tableAt = performance.now();
+    showVehicles(unit.vehicles);
+  }
+  if (moving.chosen !== null) showChosen();
+  judge();
+};
+
+const takeVehicles = (changed, gone) => {
+  for (const [ticket, row] of Object.entries(changed)) {
+    const before = unit.vehicles.get(ticket);
+    const isWorse = trustOf(row[ROW.trust]).rank === 0 && before?.[ROW.trust] !== row[ROW.trust];
+    if (isWorse) unit.tableAt = -Infinity;
+    if (isWorse && unit.listed) announce(`${nameOf(ticket)}, ${trustOf(row[ROW.trust]).word}: ${row[ROW.why]}`);
+    unit.vehicles.set(ticket, row);
+  }
+  for (const ticket of gone) unit.vehicles.delete(ticket);
+  moveVehicles(changed, gone);
+};
+
+const takeHazards = (hazards) => {
+  const known = new Set(unit.hazards.map((each) => each.key));
+  const fresh = hazards.filter((each) => !known.has(each.key));
+  if (unit.listed && fresh.length > 0) announce(`New hazard: ${fresh[0].words}`);
+  unit.hazards = hazards;
+  showHazards(hazards);
+  showHazardsOnPlan(hazards);
+};
+
+const takeCounts = (counts) => {
+  unit.counts = counts;
+  for (const name of ["sent", "verified", "refused"]) say(at(`count-${name}`), Number(counts[name] ?? 0).toLocaleString("en"));
+};
+
+const takeWhole = (told) => {
+  if (unit.stationId === null) drawPlan(told.plan);
+  unit.stationId = told.station_id;
+  unit.orders = told.orders;
+  say(at("station"), `Roadside unit ${told.station_id}`);
+  const name = told.plan?.name ?? "A unit without a junction";
+  say(at("title"), name);
+  document.title = `${name}: roadside unit ${told.station_id}`;
+  offerOrders();
+  const gone = [...unit.vehicles.keys()].filter((ticket) => !Object.hasOwn(told.vehicles, ticket));
+  unit.tableAt = -Infinity;
+  take({ ...told, gone });
+  unit.listed = true;
+};
+
+const open = () => {
+  unit.source?.close();
+  clearTimeout(unit.reopening);
+  const source = new EventSource("console/events");
+  unit.source = source;
+  source.addEventListener("whole", (event) => takeWhole(JSON.parse(event.data)));
+  source.addEventListener("change", (event) => take(JSON.parse(event.data)));
+  source.addEventListener("beat", (event) => take(JSON.parse(event.data)));
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) unit.reopening = setTimeout(open, REOPEN_AFTER_MS);
+  });
+};
+
+// A page that nobody looks at takes no events.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) unit.source?.close();
+  else open();
+});
+
+attendPlan();
+attendOrders();
+judge();
+open();
+setInterval(judge, WATCH_EVERY_MS);
+setInterval(speak, WATCH_EVERY_MS);

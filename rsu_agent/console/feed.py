@@ -1,0 +1,181 @@
+"""Who watches the console, and when there is something to tell them.
+
+    lights     looked at every `LIGHTS_EVERY_S`, and told at once when they change
+    vehicles   ten times a second at most
+    the rest   from the unit's status, twice a second
+    nobody     watches: the refusals are counted once a second, so that whoever comes knows when they happened
+
+What changed is made into an event once, however many watch. A watcher that reads too slowly is given a whole picture instead of what
+it missed. The agent is only looked at, on the thread and between the steps of its working loop.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from rsu_agent.console.view import ConsoleView, Seen
+from shared.core.clock import Clock
+from shared.core.errors import TransportError
+from shared.messages.spatem import MovementPhaseState
+from shared.service.counters import Counters
+
+LIGHTS_EVERY_S = 0.025
+"""How long a change of the lights may go unseen."""
+
+LOOKS_PER_STATUS = 5
+"""Every so many looks the status is made too."""
+
+TICKS_PER_LOOK = 4
+"""A look at everything every so many looks at the lights: ten a second."""
+
+BEAT_TICKS = 40
+"""Without a change for so many ticks, a second, a beat is sent."""
+
+IDLE_S = 1.0
+"""How often the refusals are counted while nobody watches."""
+
+MAX_WATCHERS = 16
+"""Pages open at one time."""
+
+MAX_WAITING_EVENTS = 20
+"""Events that wait for one watcher, two seconds' worth; then a whole picture takes their place."""
+
+
+class Watcher:
+    """One open page; iterate over its events."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[bytes] = deque()
+        self._something = asyncio.Event()
+        self.needs_whole = True
+
+    def give(self, event: bytes) -> None:
+        """Queue an event; drop all that wait, and ask for a whole picture, where they are too many."""
+        if len(self._waiting) >= MAX_WAITING_EVENTS:
+            self._waiting.clear()
+            self.needs_whole = True
+            return
+        self._waiting.append(event)
+        self._something.set()
+
+    async def events(self, for_s: float) -> AsyncIterator[bytes]:
+        """Yield events until `for_s` have passed."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + for_s
+        while (left_s := end - loop.time()) > 0:
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._something.wait()
+            except TimeoutError:
+                return
+            self._something.clear()
+            while self._waiting:
+                yield self._waiting.popleft()
+
+
+class ConsoleFeed:
+    """Looks at a unit for as long as somebody watches.
+
+    Args:
+        view: follows the unit.
+        see: returns what is looked at often.
+        status: returns the unit's status document.
+        clock: dates events.
+        counters: `watchers.opened`, `watchers.refused`, `watchers.behind`, `events`.
+    """
+
+    def __init__(
+        self,
+        view: ConsoleView,
+        *,
+        see: Callable[[], Seen],
+        status: Callable[[], Mapping[str, object]],
+        clock: Clock,
+        counters: Counters,
+    ) -> None:
+        self._view = view
+        self._see = see
+        self._status = status
+        self._clock = clock
+        self._counters = counters
+        self._watchers: list[Watcher] = []
+        self._somebody = asyncio.Event()
+
+    @property
+    def watchers(self) -> int:
+        """How many watch."""
+        return len(self._watchers)
+
+    @contextmanager
+    def watch(self) -> Iterator[Watcher]:
+        """Add a watcher; it leaves on leaving.
+
+        Raises:
+            TransportError: `MAX_WATCHERS` watch already.
+        """
+        if len(self._watchers) >= MAX_WATCHERS:
+            self._counters.add("watchers.refused")
+            raise TransportError("console", f"{MAX_WATCHERS} pages are open, which is as many as there may be")
+        watcher = Watcher()
+        self._watchers.append(watcher)
+        self._counters.add("watchers.opened")
+        self._somebody.set()
+        self._look(with_status=True)
+        try:
+            yield watcher
+        finally:
+            self._watchers.remove(watcher)
+
+    async def run(self) -> None:
+        """Look and tell until cancelled."""
+        tick = quiet = 0
+        phases: tuple[MovementPhaseState, ...] = ()
+        while True:
+            if not self._watchers:
+                await self._wait()
+                continue
+            seen = self._see()
+            is_time = tick % TICKS_PER_LOOK == 0
+            shown = tuple(state.phase for state in seen.states)
+            if is_time or shown != phases:
+                phases = shown
+                has_told = self._look(with_status=is_time and tick // TICKS_PER_LOOK % LOOKS_PER_STATUS == 0, seen=seen)
+                quiet = 0 if has_told else quiet + 1
+            else:
+                quiet += 1
+            if quiet >= BEAT_TICKS:
+                self._tell(self._view.beat(self._clock.now()))
+                quiet = 0
+            tick += 1
+            await asyncio.sleep(LIGHTS_EVERY_S)
+
+    async def _wait(self) -> None:
+        self._somebody.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_S):
+                await self._somebody.wait()
+        self._view.count(self._see().refused, self._clock.now())
+
+    def _look(self, *, with_status: bool, seen: Seen | None = None) -> bool:
+        """Take a look; return whether there was something to tell."""
+        now = self._clock.now()
+        event = self._view.look(self._see() if seen is None else seen, now, self._status() if with_status else None)
+        if event is not None:
+            self._tell(event)
+        whole: bytes | None = None
+        for watcher in self._watchers:
+            if watcher.needs_whole:
+                whole = self._view.whole() if whole is None else whole
+                watcher.needs_whole = False
+                watcher.give(whole)
+        return event is not None
+
+    def _tell(self, event: bytes) -> None:
+        self._counters.add("events")
+        for watcher in self._watchers:
+            if watcher.needs_whole:
+                continue
+            watcher.give(event)
+            if watcher.needs_whole:
+                self._counters.add("watchers.behind")
