@@ -22,6 +22,20 @@ def ms_of_minute(utc: UtcNs) -> int:
     return utc % _NS_PER_MINUTE // NS_PER_MS
 
 
+def utc_near(minute: int, ms: int, utc: UtcNs) -> UtcNs:
+    """Return the moment that a `MinuteOfTheYear` and a `DSecond` name: the nearest to `utc` of the years around it.
+
+    Args:
+        minute: whole minutes since the year began, 0..527,040.
+        ms: milliseconds within that minute, 0..60,999.
+        utc: the present, so that the turn of the year is no trouble.
+    """
+    year = datetime.fromtimestamp(utc // NS_PER_S, UTC).year
+    begins = (int(datetime(each, 1, 1, tzinfo=UTC).timestamp()) for each in (year - 1, year, year + 1))
+    moments = [UtcNs(begin * NS_PER_S + minute * _NS_PER_MINUTE + ms * NS_PER_MS) for begin in begins]
+    return min(moments, key=lambda moment: abs(moment - utc))
+
+
 def second_of_hour(utc: UtcNs) -> float:
     """Return seconds within the hour as a `TimeMark` counts them, [0, 3600)."""
     return utc % (SECONDS_PER_HOUR * NS_PER_S) / NS_PER_S
