@@ -1,0 +1,276 @@
+"""Documents to and from an MQTT 5 broker: what is subscribed to is handed on, what is told waits, bounded, for a broker that is away.
+
+For JSON that a person or another program reads: object lists of detectors, a traffic centre's hazards. Packets of the radio have a
+session of their own (`transport.mqtt_session`). `run` connects again and again with growing pauses; the broker keeps nothing for us
+meanwhile but what is retained. What is told has an expiry, here and at the broker; when there is no room, the oldest of the lowest
+rank gives way, and everything lost is counted. Whoever tells never waits.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import ceil
+from random import Random
+
+from paho.mqtt import client as paho
+from structlog.typing import FilteringBoundLogger
+
+from shared.core.errors import TransportError
+from shared.service.log import Availability
+from shared.transport.mqtt_broker import Broker, PublishProperties
+from shared.transport.mqtt_connection import MqttConnection
+
+MAX_PENDING = 256
+"""Documents that wait for the broker."""
+
+MAX_DOCUMENT_OCTETS = 7_168
+"""Octets of one document, in either direction: with its topic it fits into what `mqtt_connection` takes."""
+
+RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
+"""The first pause before connecting again, and the longest; each is half again to twice the one before."""
+
+ANSWER_S = 5.0
+"""Seconds in which the broker takes what it is given."""
+
+Hear = Callable[[str, bytes], None]
+"""Takes topic and document; neither waits nor raises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """Something to be told.
+
+    Attributes:
+        topic: where.
+        octets: what; none forgets a retained one.
+        expiry_s: for how long it is worth anything.
+        retain: the broker keeps it for who comes later.
+        matters: it is told before, and kept rather than, what does not.
+    """
+
+    topic: str
+    octets: bytes
+    expiry_s: int
+    retain: bool = False
+    matters: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Will:
+    """What the broker says when we are lost."""
+
+    topic: str
+    octets: bytes
+
+
+class MqttDocuments:
+    """A link to one broker while `run` runs.
+
+    Args:
+        broker: where it is.
+        filters: topic filters to listen to, with quality of service 1.
+        hear: told each document that comes.
+        client_name: beginning of our name there; the rest is drawn, so no two of us take each other's place.
+        log: told when the broker comes and goes.
+        lot: draws the rest of the name, and the length of pauses.
+        will: said by the broker when we are lost.
+        greeting: made and told first on every connection.
+        retry_first_s: the first pause before connecting again.
+        answer_s: seconds in which the broker takes what it is given.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        filters: Sequence[str],
+        hear: Hear,
+        client_name: str,
+        log: FilteringBoundLogger,
+        lot: Random,
+        will: Will | None = None,
+        greeting: Callable[[], Document] | None = None,
+        retry_first_s: float = RETRY_FIRST_S,
+        answer_s: float = ANSWER_S,
+    ) -> None:
+        self._broker = broker
+        self._filters = tuple(filters)
+        self._hear = hear
+        self._client_id = f"{client_name}-{lot.getrandbits(48):012x}"
+        self._availability = Availability(log, broker.endpoint)
+        self._lot = lot
+        self._will = will
+        self._greeting = greeting
+        self._retry_first_s = retry_first_s
+        self._answer_s = answer_s
+        self._pending: deque[tuple[float, Document]] = deque()
+        self._news = asyncio.Event()
+        self._is_connected = False
+        self._refused_filters: tuple[str, ...] = ()
+        self._heard = self._too_large = self._published = self._refused = self._lost = self._interruptions = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker is there."""
+        return self._is_connected
+
+    def tell(self, document: Document) -> bool:
+        """Tell something; never waits. Returns False where it is too large and never will be told."""
+        if len(document.octets) > MAX_DOCUMENT_OCTETS:
+            self._too_large += 1
+            return False
+        if len(self._pending) >= MAX_PENDING:
+            least = next((each for each in self._pending if not each[1].matters), self._pending[0])
+            self._pending.remove(least)
+            self._lost += 1
+        self._pending.append((asyncio.get_running_loop().time() + document.expiry_s, document))
+        self._news.set()
+        return True
+
+    def status(self) -> dict[str, object]:
+        """Return counts as JSON values."""
+        return {
+            "broker": self._broker.endpoint,
+            "is_connected": self._is_connected,
+            "heard": self._heard,
+            "published": self._published,
+            "refused": self._refused,
+            "refused_filters": list(self._refused_filters),
+            "too_large": self._too_large,
+            "lost": self._lost,
+            "interruptions": self._interruptions,
+        }
+
+    async def run(self) -> None:
+        """Hear and tell until cancelled."""
+        pause_s = self._retry_first_s
+        while True:
+            link = _Link(self._news, self._take)
+            connection = _Connection(self._broker, link, client_id=self._client_id, will=self._will)
+            try:
+                await connection.connect()
+                if self._filters:
+                    refusals = await connection.listen([(each, 1) for each in self._filters], no_local=True)
+                    self._refused_filters = tuple(refusals)
+                self._is_connected = True
+                self._availability.works()
+                pause_s = self._retry_first_s
+                await self._publish(connection, link)
+            except TransportError as failure:
+                self._interruptions += self._is_connected
+                self._availability.lost(failure.reason)
+            finally:
+                self._is_connected = False
+                connection.abandon()
+            _end_if_cancelled()
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * self._lot.uniform(1.5, 2.0), RETRY_MAX_S)
+
+    def _take(self, message: paho.MQTTMessage) -> None:
+        self._heard += 1
+        self._hear(message.topic, message.payload)
+
+    async def _publish(self, connection: MqttConnection, link: "_Link") -> None:
+        """Publish what waits and what comes; raises `TransportError` when the connection ends."""
+        self._news.set()  # what was kept while there was no connection
+        try:
+            if self._greeting is not None:
+                await self._hand_over(connection, link, self._greeting(), None)
+            while True:
+                await self._news.wait()
+                self._news.clear()  # before what waits is looked at, so that nothing is overlooked
+                link.check()
+                while self._pending:
+                    waiting = self._pending[0]
+                    remaining_s = ceil(waiting[0] - asyncio.get_running_loop().time())
+                    if remaining_s > 0:
+                        await self._hand_over(connection, link, waiting[1], remaining_s)
+                    else:
+                        self._lost += 1
+                    if self._pending and self._pending[0] is waiting:
+                        self._pending.popleft()
+        except asyncio.CancelledError:
+            if self._will is not None:
+                with suppress(TransportError):
+                    nothing = PublishProperties(expiry_s=None, alias=None)
+                    connection.hand_over(self._will.topic, self._will.octets, qos=0, retain=True, properties=nothing)
+            connection.leave()
+            raise
+
+    async def _hand_over(self, connection: MqttConnection, link: "_Link", document: Document, expiry_s: int | None) -> None:
+        """Have the broker take one document; raises `TransportError` where it does not in time."""
+        properties = PublishProperties(expiry_s=expiry_s, alias=None)
+        number = connection.hand_over(
+            document.topic, document.octets, qos=1, retain=document.retain and connection.limits.can_retain, properties=properties
+        )
+        try:
+            async with asyncio.timeout(self._answer_s):
+                refusal = await link.outcome(number)
+        except TimeoutError:
+            raise TransportError("broker", f"takes nothing for {self._answer_s} s") from None
+        if refusal is None:
+            self._published += 1
+        else:
+            self._refused += 1
+
+
+class _Connection(MqttConnection):
+    """A connection after whose loss the broker says our will."""
+
+    def __init__(self, broker: Broker, link: "_Link", *, client_id: str, will: Will | None) -> None:
+        super().__init__(broker, link, client_id=client_id, session_expiry_s=0)
+        if will is not None:
+            self._client.will_set(will.topic, will.octets, qos=1, retain=True)
+
+
+class _Link:
+    """What becomes of one connection and of the one publication under way on it."""
+
+    def __init__(self, news: asyncio.Event, take: Callable[[paho.MQTTMessage], None]) -> None:
+        self._news = news
+        self._take = take
+        self._told: tuple[int, str | None] | None = None
+        self._awaited: tuple[int, asyncio.Future[str | None]] | None = None
+        self._reason: str | None = None
+
+    def heard(self, message: paho.MQTTMessage) -> None:
+        """Hand a document on."""
+        self._take(message)
+
+    def published(self, number: int, refusal: str | None) -> None:
+        """Note what became of a publication."""
+        self._told = number, refusal
+        if self._awaited is not None and self._awaited[0] == number and not self._awaited[1].done():
+            self._awaited[1].set_result(refusal)
+
+    def ended(self, reason: str) -> None:
+        """Note the end of the connection."""
+        self._reason = reason
+        self._news.set()
+        if self._awaited is not None and not self._awaited[1].done():
+            self._awaited[1].set_exception(TransportError("broker", reason))
+
+    def check(self) -> None:
+        """Raise `TransportError` once the connection is over."""
+        if self._reason is not None:
+            raise TransportError("broker", self._reason)
+
+    async def outcome(self, number: int) -> str | None:
+        """Wait for what becomes of a publication: None, or why the broker refuses it; raises `TransportError` at the end."""
+        self.check()
+        if self._told is not None and self._told[0] == number:
+            return self._told[1]
+        self._awaited = number, asyncio.get_running_loop().create_future()
+        try:
+            return await self._awaited[1]
+        finally:
+            self._awaited = None
+
+
+def _end_if_cancelled() -> None:
+    """Raise `CancelledError` where it was raised before and lost: asyncio's `wait_for` prefers a failure of the same moment."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
