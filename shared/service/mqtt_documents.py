@@ -77,6 +77,7 @@ class MqttDocuments:
         lot: draws the rest of the name, and the length of pauses.
         will: said by the broker when we are lost.
         greeting: made and told first on every connection.
+        begin: called on every connection before anything is subscribed to.
         retry_first_s: the first pause before connecting again.
         answer_s: seconds in which the broker takes what it is given.
     """
@@ -92,6 +93,7 @@ class MqttDocuments:
         lot: Random,
         will: Will | None = None,
         greeting: Callable[[], Document] | None = None,
+        begin: Callable[[], None] | None = None,
         retry_first_s: float = RETRY_FIRST_S,
         answer_s: float = ANSWER_S,
     ) -> None:
@@ -103,6 +105,7 @@ class MqttDocuments:
         self._lot = lot
         self._will = will
         self._greeting = greeting
+        self._begin = begin
         self._retry_first_s = retry_first_s
         self._answer_s = answer_s
         self._pending: deque[tuple[float, Document]] = deque()
@@ -151,6 +154,8 @@ class MqttDocuments:
             connection = _Connection(self._broker, link, client_id=self._client_id, will=self._will)
             try:
                 await connection.connect()
+                if self._begin is not None:
+                    self._begin()
                 if self._filters:
                     refusals = await connection.listen([(each, 1) for each in self._filters], no_local=True)
                     self._refused_filters = tuple(refusals)
@@ -203,7 +208,11 @@ class MqttDocuments:
         """Have the broker take one document; raises `TransportError` where it does not in time."""
         properties = PublishProperties(expiry_s=expiry_s, alias=None)
         number = connection.hand_over(
-            document.topic, document.octets, qos=1, retain=document.retain and connection.limits.can_retain, properties=properties
+            document.topic,
+            document.octets,
+            qos=min(1, connection.limits.qos),
+            retain=document.retain and connection.limits.can_retain,
+            properties=properties,
         )
         try:
             async with asyncio.timeout(self._answer_s):
