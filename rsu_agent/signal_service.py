@@ -12,6 +12,7 @@ Left out: advisory speeds, queue lengths.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from rsu_agent.map_data import JunctionMap, mapem_of
 from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalController, SignalGroupState
@@ -53,6 +54,15 @@ NO_MAP = IntersectionStatus.NO_VALID_MAP_IS_AVAILABLE_AT_THIS_TIME
 
 SignalItem = Spatem | Mapem | Notice | Evidence
 """What the service hands out."""
+
+
+class Link(Protocol):
+    """The way a controller is heard."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why nothing can be heard just now; None while all is well."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,7 @@ class SignalService:
         self._next_mapem = MonotonicNs(0)
         self._next_change: MonotonicNs | None = None
         self._last_spatem: MonotonicNs | None = None
+        self._link: Link | None = None
         self._distrust: Distrust | None = None
         self._trusted_again: MonotonicNs | None = None
         self._states: tuple[SignalGroupState, ...] = ()
@@ -152,6 +163,10 @@ class SignalService:
     def phases(self) -> tuple[SignalGroupState, ...]:
         """The state last broadcast as believed; empty before the first and while the controller is distrusted."""
         return self._states
+
+    def attach(self, link: Link) -> None:
+        """Show the state of the way to the controller in the status."""
+        self._link = link
 
     def look(self, now: Instant) -> None:
         """Take note that the controller was heard: a change it tells of is broadcast at once."""
@@ -214,6 +229,7 @@ class SignalService:
             "doubts": dict(self._guard.doubts),
             "early_ends": self._guard.early_ends,
             "controller": self._controller.status(now),
+            "link_fault": None if self._link is None else self._link.fault,
         }
 
     def _believed(self, now: Instant) -> tuple[SignalGroupState, ...] | None:
