@@ -37,6 +37,7 @@ OTHER_MEANINGS = {
     "malformed": "its octets are not what the standards say they must be",
     "unsupported_packet": "sound, but of a kind this station has no use for",
     "expired_packet": "it came later than it says it is of use, or says that it never was",
+    "ignored_sender": "its sender's own claims cannot be true, so what it warns of or asks for is not taken up",
 }
 """The same for refusals that are no reports."""
 

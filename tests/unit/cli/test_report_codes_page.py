@@ -6,6 +6,8 @@ from typing import get_args
 
 import rsu_agent.shell
 import vehicle_agent.shell
+from rsu_agent.plausibility_service import IgnoredSenderError
+from rsu_agent.priority_refusals import PriorityRefusal, RefusedRequestError
 from shared.cli.enrol import EnrolmentError
 from shared.cli.report_words import OTHER_MEANINGS
 from shared.core.errors import (
@@ -66,6 +68,8 @@ NEVER_A_TROUBLE = {
     FrameError,  # counted for its bus, by message
     UnsupportedPacketError,  # in the first table, like the next
     ExpiredPacketError,
+    IgnoredSenderError,
+    RefusedRequestError,  # in a table of its own
     NoSuchEventError,  # answers an order
     EventsFullError,  # told as a reason not to tell of a hazard
     ProofError,  # refuses a policy at the start, or is told as a contradiction of the ledger, like the next three
@@ -103,6 +107,10 @@ def codes(heading: str) -> list[str]:
 def test_every_report_is_explained_once() -> None:
     found = codes("Messages, packets and trust lists")
     assert sorted(found) == sorted([*(report.value for report in VerificationReport), *OTHER_MEANINGS])
+
+
+def test_every_refusal_of_priority_is_explained_once() -> None:
+    assert codes("Requests for priority refused at a junction") == [refusal.value for refusal in PriorityRefusal]
 
 
 def test_every_way_of_dropping_is_explained_once() -> None:

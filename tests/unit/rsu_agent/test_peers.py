@@ -1,7 +1,10 @@
-from rsu_agent.peers import MAX_REASONS, OTHER_REASONS, PeerTable
+from rsu_agent.peers import KNOWN_FROM_MESSAGES, MAX_REASONS, OTHER_REASONS, PeerTable
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
+from shared.core.errors import DecodeError, Sender, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId8, MessageId, StationId
+from shared.core.report import VerificationReport
+from shared.trust.suspicion import Standing
 
 
 def at(seconds: float) -> Instant:
@@ -90,3 +93,51 @@ def test_refusals_are_counted_by_reason_and_the_reasons_are_bounded() -> None:
     assert table.refused["false_signature"] == 2
     assert table.refused[OTHER_REASONS] == 11
     assert len(table.refused) == MAX_REASONS + 1
+
+
+def test_whoever_was_heard_a_few_times_outlives_any_number_of_newcomers() -> None:
+    table = PeerTable(capacity=64)
+    for number in range(40):
+        for second in range(KNOWN_FROM_MESSAGES):
+            table.heard(ticket(number), StationId(number), MessageId.CAM, at(second))
+    for number in range(1_000, 6_000):
+        table.heard(ticket(number), StationId(number), MessageId.CAM, at(3 + number / 10_000))
+    assert len(table) == 64
+    assert sum(peer.station_id < 40 for peer in table) == 40
+    assert table.begun == 5_040
+
+
+def test_where_all_are_known_a_newcomer_still_finds_room_and_can_become_known() -> None:
+    table = PeerTable(capacity=8)
+    for number in range(8):
+        for second in range(KNOWN_FROM_MESSAGES):
+            table.heard(ticket(number), StationId(number), MessageId.CAM, at(second + number / 10))
+    for second in range(KNOWN_FROM_MESSAGES):
+        table.heard(ticket(100), StationId(100), MessageId.CAM, at(10 + second))
+    table.heard(ticket(101), StationId(101), MessageId.CAM, at(20))
+    names = [peer.station_id for peer in table]
+    assert 100 in names
+    assert 101 in names
+    assert (len(table), table.evicted) == (8, 2)
+
+
+def test_a_row_is_the_same_object_until_its_peer_is_heard_again() -> None:
+    table = PeerTable()
+    table.heard(ticket(1), StationId(7), MessageId.CAM, at(1))
+    (first,) = table
+    assert table.find(ticket(1)) is first
+    table.heard(ticket(1), StationId(7), MessageId.CAM, at(2))
+    assert table.find(ticket(1)) is not first
+    assert table.find(ticket(2)) is None
+    assert table.standing(ticket(2)) is Standing.BELIEVED
+
+
+def test_what_cannot_be_read_is_counted_for_its_signer_and_what_it_may_not_say_is_held_against_it() -> None:
+    table, sender = PeerTable(), Sender(ticket=ticket(1), station_id=StationId(7))
+    assert table.refuse_signed(sender, DecodeError("cam", "cut short"), at(1)) == ()
+    denied = VerificationError(VerificationReport.PERMISSION_DENIED, "cause 3 is not for cars")
+    (finding,) = table.refuse_signed(sender, denied, at(2))
+    (peer,) = table
+    assert peer.refused == (("malformed", 1), ("permission_denied", 1))
+    assert (peer.score, peer.last_finding, peer.messages) == (1.0, finding, ())
+    assert table.refused == {"malformed": 1, "permission_denied": 1}

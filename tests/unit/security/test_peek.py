@@ -13,7 +13,7 @@ from shared.core.itstime import Time64
 from shared.security.ecdsa import Curve
 from shared.security.hashing import signed_digest
 from shared.security.header_info import GenerationLocation, HeaderInfo
-from shared.security.peek import Claims, peek_claims
+from shared.security.peek import Claims, peek_claims, peek_payload
 from shared.security.region import Location
 from shared.security.secured_data import (
     SignedData,
@@ -73,6 +73,8 @@ def test_the_claims_are_what_the_decoder_reads(header: HeaderInfo, kind: SignerK
     expected = Claims(header.psid, AT, TICKET.certificate.hashed_id8, shows_certificate=kind is SignerKind.CERTIFICATE)
     assert decoded.header == header
     assert peek_claims(secured) == expected
+    assert peek_payload(secured) == bytes(octets)
+    assert peek_payload(b"1234" + secured, 4) == bytes(octets)
     assert peek_claims(b"\x12\x00\x1a\x01" + secured, 4) == expected
 
 
@@ -134,3 +136,11 @@ def test_whatever_the_decoder_accepts_by_digest_is_claimed_alike_after_any_flipp
         )
         agreed += 1
     assert agreed > 100
+
+
+def test_what_is_inside_is_read_from_signed_messages_only_and_at_any_length_without_an_exception() -> None:
+    secured = seal(TICKET, PLAIN, SignerKind.DIGEST, bytes(range(200)))
+    for length in range(len(secured)):
+        inside = peek_payload(secured[:length])
+        assert inside is None or bytes(range(200)).startswith(inside)
+    assert peek_payload(encode_unsecured(b"anything")) is None
