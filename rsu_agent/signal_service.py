@@ -1,7 +1,7 @@
 """SPATEM and MAPEM of one junction (TS 103 301 V1.3.1): the map once a second, the lights regularly and at every change.
 
 The guard (`signal_guard`) stands between controller and air. While it does not believe a state, or the controller has none to give,
-the junction is broadcast as unavailable (every group `UNAVAILABLE`, status `NO_VALID_SPAT`), once said loudly and with the evidence,
+the junction is broadcast as unavailable (every group `UNAVAILABLE`, status `NO_VALID_SPAT`), once said loudly, with the evidence,
 until the state has been sound for `RECOVERY_NS`. While UTC is not known nothing is sent at all, because every time in the message
 would be a guess.
 
@@ -178,8 +178,9 @@ class SignalService:
         self._next_change = change
 
     def poll(self, now: Instant) -> tuple[SignalItem, ...]:
-        """Return what is due at `now`: messages, what the controller has to tell, and, whenever the junction becomes unavailable or
-        available, a notice; with the first also the evidence.
+        """Return what is due at `now`: messages, and what the controller has to tell.
+
+        Whenever the junction becomes available or unavailable there is a notice, in the latter case also the evidence.
         """
         out: list[SignalItem] = list(self._controller.take_notices())
         spatem_due = self._next_spatem <= now.monotonic or (self._next_change is not None and self._next_change <= now.monotonic)

@@ -108,8 +108,9 @@ class SignalController(Protocol):
         ...
 
     def next_change(self, now: Instant) -> MonotonicNs | None:
-        """Return when there is next something to look at: a change by itself, news not yet looked at, or the moment at which
-        what it said is too old; None if that is not known, never before `now`.
+        """Return when there is next something to look at, never before `now`; None if that is not known.
+
+        That is a change by itself, news nobody has looked at yet, or the moment at which what it said is too old.
         """
         ...
 

@@ -171,7 +171,7 @@ def load_controller(path: Path) -> LoadedController:
         )
         place = TscbmPlace(controller=controller, host=source.listen, port=source.port)
     else:
-        assert document.mqtt is not None  # noqa: S101 - the document has one of the two
+        assert document.mqtt is not None
         place = _reported(origin, document, document.mqtt, stale_ns)
     return LoadedController(place=place, rules=rules)
 
@@ -197,9 +197,7 @@ def _tscbm_group(origin: str, group: GroupDocument) -> TscbmGroup:
     if len(driving) != 1:
         raise ConfigError(f"{origin}: group {group.number}", "exactly one of phase, pedestrian and overlap drives a signal group")
     ((output, number),) = driving
-    return TscbmGroup(
-        number=group.number, output=output, output_number=number, movement=Movement(group.movement), name=group.name
-    )
+    return TscbmGroup(number=group.number, output=output, output_number=number, movement=Movement(group.movement), name=group.name)
 
 
 def _rules(origin: str, document: ControllerDocument) -> GuardRules:
@@ -221,9 +219,7 @@ def _rules(origin: str, document: ControllerDocument) -> GuardRules:
         intergreen_ns[frozenset(conflict.groups)] = round(conflict.intergreen_s * NS_PER_S)
     return GuardRules(
         groups={
-            group.number: GroupRule(
-                min_green_ns=round(group.min_green_s * NS_PER_S), min_amber_ns=round(group.amber_s * NS_PER_S)
-            )
+            group.number: GroupRule(min_green_ns=round(group.min_green_s * NS_PER_S), min_amber_ns=round(group.amber_s * NS_PER_S))
             for group in document.group
         },
         intergreen_ns=intergreen_ns,

@@ -186,7 +186,7 @@ async def open_reported(
     entropy: Entropy,
     credentials_directory: Path | None = None,
 ) -> AsyncIterator[ReportedFeed]:
-    """Call the broker, and leave it on leaving; raises `ConfigError` for files that cannot be used, not for a broker that is away."""
+    """Call the broker, and leave it on leaving; raises `ConfigError` for files that cannot be used, not where nobody answers."""
     broker = broker_of(place.broker, credentials_directory=credentials_directory)
     feed = ReportedFeed(place, broker, signals, clock=clock, wake=wake, entropy=entropy)
     try:

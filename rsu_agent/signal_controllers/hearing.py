@@ -17,7 +17,7 @@ MAX_MESSAGES_PER_S = 100
 MAX_EVIDENCE_MESSAGES = 8
 """Messages kept for evidence."""
 
-MAX_EVIDENCE_OCTETS = 4_096
+MAX_EVIDENCE_OCTETS = 8_192
 """Octets kept of each of them."""
 
 NOTICE_PAUSE_NS = 60 * NS_PER_S

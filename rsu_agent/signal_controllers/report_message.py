@@ -13,7 +13,9 @@ from shared.core.errors import DecodeError
 from shared.messages.spatem import IntersectionStatus
 from shared.messages.ssem import PrioritizationStatus
 
-MAX_MESSAGE_OCTETS = 65_536
+MAX_MESSAGE_OCTETS = 8_000
+"""With its topic it fits into the largest packet our connections take."""
+
 MAX_GROUPS = 254
 MAX_NEXT = 15
 """Phases to come of one group: with the running one 16, all that a SPATEM holds."""
@@ -27,7 +29,16 @@ Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=MAX_SECONDS)]
 Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 Lamp = Literal["red", "red_amber", "green", "amber", "amber_flash", "red_flash", "dark", "unknown"]
 Mode = Literal[
-    "manual", "stopped_time", "failure_flash", "preempted", "priority", "fixed_time", "traffic_dependent", "standby", "failure", "off"
+    "manual",
+    "stopped_time",
+    "failure_flash",
+    "preempted",
+    "priority",
+    "fixed_time",
+    "traffic_dependent",
+    "standby",
+    "failure",
+    "off",
 ]
 
 MODES: dict[Mode, IntersectionStatus] = {

@@ -278,9 +278,7 @@ class ReportedController:
         intervals = [_interval(report, movement, None, time)]
         for following in report.next:
             intervals.append(_interval(following, movement, intervals[-1].likely_end or intervals[-1].min_end, time))
-        return SignalGroupState(
-            signal_group=report.group, name=None if group is None else group.name, intervals=tuple(intervals)
-        )
+        return SignalGroupState(signal_group=report.group, name=None if group is None else group.name, intervals=tuple(intervals))
 
     def _order(self, request: PriorityRequest) -> PriorityOrder:
         return PriorityOrder(
