@@ -5,8 +5,8 @@
     the rest   from the unit's status, twice a second
     nobody     watches: the refusals are counted once a second, so that whoever comes knows when they happened
 
-What changed is made into an event once, however many watch. A watcher that reads too slowly is given a whole picture instead of what
-it missed. The agent is only looked at, on the thread and between the steps of its working loop.
+What changed is made into an event once, however many watch. A watcher that reads too slowly is given a whole picture instead of
+what it missed. The agent is only looked at, on the thread and between the steps of its working loop.
 """
 
 import asyncio
@@ -50,6 +50,11 @@ class Watcher:
         self._something = asyncio.Event()
         self.needs_whole = True
 
+    @property
+    def waiting(self) -> int:
+        """How many events wait."""
+        return len(self._waiting)
+
     def give(self, event: bytes) -> None:
         """Queue an event; drop all that wait, and ask for a whole picture, where they are too many."""
         if len(self._waiting) >= MAX_WAITING_EVENTS:
@@ -71,7 +76,10 @@ class Watcher:
                 return
             self._something.clear()
             while self._waiting:
-                yield self._waiting.popleft()
+                event = self._waiting.popleft()
+                if self._waiting:
+                    self._something.set()
+                yield event
 
 
 class ConsoleFeed:
@@ -121,11 +129,19 @@ class ConsoleFeed:
         self._watchers.append(watcher)
         self._counters.add("watchers.opened")
         self._somebody.set()
-        self._look(with_status=True)
+        self.look()
         try:
             yield watcher
         finally:
             self._watchers.remove(watcher)
+
+    def look(self) -> None:
+        """Look at everything now, and tell what changed."""
+        self._look(with_status=True)
+
+    def count(self) -> None:
+        """Take note of what was refused."""
+        self._view.count(self._see().refused, self._clock.now())
 
     async def run(self) -> None:
         """Look and tell until cancelled."""
@@ -155,7 +171,7 @@ class ConsoleFeed:
         with suppress(TimeoutError):
             async with asyncio.timeout(IDLE_S):
                 await self._somebody.wait()
-        self._view.count(self._see().refused, self._clock.now())
+        self.count()
 
     def _look(self, *, with_status: bool, seen: Seen | None = None) -> bool:
         """Take a look; return whether there was something to tell."""

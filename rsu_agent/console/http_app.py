@@ -59,6 +59,7 @@ _ALWAYS = (
 )
 _POLICY = b"content-security-policy"
 
+
 def new_rates() -> RateLimiter:
     """Return how often a browser may ask, and all of them."""
     return RateLimiter(per_client=Rate(per_s=40, burst=80), overall=Rate(per_s=200, burst=400))

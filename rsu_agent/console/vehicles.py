@@ -1,8 +1,8 @@
 """Who is around as rows the page can draw: where, which way, and whether the unit believes it. Sans-IO.
 
 Peers come with what is thought of them. Names that refused packets carry are rows of their own, never mixed with the peer of that
-name: anybody may use a name, and a peer must not look like a liar for what others say under it. What is drawn is what each claims of
-itself. A row is made anew only when its peer was heard again, so a look at hundreds that mostly stand still costs little.
+name: anybody may use a name, and a peer must not look like a liar for what others say under it. What is drawn is what each claims
+of itself. A row is made anew only when its peer was heard again, so a look at hundreds that mostly stand still costs little.
 """
 
 from collections.abc import Iterable

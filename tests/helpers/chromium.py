@@ -85,6 +85,10 @@ class Browser:
 
     def open(self, file: Path, before: str = "") -> "Page":
         """Open a file in a new tab; `before` is a script that runs ahead of the page's own."""
+        return self.visit(file.resolve().as_uri(), before)
+
+    def visit(self, url: str, before: str = "") -> "Page":
+        """Open an address in a new tab, as `open` does a file."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = Page(self, session, target)
@@ -92,7 +96,7 @@ class Browser:
             page.call(f"{domain}.enable")
         if before:
             page.call("Page.addScriptToEvaluateOnNewDocument", source=before)
-        page.call("Page.navigate", url=file.resolve().as_uri())
+        page.call("Page.navigate", url=url)
         return page
 
 
