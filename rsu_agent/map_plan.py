@@ -8,19 +8,13 @@ Left out: heights, lanes that grow wider on their way, connections to the lanes 
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
-from math import atan2, cos, degrees, hypot, radians, sin
+from math import cos, radians, sin
 
-from rsu_agent.map_data import JunctionMap, mapem_of
-from shared.core.geo import GeoPoint, heading_difference_deg, offset_m
+from rsu_agent.map_geometry import Line, Point, across, clipped, direction, heading
+from rsu_agent.map_junction import JunctionMap, mapem_of
+from shared.core.geo import GeoPoint, offset_m
 from shared.core.ids import StationId
 from shared.messages.mapem import AllowedManeuvers, ComputedLane, Intersection, Lane, LaneDirection
-
-Point = tuple[float, float]
-"""Metres (east, north) from the reference point."""
-
-Line = tuple[Point, ...]
-"""Two points or more."""
 
 DEFAULT_REACH_M = 80.0
 """How much of a lane is drawn, from the junction outward."""
@@ -30,9 +24,6 @@ DEFAULT_LANE_WIDTH_M = 3.0
 
 MIN_WIDTH_M = 0.5
 """No lane is drawn narrower, whatever its message says."""
-
-CURVE_STEPS = 16
-"""Pieces of the curve across the junction."""
 
 _TURNS = {
     AllowedManeuvers.MANEUVER_STRAIGHT_ALLOWED: "straight",
@@ -183,7 +174,7 @@ def plan_of(intersection: Intersection, *, reach_m: float = DEFAULT_REACH_M) -> 
 
 
 def plan_document(plan: JunctionPlan) -> dict[str, object]:
-    """Return the plan as JSON values, lengths to the centimetre; keys as the attributes, `reference_deg` is [latitude, longitude]."""
+    """Return the plan as JSON values, lengths to the centimetre; keys as the attributes, `reference_deg` [latitude, longitude]."""
     return {
         "name": plan.name,
         "revision": plan.revision,
@@ -227,41 +218,6 @@ def plan_document(plan: JunctionPlan) -> dict[str, object]:
             for signal in plan.signals
         ],
     }
-
-
-def across(ingress: Line, egress: Line) -> Line:
-    """Return the course from the end of one lane to the beginning of another, `CURVE_STEPS` pieces.
-
-    Both lines begin at the junction. The curve is the cubic that is closest to a circle's arc for the angle between them.
-    """
-    start, end = ingress[0], egress[0]
-    into, out = _unit(ingress[1], ingress[0]), _unit(egress[0], egress[1])
-    turn = radians(heading_difference_deg(heading(into), heading(out)))
-    handle = hypot(end[0] - start[0], end[1] - start[1]) / 3 / cos(turn / 4) ** 2
-    first = (start[0] + into[0] * handle, start[1] + into[1] * handle)
-    second = (end[0] - out[0] * handle, end[1] - out[1] * handle)
-    return tuple(_on_cubic((start, first, second, end), step / CURVE_STEPS) for step in range(CURVE_STEPS + 1))
-
-
-def clipped(line: Line, reach_m: float) -> Line:
-    """Return the first `reach_m` metres of a line; at least its first piece's beginning and end remain."""
-    kept = [line[0]]
-    left_m = reach_m
-    for a, b in pairwise(line):
-        length_m = hypot(b[0] - a[0], b[1] - a[1])
-        if length_m >= left_m:
-            share = left_m / length_m if length_m else 1.0
-            kept.append((a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share))
-            break
-        kept.append(b)
-        left_m -= length_m
-    return tuple(kept)
-
-
-def heading(direction: Point) -> float:
-    """Return the heading of a direction, degrees clockwise from north in [0, 360)."""
-    angle = degrees(atan2(direction[0], direction[1])) % 360.0
-    return angle if angle < 360.0 else 0.0
 
 
 def _courses(intersection: Intersection, reference: GeoPoint | None) -> dict[int, Line]:
@@ -312,13 +268,13 @@ def _lane(lane: Lane, centre: Line, common_width_m: float) -> PlanLane:
     width_m = max(common_width_m + change_m, MIN_WIDTH_M)
     kind = lane.lane_type.name.lower()
     leads_in = LaneDirection.INGRESS_PATH in lane.directional_use
-    along = _unit(centre[0], centre[1])
+    along = direction(centre[0], centre[1])
     side = (along[1] * width_m / 2, -along[0] * width_m / 2)
     east, north = centre[0]
     return PlanLane(
         number=lane.id,
         kind=kind,
-        direction=_direction(lane.directional_use),
+        direction=_use(lane.directional_use),
         centre_m=centre,
         width_m=width_m,
         stop_line_m=((east - side[0], north - side[1]), (east + side[0], north + side[1]))
@@ -329,7 +285,7 @@ def _lane(lane: Lane, centre: Line, common_width_m: float) -> PlanLane:
     )
 
 
-def _direction(use: LaneDirection) -> str:
+def _use(use: LaneDirection) -> str:
     leads_in, leads_out = LaneDirection.INGRESS_PATH in use, LaneDirection.EGRESS_PATH in use
     if leads_in and leads_out:
         return "both"
@@ -350,7 +306,7 @@ def _signals(lane: Lane, drawn: PlanLane) -> tuple[PlanSignal, ...]:
         turn = None if connection.maneuvers is None else _turn(connection.maneuvers)
         if turn is not None and turn not in said:
             said.append(turn)
-    into = _unit(drawn.centre_m[1], drawn.centre_m[0])
+    into = direction(drawn.centre_m[1], drawn.centre_m[0])
     right = (into[1], -into[0])
     east, north = drawn.centre_m[0]
     signals = []
@@ -381,20 +337,6 @@ def _bounds(lanes: tuple[PlanLane, ...], connections: tuple[PlanConnection, ...]
         return (0.0, 0.0, 0.0, 0.0)
     east, north = [point[0] for point in points], [point[1] for point in points]
     return (min(east) - half, min(north) - half, max(east) + half, max(north) + half)
-
-
-def _unit(a: Point, b: Point) -> Point:
-    """Return the direction from `a` to `b`, which are not the same."""
-    length = hypot(b[0] - a[0], b[1] - a[1])
-    return ((b[0] - a[0]) / length, (b[1] - a[1]) / length)
-
-
-def _on_cubic(control: tuple[Point, Point, Point, Point], share: float) -> Point:
-    rest = 1.0 - share
-    weights = (rest**3, 3 * rest**2 * share, 3 * rest * share**2, share**3)
-    east = sum(weight * point[0] for weight, point in zip(weights, control, strict=True))
-    north = sum(weight * point[1] for weight, point in zip(weights, control, strict=True))
-    return east, north
 
 
 def _points(line: Line) -> list[list[float]]:
