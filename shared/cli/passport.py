@@ -1,10 +1,11 @@
-"""`v2x passport`: what a vehicle's passport claims (`show`) and what it proves (`verify`).
+"""`v2x passport`: what a vehicle's passport claims (`show`) and what it proves (`verify`); likewise a roadside unit's evidence.
 
 `verify` needs no network: the roots are in a trust directory, the ledgers and witnesses in a policy file. It is the one place where
 records meet certificates: every enclosed enrolment credential is chained through its authority to a trusted root, at the date of
 the newest reading it signed (the one that signed last: at `--at`, if given), and every dated reading must lie in its credential's
 time. Only the record that hands over to the next credential need not: whoever still has the key says which one is next, however
-late, and what comes after is under a credential that is checked itself. Exit status: 0 if every check held (whatever the readings
+late, and what comes after is under a credential that is checked itself. Evidence is told from a passport by its first line; what it
+proves is `shared.cli.evidence`'s. Exit status: 0 if every check held (whatever the readings
 say about the vehicle), 1 if one failed, 2 for wrong usage.
 """
 
@@ -18,6 +19,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from shared.cli.evidence import judge_evidence
+from shared.cli.evidence_words import answer_as_json, print_answer, print_claims
 from shared.cli.passport_disclose import disclose_command, withheld_lines
 from shared.cli.passport_page import page
 from shared.cli.passport_sheet import sheet
@@ -26,6 +29,7 @@ from shared.core.errors import ConfigError, DecodeError, RecordError, Verificati
 from shared.core.itstime import time64_of, utc_from_text, utc_text
 from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from shared.records.disclosure import Withheld, withheld_from
+from shared.records.evidence import is_evidence, parse_evidence
 from shared.records.findings import Finding, FindingKind, day_text, km_text
 from shared.records.issuers import Issuer, IssuerRole
 from shared.records.kind import RecordKind
@@ -33,6 +37,7 @@ from shared.records.passport import (
     Passport,
     Reading,
     VerifiedPassport,
+    parse_passport,
     read_passport,
     verify_passport,
 )
@@ -43,7 +48,7 @@ from shared.security.ecdsa import Curve
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.trust_store import TrustStore
 from shared.service.keystore import read_bounded
-from shared.service.passport_file import read_passport_file
+from shared.service.passport_file import read_passport_octets
 from shared.service.record_issuers import role_of
 from shared.service.system_clock import SystemClock
 from shared.service.trust_directory import read_trust_directory
@@ -53,13 +58,21 @@ app.command()(page)
 app.command()(sheet)
 app.command(name="disclose")(disclose_command)
 
-PassportFile = Annotated[Path, typer.Argument(help="A passport (.json), or a page that carries one.", metavar="FILE")]
+PassportFile = Annotated[
+    Path, typer.Argument(help="A passport (.json), a page that carries one, or a unit's evidence.", metavar="FILE")
+]
 
 
 @app.command()
 def show(file: PassportFile) -> None:
-    """Print what a passport claims; nothing is verified."""
-    passport = read_passport_file(file)
+    """Print what a passport or evidence claims; nothing is verified."""
+    octets = read_passport_octets(file)
+    if is_evidence(octets):
+        console = Console()
+        console.print("Not verified: this is what the file claims. `v2x passport verify` checks it.", style="yellow")
+        print_claims(console, parse_evidence(octets))
+        return
+    passport = parse_passport(octets)
     claimed = read_passport(passport)
     console = Console()
     console.print("Not verified: this is what the file claims. `v2x passport verify` checks it.", style="yellow")
@@ -81,12 +94,16 @@ def verify(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for machines.")] = False,  # noqa: FBT002 - a command-line flag
 ) -> None:
-    """Check every signature, proof and certificate of a passport, offline."""
+    """Check every signature, proof and certificate of a passport or of a roadside unit's evidence, offline."""
     moment = None if at is None else _moment(at)
     store = read_trust_directory(trust)
     parsed_policy = _read_policy(policy)
     try:
-        passport = read_passport_file(file)
+        octets = read_passport_octets(file)
+        if is_evidence(octets):
+            _verify_evidence(octets, store=store, policy=parsed_policy, as_json=as_json)
+            return
+        passport = parse_passport(octets)
         verified = verify_with_trust(passport, store=store, policy=parsed_policy, at=moment)
     except RecordError as error:
         if as_json:
@@ -113,6 +130,15 @@ def verify(
         console.print(f"{genuine} Not every reading is shown: see above.", style="yellow", markup=False)
     else:
         console.print(genuine, style="green", markup=False)
+
+
+def _verify_evidence(octets: bytes, *, store: TrustStore, policy: Policy, as_json: bool) -> None:
+    """Say what a roadside unit's evidence proves; raises `RecordError`."""
+    answer = judge_evidence(parse_evidence(octets), store=store, policy=policy)
+    if as_json:
+        typer.echo(json.dumps(answer_as_json(answer), ensure_ascii=False))
+        return
+    print_answer(Console(), answer)
 
 
 def _end_of(verified: VerifiedPassport) -> str:

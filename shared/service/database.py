@@ -160,9 +160,11 @@ def open_database(
     return connection
 
 
-def open_read_only(path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite) -> sqlite3.Connection:
-    """Check an existing file and open it to be read, beside whoever writes it; raises `StorageError` as `open_database`."""
-    check_database(path, fmt, connect)
+def open_read_only(
+    path: Path, fmt: DatabaseFormat, connect: Connect = connect_sqlite, *, is_whole: bool = True
+) -> sqlite3.Connection:
+    """Check an existing file and open it to be read, beside whoever writes it; takes and raises what `open_database` does."""
+    check_database(path, fmt, connect, is_whole=is_whole)
     with storage_errors(path):
         return connect(_readable_uri(path))
 

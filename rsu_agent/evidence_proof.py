@@ -1,0 +1,130 @@
+"""From the unit's store to a file that proves: what it said at a moment, with paths, ledger proofs and certificates.
+
+Chosen are the lights said last before the moment and those said next, which together say how long they held; the map that says
+which lanes a signal group governs; the unit's warnings of the seconds before, and what it refused around the moment, where those
+are asked for. Everything chosen must be proven by the ledger already: what is closed within the minute is in a few seconds.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rsu_agent.evidence_store import BatchState, EvidenceStore, Found, StoredBatch
+from shared.core.clock import NS_PER_MS, NS_PER_S, NS_PER_US, UtcNs
+from shared.core.errors import DecodeError, RecordError, StorageError
+from shared.core.itstime import utc_text
+from shared.ledger.proof import parse_proof
+from shared.network.headers import BASIC_HEADER_OCTETS
+from shared.records.evidence import MAX_EVIDENCE_RECORDS, Evidence, EvidencePiece, ProvenBatch
+from shared.records.evidence_record import BatchTree, EvidenceKind, decode_record
+from shared.security.certificate import decode_certificate
+from shared.security.chain import MAX_CHAIN_CERTIFICATES
+from shared.security.peek import peek_claims
+
+WARNINGS_BEFORE_S = 10
+"""Seconds before the moment whose warnings are taken: none is repeated more rarely."""
+
+REFUSALS_AROUND_S = 5
+"""Seconds before and after the moment whose refusals are taken."""
+
+MAX_CHOSEN = MAX_EVIDENCE_RECORDS // 2 - 4
+"""Warnings, and likewise refusals, of one file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What evidence is asked for.
+
+    Attributes:
+        at: the moment.
+        group: one signal group; None for all.
+        warnings: whether the unit's own warnings are wanted too.
+        refusals: whether what it refused is wanted too.
+    """
+
+    at: UtcNs
+    group: int | None = None
+    warnings: bool = False
+    refusals: bool = False
+
+
+def gather(store: EvidenceStore, question: Question) -> Evidence:
+    """Return what proves the answer.
+
+    Raises:
+        RecordError: `empty`: the unit had said nothing by then that is still kept; `ledger`: the ledger has not proven it (yet).
+        StorageError: the store is damaged.
+    """
+    at_ms = question.at // NS_PER_MS
+    at_us = at_ms * (NS_PER_MS // NS_PER_US)
+    text = utc_text(UtcNs(at_ms * NS_PER_MS))
+    lights = store.last_before(EvidenceKind.SENT, "spatem", at_us)
+    chosen: list[Found | None] = [lights]
+    if question.warnings:
+        first_us = at_us - WARNINGS_BEFORE_S * (NS_PER_S // NS_PER_US)
+        chosen += store.between(EvidenceKind.SENT, "denm", first_us, at_us, MAX_CHOSEN)
+    if question.refusals:
+        around_us = REFUSALS_AROUND_S * (NS_PER_S // NS_PER_US)
+        chosen += store.between(EvidenceKind.REFUSED, None, at_us - around_us, at_us + around_us, MAX_CHOSEN)
+    if not any(chosen) or (lights is None and not (question.warnings or question.refusals)):
+        raise RecordError("empty", f"the unit's evidence holds nothing it said at {text} or before")
+    chosen.append(store.last_before(EvidenceKind.SENT, "mapem", at_us))
+    needed = sorted({each.id: each for each in chosen if each is not None}.values(), key=lambda each: each.id)
+    batches = {each.id: _proven(store, each, text) for each in needed}
+    following = store.first_after(EvidenceKind.SENT, "spatem", at_us) if lights is not None else None
+    if following is not None and following.id not in batches:
+        batch = store.batch_of(following.id)
+        if batch is not None and batch.state is BatchState.PROVEN:
+            batches[following.id] = batch
+            needed = sorted((*needed, following), key=lambda each: each.id)
+    return _assembled(store, question, needed, batches)
+
+
+def _proven(store: EvidenceStore, found: Found, text: str) -> StoredBatch:
+    batch = store.batch_of(found.id)
+    if batch is None:
+        raise RecordError("ledger", f"the minute of {text} is not closed yet: ask again in a minute")
+    if batch.state is not BatchState.PROVEN:
+        how = f"batch {batch.statement.number} is {batch.state.name.lower()}"
+        raise RecordError("ledger", f"the ledger has not proven yet what the unit said at {text} ({how}): ask again later")
+    return batch
+
+
+def _assembled(store: EvidenceStore, question: Question, needed: list[Found], batches: Mapping[int, StoredBatch]) -> Evidence:
+    used = list({batches[each.id].statement.number: batches[each.id] for each in needed}.values())
+    trees = {batch.statement.number: BatchTree(store.entries_of(batch.statement)) for batch in used}
+    places = {batch.statement.number: place for place, batch in enumerate(used)}
+    pieces = []
+    for each in needed:
+        statement = batches[each.id].statement
+        position = each.id - statement.first
+        path = trees[statement.number].path(position)
+        pieces.append(EvidencePiece(batch=places[statement.number], position=position, entry=each.entry, path=path))
+    try:
+        proven = tuple(ProvenBatch(statement=each.encoded, proof=parse_proof(each.proof or b"")) for each in used)
+        certificates = _certificates(store.certificates(), (each.entry for each in needed))
+    except DecodeError as error:
+        raise StorageError("the store of evidence", f"is damaged: {error}") from None
+    return Evidence(
+        at=UtcNs(question.at // NS_PER_MS * NS_PER_MS),
+        group=question.group,
+        certificates=certificates,
+        batches=proven,
+        pieces=tuple(pieces),
+    )
+
+
+def _certificates(known: Mapping[bytes, bytes], entries: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return the certificates behind the packets sent, each with the authorities above it that are known."""
+    needed: dict[bytes, None] = {}
+    for entry in entries:
+        record = decode_record(entry)
+        claims = peek_claims(record.packet, BASIC_HEADER_OCTETS) if record.kind is EvidenceKind.SENT else None
+        identifier = None if claims is None else bytes(claims.signer)
+        for _ in range(MAX_CHAIN_CERTIFICATES):
+            octets = None if identifier is None else known.get(identifier)
+            if octets is None:
+                break
+            needed[octets] = None
+            issuer = decode_certificate(octets).issuer.hashed_id8
+            identifier = None if issuer is None else bytes(issuer)
+    return tuple(needed)

@@ -1,0 +1,462 @@
+"""The unit's evidence in one SQLite file: appended to, closed in batches, anchored, and let go of by age and size.
+
+    records   numbered without a gap, in the order they came; one that is stored is not stored again
+    batches   every record is in one sooner or later: PENDING -> SUBMITTED -> SEQUENCED -> PROVEN, as the ledger gets on
+    beside    the certificates signatures need, the checkpoint trusted last, and notes of a ledger that contradicted itself
+
+Every step is one transaction: after a power cut it is done or it is not, and doing it again is harmless. Records leave in whole
+batches, the oldest first, so what stays keeps all that its proof needs. The newest batch never leaves: the next one names it.
+
+All methods belong to the thread that opened the file.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from shared.core.clock import NS_PER_US, UtcNs
+from shared.core.errors import DecodeError, SplitViewError, StorageError
+from shared.records.evidence_record import (
+    MAX_BATCH_RECORDS,
+    BatchStatement,
+    BatchTree,
+    EvidenceKind,
+    EvidenceRecord,
+    commitment_of_batch,
+    decode_statement,
+)
+from shared.service.database import (
+    Connect,
+    DatabaseFormat,
+    OpenDatabase,
+    blob,
+    connect_sqlite,
+    create_database,
+    open_database,
+    open_read_only,
+    storage_errors,
+    transaction,
+)
+
+STORE_FORMAT = DatabaseFormat(
+    name="store of evidence",
+    application_id=0x7632_7865,  # "v2xe"
+    version=1,
+    schema="""
+        CREATE TABLE record (
+            id INTEGER PRIMARY KEY, kind TEXT NOT NULL, word TEXT NOT NULL, utc_us INTEGER, entry BLOB NOT NULL
+        );
+        CREATE INDEX record_by_time ON record (kind, word, utc_us);
+        CREATE TABLE batch (
+            number INTEGER PRIMARY KEY,
+            first INTEGER NOT NULL UNIQUE,
+            size INTEGER NOT NULL,
+            closed_us INTEGER,
+            statement BLOB NOT NULL,
+            commitment BLOB NOT NULL UNIQUE,
+            state INTEGER NOT NULL,
+            log_index INTEGER,
+            proof BLOB
+        );
+        CREATE INDEX batch_by_state ON batch (state, number);
+        CREATE TABLE certificate (id BLOB PRIMARY KEY, octets BLOB NOT NULL);
+        CREATE TABLE run (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL);
+        CREATE TABLE trusted (id INTEGER PRIMARY KEY CHECK (id = 1), note BLOB NOT NULL);
+        CREATE TABLE contradiction (
+            id INTEGER PRIMARY KEY, detail TEXT NOT NULL, trusted_note BLOB NOT NULL, conflicting_note BLOB NOT NULL
+        )
+    """,
+)
+
+MAX_BATCHES_DROPPED_AT_ONCE = 16
+"""Batches that leave in one transaction: some ten thousand records."""
+
+MAX_CONTRADICTIONS = 16
+"""Contradictions kept; the first ones are those that matter."""
+
+MAX_DAMAGED_FILES = 1_000
+
+_SIGNS_OF_DAMAGE = ("is damaged", "is cut short", "malformed", "not a database")
+"""What is said of a file of ours that cannot be read; another program's, or a full disk, is told otherwise."""
+
+
+class BatchState(IntEnum):
+    """How far a batch has come."""
+
+    PENDING = 0
+    """Closed; the ledger has not been asked."""
+    SUBMITTED = 1
+    """About to be sent, or sent: the ledger may have it."""
+    SEQUENCED = 2
+    """The ledger says it has it, at an index."""
+    PROVEN = 3
+    """The proof is stored; the quorum of the policy was met."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """A record as it is stored: its number from 0, and what it is found by."""
+
+    id: int
+    record: EvidenceRecord
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBatch:
+    """A batch as it is stored; `log_index` and `proof` (tlog-proof text) are None until known."""
+
+    statement: BatchStatement
+    encoded: bytes
+    commitment: bytes
+    state: BatchState
+    log_index: int | None
+    proof: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A record that was looked for: its number, its moment in microseconds since 1970, and its octets."""
+
+    id: int
+    utc_us: int | None
+    entry: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """What left the store: batches, the records in them, and how many of the batches had no proof yet."""
+
+    batches: int = 0
+    records: int = 0
+    unproven: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An open store, the run that begins with it, and where a damaged file was put; None where there was none."""
+
+    store: "EvidenceStore"
+    run: int
+    set_aside: Path | None
+    problem: str = ""
+
+
+_COLUMNS = "statement, commitment, state, log_index, proof"
+
+
+class EvidenceStore(OpenDatabase):
+    """Evidence in a file; make one with `open_evidence` or `read_evidence`."""
+
+    def begin_run(self) -> int:
+        """Count one more beginning and return which it is, from 1."""
+        with storage_errors(self._path), transaction(self._connection):
+            row = self._connection.execute("SELECT number FROM run").fetchone()
+            number = 1 if row is None else int(row[0]) + 1
+            self._connection.execute("INSERT OR REPLACE INTO run (id, number) VALUES (1, ?)", (number,))
+        return number
+
+    def next_id(self) -> int:
+        """Return the number the next record gets."""
+        with storage_errors(self._path):
+            return self._next_id()
+
+    def append(self, entries: Sequence[StoredEntry], certificates: Mapping[bytes, bytes]) -> None:
+        """Store records and certificates (by HashedId8); when this returns they survive a power cut.
+
+        What is stored already is passed over, so whoever does not know whether it was may do it again.
+
+        Raises:
+            StorageError: it could not be stored, or a number is missing before the first of them.
+        """
+        with storage_errors(self._path), transaction(self._connection):
+            expected = self._next_id()
+            for identifier, octets in certificates.items():
+                self._connection.execute("INSERT OR IGNORE INTO certificate (id, octets) VALUES (?, ?)", (identifier, octets))
+            fresh = [each for each in entries if each.id >= expected]
+            if [each.id for each in fresh] != list(range(expected, expected + len(fresh))):
+                raise StorageError(str(self._path), f"record {expected} is next; the records given do not begin with it")
+            self._connection.executemany(
+                "INSERT INTO record (id, kind, word, utc_us, entry) VALUES (?, ?, ?, ?, ?)",
+                [(e.id, e.record.kind.value, e.record.word, e.record.utc_us, e.entry) for e in fresh],
+            )
+
+    def close_batch(self, station_id: int, closed: UtcNs | None) -> BatchStatement | None:
+        """Make a batch of the records that are in none, `MAX_BATCH_RECORDS` at most; None where there are none."""
+        with storage_errors(self._path), transaction(self._connection):
+            last = self._connection.execute(
+                "SELECT number, first + size, commitment FROM batch ORDER BY number DESC LIMIT 1"
+            ).fetchone()
+            number, first, previous = (0, 0, None) if last is None else (last[0] + 1, last[1], blob(self._path, last[2]))
+            rows = self._connection.execute(
+                "SELECT id, entry FROM record WHERE id >= ? ORDER BY id LIMIT ?", (first, MAX_BATCH_RECORDS)
+            ).fetchall()
+            if not rows:
+                return None
+            if [row[0] for row in rows] != list(range(first, first + len(rows))):
+                raise self._damaged(f"records are missing after number {first}")
+            statement = BatchStatement(
+                station_id=station_id,
+                number=number,
+                previous=previous,
+                first=first,
+                size=len(rows),
+                root=BatchTree([blob(self._path, row[1]) for row in rows]).root,
+                closed_us=None if closed is None else closed // NS_PER_US,
+            )
+            encoded = statement.encode()
+            values = (
+                number,
+                first,
+                len(rows),
+                statement.closed_us,
+                encoded,
+                commitment_of_batch(encoded),
+                BatchState.PENDING.value,
+            )
+            self._connection.execute(
+                "INSERT INTO batch (number, first, size, closed_us, statement, commitment, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+        return statement
+
+    def unbatched(self) -> int:
+        """Return how many records are in no batch yet."""
+        with storage_errors(self._path):
+            return self._next_id() - self._batched()
+
+    def unproven(self, limit: int) -> tuple[StoredBatch, ...]:
+        """Return the oldest batches that have no proof yet, at most `limit`."""
+        return self._batches("WHERE state < ? ORDER BY number LIMIT ?", BatchState.PROVEN.value, limit)
+
+    def batch_of(self, record_id: int) -> StoredBatch | None:
+        """Return the batch a record is in; None while it is in none."""
+        for batch in self._batches("WHERE first <= ? ORDER BY first DESC LIMIT 1", record_id):
+            if record_id < batch.statement.first + batch.statement.size:
+                return batch
+        return None
+
+    def mark_submitted(self, commitment: bytes) -> None:
+        """PENDING -> SUBMITTED: the ledger is about to be asked."""
+        self._move(commitment, BatchState.SUBMITTED, None, BatchState.SUBMITTED)
+
+    def mark_sequenced(self, commitment: bytes, log_index: int) -> None:
+        """-> SEQUENCED: the ledger gave this index."""
+        self._move(commitment, BatchState.SEQUENCED, log_index, BatchState.SEQUENCED)
+
+    def mark_refuted(self, commitment: bytes) -> None:
+        """SEQUENCED -> PENDING: the ledger holds something else at the index it gave; it is to be asked again."""
+        self._move(commitment, BatchState.PENDING, None, BatchState.SEQUENCED)
+
+    def store_proof(self, commitment: bytes, *, log_index: int, proof: bytes) -> None:
+        """-> PROVEN, with the proof; one that is stored is not replaced."""
+        with storage_errors(self._path), transaction(self._connection):
+            self._connection.execute(
+                "UPDATE batch SET state = ?, log_index = ?, proof = ? WHERE commitment = ? AND state < ?",
+                (BatchState.PROVEN.value, log_index, proof, commitment, BatchState.PROVEN.value),
+            )
+
+    def trusted_note(self) -> bytes | None:
+        """Return the checkpoint note trusted last."""
+        row = self._one("SELECT note FROM trusted")
+        return None if row is None else blob(self._path, row[0])
+
+    def set_trusted_note(self, note: bytes) -> None:
+        """Trust a checkpoint note from now on."""
+        with storage_errors(self._path), transaction(self._connection):
+            self._connection.execute("INSERT OR REPLACE INTO trusted (id, note) VALUES (1, ?)", (note,))
+
+    def store_contradiction(self, contradiction: SplitViewError) -> None:
+        """Keep both notes of a contradiction; storing the same one twice changes nothing."""
+        notes = contradiction.trusted_note, contradiction.conflicting_note
+        with storage_errors(self._path), transaction(self._connection):
+            self._connection.execute(
+                "INSERT INTO contradiction (detail, trusted_note, conflicting_note) SELECT ?, ?, ?"
+                " WHERE NOT EXISTS (SELECT 1 FROM contradiction WHERE trusted_note = ? AND conflicting_note = ?)"
+                " AND (SELECT count(*) FROM contradiction) < ?",
+                (str(contradiction), *notes, *notes, MAX_CONTRADICTIONS),
+            )
+
+    def contradiction(self) -> SplitViewError | None:
+        """Return the first contradiction that is kept."""
+        row = self._one("SELECT detail, trusted_note, conflicting_note FROM contradiction ORDER BY id LIMIT 1")
+        return None if row is None else SplitViewError(str(row[0]), blob(self._path, row[1]), blob(self._path, row[2]))
+
+    def last_before(self, kind: EvidenceKind, word: str, utc_us: int) -> Found | None:
+        """Return the last record of a kind dated at a moment or before."""
+        return self._find("utc_us <= ? ORDER BY utc_us DESC, id DESC LIMIT 1", kind, word, utc_us)
+
+    def first_after(self, kind: EvidenceKind, word: str, utc_us: int) -> Found | None:
+        """Return the first record of a kind dated after a moment."""
+        return self._find("utc_us > ? ORDER BY utc_us, id LIMIT 1", kind, word, utc_us)
+
+    def between(self, kind: EvidenceKind, word: str | None, first_us: int, last_us: int, limit: int) -> tuple[Found, ...]:
+        """Return the records of a kind (and a word, where one is given) dated within two moments, `limit` at most."""
+        with storage_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT id, utc_us, entry FROM record WHERE kind = ? AND (? IS NULL OR word = ?) AND utc_us BETWEEN ? AND ?"
+                " ORDER BY id LIMIT ?",
+                (kind.value, word, word, first_us, last_us, limit),
+            ).fetchall()
+        return tuple(self._found(row) for row in rows)
+
+    def entries_of(self, statement: BatchStatement) -> list[bytes]:
+        """Return the octets of all records of a batch in order, checked against its root.
+
+        Raises:
+            StorageError: they are not there any more, or not what they were.
+        """
+        with storage_errors(self._path):
+            rows = self._connection.execute(
+                "SELECT entry FROM record WHERE id >= ? AND id < ? ORDER BY id", (statement.first, statement.first + statement.size)
+            ).fetchall()
+        entries = [blob(self._path, row[0]) for row in rows]
+        if len(entries) != statement.size or BatchTree(entries).root != statement.root:
+            raise self._damaged(f"the records of batch {statement.number} are not those it was closed with")
+        return entries
+
+    def certificates(self) -> dict[bytes, bytes]:
+        """Return every certificate by its HashedId8."""
+        with storage_errors(self._path):
+            rows = self._connection.execute("SELECT id, octets FROM certificate").fetchall()
+        return {blob(self._path, row[0]): blob(self._path, row[1]) for row in rows}
+
+    def expire(self, *, before: UtcNs | None, max_bytes: int) -> Dropped:
+        """Let the oldest batches go: those closed before a moment, and as many as bring the records within `max_bytes`.
+
+        A few at a time; what is still too old or too much goes with the next call.
+        """
+        batches = records = unproven = 0
+        with storage_errors(self._path), transaction(self._connection):
+            rows = self._connection.execute(
+                "SELECT number, first, size, state, closed_us FROM batch ORDER BY number LIMIT ?", (MAX_BATCHES_DROPPED_AT_ONCE,)
+            ).fetchall()
+            newest = self._connection.execute("SELECT max(number) FROM batch").fetchone()[0]
+            limit_us = None if before is None else before // NS_PER_US
+            old = [row[0] for row in rows if limit_us is not None and row[4] is not None and row[4] < limit_us]
+            last_old = old[-1] if old else -1  # one that was closed without a date is as old as the next that has one
+            for number, first, size, state, _ in rows:
+                if number == newest or not (number <= last_old or self._used_bytes() > max_bytes):
+                    break
+                self._connection.execute("DELETE FROM record WHERE id >= ? AND id < ?", (first, first + size))
+                self._connection.execute("DELETE FROM batch WHERE number = ?", (number,))
+                batches, records, unproven = batches + 1, records + size, unproven + (state < BatchState.PROVEN)
+        return Dropped(batches=batches, records=records, unproven=unproven)
+
+    def status(self) -> dict[str, object]:
+        """Return how much there is, as JSON values."""
+        with storage_errors(self._path):
+            rows = self._connection.execute("SELECT state, count(*) FROM batch GROUP BY state").fetchall()
+            oldest = self._connection.execute("SELECT min(first) FROM batch").fetchone()[0]
+            used = self._used_bytes()
+            total = self._next_id()
+        counts = {BatchState(state).name.lower(): count for state, count in rows}
+        return {"records": total - (oldest or 0), "records_ever": total, "batches": counts, "used_bytes": used}
+
+    def _next_id(self) -> int:
+        last = self._connection.execute("SELECT max(id) FROM record").fetchone()[0]
+        return max(-1 if last is None else int(last), self._batched() - 1) + 1
+
+    def _batched(self) -> int:
+        row = self._connection.execute("SELECT first + size FROM batch ORDER BY number DESC LIMIT 1").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def _used_bytes(self) -> int:
+        pages, free, octets = (
+            int(self._connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * octets
+
+    def _move(self, commitment: bytes, state: BatchState, log_index: int | None, at_most: BatchState) -> None:
+        with storage_errors(self._path), transaction(self._connection):
+            self._connection.execute(
+                "UPDATE batch SET state = ?, log_index = ? WHERE commitment = ? AND state <= ?",
+                (state.value, log_index, commitment, at_most.value),
+            )
+
+    def _batches(self, where: str, *values: object) -> tuple[StoredBatch, ...]:
+        with storage_errors(self._path):
+            rows = self._connection.execute(f"SELECT {_COLUMNS} FROM batch {where}", values).fetchall()  # noqa: S608 - constants
+        return tuple(self._batch(row) for row in rows)
+
+    def _batch(self, row: tuple[object, ...]) -> StoredBatch:
+        match row:
+            case (bytes(encoded), bytes(commitment), int(state), (int() | None) as log_index, (bytes() | None) as proof):
+                try:
+                    statement = decode_statement(encoded)
+                except DecodeError as error:
+                    raise self._damaged(f"a batch: {error}") from None
+                if 0 <= state <= BatchState.PROVEN and commitment == commitment_of_batch(encoded):
+                    return StoredBatch(
+                        statement=statement,
+                        encoded=encoded,
+                        commitment=commitment,
+                        state=BatchState(state),
+                        log_index=log_index,
+                        proof=proof,
+                    )
+        raise self._damaged("a batch is not what it should be")
+
+    def _find(self, rest: str, kind: EvidenceKind, word: str, utc_us: int) -> Found | None:
+        found = f"SELECT id, utc_us, entry FROM record WHERE kind = ? AND word = ? AND {rest}"  # noqa: S608 - constants
+        row = self._one(found, kind.value, word, utc_us)
+        return None if row is None else self._found(row)
+
+    def _found(self, row: tuple[object, ...]) -> Found:
+        match row:
+            case (int(number), (int() | None) as utc_us, bytes(entry)):
+                return Found(id=number, utc_us=utc_us, entry=entry)
+        raise self._damaged("a record is not what it should be")
+
+
+def open_evidence(path: Path, connect: Connect = connect_sqlite) -> Opened:
+    """Open a store to write to, made where there is none, and begin a run.
+
+    A damaged file is put aside under another name, as it is, and a new one begun: a unit does not fall silent for want of it.
+
+    Raises:
+        StorageError: the file is another program's, or cannot be used or made.
+    """
+    set_aside, problem = None, ""
+    if path.exists():
+        try:
+            return _opened(path, connect)
+        except StorageError as error:
+            if not any(sign in error.reason for sign in _SIGNS_OF_DAMAGE):
+                raise
+            set_aside, problem = _put_aside(path), str(error)
+    create_database(path, STORE_FORMAT, connect)
+    opened = _opened(path, connect)
+    return Opened(store=opened.store, run=opened.run, set_aside=set_aside, problem=problem)
+
+
+def read_evidence(path: Path) -> EvidenceStore:
+    """Open a store to read from, beside the agent that writes it; raises `StorageError`."""
+    return EvidenceStore(path, open_read_only(path, STORE_FORMAT, is_whole=False))
+
+
+def _opened(path: Path, connect: Connect) -> Opened:
+    store = EvidenceStore(path, open_database(path, STORE_FORMAT, connect, is_whole=False))
+    try:
+        store.status()
+        return Opened(store=store, run=store.begin_run(), set_aside=None)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _put_aside(path: Path) -> Path:
+    for number in range(1, MAX_DAMAGED_FILES):
+        name = path.with_name(f"{path.name}.damaged-{number}")
+        if not name.exists():
+            break
+    else:
+        raise StorageError(str(path), f"{MAX_DAMAGED_FILES} damaged files are kept beside it already")
+    with storage_errors(path):
+        for suffix in ("-wal", "-shm", ""):
+            side = path.with_name(path.name + suffix)
+            if side.exists():
+                side.rename(name.with_name(name.name + suffix))
+    return name

@@ -1,0 +1,272 @@
+import json
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rsu_agent.evidence_proof import Question, gather
+from shared.cli.evidence import judge_evidence
+from shared.cli.passport import app
+from shared.core.clock import NS_PER_S, UtcNs
+from shared.core.errors import RecordError
+from shared.core.itstime import utc_text
+from shared.ledger.policy import Policy
+from shared.messages.spatem import MovementPhaseState
+from shared.pki.permission_sets import StationRole
+from shared.records.evidence import Evidence, EvidencePiece, is_evidence, parse_evidence
+from shared.records.evidence_record import decode_record
+from shared.records.sd_jwt import encode_base64url
+from shared.records.strict_json import encode_json_lines, parse_json
+from shared.security.trust_store import TrustStore
+from shared.service.trust_directory import write_trust_directory
+from tests.helpers.hierarchy import NOON, Hierarchy
+from tests.helpers.ledger import policy_of, witness_key
+from tests.helpers.stations import Speaker, after_ms, at
+from tests.helpers.unit_evidence import WITNESSED, Unit, witnessed_log
+
+HIERARCHY = Hierarchy(3)
+ROOTS = TrustStore.of_operator((HIERARCHY.root.certificate,), ())
+"""What a court has: the root, and no authority below it."""
+
+MOMENT = after_ms(NOON, 1_234)
+
+
+@pytest.fixture(name="unit")
+def _unit(tmp_path: Path) -> Unit:
+    """Lights ten times a second for some seconds in two batches, a map, a warning, a refusal; all proven."""
+    unit = Unit(tmp_path, hierarchy=HIERARCHY)
+    unit.now = after_ms(NOON, -100)
+    unit.light()
+    unit.map()
+    for _ in range(14):
+        unit.light()
+    unit.desk.sent(unit.speaker.denm(after_ms(NOON, 1_000)), at(NOON))
+    unit.desk.refused(Speaker(Hierarchy(9)).cam(NOON), RecordError("x", "its root is not trusted"), at(MOMENT))
+    unit.close_batch()
+    for _ in range(10):
+        unit.light()
+    unit.close_batch()
+    assert unit.anchor(unit.log) == ()
+    return unit
+
+
+def gathered(unit: Unit, moment: UtcNs = MOMENT, **more: Any) -> Evidence:
+    return gather(unit.store, Question(at=moment, **more))
+
+
+def refused(evidence: Evidence, policy: Policy = WITNESSED, store: TrustStore = ROOTS) -> str:
+    with pytest.raises(RecordError) as error:
+        judge_evidence(evidence, store=store, policy=policy)
+    return error.value.check
+
+
+def test_evidence_says_what_the_signal_showed_at_that_moment_and_what_came_next(unit: Unit) -> None:
+    answer = judge_evidence(parse_evidence(gathered(unit, group=4).encode()), store=ROOTS, policy=WITNESSED)
+    (light,) = answer.lights
+    assert (light.group, light.phase, light.then) == (4, MovementPhaseState.STOP_AND_REMAIN, MovementPhaseState.STOP_AND_REMAIN)
+    assert light.lanes == (1,)
+    assert light.ends_earliest == after_ms(NOON, 11_200)
+    assert answer.said is not None
+    assert answer.following is not None
+    assert (answer.said.generated, answer.following.generated) == (after_ms(NOON, 1_200), after_ms(NOON, 1_300))
+    assert answer.station_id == unit.station_id
+    assert answer.name == "Crossing"
+    assert answer.findings == ()
+    assert answer.held[0].batch.seen_by == UtcNs((NOON // NS_PER_S + 65) * NS_PER_S)
+
+
+def test_lights_at_the_edge_of_a_batch_are_proven_by_two(unit: Unit) -> None:
+    evidence = gathered(unit, after_ms(NOON, 1_450))
+    assert len(evidence.batches) == 2
+    answer = judge_evidence(evidence, store=ROOTS, policy=WITNESSED)
+    assert answer.findings == ()
+    assert answer.following is not None
+    assert answer.following.held.batch.statement.number == 1
+
+
+def test_warnings_and_refusals_are_shown_where_they_are_asked_for(unit: Unit) -> None:
+    answer = judge_evidence(gathered(unit, warnings=True, refusals=True), store=ROOTS, policy=WITNESSED)
+    assert len(answer.warnings) == 1
+    (refusal,) = answer.account
+    assert refusal.record.detail == "x: its root is not trusted"
+    assert judge_evidence(gathered(unit), store=ROOTS, policy=WITNESSED).account == ()
+
+
+def test_the_command_says_it_in_plain_words_with_nothing_but_the_file_and_public_keys(unit: Unit, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write_trust_directory(elsewhere / "trust", ROOTS)
+    policy, file = elsewhere / "policy", elsewhere / "evidence.json"
+    policy.write_text(policy_text())
+    file.write_bytes(gathered(unit, group=4, warnings=True, refusals=True).encode())
+    unit.store.close()
+    arguments = ["verify", str(file), "--trust", str(elsewhere / "trust"), "--policy", str(policy)]
+    said = CliRunner().invoke(app, arguments)
+    assert said.exit_code == 0, said.output
+    words = " ".join(said.output.split())
+    assert f"On 2026-11-22 at 12:00:01.234 UTC roadside unit {unit.station_id} showed for junction 380/12 (Crossing)," in words
+    assert "signal group 4: red." in words
+    assert "0.034 s before; its next message is of 12:00:01.300, 0.066 s after." in words
+    assert "a witness had seen it there by 2026-11-22T12:01:05Z" in words
+    assert "the unit warned: stationary vehicle" in words
+    told = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).output)
+    assert told["verified"] is True
+    assert told["lights"][0]["words"] == "red"
+    shown = CliRunner().invoke(app, ["show", str(file)])
+    assert "Not verified" in shown.output
+    altered = bytearray(file.read_bytes())
+    altered[len(altered) // 2] ^= 1
+    file.write_bytes(altered)
+    refusal = CliRunner().invoke(app, [*arguments, "--json"])
+    assert refusal.exit_code == 1
+    assert json.loads(refusal.output)["verified"] is False
+
+
+def policy_text() -> str:
+    log = WITNESSED.logs[0].key.text
+    witnesses = [f"witness {name} {witness_key(name).text}" for name in ("w1", "w2")]
+    return "\n".join([f"log {log}", *witnesses, "group enough 2 w1 w2", "quorum enough"]) + "\n"
+
+
+def test_a_file_of_which_any_byte_was_changed_is_refused(unit: Unit) -> None:
+    encoded = gathered(unit, group=4).encode()
+    assert is_evidence(encoded)
+    for place in range(len(encoded)):
+        changed = bytearray(encoded)
+        changed[place] ^= 1 << place % 8
+        with pytest.raises(RecordError):
+            parse_evidence(bytes(changed))
+    for end in range(0, len(encoded), 97):
+        with pytest.raises(RecordError):
+            parse_evidence(encoded[:end])
+
+
+def test_a_forger_who_makes_the_file_whole_again_is_refused_by_what_he_cannot_make(unit: Unit) -> None:
+    evidence = gathered(unit, group=4)
+    first, *others = evidence.pieces
+    record = decode_record(first.entry)
+    green = record.packet[:-80] + bytes((record.packet[-80] ^ 1,)) + record.packet[-79:]
+    forged = replace(first, entry=replace(record, packet=green).encode())
+    assert refused(rewritten(replace(evidence, pieces=(forged, *others)))) == "batch"
+    elsewhere = replace(first, position=first.position + 1)
+    with pytest.raises(RecordError):
+        judge_evidence(replace(evidence, pieces=(elsewhere, *others)), store=ROOTS, policy=WITNESSED)
+    (batch, *_) = evidence.batches
+    statement = batch.statement.replace(b'"number":0', b'"number":1')
+    assert refused(replace(evidence, batches=(replace(batch, statement=statement),))) == "ledger"
+    assert refused(replace(evidence, certificates=evidence.certificates[1:])) == "certificate"
+    assert refused(replace(evidence, certificates=evidence.certificates[:1])) == "certificate"
+    assert refused(replace(evidence, pieces=())) in {"empty", "format"}
+
+
+def rewritten(evidence: Evidence) -> Evidence:
+    """Spell a file anew, as whoever forges one would: it reads well."""
+    value = parse_json(evidence.encode(), "file", 1 << 22)
+    assert isinstance(value, dict)
+    del value["digest"]
+    value["digest"] = encode_base64url(sha256(encode_json_lines(value).encode()).digest())
+    return parse_evidence(encode_json_lines(value).encode())
+
+
+def test_evidence_under_another_root_another_log_or_too_few_witnesses_is_refused(unit: Unit) -> None:
+    evidence = gathered(unit)
+    assert refused(evidence, store=Hierarchy(4).trust_store) == "certificate"
+    assert refused(evidence, policy_of(origin="another.example/log")) == "ledger"
+    assert refused(evidence, policy_of(witnesses=("w1", "w3"), quorum="2")) == "witnesses"
+
+
+def test_lights_that_another_station_signed_are_not_the_units(tmp_path: Path) -> None:
+    """The log's operator can put in what it likes; the unit's signature it has not."""
+    unit, other = Unit(tmp_path, hierarchy=HIERARCHY), Speaker(HIERARCHY, StationRole.RSU, seed=5)
+    entry_of_other = other.spatem(NOON)
+    unit.desk._own[other.ticket.certificate.hashed_id8] = None
+    unit.desk._certificates[bytes(other.ticket.certificate.hashed_id8)] = other.ticket.certificate.encoded
+    unit.light(0)
+    unit.desk.sent(entry_of_other, at(NOON))
+    unit.close_batch()
+    unit.anchor(witnessed_log(NOON))
+    evidence = gathered(unit, NOON)
+    certificates = (*evidence.certificates, HIERARCHY.aa.certificate.encoded)
+    assert refused(replace(evidence, certificates=tuple(dict.fromkeys(certificates)))) == "content"
+
+
+def test_a_message_left_out_between_the_two_shown_is_noticed(unit: Unit) -> None:
+    evidence = gathered(unit)
+    later = gathered(unit, after_ms(NOON, 1_390))
+    lights = [each for each in evidence.pieces if decode_record(each.entry).word == "spatem"]
+    followed = [each for each in later.pieces if decode_record(each.entry).word == "spatem"]
+    pieces = tuple(sorted((lights[0], followed[-1]), key=lambda piece: piece.position))
+    answer = judge_evidence(replace(evidence, pieces=pieces), store=ROOTS, policy=WITNESSED)
+    assert [each.is_serious for each in answer.findings] == [True]
+    assert "something between the two messages" in answer.findings[0].text
+
+
+def test_a_moment_in_which_the_unit_was_silent_is_called_unknown(tmp_path: Path) -> None:
+    unit = Unit(tmp_path, hierarchy=HIERARCHY)
+    unit.light()
+    unit.light(30_000)
+    unit.close_batch()
+    unit.anchor(witnessed_log(after_ms(NOON, 3_600_000)))
+    answer = judge_evidence(gathered(unit, after_ms(NOON, 10_000)), store=ROOTS, policy=WITNESSED)
+    texts = [each.text for each in answer.findings if each.is_serious]
+    assert len(texts) == 1
+    assert "told no lights for 9.9 s then" in texts[0]
+    assert any("only 59 minutes after" in each.text for each in answer.findings)
+
+
+def test_a_packet_dated_after_a_witness_had_seen_it_is_refused(tmp_path: Path) -> None:
+    unit = Unit(tmp_path, hierarchy=HIERARCHY)
+    unit.light()
+    unit.close_batch()
+    unit.anchor(witnessed_log(after_ms(NOON, -600_000)))
+    assert refused(gathered(unit)) == "time"
+
+
+def test_nothing_is_handed_out_that_the_ledger_has_not_proven(tmp_path: Path) -> None:
+    unit = Unit(tmp_path, hierarchy=HIERARCHY)
+    with pytest.raises(RecordError, match="holds nothing it said at 2026-11-22T12:00:01.234Z or before"):
+        gathered(unit)
+    unit.light()
+    unit.store_all()
+    with pytest.raises(RecordError, match="is not closed yet"):
+        gathered(unit)
+    unit.close_batch()
+    with pytest.raises(RecordError, match="batch 0 is pending"):
+        gathered(unit)
+    unit.anchor(witnessed_log(NOON))
+    answer = judge_evidence(gathered(unit), store=ROOTS, policy=WITNESSED)
+    assert any("not in this file" in each.text for each in answer.findings)
+
+
+def test_what_was_handed_out_still_proves_after_the_unit_has_let_it_go_and_what_stays_still_can_be(unit: Unit) -> None:
+    before = gathered(unit).encode()
+    unit.light(60_000)
+    unit.close_batch()
+    unit.anchor(unit.log)
+    assert unit.store.expire(before=None, max_bytes=0).batches == 2
+    with pytest.raises(RecordError, match="holds nothing"):
+        gathered(unit)
+    assert judge_evidence(parse_evidence(before), store=ROOTS, policy=WITNESSED).lights
+    assert gathered(unit, unit.now).pieces
+
+
+@pytest.mark.parametrize("question", [{"group": 9}, {"group": 255}])
+def test_a_group_the_junction_does_not_have_is_said_so(unit: Unit, question: dict[str, int]) -> None:
+    assert refused(gathered(unit, **question)) == "content"
+
+
+def test_a_question_changed_to_a_moment_the_records_do_not_answer_is_refused(unit: Unit) -> None:
+    evidence = gathered(unit)
+    assert refused(replace(evidence, at=after_ms(NOON, -5_000))) == "content"
+    moved = judge_evidence(replace(evidence, at=after_ms(NOON, 1_250)), store=ROOTS, policy=WITNESSED)
+    assert utc_text(moved.at) == "2026-11-22T12:00:01.250Z"
+
+
+def test_pieces_out_of_order_or_twice_are_refused(unit: Unit) -> None:
+    evidence = gathered(unit)
+    pieces: tuple[EvidencePiece, ...] = evidence.pieces
+    assert refused(replace(evidence, pieces=tuple(reversed(pieces)))) == "format"
+    assert refused(replace(evidence, pieces=(pieces[0], *pieces))) == "format"

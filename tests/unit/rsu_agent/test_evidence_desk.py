@@ -1,0 +1,173 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from rsu_agent import evidence_desk
+from rsu_agent.evidence_desk import (
+    MAX_NOTICES_A_MINUTE,
+    MAX_REASONS,
+    MAX_REFUSED_A_MINUTE,
+    MAX_REFUSED_OF_ONE_REASON,
+    OTHER,
+    EvidenceDesk,
+    Waiting,
+)
+from shared.core.clock import NS_PER_S, UtcNs
+from shared.core.errors import DecodeError, V2xError
+from shared.pki.permission_sets import StationRole
+from shared.records.evidence_record import EvidenceKind, EvidenceRecord
+from shared.stack.effects import Notice
+from tests.helpers.hierarchy import NOON, Hierarchy
+from tests.helpers.ledger import seeded_entropy
+from tests.helpers.stations import Speaker, after_ms, at
+from tests.helpers.unit_evidence import Unit
+
+HIERARCHY = Hierarchy(3)
+
+
+class Refusal(V2xError):
+    """A refusal with any reason."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"because of {code}")
+        self._code = code
+
+    @property
+    def code(self) -> str:
+        return self._code
+
+
+def desk_of(speaker: Speaker) -> EvidenceDesk:
+    chain = (speaker.ticket.certificate, HIERARCHY.aa.certificate)
+    return EvidenceDesk(next_id=0, run=1, entropy=seeded_entropy(), chain=lambda: chain)
+
+
+def records(desk: EvidenceDesk) -> list[EvidenceRecord]:
+    return [each.record for each in desk.take().entries]
+
+
+def test_each_light_and_each_warning_is_kept_as_it_went_out_and_dated_by_its_signature() -> None:
+    speaker = Speaker(HIERARCHY, StationRole.RSU)
+    desk = desk_of(speaker)
+    packets = [speaker.spatem(NOON), speaker.spatem(after_ms(NOON, 100)), speaker.denm(after_ms(NOON, 150))]
+    for packet in packets:
+        desk.sent(packet, at(after_ms(NOON, 1_000)))
+    kept = records(desk)
+    assert [each.packet for each in kept] == packets
+    assert [(each.word, each.number) for each in kept] == [("spatem", 0), ("spatem", 1), ("denm", 0)]
+    assert [each.utc for each in kept] == [NOON, after_ms(NOON, 100), after_ms(NOON, 150)]
+    assert set(desk.take().certificates.values()) == {speaker.ticket.certificate.encoded, HIERARCHY.aa.certificate.encoded}
+
+
+def test_a_map_is_kept_once_a_minute() -> None:
+    speaker = Speaker(HIERARCHY, StationRole.RSU)
+    desk = desk_of(speaker)
+    for second in range(130):
+        now = after_ms(NOON, 1_000 * second)
+        desk.tick(at(now))
+        desk.sent(speaker.mapem(now), at(now))
+    maps = [each.utc for each in records(desk) if each.word == "mapem"]
+    assert maps == [after_ms(NOON, 60_000 * minute) for minute in range(3)]
+
+
+def test_what_is_only_passed_on_for_others_and_awareness_messages_are_not_the_units_word() -> None:
+    speaker, other = Speaker(HIERARCHY, StationRole.RSU), Speaker(HIERARCHY, StationRole.RSU, seed=2)
+    desk = desk_of(speaker)
+    for packet in (other.denm(NOON), other.spatem(NOON), speaker.cam(NOON), b"", b"\x12" * 40):
+        desk.sent(packet, at(NOON))
+    assert records(desk) == []
+
+
+def test_a_packet_that_waited_while_the_ticket_changed_is_still_the_units_word() -> None:
+    before, after = Speaker(HIERARCHY, StationRole.RSU), Speaker(HIERARCHY, StationRole.RSU, seed=2)
+    current = [before]
+    desk = EvidenceDesk(
+        next_id=0, run=1, entropy=seeded_entropy(), chain=lambda: (current[0].ticket.certificate, HIERARCHY.aa.certificate)
+    )
+    late = before.spatem(after_ms(NOON, 100))
+    desk.sent(before.spatem(NOON), at(NOON))
+    current[0] = after
+    for packet in (after.spatem(NOON), late):
+        desk.sent(packet, at(NOON))
+    assert len(records(desk)) == 3
+
+
+def test_a_flood_of_one_kind_hides_no_other_refusal_and_all_are_counted() -> None:
+    desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
+    desk.tick(at(NOON))
+    for _ in range(10_000):
+        desk.refused(b"flood", DecodeError("packet", "nonsense"), at(NOON))
+    desk.refused(b"rare", Refusal("revoked_certificate"), at(NOON))
+    kept = records(desk)
+    assert Counter(each.word for each in kept) == {"malformed": MAX_REFUSED_OF_ONE_REASON, "revoked_certificate": 1}
+    assert kept[-1].packet == b"rare"
+    assert kept[-1].detail == "because of revoked_certificate"
+    assert desk.tick(at(after_ms(NOON, 60_000)))
+    (tally,) = [each for each in records(desk) if each.kind is EvidenceKind.COUNTED]
+    assert json.loads(tally.detail) == {"sent": {}, "refused": {"malformed": 10_000, "revoked_certificate": 1}, "lost": 0}
+    desk.refused(b"next minute", DecodeError("packet", "nonsense"), at(after_ms(NOON, 60_000)))
+    assert records(desk)[-1].number == 10_000
+
+
+def test_however_many_reasons_there_are_what_is_kept_of_a_minute_is_bounded() -> None:
+    desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
+    for number in range(3_000):
+        desk.refused(b"packet", Refusal(f"reason_{number % 300}"), at(NOON))
+    kept = records(desk)
+    assert len(kept) <= MAX_REFUSED_A_MINUTE
+    assert len({each.word for each in kept}) <= MAX_REASONS + 1
+    assert OTHER in {each.word for each in kept}
+
+
+def test_notices_of_lights_and_hazards_are_kept_and_others_are_not() -> None:
+    desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
+    desk.noted(Notice("junction_unavailable", {"reason": "groups 1 and 2 are green together"}), at(NOON))
+    desk.noted(Notice("tickets_fetched", {}), at(NOON))
+    (kept,) = records(desk)
+    assert (kept.kind, kept.word, kept.utc) == (EvidenceKind.NOTED, "junction_unavailable", NOON)
+    assert json.loads(kept.detail) == {"reason": "groups 1 and 2 are green together"}
+    for _ in range(2 * MAX_NOTICES_A_MINUTE):
+        desk.noted(Notice("hazard_denied", {"name": "\ud800", "what": Path("x")}), at(NOON))
+    assert len(records(desk)) == MAX_NOTICES_A_MINUTE
+
+
+def test_what_finds_no_room_is_counted_and_leaves_a_gap_in_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence_desk, "MAX_WAITING", 3)
+    speaker = Speaker(HIERARCHY, StationRole.RSU)
+    desk = desk_of(speaker)
+    for number in range(5):
+        desk.sent(speaker.spatem(after_ms(NOON, number)), at(NOON))
+    assert desk.lost == 2
+    first = desk.take()
+    desk.stored(first)
+    assert desk.waiting == 0
+    desk.sent(speaker.spatem(after_ms(NOON, 5)), at(NOON))
+    second = desk.take()
+    assert [each.id for each in (*first.entries, *second.entries)] == [0, 1, 2, 3]
+    assert [each.record.number for each in (*first.entries, *second.entries)] == [0, 1, 2, 5]
+
+
+def test_what_waits_goes_on_waiting_until_it_is_on_disk(tmp_path: Path) -> None:
+    unit = Unit(tmp_path)
+    unit.light()
+    taken = unit.desk.take()
+    unit.light()
+    assert unit.desk.take().entries[: len(taken.entries)] == taken.entries
+    unit.desk.stored(taken)
+    assert [each.id for each in unit.desk.take().entries] == [1]
+    unit.desk.stored(Waiting(entries=(), certificates={}))
+    assert unit.desk.waiting == 1
+    unit.store.append(taken.entries, taken.certificates)
+    unit.store_all()
+    assert unit.store.next_id() == 2
+    unit.store.close()
+
+
+def test_no_minute_begins_while_none_is_over_and_one_does_though_the_date_is_not_known() -> None:
+    desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
+    assert not desk.tick(at(NOON))
+    assert not desk.tick(at(UtcNs(NOON + 59 * NS_PER_S)))
+    assert desk.tick(at(UtcNs(NOON + 60 * NS_PER_S)))
+    assert not desk.tick(at(UtcNs(NOON + 61 * NS_PER_S)))

@@ -1,0 +1,187 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from rsu_agent.evidence_keeper import EvidenceKeeper, open_keeper
+from rsu_agent.evidence_store import read_evidence
+from shared.core.clock import NS_PER_S, Instant, ManualClock
+from shared.core.errors import DecodeError
+from shared.pki.permission_sets import StationRole
+from shared.records.evidence_record import EvidenceKind
+from shared.service.database import Connect, connect_sqlite
+from shared.stack.effects import Effect, Notice, Transmit
+from tests.helpers.faulty_sqlite import Faults
+from tests.helpers.hierarchy import NOON, Hierarchy, clock_at
+from tests.helpers.ledger import ORIGIN, seeded_entropy
+from tests.helpers.online_ledger import AsyncLog
+from tests.helpers.stations import Speaker
+from tests.helpers.unit_evidence import FILE, WITNESSED, witnessed_log
+
+HIERARCHY = Hierarchy(3)
+DAY_NS = 86_400 * NS_PER_S
+Use = Callable[[EvidenceKeeper, ManualClock, Speaker, list[Notice]], Awaitable[None]]
+
+
+def keeping(
+    path: Path, use: Use, *, medium: AsyncLog | None = None, connect: Connect = connect_sqlite, max_bytes: int = 1 << 30
+) -> list[Notice]:
+    """Open a keeper, use it, close it; return what the operator was told."""
+    told: list[Notice] = []
+    speaker = Speaker(HIERARCHY, StationRole.RSU)
+
+    def tell(notice: Notice, _now: Instant) -> None:
+        told.append(notice)
+
+    async def run() -> None:
+        clock = clock_at(NOON)
+        opening = open_keeper(
+            path,
+            station_id=speaker.station.identity.station_id,
+            clock=clock,
+            entropy=seeded_entropy(),
+            chain=lambda: (speaker.ticket.certificate, HIERARCHY.aa.certificate),
+            max_age_ns=DAY_NS,
+            max_bytes=max_bytes,
+            ledger=None if medium is None else (medium, ORIGIN, WITNESSED, None),
+            tell=tell,
+            connect=connect,
+        )
+        async with opening as keeper:
+            await use(keeper, clock, speaker, told)
+
+    asyncio.run(run())
+    return told
+
+
+async def lights(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, count: int) -> None:
+    """Tell the lights once a second, through what carries out a unit's effects."""
+
+    async def perform(_effect: Effect) -> None:
+        return
+
+    watched = keeper.watching(perform)
+    for _ in range(count):
+        now = clock.advance(NS_PER_S)
+        await watched(Transmit(speaker.spatem(now.require_utc())))
+        await watched(Notice("silent", {}))
+        await keeper.step()
+
+
+def test_lights_are_stored_every_second_and_closed_and_proven_every_minute(tmp_path: Path) -> None:
+    log = witnessed_log(NOON)
+
+    async def use(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, told: list[Notice]) -> None:
+        await lights(keeper, clock, speaker, 59)
+        assert keeper.status()["records"] == 59
+        assert keeper.status()["batches"] == {}
+        await lights(keeper, clock, speaker, 1)
+        await keeper.anchor()
+        await lights(keeper, clock, speaker, 1)
+        assert keeper.status()["batches"] == {"proven": 1}
+        assert keeper.status()["ledger"] == {"proven": 1, "trouble": None, "contradiction": None}
+        assert told == []
+
+    assert keeping(tmp_path / FILE, use, medium=AsyncLog(log)) == []
+    assert len(log.entries) == 1
+    with read_evidence(tmp_path / FILE) as store:
+        assert store.unbatched() == 0
+        assert len(store.between(EvidenceKind.SENT, "spatem", 0, 1 << 60, 100)) == 61
+
+
+def test_what_a_run_left_behind_is_a_batch_of_its_own(tmp_path: Path) -> None:
+    async def dies(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, _told: list[Notice]) -> None:
+        await lights(keeper, clock, speaker, 3)
+        raise KeyboardInterrupt
+
+    async def begins(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, _told: list[Notice]) -> None:
+        await lights(keeper, clock, speaker, 2)
+
+    try:
+        keeping(tmp_path / FILE, dies)
+    except KeyboardInterrupt:
+        pass
+    keeping(tmp_path / FILE, begins)
+    with read_evidence(tmp_path / FILE) as store:
+        found = store.between(EvidenceKind.SENT, "spatem", 0, 1 << 60, 100)
+        assert [batch.statement.number for each in found if (batch := store.batch_of(each.id))] == [0, 0, 0, 1, 1]
+
+
+def test_a_disk_that_fails_is_told_once_and_nothing_is_lost_when_it_works_again(tmp_path: Path) -> None:
+    faults = Faults()
+
+    async def use(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, told: list[Notice]) -> None:
+        await lights(keeper, clock, speaker, 1)
+        for _ in range(3):
+            faults.arm(0, persists=False)
+            await lights(keeper, clock, speaker, 1)
+        assert [each.kind for each in told] == ["evidence_not_kept"]
+        assert keeper.status()["waiting"] == 3
+        faults.arm(None, persists=False)
+        await lights(keeper, clock, speaker, 1)
+        assert [each.kind for each in told] == ["evidence_not_kept", "evidence_kept"]
+        assert keeper.status()["waiting"] == 0
+
+    keeping(tmp_path / FILE, use, connect=faults.connect())
+    with read_evidence(tmp_path / FILE) as store:
+        assert len(store.between(EvidenceKind.SENT, "spatem", 0, 1 << 60, 100)) == 5
+
+
+def test_batches_that_go_before_they_are_proven_are_told_of(tmp_path: Path) -> None:
+    async def use(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, told: list[Notice]) -> None:
+        await lights(keeper, clock, speaker, 61)
+        clock.advance(2 * DAY_NS)
+        await lights(keeper, clock, speaker, 1)
+        assert [(each.kind, each.fields["batches"]) for each in told] == [("evidence_dropped_unproven", 1)]
+        assert keeper.status()["dropped_unproven"] == 1
+
+    keeping(tmp_path / FILE, use)
+
+
+def test_a_ledger_in_trouble_is_left_alone_longer_and_longer(tmp_path: Path) -> None:
+    medium = AsyncLog(witnessed_log(NOON))
+    medium.is_down = True
+    asked: list[int] = []
+
+    async def use(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, told: list[Notice]) -> None:
+        await lights(keeper, clock, speaker, 61)
+        for second in range(1_000):
+            before = medium.at_once, medium.most_at_once, len(asked)
+            attempts = keeper._anchor_due
+            await keeper.anchor()
+            if keeper._anchor_due != attempts:
+                asked.append(second)
+            assert before is not None
+            clock.advance(NS_PER_S)
+        assert [each.kind for each in told] == ["evidence_ledger_unavailable"]
+
+    keeping(tmp_path / FILE, use, medium=medium)
+    gaps = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    assert gaps == sorted(gaps)
+    assert gaps[-1] == 300
+
+
+def test_what_the_unit_refuses_is_taken_down_and_handed_on(tmp_path: Path) -> None:
+    heard: list[object] = []
+
+    class Ears:
+        """An agent of which only the ears are of interest."""
+
+        @property
+        def inbound(self) -> None:
+            return None
+
+        def on_outcome(self, outcome: object, now: Instant, packet: bytes) -> tuple[Effect, ...]:
+            heard.append(outcome)
+            return (Notice("heard", {}),)
+
+    async def use(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, _told: list[Notice]) -> None:
+        ears = keeper.listening(Ears())  # type: ignore[arg-type]  # the rest of an agent does not hear
+        refusal = DecodeError("packet", "nonsense")
+        assert ears.on_outcome(refusal, clock.now(), b"packet") == (Notice("heard", {}),)
+        ears.on_outcome(None, clock.now(), b"echo")
+        assert heard == [refusal, None]
+        await keeper.step()
+
+    keeping(tmp_path / FILE, use)
+    with read_evidence(tmp_path / FILE) as store:
+        assert len(store.between(EvidenceKind.REFUSED, "malformed", 0, 1 << 60, 10)) == 1
