@@ -143,7 +143,7 @@ def live_unit(
         tickets=pool_of(ticket),
         junction=JunctionParts(
             controller=FixedTimeController(plan),
-            conflicts=plan.conflicting_pairs,
+            rules=plan.guard_rules,
             lanes=replace(MAP, signal_groups=plan.signal_groups),
         ),
     )
