@@ -153,10 +153,11 @@ class ReportedFeed:
 
     def _hear(self, message: paho.MQTTMessage) -> None:
         now = self._clock.now()
+        payload = bytes(message.payload)
         if message.topic == self._state_topic:
-            self._controller.hear(message.payload, now, is_retained=message.retain)
+            self._controller.hear(payload, now, is_retained=message.retain)
         elif message.topic == self._answer_topic:
-            self._controller.hear_answer(message.payload, now)
+            self._controller.hear_answer(payload, now)
         self._signals.look(now)
         self._wake()
 

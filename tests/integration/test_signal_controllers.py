@@ -19,7 +19,7 @@ from rsu_agent.signal_controllers.controller_file import LoadedController, Repor
 from rsu_agent.signal_controllers.feeds import TscbmFeed, open_reported, open_tscbm
 from rsu_agent.signal_controllers.reported import ReportedController
 from rsu_agent.signal_service import RECOVERY_NS, SignalItem, SignalService
-from shared.core.clock import NS_PER_MS, NS_PER_S, ManualClock
+from shared.core.clock import NS_PER_MS, NS_PER_S, ManualClock, UtcNs
 from shared.core.errors import TransportError
 from shared.core.ids import StationId
 from shared.core.itstime import utc_text
@@ -162,7 +162,7 @@ def test_a_minute_of_a_real_controllers_datagram_gives_spatems_that_wireshark_re
         assert values(layer, "its.messageID") == ["4"]
         assert values(layer, "dsrc.signalGroup") == ["1", "2"]
         assert values(layer, "dsrc.eventState") == ["3", "6"]
-        sent = NOON + (number * 60 + 1) * 100 * NS_PER_MS
+        sent = UtcNs(NOON + (number * 60 + 1) * 100 * NS_PER_MS)
         ends = [round(second_of_hour(sent) * 10) + 40, round(second_of_hour(sent) * 10)]
         assert values(layer, "dsrc.minEndTime") == [str(end) for end in ends]
         assert values(layer, "dsrc.maxEndTime") == []
@@ -226,7 +226,7 @@ def test_conflicting_greens_and_a_green_without_amber_make_the_junction_unavaila
         cabinet.close()
         assert cabinet.notices() == ["junction_unavailable", "junction_available", "junction_unavailable"]
         status = cabinet.service.status(cabinet.clock.now())
-        assert status["doubts"] == {"conflict": 1, "short_amber": 1}
+        assert status["doubts"] == {"conflict": 1, "short_green": 1, "short_amber": 1}
         assert "turned from green to red without its amber" in str(status["reason"])
 
     run(scene)
@@ -294,7 +294,7 @@ class Peer:
     # What the connection calls.
 
     def heard(self, message: paho.MQTTMessage) -> None:
-        self.orders.put_nowait(message.payload)
+        self.orders.put_nowait(bytes(message.payload))
 
     def published(self, number: int, refusal: str | None) -> None:
         assert refusal is None, number

@@ -13,8 +13,8 @@ NOON = utc_from_text("2026-11-22T12:00:00Z")
 LINKS = {2: (3, 4), 1: (0, 1, 2)}
 
 
-def shown(letters: str, **options: bool) -> tuple[SimulatedController, Instant]:
-    controller, now = SimulatedController(LINKS, **options), ManualClock(NOON).now()
+def shown(letters: str, *, is_static: bool = True) -> tuple[SimulatedController, Instant]:
+    controller, now = SimulatedController(LINKS, is_static=is_static), ManualClock(NOON).now()
     controller.show(letters, now, next_switch=MonotonicNs(now.monotonic + 7 * NS_PER_S))
     return controller, now
 

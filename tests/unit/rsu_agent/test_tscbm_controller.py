@@ -237,10 +237,11 @@ def test_the_discontinuity_bits_say_once_that_times_jumped_and_the_version_above
     line = Line()
     line.say([1], replace(HEARD, discontinuity=0x09))
     line.say([2], replace(HEARD, discontinuity=0x08))
-    line.phases()
-    assert line.controller.mode.has_jumped
-    line.phases()
-    assert not line.controller.mode.has_jumped
+    jumped = []
+    for _ in range(2):
+        line.phases()
+        jumped.append(line.controller.mode.has_jumped)
+    assert jumped == [True, False]
     assert line.controller.status(line.now)["discontinuities"] == 1
 
 
