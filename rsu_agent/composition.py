@@ -21,13 +21,14 @@ from rsu_agent.peers import PeerTable
 from rsu_agent.plausibility_service import PlausibilityService
 from rsu_agent.refused_senders import RefusedSenders
 from rsu_agent.signal_controllers import SignalController
+from rsu_agent.signal_controllers.controller_file import ControllerPlace, load_controller
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
 from rsu_agent.signal_controllers.guard_rules import GuardRules
 from rsu_agent.signal_service import DEFAULT_SPATEM_INTERVAL_NS, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.clock import NS_PER_MS, Instant, MonotonicNs
 from shared.core.entropy import Entropy
-from shared.core.errors import StorageError
+from shared.core.errors import ConfigError, StorageError
 from shared.core.geo import GeoPoint
 from shared.core.ids import ItsAid, StationId, StationType
 from shared.facilities.keep_alive import KeepAlive
@@ -59,12 +60,14 @@ class JunctionParts:
         controller: where the lights' state comes from.
         rules: what the groups promise, for the guard.
         lanes: the map.
+        place: where the controller is heard; None for one that is part of the unit.
         spatem_interval_ns: regular interval between SPATEMs.
     """
 
     controller: SignalController
     rules: GuardRules
     lanes: JunctionMap
+    place: ControllerPlace | None = None
     spatem_interval_ns: int = DEFAULT_SPATEM_INTERVAL_NS
 
 
@@ -254,10 +257,20 @@ def open_unit(config: RsuConfig, path: Path, *, environment: Mapping[str, str], 
 
 
 def _junction(config: JunctionConfig) -> JunctionParts:
-    plan = load_plan(config.plan)
+    interval_ns = config.spatem_interval_ms * NS_PER_MS
+    if config.plan is not None:
+        plan = load_plan(config.plan)
+        lanes = load_map(config.map, plan.signal_groups)
+        own = FixedTimeController(plan)
+        return JunctionParts(controller=own, rules=plan.guard_rules, lanes=lanes, spatem_interval_ns=interval_ns)
+    if config.controller is None:
+        raise ConfigError("junction", "a junction has either a plan or a controller")
+    loaded = load_controller(config.controller)
+    controller = loaded.place.controller
     return JunctionParts(
-        controller=FixedTimeController(plan),
-        rules=plan.guard_rules,
-        lanes=load_map(config.map, plan.signal_groups),
-        spatem_interval_ns=config.spatem_interval_ms * NS_PER_MS,
+        controller=controller,
+        rules=loaded.rules,
+        lanes=load_map(config.map, controller.signal_groups),
+        place=loaded.place,
+        spatem_interval_ns=interval_ns,
     )

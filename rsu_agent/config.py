@@ -67,11 +67,17 @@ class TimeConfig(ConfigStruct, frozen=True):
 
 
 class JunctionConfig(ConfigStruct, frozen=True):
-    """One junction: its fixed-time plan, its map, and how often its lights are told besides every change."""
+    """One junction: its map, its fixed-time plan or the file of its controller, and how often lights are told besides changes."""
 
-    plan: Path
     map: Path
+    plan: Path | None = None
+    controller: Path | None = None
     spatem_interval_ms: Annotated[int, msgspec.Meta(ge=20, le=1000)] = 100
+
+    def __post_init__(self) -> None:
+        """Refuse a junction without lights, and one with two sets of them."""
+        if (self.plan is None) is (self.controller is None):
+            raise ValueError("a junction has either a plan or a controller")
 
 
 class ProtectedZoneConfig(ConfigStruct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from rsu_agent.config import RsuConfig
 from rsu_agent.ledger_relay import OpenRelay, open_relay
 from rsu_agent.metrics import open_metrics
 from rsu_agent.orders import obeying
+from rsu_agent.signal_controllers.feeds import open_feed
 from rsu_agent.witness import RsuWitness, opened_witness
 from shared.core.clock import Clock
 from shared.service.capture import Capture, capture_of
@@ -76,6 +77,10 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
         stack.push_async_callback(say_goodbye, agent, radios, clock=clock, perform=perform)
+        if opened.parts.junction is not None and opened.parts.junction.place is not None and agent.signals is not None:
+            place, signals = opened.parts.junction.place, agent.signals
+            listening = open_feed(place, signals, clock=clock, wake=loop.wake, entropy=os.urandom, environment=os.environ)
+            service.tasks.create_task((await stack.enter_async_context(listening)).run())
         upkeep = None
         if opened.trust is not None and evidence is not None:
             putting_up = open_upkeep(
