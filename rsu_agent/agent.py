@@ -153,6 +153,15 @@ class RsuAgent:
         """The account of what came in."""
         return self._inbound
 
+    def signing_chain(self) -> tuple[Certificate, ...]:
+        """Return the ticket it speaks under and the authorities above it as far as they are known, without the root."""
+        ticket = self._renewal.ticket
+        if ticket is None:
+            return ()
+        issuer = ticket.certificate.issuer.hashed_id8
+        path = () if issuer is None else self._station.trust_store.path_to_root(issuer)
+        return (ticket.certificate, *(each for each in path if not each.is_self_signed))
+
     def add_tickets(self, tickets: Iterable[TicketCredential]) -> int:
         """Take new tickets in, valid now or later; return how many were new."""
         return self._renewal.add(tickets)

@@ -14,6 +14,8 @@ from rich.live import Live
 from rsu_agent import hazard_cli
 from rsu_agent.composition import make_agent, read_parts
 from rsu_agent.config import RsuConfig
+from rsu_agent.evidence_cli import evidence
+from rsu_agent.evidence_open import check_evidence
 from rsu_agent.shell import serve
 from rsu_agent.status_view import status_tables
 from rsu_agent.witness import read_witness_logs
@@ -48,6 +50,7 @@ app = typer.Typer(
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]
 
 app.add_typer(hazard_cli.app)
+app.command()(evidence)
 
 
 def main() -> NoReturn:
@@ -115,6 +118,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         console.print(line)
     for line in (*describe_radios(settings.radio), *describe_capture(settings.capture)):
         console.print(line)
+    if settings.evidence is not None:
+        console.print(check_evidence(settings.evidence, environment=os.environ))
     if settings.ledger_relay is not None:
         read_ledger_token(settings.ledger_relay.token, environment=os.environ)
         console.print(f"relays the log at {', '.join(settings.ledger_relay.upstream)} on {settings.ledger_relay.listen}")

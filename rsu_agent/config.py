@@ -12,6 +12,7 @@ import msgspec
 
 from rsu_agent.cam_service import MAX_ZONES
 from rsu_agent.console.http_config import HttpConfig
+from rsu_agent.evidence_config import EvidenceConfig
 from rsu_agent.hazard import Hazard
 from rsu_agent.hazard_config import HazardConfig, hazard_of
 from rsu_agent.listening_config import MetricsConfig, WitnessConfig, listen_address
@@ -168,6 +169,7 @@ class RsuConfig(ConfigStruct, frozen=True):
     trust: TrustConfig | None = None
     pki: PkiConfig | None = None
     ledger_relay: LedgerRelayConfig | None = None
+    evidence: EvidenceConfig | None = None
     http: HttpConfig | None = None
     metrics: MetricsConfig | None = None
     witness: WitnessConfig | None = None

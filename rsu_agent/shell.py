@@ -17,6 +17,8 @@ from structlog.typing import FilteringBoundLogger
 from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import make_agent, open_unit
 from rsu_agent.config import RsuConfig
+from rsu_agent.evidence_keeper import EvidenceKeeper
+from rsu_agent.evidence_open import opened_evidence
 from rsu_agent.ledger_relay import OpenRelay, open_relay
 from rsu_agent.metrics import open_metrics
 from rsu_agent.orders import obeying
@@ -32,7 +34,7 @@ from shared.service.open_radios import attend, open_radios, place_of, unshared_l
 from shared.service.open_upkeep import open_upkeep
 from shared.service.performer import Performer
 from shared.service.radio_intake import feed_intake
-from shared.service.run import Service, WorkingLoop, settle_heap
+from shared.service.run import Perform, Service, WorkingLoop, settle_heap
 from shared.service.status_socket import StatusSocket
 from shared.service.upkeep import Upkeep
 from shared.service.verification_pool import VerificationPool
@@ -65,7 +67,10 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             log.warning("hazards of before the restart are not known", reason=str(opened.problem))
         notices = stack.enter_context(open_notices(config.state.notices))
         evidence = None if config.trust is None else EvidenceFolder(config.trust.evidence)
-        perform = Performer(
+        keeper = await stack.enter_async_context(
+            opened_evidence(config, agent=agent, clock=clock, notices=notices, environment=os.environ)
+        )
+        perform: Perform = Performer(
             clock=clock,
             radios=radios,
             capture=capture,
@@ -73,14 +78,18 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             notices=notices,
             evidence=evidence,
         )
+        if keeper is not None:
+            perform = keeper.watching(perform)
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
-        intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
+        intake = Intake(listener=agent if keeper is None else keeper.listening(agent), checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
         stack.push_async_callback(say_goodbye, agent, radios, clock=clock, perform=perform)
         if opened.parts.junction is not None and opened.parts.junction.place is not None and agent.signals is not None:
             place, signals = opened.parts.junction.place, agent.signals
             listening = open_feed(place, signals, clock=clock, wake=loop.wake, entropy=os.urandom, environment=os.environ)
             service.tasks.create_task((await stack.enter_async_context(listening)).run())
+        if keeper is not None:
+            service.tasks.create_task(keeper.run())
         upkeep = None
         if opened.trust is not None and evidence is not None:
             putting_up = open_upkeep(
@@ -104,7 +113,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         witness = None
         if config.witness is not None:
             witness = await stack.enter_async_context(opened_witness(config.witness, clock=clock, log=log))
-        snapshot = partial(_status, agent, radios, capture, intake, upkeep, evidence, relay, witness, config, clock)
+        snapshot = partial(_status, agent, radios, capture, intake, upkeep, evidence, keeper, relay, witness, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         if config.metrics is not None:
             metrics = await stack.enter_async_context(open_metrics(config.metrics, snapshot))
@@ -127,6 +136,7 @@ def _status(
     intake: Intake,
     upkeep: Upkeep | None,
     evidence: EvidenceFolder | None,
+    keeper: EvidenceKeeper | None,
     relay: OpenRelay | None,
     witness: RsuWitness | None,
     config: RsuConfig,
@@ -137,6 +147,7 @@ def _status(
         "shed": dict(intake.shed),
         "upkeep": None if upkeep is None else upkeep.status(),
         "evidence": None if evidence is None else evidence.status(),
+        "evidence_store": None if keeper is None else keeper.status(),
         "ledger_relay": None if relay is None else relay.status(),
         "witness": None if witness is None else witness.status(),
         "time_source": config.time.source,
