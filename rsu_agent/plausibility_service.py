@@ -4,8 +4,8 @@
     refused packet   -> counted by reason; the name it carries kept apart
 
 Whoever is ignored stays in the table and is judged on, so it is heard again once its claims make sense. Its warnings are not passed
-on and its requests not granted; that is decided here alone and accuses nobody to others. Told once each: a peer that is ignored, and
-a minute in which more new tickets came than traffic brings; both are bounded, so no attacker writes the operator's log full.
+on and its requests not granted; that is decided here alone and accuses nobody to others. Told once each: a peer that is ignored,
+and a minute in which more new tickets came than traffic brings; both are bounded, so no attacker writes the operator's log full.
 """
 
 from collections import Counter

@@ -13,13 +13,18 @@ SHOWN_PEERS = 40
 SHOWN_REFUSED_SENDERS = 20
 """Names on refused packets shown, those heard last first."""
 
+SHOWN_REFUSALS = 8
+"""Requests for priority that were refused, the last one first."""
+
 SHOWN_EVENTS = 20
 """Events of others shown, the nearest first."""
 
 
 def status_tables(document: Mapping[str, object]) -> RenderableType:
     """Return the document as tables: the unit, its junction, what others warn of, its neighbours."""
-    return Group(_unit(document), _junction(document), _events(document), _peers(document), _refused_senders(document))
+    return Group(
+        _unit(document), _junction(document), _priority(document), _events(document), _peers(document), _refused_senders(document)
+    )
 
 
 def _unit(document: Mapping[str, object]) -> Table:
@@ -47,6 +52,8 @@ def _unit(document: Mapping[str, object]) -> Table:
         table.add_row("witness", f"{text(witness.get('url'))}: {text(witness.get('fault') or witness.get('clock'))}")
         sizes = {name: section(section(witness, "logs"), name).get("size", 0) for name in section(witness, "logs")}
         table.add_row("cosigned entries", pairs(sizes))
+    for sign in items(section(document, "signs").get("signs")):
+        table.add_row(f"sign {sign.get('number')}", f"{text(sign.get('provider'))}, {text(sign.get('status'))}")
     for hazard in items(document.get("hazards")):
         place = f"{number(hazard.get('lat_deg')):.6f}, {number(hazard.get('lon_deg')):.6f}"
         said = f"{hazard.get('cause')} at {place}, within {tenth(hazard.get('radius_m'))} m"
@@ -77,6 +84,25 @@ def _junction(document: Mapping[str, object]) -> RenderableType:
     if isinstance(phases, Mapping):
         for group, phase in phases.items():
             table.add_row(text(group), text(phase).replace("_", " "))
+    return table
+
+
+def _priority(document: Mapping[str, object]) -> RenderableType:
+    priority = section(document, "priority")
+    requests, refusals = items(priority.get("requests")), items(priority.get("refusals"))
+    if not requests and not refusals:
+        return "nobody asks to be let through"
+    title = f"{len(requests)} requests for priority, {len(refusals)} refused lately"
+    table = Table("ticket", "station", "as", "from", "groups", "answer", "why", title=title, title_justify="left")
+    for request in requests:
+        names = ("ticket", "station_id", "level", "inbound")
+        groups = request.get("signal_groups")
+        shown = ", ".join(text(group) for group in groups) if isinstance(groups, list) else ""
+        cells = [text(request.get(name)).replace("_", " ") for name in names]
+        table.add_row(*cells, shown, text(request.get("status")).replace("_", " "), text(request.get("reason")))
+    for refusal in refusals[:SHOWN_REFUSALS]:
+        why = text(refusal.get("detail"))
+        table.add_row(text(refusal.get("ticket")), text(refusal.get("station_id")), "", "", "", "refused", why, style="red")
     return table
 
 

@@ -123,9 +123,7 @@ class OpenWitness:
 
 
 @contextmanager
-def open_witness(
-    options: WitnessOptions, *, clock: Clock, log: FilteringBoundLogger, counters: Counters
-) -> Iterator[OpenWitness]:
+def open_witness(options: WitnessOptions, *, clock: Clock, log: FilteringBoundLogger, counters: Counters) -> Iterator[OpenWitness]:
     """Open a witness's files, which are its own until the block ends, and listen.
 
     Args:
@@ -216,9 +214,7 @@ def _rates(per_s: float) -> RateLimiter:
     return RateLimiter(per_client=Rate(per_s=per_s, burst=burst), overall=overall)
 
 
-def _status(
-    key: VerifierKey, origins: tuple[str, ...], store: WitnessFile, clock: Clock, counters: Counters
-) -> dict[str, object]:
+def _status(key: VerifierKey, origins: tuple[str, ...], store: WitnessFile, clock: Clock, counters: Counters) -> dict[str, object]:
     heads = {origin: store.cosigned(origin) for origin in origins}
     return {
         "witness": key.text,

@@ -1,0 +1,151 @@
+"""The running unit: what it refuses is the same by its status, its tables and its metrics, with a witness beside it."""
+
+import asyncio
+import io
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from rsu_agent.config import RsuConfig
+from rsu_agent.shell import serve
+from rsu_agent.status_view import status_tables
+from shared.cli.status_words import items, number, section
+from shared.core.clock import NS_PER_MS
+from shared.core.ids import BtpPort, ItsAid
+from shared.messages.cam import encode_cam
+from shared.pki.permission_sets import StationRole
+from shared.security.trust_store import TrustStore
+from shared.service.config import load
+from shared.service.log import make_logger
+from shared.service.notify import Notifier, Watchdog
+from shared.service.run import Service
+from shared.service.status_socket import read_status
+from shared.service.trust_directory import write_ticket, write_trust_directory
+from shared.transport.bounded_http import BoundedHttp
+from shared.transport.udp_radio import UdpRadio
+from tests.helpers.hierarchy import Hierarchy, clock_at
+from tests.helpers.identities import cam_of, ego, make_peer
+from tests.helpers.ledger import ORIGIN, log_signer
+from tests.helpers.unmannered import forged_message, roadworks_by
+from tests.helpers.witnesses import request_of
+
+GROUP = "239.137.71.23"
+MAC = bytes.fromhex("02000000002a")
+HIERARCHY = Hierarchy(3)
+FOREIGN = Hierarchy(4)
+EXPECTED = {"untrusted_root": 1, "expired_certificate": 1, "permission_denied": 1}
+
+
+def laid_out(folder: Path, port: int) -> Path:
+    """Write a unit's folder as an operator lays it out; it knows a foreign authority and does not trust its root."""
+    ticket = HIERARCHY.ticket(StationRole.RSU)
+    known = TrustStore.of_operator((HIERARCHY.root.certificate,), (HIERARCHY.aa.certificate, FOREIGN.aa.certificate))
+    write_trust_directory(folder / "trust", known)
+    write_ticket(folder / "ticket", ticket.certificate, ticket.signer)  # type: ignore[arg-type]  # a Hierarchy signs in software
+    (folder / "logs").write_text(f"{log_signer(ORIGIN).key.text}\n")
+    (folder / "rsu.toml").write_text(
+        f"""
+[station]
+station_id = 4049
+lat_deg = 48.137
+lon_deg = 11.575
+
+[identity]
+ticket = "ticket"
+trust = "trust"
+
+[time]
+source = "synchronised"
+
+[state]
+status_socket = "status.sock"
+notices = "notices.jsonl"
+
+[[radio]]
+kind = "udp"
+group = "{GROUP}"
+port = {port}
+
+[metrics]
+listen = "127.0.0.1:0"
+
+[witness]
+directory = "witness"
+name = "rsu.example/w1"
+logs = "logs"
+listen = "127.0.0.1:0"
+""",
+        encoding="utf-8",
+    )
+    return folder / "rsu.toml"
+
+
+def test_three_peers_are_refused_for_three_reasons_by_status_tables_and_metrics_while_a_log_is_witnessed(tmp_path: Path) -> None:
+    clock, log = clock_at(), io.StringIO()
+    honest, stranger = make_peer(HIERARCHY, 6), make_peer(FOREIGN, 7)
+    run_out, plain = HIERARCHY.ticket(valid_hours=1), HIERARCHY.ticket()
+    late, warner = make_peer(HIERARCHY, 8, ticket=run_out), make_peer(HIERARCHY, 9, ticket=plain)
+
+    def started() -> dict[str, str]:
+        """Return the addresses a unit has logged so far."""
+        lines = [json.loads(line) for line in log.getvalue().splitlines()]
+        return {line["event"]: line["address"] for line in lines if "address" in line}
+
+    async def scene() -> tuple[dict[str, object], str]:
+        radio = UdpRadio.open(clock=clock, group=GROUP, port=0)
+        path = laid_out(tmp_path, radio.port)
+        settings, notifier = load(path, RsuConfig), Notifier(None)
+
+        async def alone() -> None:
+            async with asyncio.TaskGroup() as tasks:
+                service = Service(tasks, notifier, Watchdog(notifier, None))
+                await serve(settings, path, service, clock=clock, log=make_logger(log, as_json=True))
+
+        async def heard() -> None:
+            """Wait until the unit says something; time goes on meanwhile."""
+            receiving = asyncio.ensure_future(radio.receive())
+            while not receiving.done():
+                clock.advance(NS_PER_MS * 50)
+                await asyncio.wait((receiving,), timeout=0.01)
+
+        async with asyncio.timeout(20), BoundedHttp() as http:
+            unit = asyncio.create_task(alone())
+            await heard()
+            now = clock.now()
+            for packet in (
+                honest.send(cam_of(honest, now), position=ego(now), now=now),
+                stranger.send(cam_of(stranger, now), position=ego(now), now=now),
+                forged_message(run_out, encode_cam(cam_of(late, now)), BtpPort.CAM, ItsAid.CAM, now),
+                roadworks_by(warner, plain, now),
+            ):
+                await radio.send(packet, source_mac=MAC)
+            url = started()["witnessing"]
+            answer = await http.answer("POST", f"{url}/add-checkpoint", headers={}, body=request_of(0, 10), maximum=1 << 16)
+            assert answer.status == 200
+            status: dict[str, object] = {}
+            while sum(number(count) for count in section(status, "refused").values()) < len(EXPECTED):
+                await heard()
+                status = await asyncio.to_thread(read_status, tmp_path / "status.sock")
+            metrics = await http.answer("GET", started()["metrics"], headers={}, body=b"", maximum=1 << 20)
+            unit.cancel()
+            await asyncio.wait([unit])
+        radio.close()
+        return status, metrics.body.decode()
+
+    status, metrics = asyncio.run(scene())
+    assert status["refused"] == EXPECTED
+    peers = {peer["station_id"]: peer for peer in items(status["peers"])}
+    assert {number_: peer["standing"] for number_, peer in peers.items()} == {6: "believed", 9: "doubted"}
+    names = {str(each["claimed_ticket"]): each["refused"] for each in items(status["refused_senders"])}
+    assert names[run_out.certificate.hashed_id8.hex()] == {"expired_certificate": 1}
+    assert {"untrusted_root": 1} in names.values()
+    for reason in EXPECTED:
+        assert f'v2x_rsu_packets_refused_total{{reason="{reason}"}} 1\n' in metrics
+    assert section(section(status, "witness"), "logs") == {ORIGIN: {"size": 10}}
+    console = Console(width=240)
+    with console.capture() as capture:
+        console.print(status_tables(status))
+    tables = " ".join(capture.get().replace("│", " ").split())
+    assert "expired certificate 1" in tables
+    assert f"cosigned entries {ORIGIN} 10" in tables
