@@ -1,21 +1,21 @@
 """`[detectors]`: which detectors beside the road are listened to, over which broker, and what is a hazard to them.
 
-    [detectors]
-    host = "127.0.0.1"
-    port = 1883
-    topic = "v2x/detectors"                  # a detector publishes to <topic>/<its name>
+[detectors]
+host = "127.0.0.1"
+port = 1883
+topic = "v2x/detectors"                  # a detector publishes to <topic>/<its name>
 
-    [[detectors.detector]]
-    name = "camera-north"
-    lat_deg = 48.1372
-    lon_deg = 11.5750
-    reach_m = 120
+[[detectors.detector]]
+name = "camera-north"
+lat_deg = 48.1372
+lon_deg = 11.5750
+reach_m = 120
 
-    [[detectors.detector.rule]]
-    name = "person"
-    kinds = ["person"]
-    cause = "human_presence_on_the_road"
-    for_s = 1.0
+[[detectors.detector.rule]]
+name = "person"
+kinds = ["person"]
+cause = "human_presence_on_the_road"
+for_s = 1.0
 """
 
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""One hazard as an operator, a detector or a traffic centre describes it, and what a DENM says of it (EN 302 637-3 V1.3.1 clause 7).
+"""One hazard as an operator, a detector or a traffic centre describes it, and what a DENM says of it (EN 302 637-3 clause 7).
 
 Every value is checked when the hazard is made, and the error says where it came from and which key is wrong. Left out: when it is
 told and for how long (`hazard_service`).

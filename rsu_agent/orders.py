@@ -88,9 +88,10 @@ async def between_steps(loop: WorkingLoop, act: Callable[[Instant], tuple[Done, 
 def read_order(order: Order) -> AnyOrder:
     """Return an order as a value; raises `ConfigError` for anything else."""
     try:
-        return msgspec.convert(order, AnyOrder)
+        read: AnyOrder = msgspec.convert(order, AnyOrder)
     except msgspec.ValidationError as error:
         raise ConfigError("order", str(error)) from None
+    return read
 
 
 def _carry_out(agent: RsuAgent, order: AnyOrder, now: Instant) -> tuple[Done, tuple[Effect, ...]]:

@@ -1,4 +1,4 @@
-"""Documents to and from an MQTT 5 broker: what is subscribed to is handed on, what is told waits, bounded, for a broker that is away.
+"""Documents to and from an MQTT 5 broker: what is subscribed to is handed on, what is told waits, bounded, while it is away.
 
 For JSON that a person or another program reads: object lists of detectors, a traffic centre's hazards. Packets of the radio have a
 session of their own (`transport.mqtt_session`). `run` connects again and again with growing pauses; the broker keeps nothing for us
@@ -175,7 +175,7 @@ class MqttDocuments:
 
     def _take(self, message: paho.MQTTMessage) -> None:
         self._heard += 1
-        self._hear(message.topic, message.payload)
+        self._hear(message.topic, bytes(message.payload))
 
     async def _publish(self, connection: MqttConnection, link: "_Link") -> None:
         """Publish what waits and what comes; raises `TransportError` when the connection ends."""

@@ -208,7 +208,9 @@ def test_the_status_says_how_many_agree() -> None:
     sources = status["hazard_sources"]
     assert isinstance(sources, dict)
     assert sources["vehicles"]["told"] == {"v1": 3}
-    (hazard,) = status["hazards"]  # type: ignore[misc]  # a list
+    hazards = status["hazards"]
+    assert isinstance(hazards, list)
+    (hazard,) = hazards
     assert (hazard["source"], hazard["id"], hazard["ends"]) == ("vehicles", "v1", None)
 
 

@@ -73,7 +73,7 @@ async def serving(
         clock=unit.clock,
         log=log,
         environment={},
-        **more,  # type: ignore[arg-type]  # pages, or nothing
+        **more,
     ) as http:
         running = asyncio.create_task(http.run())
         verify: ssl.SSLContext | bool = False
@@ -242,7 +242,9 @@ def test_a_page_of_another_site_can_neither_order_by_a_cookie_nor_ask_under_its_
         async with serving(unit, plain(tmp_path)) as (client, _):
             assert (await client.get("/api/status", headers={"host": "evil.example"})).status_code == 421
             assert (await client.get("/api/status", headers={"host": "rsu.example:8480"})).status_code == 200
-            answer = await client.post("/api/orders", json=ORDER, headers={"cookie": f"token={TOKEN}", "origin": "https://evil.example"})
+            answer = await client.post(
+                "/api/orders", json=ORDER, headers={"cookie": f"token={TOKEN}", "origin": "https://evil.example"}
+            )
             assert answer.status_code == 401
             preflight = await client.options("/api/orders", headers={"origin": "https://evil.example"})
             assert preflight.status_code == 405
@@ -254,7 +256,9 @@ def test_a_page_of_another_site_can_neither_order_by_a_cookie_nor_ask_under_its_
 def test_further_pages_stand_behind_the_same_gate(tmp_path: Path) -> None:
     def pages(door: Door) -> list[Route]:
         async def page(_request: Request) -> Response:
-            return Response("<title>a page</title>", media_type="text/html", headers={"content-security-policy": "default-src 'self'"})
+            return Response(
+                "<title>a page</title>", media_type="text/html", headers={"content-security-policy": "default-src 'self'"}
+            )
 
         async def act(request: Request) -> Response:
             door.check(request)

@@ -106,7 +106,9 @@ class Scene:
         return int(camera["counters"].get(name, 0))
 
 
-def test_a_person_on_the_road_is_a_hazard_once_seen_for_a_second_and_gone_three_seconds_after_the_last_sight(tmp_path: Path) -> None:
+def test_a_person_on_the_road_is_a_hazard_once_seen_for_a_second_and_gone_three_seconds_after_the_last_sight(
+    tmp_path: Path,
+) -> None:
     scene = Scene(watch_of(tmp_path))
     assert scene.run(0.9, seen()) == []
     (found,) = scene.run(0.3, seen())
@@ -142,7 +144,9 @@ def test_what_a_rule_does_not_mean_is_no_hazard(tmp_path: Path, unlike: dict[str
 
 def test_a_wrong_way_driver_is_told_of_at_once_and_again_as_he_moves(tmp_path: Path) -> None:
     scene = Scene(watch_of(tmp_path))
-    news = [each for step in range(20) for each in scene.run(0.1, seen("car", 40.0 - 3.0 * step, speed_mps=30.0, heading_deg=265.0))]
+    news = [
+        each for step in range(20) for each in scene.run(0.1, seen("car", 40.0 - 3.0 * step, speed_mps=30.0, heading_deg=265.0))
+    ]
     found = [each for each in news if isinstance(each, Finding)]
     assert {each.hazard_id for each in found} == {"camera.wrong-way"}
     assert len(found) == 2, "at most once a second"

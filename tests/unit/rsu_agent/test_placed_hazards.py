@@ -134,12 +134,12 @@ def started(path: Path) -> HazardService:
 
 
 def at(seconds: float, *, utc: bool = True, started_s: float = 0.0) -> Instant:
-    return Instant(
-        MonotonicNs(round((seconds - started_s) * NS_PER_S)), UtcNs(NOON + round(seconds * NS_PER_S)) if utc else None
-    )
+    return Instant(MonotonicNs(round((seconds - started_s) * NS_PER_S)), UtcNs(NOON + round(seconds * NS_PER_S)) if utc else None)
 
 
-def test_after_a_restart_operator_and_centre_go_on_under_their_action_ids_and_what_others_found_is_taken_back(tmp_path: Path) -> None:
+def test_after_a_restart_operator_and_centre_go_on_under_their_action_ids_and_what_others_found_is_taken_back(
+    tmp_path: Path,
+) -> None:
     before = started(tmp_path / "events")
     for number, source in enumerate((OPERATOR, CENTRE, VEHICLES)):
         place = replace(ACCIDENT, position=displaced(SITE, 50.0 * number, 0.0), validity_s=300)
