@@ -16,6 +16,7 @@ from rsu_agent.composition import make_agent, read_parts
 from rsu_agent.config import RsuConfig
 from rsu_agent.evidence_cli import evidence
 from rsu_agent.evidence_open import check_evidence
+from rsu_agent.map_command import map_command
 from rsu_agent.shell import serve
 from rsu_agent.status_view import status_tables
 from rsu_agent.witness import read_witness_logs
@@ -51,6 +52,7 @@ ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuratio
 
 app.add_typer(hazard_cli.app)
 app.command()(evidence)
+app.command("map")(map_command)
 
 
 def main() -> NoReturn:
