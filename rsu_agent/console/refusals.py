@@ -31,7 +31,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "duplicate_message": "The same message was accepted before: somebody plays it again.",
         "invalid_mobility_data": "Place or movement in the message cannot be.",
         "unsigned_message": "Nobody signed the message.",
-        "signer_certificate_not_found": "The sender's certificate is not known yet, and was asked for.",
+        "signer_certificate_not_found": "The sender's certificate, or the authority that issued it, is not known here.",
         "unsupported_signer_identifier_type": "The sender names itself in a way that is not allowed here.",
         "incompatible_protocol": "A version of the protocol that this unit does not speak.",
         "untrusted_root": "The sender's ticket comes from authorities that this unit does not trust.",

@@ -113,7 +113,8 @@ def test_a_stranger_is_drawn_as_refused_and_the_reason_is_listed(page: Page, uni
 
 
 def test_an_operator_places_a_hazard_on_the_plan_and_a_car_is_warned(page: Page, unit: LiveUnit) -> None:
-    assert page.evaluate("document.getElementById('orders').hidden") is False
+    assert page.evaluate("document.getElementById('ordering').hidden") is False
+    page.evaluate("document.getElementById('ordering').open = true")
     listener = make_station(
         identity=StationIdentity.drawn(live_car(unit.hierarchy, 44).station.identity.station_type, lambda n: bytes(range(n))),
         ticket=unit.hierarchy.ticket(),
@@ -129,13 +130,13 @@ def test_an_operator_places_a_hazard_on_the_plan_and_a_car_is_warned(page: Page,
     where = {"x": box[0] + box[2] * 0.7, "y": box[1] + box[2] * 0.5}
     for kind in ("mousePressed", "mouseReleased"):
         page.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **where)
-    page.until("document.querySelector('#orders [role=status]').textContent.startsWith('Place: ')")
+    page.until("document.querySelector('#answer').textContent.startsWith('Place: ')")
     page.evaluate("document.querySelector('#orders input').value = 'not-the-token-at-all-000000'")
     page.evaluate("document.getElementById('orders').requestSubmit()")
-    page.until("document.querySelector('#orders [role=status]').textContent === 'Refused: the token is wrong'")
+    page.until("document.querySelector('#answer').textContent === 'Refused: the token is wrong'")
     page.evaluate(f"document.querySelector('#orders input').value = {json.dumps(TOKEN)}")
     page.evaluate("document.getElementById('orders').requestSubmit()")
-    page.until("document.querySelector('#orders [role=status]').textContent === 'Done.'")
+    page.until("document.querySelector('#answer').textContent === 'Done.'")
     page.until("document.querySelector('#hazards li')")
     assert page.text("#hazards p") == "Roadworks"
     page.until("document.querySelector('.hazard[data-own=yes]')")

@@ -25,7 +25,7 @@ const speak = () => {
 };
 
 const BANNERS = {
-  live: ["well", "Everything is as it should be"],
+  live: ["well", "The unit works as it should"],
   waiting: ["wait", "Connecting to the unit"],
   lost: ["lost", "No connection: what you see is old"],
 };

@@ -46,15 +46,13 @@ const attendOrders = () => {
   middle.type = "button";
   middle.addEventListener("click", () => putHazard([0, 0]));
   const send = make("button", "strong-button", "Warn of it");
-  orders.answer = make("p", "soft");
-  orders.answer.setAttribute("role", "status");
+  orders.answer = at("answer");
   form.append(
-    make("h3", "", "Warn of a hazard"),
     labelled("Operator’s token", orders.token),
     labelled("What is there", orders.cause),
     labelled("For how long", orders.lasts),
     labelled("Whom it is told", orders.area),
-    orders.where, middle, send, orders.answer,
+    orders.where, middle, send,
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -66,7 +64,7 @@ const attendOrders = () => {
 };
 
 const offerOrders = () => {
-  at("orders").hidden = unit.orders === null;
+  at("ordering").hidden = unit.orders === null;
 };
 
 const beginPlacing = (isPlacing) => {
