@@ -1,7 +1,8 @@
 """The roadside unit as one object: what it hears becomes peers, what it knows goes on the air. Sans-IO.
 
     packet -> station (verify) -> router (forward) -> plausibility service -> peers       refusals -> the same, by reason
-    due -> signal service, hazard service -> router (sign, wait for the channel) -> Transmit
+    request for priority -> priority service -> signal controller
+    due -> signal, priority, hazard and sign services -> router (sign, wait for the channel) -> Transmit
 
 A message of our own that cannot be sent (no time yet, ticket expired, ticket without the permission) is counted by its reason and
 said once per kind of message; the unit lives and tries again. The shell (`cli`), the simulator and the tests drive the same object.
@@ -16,6 +17,8 @@ from rsu_agent.hazard_service import HazardService, name_status
 from rsu_agent.peer_status import peers_status
 from rsu_agent.peers import PeerTable
 from rsu_agent.plausibility_service import PlausibilityService
+from rsu_agent.priority_service import PriorityService
+from rsu_agent.sign_service import SignService
 from rsu_agent.signal_service import SignalItem, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
@@ -30,8 +33,11 @@ from shared.facilities.originated_events import LiveEvent
 from shared.facilities.received_events import ReceivedEvent, ReceivedEvents
 from shared.messages.cam import Cam
 from shared.messages.denm import Denm
+from shared.messages.ivim import Ivim
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
+from shared.messages.srem import Srem
+from shared.messages.ssem import Ssem
 from shared.network.area import Area, Circle
 from shared.security.certificate import Certificate
 from shared.security.sign import TicketCredential
@@ -40,6 +46,7 @@ from shared.stack.batch import Outcome
 from shared.stack.cam_permissions import ticket_flags
 from shared.stack.effects import Effect, Evidence, Notice
 from shared.stack.inbound import Inbound
+from shared.stack.indication import Verified
 from shared.stack.router import UNKNOWN_ARRIVAL, Arrival, Router
 from shared.stack.station import EgoPosition, Station, StationIdentity
 from shared.stack.unlogged import UnloggedAuthorities
@@ -63,6 +70,8 @@ class RsuAgent:
         router: around the station: neighbours, forwarding, beacons, congestion control.
         position: where the unit stands.
         signals: the junction it speaks for, or None where it has none.
+        priority: answers who wants to be let through at it, or None likewise.
+        signs: the road signs it says (possibly none).
         hazards: the events it announces (possibly none).
         plausibility: who is around, and whether it is true.
         renewal: keeps the station under a valid ticket.
@@ -78,6 +87,8 @@ class RsuAgent:
         router: Router,
         position: GeoPoint,
         signals: SignalService | None,
+        priority: PriorityService | None,
+        signs: SignService,
         hazards: HazardService,
         plausibility: PlausibilityService,
         renewal: TicketRenewal,
@@ -90,6 +101,8 @@ class RsuAgent:
         self._inbound = Inbound(station, router)
         self._position = position
         self._signals = signals
+        self._priority = priority
+        self._signs = signs
         self._hazards = hazards
         self._plausibility = plausibility
         self._renewal = renewal
@@ -119,6 +132,16 @@ class RsuAgent:
         return self._signals
 
     @property
+    def priority(self) -> PriorityService | None:
+        """Who wants to be let through at the junction, or None."""
+        return self._priority
+
+    @property
+    def signs(self) -> SignService:
+        """The road signs it says."""
+        return self._signs
+
+    @property
     def hazards(self) -> HazardService:
         """What it warns of."""
         return self._hazards
@@ -130,7 +153,7 @@ class RsuAgent:
 
     @property
     def sent(self) -> dict[str, int]:
-        """Messages sent, by kind (`cam`, `denm`, `spatem`, `mapem`)."""
+        """Messages sent, by kind (`cam`, `denm`, `spatem`, `mapem`, `ssem`, `ivim`)."""
         return dict(self._sent)
 
     @property
@@ -185,7 +208,7 @@ class RsuAgent:
             if outcome is None:
                 return ()
             return (*self._plausibility.refuse(outcome, packet, now), *self._unlogged.look(outcome))
-        told = self._plausibility.hear(outcome, now)
+        told: tuple[Effect, ...] = self._plausibility.hear(outcome, now)
         if (denm := outcome.of(Denm)) is not None:
             try:
                 self._plausibility.check_heard(denm.signer.hashed_id8)
@@ -195,6 +218,23 @@ class RsuAgent:
                 self._inbound.refuse(refusal)
                 refusal.sender = Sender(ticket=outcome.signer.hashed_id8, station_id=denm.message.station_id)
                 told += self._plausibility.refuse(refusal, packet, now)
+        if self._priority is not None and (srem := outcome.of(Srem)) is not None:
+            told += self._hear_request(self._priority, srem, packet, now)
+        return told
+
+    def _hear_request(self, priority: PriorityService, srem: Verified[Srem], packet: bytes, now: Instant) -> tuple[Effect, ...]:
+        """Take in a request for priority; whoever must not ask, or not for that, is refused by name."""
+        refusals: tuple[V2xError, ...]
+        try:
+            self._plausibility.check_heard(srem.signer.hashed_id8)
+            refusals = priority.hear(srem, now)
+        except V2xError as error:
+            refusals = (error,)
+        told: tuple[Effect, ...] = ()
+        for refusal in refusals:
+            self._inbound.refuse(refusal)
+            refusal.sender = Sender(ticket=srem.signer.hashed_id8, station_id=srem.message.station_id)
+            told += self._plausibility.refuse(refusal, packet, now)
         return told
 
     def negate(self, action_id: ActionId, now: Instant) -> tuple[Effect, ...]:
@@ -228,8 +268,13 @@ class RsuAgent:
         if self._signals is not None:
             for item in sorted(self._signals.poll(now), key=_is_map):
                 effects += (item,) if isinstance(item, Notice | Evidence) else self._send(item, None, now)
+        if self._priority is not None and self._signals is not None:
+            for answer in self._priority.poll(now, is_believed=self._signals.distrust is None):
+                effects += (answer,) if isinstance(answer, Notice) else self._send(answer, None, now)
         for announcement in self._hazards.poll(now):
             effects += self._send(announcement.denm, announcement.area, now)
+        for said in self._signs.poll(now):
+            effects += self._send(said.ivim, said.area, now)
         effects += self._keep()
         for packet in self._keep_alive.poll(now.monotonic, self._position):
             effects += self._router.repeat(packet, priority=DENM_PRIORITY, now=now.monotonic)
@@ -240,23 +285,30 @@ class RsuAgent:
     def stop(self, now: Instant) -> tuple[Effect, ...]:
         """Say the last words: cancel the hazards that end with this unit."""
         effects: list[Effect] = []
+        if self._priority is not None:
+            self._priority.stop(now)
         for announcement in self._hazards.stop(now):
             effects += self._send(announcement.denm, announcement.area, now)
+        for said in self._signs.stop(now):
+            effects += self._send(said.ivim, said.area, now)
         effects += self._router.close(now)
         return tuple(effects)
 
     def next_last_words(self) -> MonotonicNs | None:
         """After `stop`: return when a cancellation is due again, or may leave that waits for the channel; None when none is."""
-        hazards_due, router_due = self._hazards.next_due(), self._router.next_due()
-        if hazards_due is None or router_due is None:
-            return hazards_due
-        return min(hazards_due, router_due)
+        own = [due for due in (self._hazards.next_due(), self._signs.next_due()) if due is not None]
+        router_due = self._router.next_due()
+        if own and router_due is not None:
+            own.append(router_due)
+        return min(own, default=None)
 
     def last_words(self, now: Instant) -> tuple[Effect, ...]:
         """After `stop`: cancel again what is due; nothing else is said any more, and others' packets are still passed on."""
         effects: list[Effect] = []
         for announcement in self._hazards.poll(now):
             effects += self._send(announcement.denm, announcement.area, now)
+        for said in self._signs.poll(now):
+            effects += self._send(said.ivim, said.area, now)
         return (*effects, *self._router.poll(now))
 
     def next_due(self) -> MonotonicNs:
@@ -266,6 +318,8 @@ class RsuAgent:
             self._cams.next_due(),
             self._hazards.next_due(),
             None if self._signals is None else self._signals.next_due(),
+            None if self._priority is None else self._priority.next_due(),
+            self._signs.next_due(),
             self._router.next_due(),
             self._keep_alive.next_due(),
         ]
@@ -293,6 +347,8 @@ class RsuAgent:
             "kept_alive": dict(self._keep_alive.counters),
             "hazards": [_hazard_status(event, now) for event in self._hazards.live_events if event.denm is not None],
             "hazard_sources": self._hazards.status(),
+            "priority": None if self._priority is None else self._priority.status(now),
+            "signs": self._signs.status(),
         }
 
     def _keep(self) -> tuple[Notice, ...]:
@@ -302,7 +358,7 @@ class RsuAgent:
             return ()
         return (Notice("hazards_not_kept", {"reason": self._trouble}),)
 
-    def _send(self, message: Cam | Spatem | Mapem | Denm, area: Area | None, now: Instant) -> tuple[Effect, ...]:
+    def _send(self, message: Cam | Spatem | Mapem | Denm | Ssem | Ivim, area: Area | None, now: Instant) -> tuple[Effect, ...]:
         """Return what may go out at once, and a notice when the unit falls silent about something or speaks of it again."""
         kind = type(message).__name__.lower()
         try:

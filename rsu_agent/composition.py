@@ -15,22 +15,29 @@ from pathlib import Path
 from rsu_agent.agent import RsuAgent
 from rsu_agent.cam_service import T_GEN_CAM_NS, RsuCamService
 from rsu_agent.config import JunctionConfig, RsuConfig, hazards_of
+from rsu_agent.corroboration import Corroboration, Policy
+from rsu_agent.detector_config import detectors_of
 from rsu_agent.hazard_service import Hazard, HazardService
 from rsu_agent.map_data import JunctionMap, load_map
+from rsu_agent.object_watch import ObjectWatch
 from rsu_agent.peers import PeerTable
+from rsu_agent.placed_hazards import HazardWatch
 from rsu_agent.plausibility_service import PlausibilityService
+from rsu_agent.priority_service import DEFAULT_POLICY, PriorityPolicy, PriorityService
 from rsu_agent.refused_senders import RefusedSenders
+from rsu_agent.sign_files import Sign, load_signs
+from rsu_agent.sign_service import SignService
 from rsu_agent.signal_controllers import SignalController
 from rsu_agent.signal_controllers.controller_file import ControllerPlace, load_controller
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
 from rsu_agent.signal_controllers.guard_rules import GuardRules
 from rsu_agent.signal_service import DEFAULT_SPATEM_INTERVAL_NS, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
-from shared.core.clock import NS_PER_MS, Instant, MonotonicNs
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
 from shared.core.entropy import Entropy
 from shared.core.errors import ConfigError, StorageError
 from shared.core.geo import GeoPoint
-from shared.core.ids import ItsAid, StationId, StationType
+from shared.core.ids import HashedId8, ItsAid, StationId, StationType
 from shared.facilities.keep_alive import KeepAlive
 from shared.facilities.received_events import ReceivedEvents
 from shared.facilities.saved_events import NothingKept
@@ -47,9 +54,11 @@ from shared.service.station_trust import StationTrust, open_station_trust, pinne
 from shared.service.trust_directory import read_trust_directory
 from shared.stack.router import Forwarding, Router
 from shared.stack.station import Station, StationIdentity, make_station
+from shared.trust.suspicion import Standing
 
 _JUNCTION_SERVICES = (ItsAid.TLM, ItsAid.RLT)
 _HAZARD_SERVICES = (ItsAid.DENM,)
+_SIGN_SERVICES = (ItsAid.IVIM,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +71,7 @@ class JunctionParts:
         lanes: the map.
         place: where the controller is heard; None for one that is part of the unit.
         spatem_interval_ns: regular interval between SPATEMs.
+        priority: what the operator decides about those who want to be let through.
     """
 
     controller: SignalController
@@ -69,6 +79,10 @@ class JunctionParts:
     lanes: JunctionMap
     place: ControllerPlace | None = None
     spatem_interval_ns: int = DEFAULT_SPATEM_INTERVAL_NS
+    priority: PriorityPolicy = DEFAULT_POLICY
+
+    def __post_init__(self) -> None:
+        self.lanes.check_guarded(self.rules.conflicts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +97,9 @@ class RsuParts:
         areas: the shapes of identified regions.
         junction: the junction it speaks for, or None.
         hazards: the events it announces.
+        objects: what detectors beside the road see; None where there are none.
+        corroboration: when it tells in its own name what vehicles warn of; None for never.
+        signs: the road signs it says.
         zones: around which transmitters take care.
         forwarding: where others' geocasts are repeated.
         events: keeps its hazards over a restart; None where there is no next time.
@@ -97,6 +114,9 @@ class RsuParts:
     tickets: TicketPool
     junction: JunctionParts | None = None
     hazards: tuple[Hazard, ...] = ()
+    objects: ObjectWatch | None = None
+    corroboration: Policy | None = None
+    signs: tuple[Sign, ...] = ()
     zones: tuple[ProtectedZone, ...] = ()
     forwarding: Forwarding = Forwarding.ALL_LINKS
     events: EventStore | None = None
@@ -118,6 +138,7 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
     station = make_station(identity=identity, ticket=parts.ticket, trust_store=parts.trust_store, areas=parts.areas)
     renewal = TicketRenewal(station=station, current=parts.ticket, pool=parts.tickets)
     received = ReceivedEvents(is_own=station.is_own_signer)
+    plausibility = PlausibilityService(PeerTable(), RefusedSenders())
     return RsuAgent(
         station=station,
         router=Router(station=station, forwarding=parts.forwarding, entropy=entropy, started=MonotonicNs(0)),
@@ -131,13 +152,24 @@ def make_agent(parts: RsuParts, *, entropy: Entropy) -> RsuAgent:
             station_id=parts.station_id,
             spatem_interval_ns=junction.spatem_interval_ns,
         ),
+        priority=None
+        if junction is None
+        else PriorityService(
+            control=junction.controller,
+            junction=junction.lanes,
+            conflicts=junction.rules.conflicts,
+            station_id=parts.station_id,
+            policy=junction.priority,
+        ),
+        signs=SignService(parts.signs, parts.station_id),
         hazards=HazardService(
             parts.hazards,
             parts.station_id,
             resumed=None if parts.memory is None else parts.memory.events,
             keeper=NothingKept() if parts.events is None else StoredEvents(parts.events, partial(_name, station, renewal)),
+            watches=_watches(parts, received, plausibility.peers),
         ),
-        plausibility=PlausibilityService(PeerTable(), RefusedSenders()),
+        plausibility=plausibility,
         renewal=renewal,
         events=received,
         keep_alive=KeepAlive(received, entropy=entropy),
@@ -171,7 +203,12 @@ def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str])
     ticket = None
     if identity.ticket is not None:
         ticket = read_identity(identity.ticket, credential=TICKET_KEY, environment=environment)
-        services = (*(_JUNCTION_SERVICES if config.junction else ()), *(_HAZARD_SERVICES if config.hazard else ()))
+        warns = config.hazard or config.detectors or config.corroboration or config.backhaul
+        services = (
+            *(_JUNCTION_SERVICES if config.junction else ()),
+            *(_HAZARD_SERVICES if warns else ()),
+            *(_SIGN_SERVICES if config.signs else ()),
+        )
         check_ticket(ticket, directory=identity.ticket, trust_store=trust_store, areas=areas, services=services)
     return RsuParts(
         station_id=StationId(config.station.station_id),
@@ -182,9 +219,29 @@ def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str])
         tickets=TicketPool(() if ticket is None else (ticket,), policy=TicketPolicy(), uses=FleetingUse()),
         junction=None if config.junction is None else _junction(config.junction),
         hazards=hazards_of(config, path),
+        objects=None if config.detectors is None else ObjectWatch(detectors_of(config.detectors, str(path))),
+        corroboration=None if config.corroboration is None else config.corroboration.policy,
+        signs=() if config.signs is None else load_signs(config.signs),
         zones=tuple(each.zone for each in config.protected_zone),
         forwarding=config.network.forwarding(Forwarding.ALL_LINKS),
     )
+
+
+def _watches(parts: RsuParts, received: ReceivedEvents, peers: PeerTable) -> tuple[HazardWatch, ...]:
+    """Return what looks out for hazards: detectors, and what vehicles that are known and believed say."""
+    watches: list[HazardWatch] = [] if parts.objects is None else [parts.objects]
+    policy = parts.corroboration
+    if policy is not None:
+        known_ns = round(policy.known_s * NS_PER_S)
+
+        def vouch(ticket: HashedId8, now: Instant) -> bool:
+            peer = peers.find(ticket)
+            if peer is None or peer.standing is not Standing.BELIEVED:
+                return False
+            return now.monotonic - peer.first_seen.monotonic >= known_ns
+
+        watches.append(Corroboration(policy, events=received, vouch=vouch, here=parts.position))
+    return tuple(watches)
 
 
 def _name(station: Station, renewal: TicketRenewal) -> SavedPseudonym | None:
@@ -262,7 +319,13 @@ def _junction(config: JunctionConfig) -> JunctionParts:
         plan = load_plan(config.plan)
         lanes = load_map(config.map, plan.signal_groups)
         own = FixedTimeController(plan)
-        return JunctionParts(controller=own, rules=plan.guard_rules, lanes=lanes, spatem_interval_ns=interval_ns)
+        return JunctionParts(
+            controller=own,
+            rules=plan.guard_rules,
+            lanes=lanes,
+            spatem_interval_ns=interval_ns,
+            priority=config.priority,
+        )
     if config.controller is None:
         raise ConfigError("junction", "a junction has either a plan or a controller")
     loaded = load_controller(config.controller)
@@ -273,4 +336,5 @@ def _junction(config: JunctionConfig) -> JunctionParts:
         lanes=load_map(config.map, controller.signal_groups),
         place=loaded.place,
         spatem_interval_ns=interval_ns,
+        priority=config.priority,
     )

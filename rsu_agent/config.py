@@ -10,12 +10,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from rsu_agent.backhaul_config import BackhaulConfig
 from rsu_agent.cam_service import MAX_ZONES
 from rsu_agent.console.http_config import HttpConfig
+from rsu_agent.corroboration_config import CorroborationConfig
+from rsu_agent.detector_config import DetectorsConfig
 from rsu_agent.evidence_config import EvidenceConfig
 from rsu_agent.hazard import Hazard
 from rsu_agent.hazard_config import HazardConfig, hazard_of
 from rsu_agent.listening_config import MetricsConfig, WitnessConfig, listen_address
+from rsu_agent.priority_service import DEFAULT_POLICY, PriorityPolicy
 from shared.core.clock import UtcNs
 from shared.core.errors import TransportError
 from shared.core.geo import GeoPoint
@@ -74,6 +78,7 @@ class JunctionConfig(ConfigStruct, frozen=True):
     plan: Path | None = None
     controller: Path | None = None
     spatem_interval_ms: Annotated[int, msgspec.Meta(ge=20, le=1000)] = 100
+    priority: PriorityPolicy = DEFAULT_POLICY
 
     def __post_init__(self) -> None:
         """Refuse a junction without lights, and one with two sets of them."""
@@ -164,6 +169,11 @@ class RsuConfig(ConfigStruct, frozen=True):
     network: NetworkConfig = NetworkConfig()
     junction: JunctionConfig | None = None
     hazard: tuple[HazardConfig, ...] = ()
+    detectors: DetectorsConfig | None = None
+    corroboration: CorroborationConfig | None = None
+    backhaul: BackhaulConfig | None = None
+    signs: Path | None = None
+    """The file of the road signs it says."""
     protected_zone: Annotated[tuple[ProtectedZoneConfig, ...], msgspec.Meta(max_length=MAX_ZONES)] = ()
     verification: VerificationConfig = VerificationConfig()
     trust: TrustConfig | None = None

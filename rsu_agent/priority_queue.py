@@ -6,9 +6,9 @@
         +------------+----------------> REJECTED              the controller says no, or cannot be asked
     RESERVICE_LOCKED                                          these lights served public transport a moment ago
 
-Emergency vehicles go before public transport; within a rank, who is granted already, then who arrives first. Requests whose lights do
-not conflict are served together. While the junction itself is not believed (`signal_service`) everything is taken back, and every
-status is `UNKNOWN`.
+Emergency vehicles go before public transport; within a rank, who is granted already, then who arrives first. Requests whose lights
+do not conflict are served together. While the junction itself is not believed (`signal_service`) everything is taken back, and
+every status is `UNKNOWN`.
 """
 
 from collections.abc import Iterable
@@ -99,9 +99,7 @@ class PriorityQueue:
         reservice_ns: how long lights that served public transport do not serve it again.
     """
 
-    def __init__(
-        self, *, control: PriorityControl, conflicts: ConflictingPairs, max_presence_ns: int, reservice_ns: int
-    ) -> None:
+    def __init__(self, *, control: PriorityControl, conflicts: ConflictingPairs, max_presence_ns: int, reservice_ns: int) -> None:
         self._control = control
         self._conflicts = conflicts
         self._max_presence_ns = max_presence_ns

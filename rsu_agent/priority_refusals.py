@@ -27,8 +27,6 @@ class PriorityRefusal(Enum):
     """No lights rule the way that is asked for."""
     UNKNOWN_KIND = "priority_unknown_kind"
     """It is neither a request nor an update nor a cancellation."""
-    NOTHING_TO_CANCEL = "priority_nothing_to_cancel"
-    """A cancellation of a request that is not there, or is another ticket's."""
     TOO_MANY = "priority_too_many"
     """The ticket, or everybody together, asks for more than can be kept."""
 

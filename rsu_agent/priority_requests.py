@@ -1,8 +1,8 @@
 """One request for priority as this unit understands it: read from a verified SREM, held against ticket, map, place and time.
 
-TS 103 301 V1.3.1 (SREM) on ISO/TS 19091. Where the vehicle is comes from the signed network header, not from the message, and when it
-comes from its own estimate, which is bounded: nobody books a green for tomorrow. The duration is how much longer than the arrival the
-service is wanted.
+TS 103 301 V1.3.1 (SREM) on ISO/TS 19091. Where the vehicle is comes from the signed network header, not from the message, and when
+it comes from its own estimate, which is bounded: nobody books a green for tomorrow. The duration is how much longer than the
+arrival the service is wanted.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from shared.core.geo import distance_m
 from shared.core.ids import HashedId8, StationId
 from shared.messages.requestor import RequestorType, VehicleId
 from shared.messages.srem import SignalRequest, Srem
-from shared.messages.ssem import RequestStatus, Requester
+from shared.messages.ssem import Requester, RequestStatus
 from shared.messages.time_mark import utc_near
 from shared.stack.indication import Verified
 

@@ -2,8 +2,8 @@
 
 That a ticket may ask at all (ITS-AID 140) is checked before. What its bits behind the version mean is not read here, for they could
 not be found in two public sources; instead the ticket has to show by its CAM permissions (EN 302 637-2 V1.4.1 clause 6.2.2) what
-the vehicle is: one of public transport by its container, an emergency vehicle by its container and the right to ask for free crossing
-at a traffic light. So no bus asks as an ambulance, whatever its messages say.
+the vehicle is: one of public transport by its container, an emergency vehicle by its container and the right to ask for free
+crossing at a traffic light. So no bus asks as an ambulance, whatever its messages say.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,6 @@ from shared.messages.requestor import BasicVehicleRole
 from shared.security.certificate import Certificate
 from shared.security.permissions import find_permission
 from shared.stack.cam_permissions import CONTAINER_FLAGS, FREE_CROSSING, granted_flags
-
 
 RANKS: Final[Mapping[PriorityLevel, int]] = MappingProxyType({PriorityLevel.PUBLIC_TRANSPORT: 1, PriorityLevel.EMERGENCY: 2})
 """The greater number goes first."""

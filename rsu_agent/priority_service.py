@@ -3,11 +3,11 @@
     Verified[Srem] -> check_sender, read_request -> queue -> controller          refused: counted, kept for the operator, answered
     poll            -> verdicts -> SSEM, at once when an answer changes, and every second while there is one
 
-Whose ticket may not ask at all is never heard here: `permission_denied` before. A request that is refused here is answered `REJECTED`
-for a few seconds, unless it speaks in another station's name. Requests for other junctions are not ours to answer.
+Whose ticket may not ask at all is never heard here: `permission_denied` before. A request that is refused here is answered
+`REJECTED` for a few seconds, unless it speaks in another station's name. Requests for other junctions are not ours to answer.
 
-A sender may repeat itself as often as it likes: answers go out no closer together than `LEAST_INTERVAL_NS`, and the controller hears of
-changes no oftener. Left out: requests relayed for others, and priority that no vehicle asked for.
+A sender may repeat itself as often as it likes: answers go out no closer together than `LEAST_INTERVAL_NS`, and the controller
+hears of changes no oftener. Left out: requests relayed for others, and priority that no vehicle asked for.
 """
 
 from collections import Counter, deque
@@ -47,8 +47,8 @@ MAX_REFUSED_ANSWERED = 8
 MAX_REFUSALS_SHOWN = 16
 """Latest refusals in the status."""
 
-UNANSWERED: Final = frozenset({PriorityRefusal.OTHERS_NAME, PriorityRefusal.NOTHING_TO_CANCEL})
-"""Refusals of which nothing is said on the air: the answer would be another's, or there is none to give."""
+UNANSWERED: Final = frozenset({PriorityRefusal.OTHERS_NAME})
+"""Refusals of which nothing is said on the air: the answer would be another's."""
 
 MSG_COUNT = 128
 """`MsgCount` runs from 0 to 127."""
@@ -131,7 +131,7 @@ class PriorityService:
 
     @property
     def counters(self) -> dict[str, int]:
-        """What was heard and done: `requests`, `cancelled`, `elsewhere`, `answers`, and every refusal by its word."""
+        """What was done: `requests`, `cancelled`, `nothing_to_cancel`, `elsewhere`, `answers`, and refusals by their words."""
         return dict(self._counters)
 
     @property
@@ -181,7 +181,10 @@ class PriorityService:
         self._refused = {
             key: refused for key, refused in self._refused.items() if now.monotonic - refused.at.monotonic < REFUSAL_LINGERS_NS
         }
-        answers = (*(_answer(live) for live in self._queue.live), *(r.answer for r in self._refused.values() if r.answer is not None))
+        answers = (
+            *(_answer(live) for live in self._queue.live),
+            *(r.answer for r in self._refused.values() if r.answer is not None),
+        )
         has_changed, self._answers = answers != self._answers, answers
         self._not_before = MonotonicNs(now.monotonic + LEAST_INTERVAL_NS)
         notices = self._news()
@@ -218,13 +221,14 @@ class PriorityService:
         ticket = indication.signer.hashed_id8
         key = ticket, wish.request_id
         if wish.request_type == PriorityRequestType.PRIORITY_CANCELLATION:
-            if not self._queue.cancel(key, now):
-                raise RefusedRequestError(PriorityRefusal.NOTHING_TO_CANCEL, f"this ticket has no request {wish.request_id} here")
-            self._counters["cancelled"] += 1
+            was_there = self._queue.cancel(key, now)
+            self._counters["cancelled" if was_there else "nothing_to_cancel"] += 1
             self._wake(now)
             return
         if wish.request_type not in (PriorityRequestType.PRIORITY_REQUEST, PriorityRequestType.PRIORITY_REQUEST_UPDATE):
-            raise RefusedRequestError(PriorityRefusal.UNKNOWN_KIND, f"a request of kind {int(wish.request_type)} means nothing here")
+            raise RefusedRequestError(
+                PriorityRefusal.UNKNOWN_KIND, f"a request of kind {int(wish.request_type)} means nothing here"
+            )
         request = read_request(indication, wish, self._junction, now, max_distance_m=self._policy.max_distance_m)
         self._queue.put(request, now)
         self._refused.pop(key, None)
@@ -262,9 +266,7 @@ class PriorityService:
 
     def _news(self) -> tuple[Notice, ...]:
         told, self._told = self._told, {live.number: live.status for live in self._queue.live}
-        return tuple(
-            Notice("priority", _news_of(live)) for live in self._queue.live if told.get(live.number) is not live.status
-        )
+        return tuple(Notice("priority", _news_of(live)) for live in self._queue.live if told.get(live.number) is not live.status)
 
     def _message(self, now: Instant) -> Ssem:
         utc = now.require_utc()
@@ -274,9 +276,7 @@ class PriorityService:
             timestamp_ms=ms_of_minute(utc),
             sequence_number=self._sequence_number,
             statuses=(
-                SignalStatus(
-                    id=self._junction.intersection_id, sequence_number=self._sequence_number, requests=self._answers
-                ),
+                SignalStatus(id=self._junction.intersection_id, sequence_number=self._sequence_number, requests=self._answers),
             ),
         )
 

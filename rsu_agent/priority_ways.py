@@ -1,7 +1,8 @@
 """Which lights a request for priority is about: from where a junction is entered and left to the signal groups on that way.
 
-A request names lanes, approaches or connections (ISO/TS 19091 `IntersectionAccessPoint`) as the junction's MAPEM numbers them. A lane
-or approach by itself stands for every way that begins there, so all of its lights are meant; where it is left narrows that down.
+A request names lanes, approaches or connections (ISO/TS 19091 `IntersectionAccessPoint`) as the junction's MAPEM numbers them. A
+lane or approach by itself stands for every way that begins there, so all of its lights are meant; where it is left narrows that
+down.
 """
 
 from collections.abc import Iterator

@@ -6,9 +6,10 @@ convention by letter and number. `rsu_agent/junctions/crossing.signs.toml` is a 
 surfaces, lanes' configuration, and times of day (a sign holds from one moment to another).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -27,8 +28,8 @@ from shared.messages.ivim_road import IviDirection
 from shared.messages.ivim_signs import (
     Iso14823Sign,
     PublicFacility,
-    RoadSign,
     RoadsideCondition,
+    RoadSign,
     TrafficSign,
     ViennaClass,
     ViennaOption,
@@ -44,7 +45,10 @@ MAX_SIGNS = 32
 MAX_RADIUS_M = 1_780.0
 """A circle of 10 km2, the largest area a station may geo-broadcast to (EN 302 636-4-1 itsGnMaxGeoAreaSize)."""
 
-MAX_STEP_DEG = 0.0131071
+UNITS_PER_DEGREE = 10_000_000
+"""Places are rounded to this before they are compared, so that rounding does not add up along a line."""
+
+MAX_STEP_UNITS = 131_071
 """`DeltaLatitude` and `DeltaLongitude`: some 1.4 km of latitude from one point to the next."""
 
 RELEVANCE_ZONE, DETECTION_ZONE = 1, 2
@@ -63,17 +67,17 @@ TYPES: Final[Mapping[str, IviType]] = MappingProxyType(
     }
 )
 
-SERVICES: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
+SERVICES: Final[Mapping[str, Callable[..., Iso14823Sign]]] = MappingProxyType(
     {
-        "danger_warning": {"traffic_sign": TrafficSign.DANGER_WARNING},
-        "regulatory": {"traffic_sign": TrafficSign.REGULATORY},
-        "informative": {"traffic_sign": TrafficSign.INFORMATIVE},
-        "public_facilities": {"public_facility": PublicFacility.PUBLIC_FACILITIES},
-        "ambient_condition": {"condition": RoadsideCondition.AMBIENT_CONDITION},
-        "road_condition": {"condition": RoadsideCondition.ROAD_CONDITION},
+        "danger_warning": partial(Iso14823Sign, traffic_sign=TrafficSign.DANGER_WARNING),
+        "regulatory": partial(Iso14823Sign, traffic_sign=TrafficSign.REGULATORY),
+        "informative": partial(Iso14823Sign, traffic_sign=TrafficSign.INFORMATIVE),
+        "public_facilities": partial(Iso14823Sign, public_facility=PublicFacility.PUBLIC_FACILITIES),
+        "ambient_condition": partial(Iso14823Sign, condition=RoadsideCondition.AMBIENT_CONDITION),
+        "road_condition": partial(Iso14823Sign, condition=RoadsideCondition.ROAD_CONDITION),
     }
 )
-"""The service categories of ISO 14823."""
+"""Pictograms by the service category of ISO 14823."""
 
 Points = Annotated[tuple[tuple[float, float], ...], msgspec.Meta(min_length=1, max_length=MAX_LINE_OFFSETS)]
 Letters = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
@@ -91,9 +95,9 @@ class PictogramDocument(ConfigStruct, frozen=True, kw_only=True):
     """`[[sign.pictogram]]`: either a category code of ISO 14823 (`iso14823 = 557`) or a sign of Vienna (`vienna = "C14"`)."""
 
     iso14823: Annotated[int, msgspec.Meta(ge=100, le=999)] | None = None
-    service: Literal[
-        "danger_warning", "regulatory", "informative", "public_facilities", "ambient_condition", "road_condition"
-    ] = "regulatory"
+    service: Literal["danger_warning", "regulatory", "informative", "public_facilities", "ambient_condition", "road_condition"] = (
+        "regulatory"
+    )
     vienna: Annotated[str, msgspec.Meta(pattern="^[A-H][1-9][0-9]?[a-g]?$")] | None = None
     speed_limit_kmh: Annotated[int, msgspec.Meta(ge=1, le=250)] | None = None
 
@@ -113,7 +117,7 @@ class PictogramDocument(ConfigStruct, frozen=True, kw_only=True):
         nature, serial = divmod(self.iso14823, 100)
         limit = self.speed_limit_kmh
         speeds = () if limit is None else (SignAttribute(speeds=SignSpeeds(unit=SignUnit.KM_PER_H, highest=limit)),)
-        return RoadSign(iso14823=Iso14823Sign(nature=nature, serial_number=serial, attributes=speeds, **SERVICES[self.service]))
+        return RoadSign(iso14823=SERVICES[self.service](nature=nature, serial_number=serial, attributes=speeds))
 
     def _vienna(self, name: str) -> ViennaSign:
         letter = name[-1] if name[-1].islower() else ""
@@ -271,15 +275,21 @@ def _zone(key: str, zone_id: int, reference: GeoPoint, points: Points, document:
     line = [reference, *(_point(f"{key}[{index}]", point) for index, point in enumerate(points))]
     offsets = []
     for index, (before, after) in enumerate(pairwise(line)):
-        step = ZoneOffset(delta_lat_deg=after.lat_deg - before.lat_deg, delta_lon_deg=after.lon_deg - before.lon_deg)
-        if max(abs(after.lat_deg - before.lat_deg), abs(after.lon_deg - before.lon_deg)) >= MAX_STEP_DEG:
+        lat, lon = (
+            round(x * UNITS_PER_DEGREE) - round(y * UNITS_PER_DEGREE) for x, y in zip(_pair(after), _pair(before), strict=True)
+        )
+        if max(abs(lat), abs(lon)) > MAX_STEP_UNITS:
             raise ConfigError(f"{key}[{index}]", "is too far from the point before to be said")
-        offsets.append(step)
+        offsets.append(ZoneOffset(delta_lat_deg=lat / UNITS_PER_DEGREE, delta_lon_deg=lon / UNITS_PER_DEGREE))
     return IviZone(
         zone_id=zone_id,
         heading_deg=document.heading_deg,
         segment=ZoneSegment(line=ZoneLine(offsets=tuple(offsets)), lane_width_m=document.width_m),
     )
+
+
+def _pair(point: GeoPoint) -> tuple[float, float]:
+    return point.lat_deg, point.lon_deg
 
 
 def _point(key: str, place: tuple[float, float]) -> GeoPoint:

@@ -1,8 +1,9 @@
 """IVIM of the operator's signs (TS 103 301 V1.3.1, ISO/TS 19321): each said again and again while it holds, and taken back.
 
-A version of a sign is dated when it is said first; receivers tell a newer from an older by that. A sign whose end has come is said no
-more: its end stood in the message. One that is taken down before, or when the unit stops, is cancelled, which is repeated for a
-while. `change` puts other signs in place of those there are: what is unchanged goes on, what is new begins, what is gone is cancelled.
+A version of a sign is dated when it is said first; receivers tell a newer from an older by that. A sign whose end has come is said
+no more: its end stood in the message. One that is taken down before, or when the unit stops, is cancelled, which is repeated for a
+while. `change` puts other signs in place of those there are: what is unchanged goes on, what is new begins, what is gone is
+cancelled.
 
 Left out: negation of others' signs.
 """

@@ -18,6 +18,7 @@ from shared.core.geo import GeoPoint
 from shared.core.ids import MessageId
 from shared.facilities.keep_alive import KeepAlive
 from shared.messages.denm import Denm
+from shared.messages.ssem import Ssem
 from shared.records.recorder import Recorder
 from shared.security.certificate import Certificate
 from shared.security.sign import TicketCredential
@@ -38,6 +39,7 @@ from vehicle_agent.ego import ego_position
 from vehicle_agent.local_dynamic_map import LocalDynamicMap, present_place
 from vehicle_agent.mileage import Mileage
 from vehicle_agent.own_hazards import OwnHazards
+from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym
 from vehicle_agent.situation import hazards_heard, hazards_told, ticket_status
 from vehicle_agent.vehicle_state import SignalUpdate, Value, VehicleState, fold, fresh
@@ -59,6 +61,7 @@ class VehicleAgent:
         router: around the station: neighbours, forwarding, beacons, congestion control.
         cam_service: builds CAMs.
         own_hazards: tells others of what the vehicle runs into.
+        priority: asks junctions to let it through, where it may.
         local_map: what is known of the road around, for the driver.
         keep_alive: repeats others' warnings where their originators are out of reach.
         pseudonym: changes the name of both.
@@ -76,6 +79,7 @@ class VehicleAgent:
         router: Router,
         cam_service: CamService,
         own_hazards: OwnHazards,
+        priority: PriorityAsker,
         local_map: LocalDynamicMap,
         keep_alive: KeepAlive,
         pseudonym: Pseudonym,
@@ -95,6 +99,7 @@ class VehicleAgent:
         self._fixed_position = fixed_position
         self._fixed_heading_deg = fixed_heading_deg
         self._own_hazards = own_hazards
+        self._priority = priority
         self._local_map = local_map
         self._keep_alive = keep_alive
         self._state = VehicleState()
@@ -176,6 +181,7 @@ class VehicleAgent:
         due = (
             self._cam_service.next_due(),
             self._own_hazards.next_due(),
+            self._priority.next_due(),
             self._local_map.next_due(),
             self._next_anchor,
             self._router.next_due(),
@@ -219,6 +225,8 @@ class VehicleAgent:
             self._local_map.hear(outcome, now)
             if (denm := outcome.of(Denm)) is not None:
                 self._keep_alive.heard(packet, denm, now)
+            if (ssem := outcome.of(Ssem)) is not None:
+                self._priority.hear(ssem)
         except V2xError as refusal:
             self._inbound.refuse(refusal)
         return ()
@@ -235,10 +243,12 @@ class VehicleAgent:
         effects += self._pseudonym.poll(self._state, now)
         if self._station.identity != name:
             self._own_hazards.renamed(now)
+            self._priority.renamed()
         if now.monotonic >= self._cam_service.next_due():
             effects += self._speak(now)
         effects += self._own_hazards.poll(self._state, now)
         effects += self._local_map.poll(self._state, now)
+        effects += self._priority.poll(self._state, here, self._local_map.lights, now)
         if now.monotonic >= self._next_anchor:
             self._next_anchor = MonotonicNs(now.monotonic + ANCHOR_INTERVAL_NS)
             effects += self._mileage.poll(now)
@@ -264,7 +274,7 @@ class VehicleAgent:
             "station_id": self._station.identity.station_id,
             "pseudonym": self._pseudonym.status(),
             "can": {"frames": self._frames, "faults": dict(self._can_input.fault_counts())},
-            "sent": {**self._sent, **({"denm": sent} if (sent := self._own_hazards.sent) else {})},
+            "sent": self._sent_by_kind(),
             "unsent": dict(self._unsent + Counter(self._own_hazards.unsent)),
             "withheld": self._cam_service.withheld,
             "verified": dict(self._inbound.verified),
@@ -273,9 +283,14 @@ class VehicleAgent:
             "router": self._router.status(),
             "local_map": self._local_map.status(),
             "own_hazards": self._own_hazards.status(),
+            "priority": self._priority.status(),
             "kept_alive": dict(self._keep_alive.counters),
             "odometer": self._mileage.status(),
         }
+
+    def _sent_by_kind(self) -> dict[str, int]:
+        others = {"denm": self._own_hazards.sent, "srem": self._priority.counters.get("sent", 0)}
+        return {**self._sent, **{kind: sent for kind, sent in others.items() if sent}}
 
     def on_ledger_answers(self, now: Instant) -> tuple[Effect, ...]:
         """Go on with anchoring at once: answers of a log have come."""

@@ -68,6 +68,7 @@ from vehicle_agent.mileage import Mileage
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch
 from vehicle_agent.online_anchoring import Errands
 from vehicle_agent.own_hazards import OwnHazards
+from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym, first_ticket
 from vehicle_agent.signal_map import SignalMap, load_signal_map
 from vehicle_agent.special_vehicle import NO_DUTY, Duty
@@ -204,6 +205,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         router=router,
         cam_service=cam_service,
         own_hazards=own_hazards,
+        priority=PriorityAsker(duty=parts.duty, station=station, router=router, rules=rules, started=started.monotonic),
         local_map=local_map,
         keep_alive=KeepAlive(received, entropy=entropy),
         pseudonym=pseudonym,

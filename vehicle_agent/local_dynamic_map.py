@@ -79,6 +79,7 @@ class LocalDynamicMap:
         self._emergencies = EmergencyVehicles()
         self._glosa = Glosa(settings)
         self._path: deque[GeoPoint] = deque(maxlen=MAX_PATH_POINTS)
+        self._lights: tuple[SignalAhead, ...] = ()
         self._due = started
         self._not_before = started
         self._views = 0
@@ -92,6 +93,11 @@ class LocalDynamicMap:
     def hazards(self) -> Hazards:
         """The events heard of."""
         return self._hazards
+
+    @property
+    def lights(self) -> tuple[SignalAhead, ...]:
+        """The lights of our lane, as of the last `poll`."""
+        return self._lights
 
     def hear(self, indication: Indication, now: Instant) -> None:
         """Take in one verified message; one of a kind that says nothing here is left out.
@@ -125,12 +131,14 @@ class LocalDynamicMap:
         if ego is None:
             self._neighbours.place(None)
             self._path.clear()
+            self._lights = ()
             return (DriverView(driver_view(Picture(sequence=self._views, now=now, state=state, settings=self._settings))),)
         self._neighbours.place(ego.point)
         self._drive_on(ego.point)
         seen = self._neighbours.within(AWARENESS_M, ego, now)
         emergencies = self._emergencies.poll(seen, ego, now)
         signals = self._signals.ahead(now, ego, self._path)
+        self._lights = signals
         ahead = self._neighbours.ahead(ego, now) if signals else ()
         advised = {signal.signal_group: self._advise(signal, ego, ahead, now) for signal in signals}
         self._glosa.settle()

@@ -19,7 +19,9 @@ from shared.core.entropy import Entropy
 from shared.core.errors import V2xError
 from shared.messages.cam import Cam
 from shared.messages.denm import Denm
+from shared.messages.ivim import Ivim
 from shared.messages.spatem import Spatem
+from shared.messages.ssem import Ssem
 from shared.network.area import Area
 from shared.network.channel_load import ChannelLoadMeter
 from shared.network.dcc import SHORT_NS, DccState, ReactiveDcc, airtime_ns
@@ -360,6 +362,11 @@ def _subject(message: Message) -> str | None:
             return f"denm {message.action_id.originating_station_id} {message.action_id.sequence_number}"
         case Spatem():
             return "spatem " + " ".join(f"{each.id.region}/{each.id.number}" for each in message.intersections)
+        case Ssem():
+            return "ssem " + " ".join(f"{each.id.region}/{each.id.number}" for each in message.statuses)
+        case Ivim():
+            provider = message.service_provider
+            return f"ivim {provider.country_code} {provider.identifier} {message.ivi_identification_number}"
         case _:
             return None
 

@@ -1,4 +1,4 @@
-"""A junction that is asked for priority: real tickets, real messages from one station to another, and a controller told what to say."""
+"""A junction that is asked for priority: real tickets and messages, and a controller that is told what to say."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,7 +114,7 @@ class AskedJunction:
 
 def statuses(ssem: Ssem) -> dict[tuple[int, int], PrioritizationStatus]:
     """Return what an SSEM says of each station's request."""
-    found = {}
+    found: dict[tuple[int, int], PrioritizationStatus] = {}
     for status in ssem.statuses:
         assert status.id == MAP.intersection_id
         for request in status.requests:

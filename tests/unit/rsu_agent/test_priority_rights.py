@@ -51,7 +51,7 @@ def test_who_does_not_say_what_it_is_is_what_its_ticket_shows() -> None:
     [
         (AMBULANCE, "does not show a vehicle in the role ambulance"),
         (BasicVehicleRole.TRUCK, "the role truck is given no priority"),
-        (99, "the role number 99 is given no priority"),
+        (BasicVehicleRole.MILITARY, "the role military is given no priority"),
     ],
 )
 def test_a_bus_asks_as_nothing_but_a_bus(role: int, sentence: str) -> None:

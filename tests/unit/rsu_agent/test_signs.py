@@ -143,7 +143,8 @@ def test_a_sign_that_is_taken_down_is_cancelled_for_a_while(tmp_path: Path) -> N
 def test_other_signs_in_place_of_those_there_are_go_on_begin_and_end(tmp_path: Path) -> None:
     clock = clock_at()
     kept, changed, gone = (
-        load_signs(written(tmp_path, HEAD + SIGN.replace("number = 1", f"number = {number}") + PICTOGRAM))[0] for number in (1, 2, 3)
+        load_signs(written(tmp_path, HEAD + SIGN.replace("number = 1", f"number = {number}") + PICTOGRAM))[0]
+        for number in (1, 2, 3)
     )
     (other,) = load_signs(written(tmp_path, HEAD + SIGN.replace("number = 1", "number = 2") + "width_m = 3.0\n" + PICTOGRAM))
     service = SignService((kept, changed, gone), UNIT_ID)
