@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from rsu_agent.map_conflicts import check_guarded, ways_of
+from rsu_agent.map_conflicts import ways_of
 from rsu_agent.map_data import MAX_MAPEM_OCTETS, JunctionMap, NetworkChoice, load_map, mapem_octets
 from rsu_agent.map_geojson import geojson_of
-from rsu_agent.map_plan import DEFAULT_REACH_M, plan_of_map
-from rsu_agent.map_svg import svg_of
+from rsu_agent.map_plan import plan_of_map
+from rsu_agent.map_svg import DRAWN_REACH_M, svg_of
 from rsu_agent.map_toml import toml_of
 from rsu_agent.signal_controllers.fixed_time import FixedTimePlan, Movement, load_plan
 from shared.core.errors import ConfigError
@@ -32,7 +32,7 @@ def map_command(
     plan: Annotated[Path | None, typer.Option(help="Check it against a fixed-time plan (TOML) too.", metavar="FILE")] = None,
     *,
     check: Annotated[bool, typer.Option("--check", help="Check it and print only whether it is sound.")] = False,
-    reach: Annotated[float, typer.Option(help="Metres of each lane in the drawing.", min=5.0, max=500.0)] = DEFAULT_REACH_M,
+    reach: Annotated[float, typer.Option(help="Metres of each lane in the drawing.", min=5.0, max=500.0)] = DRAWN_REACH_M,
     junction: Annotated[str | None, typer.Option(help="Of a SUMO network: which junction.", metavar="NAME")] = None,
     number: Annotated[int, typer.Option(help="Of a SUMO network: the intersection's number.", min=0, max=65_535)] = 1,
     region: Annotated[int | None, typer.Option(help="Of a SUMO network: the road regulator.", min=0, max=65_535)] = None,
@@ -53,22 +53,23 @@ def map_command(
     )
     checked = load_map(file, None if timed is None else timed.signal_groups, choice=choice)
     if timed is not None:
-        check_guarded(checked.origin, checked.reference, checked.lanes, timed.conflicting_pairs)
+        checked.check_guarded(timed.conflicting_pairs)
     conflicts = checked.conflicting_groups()
-    printed = False
-    for out, text in (
-        (svg, lambda: svg_of(plan_of_map(checked, reach_m=reach), subtitle=_subtitle(checked), conflicts=conflicts)),
-        (toml, lambda: toml_of(checked)),
-        (geojson, lambda: geojson_of(checked)),
-    ):
-        if out == STANDARD_OUTPUT:
-            if printed:
-                raise ConfigError("-", "only one form can be printed at a time")
-            printed = True
-            typer.echo(text(), nl=False)
-        elif out is not None:
-            write_new_file(out, text().encode(), mode=_MODE)
+    forms: list[tuple[Path, str]] = []
+    if svg is not None:
+        forms.append((svg, svg_of(plan_of_map(checked, reach_m=reach), subtitle=_subtitle(checked), conflicts=conflicts)))
+    if toml is not None:
+        forms.append((toml, toml_of(checked)))
+    if geojson is not None:
+        forms.append((geojson, geojson_of(checked)))
+    printed = [text for out, text in forms if out == STANDARD_OUTPUT]
+    if len(printed) > 1:
+        raise ConfigError("-", "only one form can be printed at a time")
+    for out, text in forms:
+        if out != STANDARD_OUTPUT:
+            write_new_file(out, text.encode(), mode=_MODE)
     if printed:
+        typer.echo(printed[0], nl=False)
         return
     if not check:
         for line in _explained(checked, conflicts, timed):

@@ -10,7 +10,7 @@ from rsu_agent.map_junction import JunctionMap, mapem_of
 from rsu_agent.map_lanes import JunctionConnection, JunctionLane, LaneDirection, LaneKind, Turn
 from rsu_agent.map_sumo import NetworkChoice, read_network
 from rsu_agent.map_toml import read_toml
-from shared.core.errors import ConfigError
+from shared.core.errors import ConfigError, EncodeError
 from shared.core.ids import StationId
 from shared.messages.mapem import encode_mapem
 from shared.network.btp import BTP_OCTETS
@@ -56,7 +56,10 @@ def load_map(path: Path, signal_groups: frozenset[int] | None, *, choice: Networ
         junction = read_network(path, signal_groups, choice=NetworkChoice() if choice is None else choice)
     else:
         junction = read_toml(path, signal_groups)
-    octets = mapem_octets(junction)
+    try:
+        octets = mapem_octets(junction)
+    except EncodeError as error:
+        raise ConfigError(junction.origin, f"cannot be said in a message: {error}") from None
     if octets > MAX_MAPEM_OCTETS:
         raise ConfigError(
             junction.origin,
@@ -67,5 +70,5 @@ def load_map(path: Path, signal_groups: frozenset[int] | None, *, choice: Networ
 
 
 def mapem_octets(junction: JunctionMap) -> int:
-    """Return how long the message that says a junction is."""
+    """Return how long the message that says a junction is; raises `EncodeError` where it is longer than any."""
     return len(encode_mapem(mapem_of(junction, StationId(0), 0)))

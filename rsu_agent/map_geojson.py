@@ -134,9 +134,10 @@ def read_geojson(path: Path, signal_groups: frozenset[int] | None) -> JunctionMa
         raise ConfigError(f"{origin}: features", f"{len(document.features)} features, at most {MAX_FEATURES} are read")
     features = [(f"{origin}: features[{i}]", feature) for i, feature in enumerate(document.features)]
     read = [(key, _properties(key, feature), feature.geometry) for key, feature in features]
-    (key, junction, geometry), *more = _of(read, JunctionFeature) or [(origin, None, None)]
-    if junction is None or more:
-        raise ConfigError(more[0][0] if more else origin, 'one point with the property feature = "junction" is needed')
+    found = _of(read, JunctionFeature)
+    if len(found) != 1:
+        raise ConfigError(found[1][0] if found else origin, 'one point with the property feature = "junction" is needed')
+    ((key, junction, geometry),) = found
     reference = _point_of(key, geometry)
     stop_lines = [(key, _line(key, reference, geometry)) for key, _, geometry in _of(read, StopLineFeature)]
     lanes, courses = _lanes(reference, _of(read, LaneFeature), stop_lines)
@@ -218,9 +219,10 @@ def _decoded(path: Path) -> Collection:
 def _properties(key: str, feature: Feature) -> Properties:
     bare = {name: value for name, value in feature.properties.items() if name not in STYLE and value is not None}
     try:
-        return msgspec.convert(bare, type=Properties)
+        converted: Properties = msgspec.convert(bare, type=Properties)
     except msgspec.ValidationError as error:
         raise _refusal(f"{key}.properties", error) from None
+    return converted
 
 
 def _refusal(key: str, error: msgspec.ValidationError) -> ConfigError:

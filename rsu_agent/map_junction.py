@@ -9,7 +9,7 @@ Left out: what `map_lanes` leaves out; and elevations.
 from dataclasses import dataclass
 
 from rsu_agent.map_checks import check_intersection, check_lanes
-from rsu_agent.map_conflicts import conflicting_groups, permissive_groups
+from rsu_agent.map_conflicts import check_guarded, conflicting_groups, permissive_groups
 from rsu_agent.map_lanes import JunctionConnection, JunctionLane, LaneDirection, LaneKind, Turn
 from shared.core.geo import GeoPoint
 from shared.core.ids import IntersectionId, StationId
@@ -53,6 +53,10 @@ class JunctionMap:
     def conflicting_groups(self) -> frozenset[frozenset[int]]:
         """Return the pairs of groups whose ways cross or merge with none giving way; worked out anew at each call."""
         return conflicting_groups(self.reference, self.lanes)
+
+    def check_guarded(self, guarded: frozenset[frozenset[int]]) -> None:
+        """Refuse a guard that overlooks a conflict of the map; raises `ConfigError`, see `map_conflicts.check_guarded`."""
+        check_guarded(self.origin, self.reference, self.lanes, guarded)
 
     def permissive_groups(self) -> frozenset[int]:
         """Return the groups with a way that yields: they are never protected, whatever a controller calls their green."""

@@ -1,9 +1,9 @@
 """A junction's map derived from a SUMO network, so that a simulated or a surveyed network need not be written down a second time.
 
 Lanes that lead to the junction and lanes that its connections lead to become lanes, numbered arm by arm; pedestrian crossings
-become crosswalks. Signal groups are what the light's program makes of its links: links of one road that show the same in every phase
-are one group. A link that ever shows the small letter of green (`g`) yields. Groups are numbered over the whole light in the order of
-its links, so that junctions that share a light agree.
+become crosswalks. Signal groups are what the light's program makes of its links: links of one road that show the same in every
+phase are one group. A link that ever shows the small letter of green (`g`) yields. Groups are numbered over the whole light in the
+order of its links, so that junctions that share a light agree.
 
 Left out: walking areas, stop lines set back from the junction, elevation, restrictions by vehicle class but bicycle and rail lanes.
 """
@@ -235,7 +235,7 @@ def _crosswalks(
     network: Network, junction: str, before: int, groups: dict[tuple[str, int], int], projection: Projection
 ) -> tuple[JunctionLane, ...]:
     lights = {each.to_edge: each for each in network.connections if each.to_edge.startswith(":")}
-    found = []
+    found: list[JunctionLane] = []
     for edge in network.crossings_of(junction):
         if not edge.lanes:
             continue

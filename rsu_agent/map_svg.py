@@ -1,8 +1,8 @@
 """A junction's plan as one self-contained SVG picture, for a person who checks what is going to be broadcast.
 
 Lanes to scale, ways across in the colour of the signal group that rules them (dashed where they yield), a light's number where it
-stands, and beside it a legend, north and a scale. Colours follow the reader's light or dark setting; nothing is loaded from anywhere,
-and there is no script. Numbers say what colours say, so that the picture can be read without telling colours apart.
+stands, and beside it a legend, north and a scale. Colours follow the reader's light or dark setting; nothing is loaded, and there
+is no script. Numbers say what colours say, so that the picture can be read without telling colours apart.
 
 Left out: what the lights show; that is the live view's.
 """
@@ -28,6 +28,9 @@ ROW_PX = 19.0
 
 LEGEND_COLUMNS = 36
 """Characters of a line in the legend."""
+
+DRAWN_REACH_M = 45.0
+"""How much of a lane is drawn where nothing else is said: the junction itself is what one looks at."""
 
 LABEL_AT_M = 16.0
 """How far from the junction a lane's number stands."""
@@ -85,7 +88,7 @@ text{font-family:system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;f
 .stop{fill:none;stroke:var(--stop)}
 .way{fill:none;stroke-width:2.2;stroke-linecap:round}
 .bare{stroke:var(--bare)}
-.number{font-size:12px;text-anchor:middle;dominant-baseline:central;fill:var(--soft)}
+.number{text-anchor:middle;dominant-baseline:central;fill:var(--soft)}
 .lamp{stroke:var(--paper);stroke-width:1.5}
 .lamp-number{font-weight:700;text-anchor:middle;dominant-baseline:central;fill:var(--paper)}
 .arrow{fill:none;stroke:var(--soft);stroke-width:1.6;stroke-linecap:round;stroke-linejoin:round}
@@ -209,7 +212,8 @@ def _paint(page: _Page, lane: PlanLane) -> list[str]:
 def _label(page: _Page, lane: PlanLane, at_m: float) -> str:
     x, y = page.at(clipped(lane.centre_m, at_m)[-1] if at_m else lane.centre_m[0])
     name = "" if lane.name is None else f"<title>{escape(lane.name)}</title>"
-    return f'<text class="number" x="{x:.1f}" y="{y:.1f}">{name}{lane.number}</text>'
+    size = min(12.0, lane.width_m * page.px_per_m * (0.7 if lane.number < 100 else 0.5))
+    return f'<text class="number" x="{x:.1f}" y="{y:.1f}" style="font-size:{size:.1f}px">{name}{lane.number}</text>'
 
 
 def _chevron(page: _Page, lane: PlanLane) -> list[str]:

@@ -80,8 +80,12 @@ def _winding(found: re.Match[str]) -> str:
 
 def test_a_map_too_long_for_a_packet_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "map.toml"
-    file.write_text(re.sub(r"nodes_m = \[\[([^]]+)\], \[([^]]+)\]\]", _winding, MAP.read_text()))
+    lanes = re.compile(r"nodes_m = \[\[([^]]+)\], \[([^]]+)\]\]")
+    file.write_text(lanes.sub(_winding, MAP.read_text(), count=7))
     with pytest.raises(ConfigError, match=f"as a message it has \\d+ octets, and a packet carries {MAX_MAPEM_OCTETS}"):
+        load_map(file, None)
+    file.write_text(lanes.sub(_winding, MAP.read_text()))
+    with pytest.raises(ConfigError, match="cannot be said in a message"):
         load_map(file, None)
 
 
