@@ -103,13 +103,16 @@ class EvidenceAnchoring:
         except TransportError as failure:
             return self._troubled("evidence_ledger_unavailable", str(failure))
         except SplitViewError as contradiction:
-            self.contradiction = contradiction
-            await self._aside(lambda store: store.store_contradiction(contradiction))
-            return (self._split_view(contradiction),)
+            return await self._stop(contradiction)
         except (ProofError, DecodeError, EncodeError) as error:
             self._medium.distrust()
             return self._troubled("evidence_ledger_bad_answer", str(error))
         return notices
+
+    async def _stop(self, contradiction: SplitViewError) -> tuple[Notice, ...]:
+        self.contradiction = contradiction
+        await self._aside(lambda store: store.store_contradiction(contradiction))
+        return (self._split_view(contradiction),)
 
     async def _submit(self, batches: tuple[StoredBatch, ...]) -> None:
         for batch in batches:

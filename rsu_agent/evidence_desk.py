@@ -100,7 +100,7 @@ class EvidenceDesk:
         """Records that are not on disk yet."""
         return len(self._waiting)
 
-    def sent(self, packet: bytes, now: Instant) -> None:
+    def sent(self, packet: bytes) -> None:
         """A packet went out; it is kept if it is the unit's own word."""
         claims = peek_claims(packet, BASIC_HEADER_OCTETS)
         word = None if claims is None else _WORDS.get(claims.psid)

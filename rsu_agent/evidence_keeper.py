@@ -89,7 +89,7 @@ class EvidenceKeeper:
         async def watched(effect: Effect) -> None:
             await perform(effect)
             if isinstance(effect, Transmit):
-                self.desk.sent(effect.packet, self._clock.now())
+                self.desk.sent(effect.packet)
 
         return watched
 

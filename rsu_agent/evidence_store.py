@@ -10,7 +10,6 @@ batches, the oldest first, so what stays keeps all that its proof needs. The new
 All methods belong to the thread that opened the file.
 """
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum

@@ -49,7 +49,8 @@ def lights_sentences(answer: Answer) -> tuple[str, ...]:
     """Return what each signal group showed, a sentence each."""
     where = f"roadside unit {answer.station_id}"
     return tuple(
-        f"On {utc_text(answer.at)[:10]} at {utc_text(answer.at)[11:-1]} UTC {where} showed for junction {junction_text(each.junction)}"
+        f"On {utc_text(answer.at)[:10]} at {utc_text(answer.at)[11:-1]} UTC {where} showed"
+        f" for junction {junction_text(each.junction)}"
         f"{f' ({answer.name})' if answer.name else ''}, signal group {each.group}: {LIGHT_WORDS[each.phase]}."
         for each in answer.lights
     )

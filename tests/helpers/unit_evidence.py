@@ -21,7 +21,7 @@ from shared.stack.effects import Notice
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.ledger import ORIGIN, MemoryLog, policy_of, seeded_entropy
 from tests.helpers.online_ledger import AsyncLog
-from tests.helpers.stations import Speaker, after_ms, at
+from tests.helpers.stations import Speaker, after_ms
 
 T = TypeVar("T")
 
@@ -71,11 +71,11 @@ class Unit:
     def light(self, elapsed_ms: int = 100) -> UtcNs:
         """Tell the lights, and return when."""
         self.now = after_ms(self.now, elapsed_ms)
-        self.desk.sent(self.speaker.spatem(self.now), at(self.now))
+        self.desk.sent(self.speaker.spatem(self.now))
         return self.now
 
     def map(self) -> None:
-        self.desk.sent(self.speaker.mapem(self.now), at(self.now))
+        self.desk.sent(self.speaker.mapem(self.now))
 
     def store_all(self) -> None:
         waiting = self.desk.take()

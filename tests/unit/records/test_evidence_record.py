@@ -87,11 +87,11 @@ def test_a_statement_is_read_back_and_its_bounds_are_kept() -> None:
     assert decode_statement(first.encode()) == first
     for change in ({"size": 0}, {"size": 1 << 15}, {"station_id": 1 << 32}, {"root": bytes(31)}, {"first": -1}, {"number": True}):
         with pytest.raises(EncodeError):
-            replace(STATEMENT, **change).encode()  # type: ignore[arg-type]
+            replace(STATEMENT, **change).encode()
 
 
 def test_no_two_statements_have_one_commitment() -> None:
-    others = [replace(STATEMENT, **change) for change in ({"number": 4}, {"first": 121}, {"previous": None}, {"closed_us": None})]  # type: ignore[arg-type]
+    others = [replace(STATEMENT, **change) for change in ({"number": 4}, {"first": 121}, {"previous": None}, {"closed_us": None})]
     assert len({commitment_of_batch(each.encode()) for each in (STATEMENT, *others)}) == 5
 
 

@@ -27,7 +27,7 @@ from tests.helpers.unit_evidence import Unit
 HIERARCHY = Hierarchy(3)
 
 
-class Refusal(V2xError):
+class RefusalError(V2xError):
     """A refusal with any reason."""
 
     def __init__(self, code: str) -> None:
@@ -53,7 +53,7 @@ def test_each_light_and_each_warning_is_kept_as_it_went_out_and_dated_by_its_sig
     desk = desk_of(speaker)
     packets = [speaker.spatem(NOON), speaker.spatem(after_ms(NOON, 100)), speaker.denm(after_ms(NOON, 150))]
     for packet in packets:
-        desk.sent(packet, at(after_ms(NOON, 1_000)))
+        desk.sent(packet)
     kept = records(desk)
     assert [each.packet for each in kept] == packets
     assert [(each.word, each.number) for each in kept] == [("spatem", 0), ("spatem", 1), ("denm", 0)]
@@ -67,7 +67,7 @@ def test_a_map_is_kept_once_a_minute() -> None:
     for second in range(130):
         now = after_ms(NOON, 1_000 * second)
         desk.tick(at(now))
-        desk.sent(speaker.mapem(now), at(now))
+        desk.sent(speaker.mapem(now))
     maps = [each.utc for each in records(desk) if each.word == "mapem"]
     assert maps == [after_ms(NOON, 60_000 * minute) for minute in range(3)]
 
@@ -76,7 +76,7 @@ def test_what_is_only_passed_on_for_others_and_awareness_messages_are_not_the_un
     speaker, other = Speaker(HIERARCHY, StationRole.RSU), Speaker(HIERARCHY, StationRole.RSU, seed=2)
     desk = desk_of(speaker)
     for packet in (other.denm(NOON), other.spatem(NOON), speaker.cam(NOON), b"", b"\x12" * 40):
-        desk.sent(packet, at(NOON))
+        desk.sent(packet)
     assert records(desk) == []
 
 
@@ -87,10 +87,10 @@ def test_a_packet_that_waited_while_the_ticket_changed_is_still_the_units_word()
         next_id=0, run=1, entropy=seeded_entropy(), chain=lambda: (current[0].ticket.certificate, HIERARCHY.aa.certificate)
     )
     late = before.spatem(after_ms(NOON, 100))
-    desk.sent(before.spatem(NOON), at(NOON))
+    desk.sent(before.spatem(NOON))
     current[0] = after
     for packet in (after.spatem(NOON), late):
-        desk.sent(packet, at(NOON))
+        desk.sent(packet)
     assert len(records(desk)) == 3
 
 
@@ -99,7 +99,7 @@ def test_a_flood_of_one_kind_hides_no_other_refusal_and_all_are_counted() -> Non
     desk.tick(at(NOON))
     for _ in range(10_000):
         desk.refused(b"flood", DecodeError("packet", "nonsense"), at(NOON))
-    desk.refused(b"rare", Refusal("revoked_certificate"), at(NOON))
+    desk.refused(b"rare", RefusalError("revoked_certificate"), at(NOON))
     kept = records(desk)
     assert Counter(each.word for each in kept) == {"malformed": MAX_REFUSED_OF_ONE_REASON, "revoked_certificate": 1}
     assert kept[-1].packet == b"rare"
@@ -114,7 +114,7 @@ def test_a_flood_of_one_kind_hides_no_other_refusal_and_all_are_counted() -> Non
 def test_however_many_reasons_there_are_what_is_kept_of_a_minute_is_bounded() -> None:
     desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
     for number in range(3_000):
-        desk.refused(b"packet", Refusal(f"reason_{number % 300}"), at(NOON))
+        desk.refused(b"packet", RefusalError(f"reason_{number % 300}"), at(NOON))
     kept = records(desk)
     assert len(kept) <= MAX_REFUSED_A_MINUTE
     assert len({each.word for each in kept}) <= MAX_REASONS + 1
@@ -138,12 +138,12 @@ def test_what_finds_no_room_is_counted_and_leaves_a_gap_in_the_numbers(monkeypat
     speaker = Speaker(HIERARCHY, StationRole.RSU)
     desk = desk_of(speaker)
     for number in range(5):
-        desk.sent(speaker.spatem(after_ms(NOON, number)), at(NOON))
+        desk.sent(speaker.spatem(after_ms(NOON, number)))
     assert desk.lost == 2
     first = desk.take()
     desk.stored(first)
     assert desk.waiting == 0
-    desk.sent(speaker.spatem(after_ms(NOON, 5)), at(NOON))
+    desk.sent(speaker.spatem(after_ms(NOON, 5)))
     second = desk.take()
     assert [each.id for each in (*first.entries, *second.entries)] == [0, 1, 2, 3]
     assert [each.record.number for each in (*first.entries, *second.entries)] == [0, 1, 2, 5]

@@ -122,9 +122,9 @@ def test_old_batches_leave_whole_and_what_stays_still_proves(tmp_path: Path) -> 
         assert stored(store) == [each.entry for each in entries(60, 100)]
         assert store.batch_of(59) is None
         for number in (60, 80):
-            batch = store.batch_of(number)
-            assert batch is not None
-            assert len(store.entries_of(batch.statement)) == 20
+            left = store.batch_of(number)
+            assert left is not None
+            assert len(store.entries_of(left.statement)) == 20
         assert store.expire(before=UtcNs(NOON + 150 * NS_PER_S), max_bytes=PLENTY).batches == 0
 
 
