@@ -36,6 +36,14 @@ def jumping(suspicion: Suspicion, times: int, *, begin_s: float = 0.0) -> float:
     return begin_s + times / 10
 
 
+def is_ignored(suspicion: Suspicion) -> bool:
+    return suspicion.standing is Standing.IGNORED
+
+
+def may_be_reported(suspicion: Suspicion) -> bool:
+    return suspicion.is_reportable
+
+
 def test_who_drives_as_cars_do_is_believed_the_more_the_longer() -> None:
     suspicion = Suspicion()
     assert (suspicion.standing, suspicion.opinion.uncertainty) == (Standing.BELIEVED, 1.0)
@@ -63,13 +71,13 @@ def test_three_jumps_in_a_row_are_ignored_and_a_dozen_clean_claims_heard_again()
     jumping(twice, 2)
     assert twice.standing is Standing.DOUBTED
     jumping(suspicion, 3)
-    assert suspicion.standing is Standing.IGNORED
+    assert is_ignored(suspicion)
     end_s = jumping(suspicion, 100, begin_s=10.0)
     assert suspicion.score == MOST_POINTS
     assert suspicion.opinion.disbelief > 0.8
     for number in range(1, 12):
         suspicion.hear(claim(end_s + number / 10, east_m=number))
-        assert suspicion.standing is Standing.IGNORED
+        assert is_ignored(suspicion)
     suspicion.hear(claim(end_s + 1.2, east_m=12))
     assert suspicion.standing is Standing.DOUBTED
 
@@ -111,11 +119,11 @@ def test_the_front_of_a_car_and_its_antenna_are_not_held_against_each_other() ->
 def test_a_report_needs_two_classes_of_checks_however_often_one_of_them_fails() -> None:
     suspicion = Suspicion()
     jumping(suspicion, 20)
-    assert suspicion.standing is Standing.IGNORED
-    assert not suspicion.is_reportable
+    assert is_ignored(suspicion)
+    assert not may_be_reported(suspicion)
     finding = suspicion.refused(VerificationReport.PERMISSION_DENIED, "cause 3 is for roadworks only")
     assert finding.sentence == "permission_denied: cause 3 is for roadworks only"
-    assert suspicion.is_reportable
+    assert may_be_reported(suspicion)
     assert suspicion.found == {"C1": 20, "S1": 1}
 
 
