@@ -18,6 +18,7 @@ from rsu_agent.evidence_cli import evidence
 from rsu_agent.evidence_open import check_evidence
 from rsu_agent.map_command import map_command
 from rsu_agent.shell import serve
+from rsu_agent.signal_controllers.feeds import describe_feed
 from rsu_agent.status_view import status_tables
 from rsu_agent.witness import read_witness_logs
 from shared.cli import entry
@@ -111,6 +112,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         lanes = parts.junction.lanes
         groups = ", ".join(str(group) for group in sorted(lanes.signal_groups))
         console.print(f"junction {lanes.name!r}: {len(lanes.lanes)} lanes, signal groups {groups}, no conflicting greens")
+        if parts.junction.place is not None:
+            console.print(describe_feed(parts.junction.place, environment=os.environ))
     console.print(f"{len(parts.hazards)} hazard(s)")
     ticket = "tickets from the authorities" if parts.ticket is None else describe_ticket(parts.ticket)
     clock = SystemClock(TimeSource(settings.time.source))

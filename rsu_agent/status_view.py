@@ -84,6 +84,13 @@ def _junction(document: Mapping[str, object]) -> RenderableType:
     if isinstance(phases, Mapping):
         for group, phase in phases.items():
             table.add_row(text(group), text(phase).replace("_", " "))
+    controller = section(junction, "controller")
+    if "endpoint" in controller:
+        heard = f"{text(controller.get('kind'))} {text(controller.get('endpoint'))}, heard {tenth(controller.get('age_s'))} s ago"
+        table.add_row("controller", f"{heard}, {text(controller.get('restarts'))} restarts")
+        table.add_row("refused", pairs(controller.get("refused")))
+    if junction.get("doubts"):
+        table.add_row("not believed", pairs(junction.get("doubts")))
     return table
 
 

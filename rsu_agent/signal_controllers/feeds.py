@@ -225,12 +225,24 @@ async def open_feed(
             signals.attach(port)
             yield port
     else:
-        named = environment.get("CREDENTIALS_DIRECTORY")
-        folder = Path(named) if named else None
+        folder = _credentials(environment)
         opening = open_reported(place, signals, clock=clock, wake=wake, entropy=entropy, credentials_directory=folder)
         async with opening as topics:
             signals.attach(topics)
             yield topics
+
+
+def describe_feed(place: ControllerPlace, *, environment: Mapping[str, str]) -> str:
+    """Return where a controller is heard, for people; raises `ConfigError` where a file of its broker cannot be used."""
+    if isinstance(place, TscbmPlace):
+        return f"TSCBM from {place.controller.source} on {place.host}:{place.port}"
+    broker = broker_of(place.broker, credentials_directory=_credentials(environment))
+    return f"reports on {place.topic}/state at {broker.endpoint}"
+
+
+def _credentials(environment: Mapping[str, str]) -> Path | None:
+    named = environment.get("CREDENTIALS_DIRECTORY")
+    return Path(named) if named else None
 
 
 def plain_address(host: str) -> str:

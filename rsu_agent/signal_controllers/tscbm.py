@@ -128,6 +128,11 @@ class TscbmController:
         return self._signal_groups
 
     @property
+    def source(self) -> str:
+        """The one address it is believed from."""
+        return self._setup.source
+
+    @property
     def mode(self) -> ControllerMode:
         """How it runs, as of the state looked at last."""
         return self._mode

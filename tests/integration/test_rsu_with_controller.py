@@ -1,0 +1,184 @@
+"""The whole roadside unit with a controller of its own: datagrams in at one socket, signed SPATEMs out at another."""
+
+import asyncio
+import io
+import json
+import socket
+from pathlib import Path
+from random import Random
+
+from msgspec.structs import replace
+from typer.testing import CliRunner
+
+import rsu_agent.junctions
+from rsu_agent.cli import app
+from rsu_agent.config import RsuConfig
+from rsu_agent.shell import serve
+from shared.core.clock import NS_PER_MS, ManualClock
+from shared.core.ids import StationType
+from shared.messages.spatem import MovementPhaseState, Spatem
+from shared.messages.tscbm import Tscbm, decode_tscbm, encode_tscbm
+from shared.pki.permission_sets import StationRole
+from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.service.config import load
+from shared.service.log import make_logger
+from shared.service.notify import Notifier, Watchdog
+from shared.service.run import Service
+from shared.service.status_socket import read_status
+from shared.service.trust_directory import write_ticket, write_trust_directory
+from shared.stack.station import Station, StationIdentity, make_station
+from shared.transport.udp_radio import UdpRadio
+from tests.helpers.data import data_file
+from tests.helpers.hierarchy import Hierarchy, clock_at
+
+JUNCTIONS = Path(rsu_agent.junctions.__file__).parent
+HEARD = decode_tscbm(data_file("messages/v2xhub_ntcip1202_tscbm_spat_1721238398773.bin").read_bytes())
+GROUP, LOOPBACK = "239.137.71.31", "127.0.0.1"
+PATIENCE_S = 60.0
+TURN_NS, DATAGRAM_TURNS = 10 * NS_PER_MS, 10
+
+RED = MovementPhaseState.STOP_AND_REMAIN
+GREEN = MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED
+AMBER = MovementPhaseState.PROTECTED_CLEARANCE
+UNAVAILABLE = MovementPhaseState.UNAVAILABLE
+
+
+def lay_out(folder: Path, hierarchy: Hierarchy, *, radio_port: int, controller_port: int) -> Path:
+    """Write a unit's folder as an operator lays it out, and return its configuration."""
+    ticket = hierarchy.ticket(StationRole.RSU)
+    write_trust_directory(folder / "trust", hierarchy.trust_store)
+    write_ticket(folder / "ticket", ticket.certificate, ticket.signer)  # type: ignore[arg-type]  # a Hierarchy signs in software
+    (folder / "crossing.map.toml").write_text((JUNCTIONS / "crossing.map.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    example = (JUNCTIONS / "crossing.tscbm.toml").read_text(encoding="utf-8")
+    replaced = {'"192.0.2.10"': f'"{LOOPBACK}"', '"192.0.2.1"': f'"{LOOPBACK}"', "6053": str(controller_port)}
+    for found, written in replaced.items():
+        example = example.replace(found, written, 1)
+    (folder / "crossing.tscbm.toml").write_text(example, encoding="utf-8")
+    config = folder / "rsu.toml"
+    config.write_text(
+        f"""
+[station]
+station_id = 4049
+lat_deg = 48.137
+lon_deg = 11.575
+
+[identity]
+ticket = "ticket"
+trust = "trust"
+
+[time]
+source = "synchronised"
+
+[state]
+status_socket = "status.sock"
+notices = "notices.jsonl"
+
+[[radio]]
+kind = "udp"
+group = "{GROUP}"
+port = {radio_port}
+
+[junction]
+controller = "crossing.tscbm.toml"
+map = "crossing.map.toml"
+""",
+        encoding="utf-8",
+    )
+    return config
+
+
+class Street:
+    """A controller that sends, a car that listens, and the time of both."""
+
+    def __init__(self, clock: ManualClock, radio: UdpRadio, car: Station, controller_port: int) -> None:
+        self._clock = clock
+        self._radio = radio
+        self._car = car
+        self._port = controller_port
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sequence = 0
+        self._turns = 0
+
+    async def until_told(self, phases: list[MovementPhaseState], shown: Tscbm) -> None:
+        """Have the controller show a state ten times a second until the car hears these phases."""
+        receiving = asyncio.ensure_future(self._radio.receive())
+        while True:
+            self._clock.advance(TURN_NS)
+            self._turns += 1
+            if self._turns % DATAGRAM_TURNS == 0:
+                self._sequence += 1
+                datagram = encode_tscbm(replace(shown, sequence=self._sequence % 256))
+                self._socket.sendto(datagram, (LOOPBACK, self._port))
+            await asyncio.wait((receiving,), timeout=0.005)
+            if not receiving.done():
+                continue
+            indication = self._car.receive(receiving.result().packet, self._clock.now())
+            spatem = None if indication is None else indication.of(Spatem)
+            if spatem is not None and [each.events[0].phase for each in spatem.message.intersections[0].movements] == phases:
+                return
+            receiving = asyncio.ensure_future(self._radio.receive())
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_a_running_unit_tells_cars_what_its_controller_shows_and_not_what_it_cannot_believe(tmp_path: Path) -> None:
+    hierarchy, clock, log = Hierarchy(3), clock_at(), io.StringIO()
+    amber = replace(HEARD, greens=frozenset(), yellows=frozenset({2, 6}))
+    both = replace(HEARD, reds=HEARD.reds - {4}, greens=HEARD.greens | {4})
+    car = make_station(
+        identity=StationIdentity.drawn(StationType.PASSENGER_CAR, Random(5).randbytes),
+        ticket=hierarchy.ticket(),
+        trust_store=hierarchy.trust_store,
+        areas=NO_IDENTIFIED_AREAS,
+    )
+
+    async def scene() -> None:
+        radio, controller_port = UdpRadio.open(clock=clock, group=GROUP, port=0), free_port()
+        config = lay_out(tmp_path, hierarchy, radio_port=radio.port, controller_port=controller_port)
+        street = Street(clock, radio, car, controller_port)
+        notifier = Notifier(None)
+
+        async def unit() -> None:
+            async with asyncio.TaskGroup() as tasks:
+                service = Service(tasks, notifier, Watchdog(notifier, None))
+                await serve(load(config, RsuConfig), config, service, clock=clock, log=make_logger(log, as_json=True))
+
+        async with asyncio.timeout(PATIENCE_S):
+            running = asyncio.create_task(unit())
+            await street.until_told([UNAVAILABLE, UNAVAILABLE], HEARD)
+            await street.until_told([RED, GREEN], HEARD)
+            await street.until_told([RED, AMBER], amber)
+            await street.until_told([UNAVAILABLE, UNAVAILABLE], both)
+            status = await asyncio.to_thread(read_status, tmp_path / "status.sock")
+            running.cancel()
+            await asyncio.wait((running,))
+        street.close()
+        radio.close()
+        junction = status["junction"]
+        assert isinstance(junction, dict)
+        assert (junction["available"], junction["link_fault"]) == (False, None)
+        assert junction["controller"]["kind"] == "tscbm"
+        assert junction["doubts"]["conflict"] >= 1
+
+    asyncio.run(scene())
+    notices = [json.loads(line) for line in (tmp_path / "notices.jsonl").read_text(encoding="utf-8").splitlines()]
+    told = [notice for notice in notices if json.dumps(notice).count("junction_")]
+    assert len(told) == 3
+    assert "conflicting signal groups 1 and 2 are permitted together" in json.dumps(told[-1])
+
+
+def test_check_config_says_which_controller_the_junction_listens_to(tmp_path: Path) -> None:
+    config = lay_out(tmp_path, Hierarchy(3), radio_port=35_999, controller_port=6_053)
+    result = CliRunner().invoke(app, ["check-config", "-c", str(config)])
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.output.split())
+    assert "signal groups 1, 2" in words
+    assert f"TSCBM from {LOOPBACK} on {LOOPBACK}:6053" in words
