@@ -7,10 +7,11 @@ between them; that course is a curve which leaves the one lane and meets the oth
 Left out: heights, lanes that grow wider on their way, connections to the lanes of other junctions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, radians, sin
 
-from rsu_agent.map_geometry import Line, Point, across, clipped, direction, heading
+from rsu_agent.map_geometry import Line, Point, across, clipped, direction, distance, heading
 from rsu_agent.map_junction import JunctionMap, mapem_of
 from shared.core.geo import GeoPoint, offset_m
 from shared.core.ids import StationId
@@ -21,6 +22,9 @@ DEFAULT_REACH_M = 80.0
 
 DEFAULT_LANE_WIDTH_M = 3.0
 """Of lanes whose message says no width."""
+
+SAME_POINT_M = 0.005
+"""Points nearer than this, half of what a message can say, are one."""
 
 MIN_WIDTH_M = 0.5
 """No lane is drawn narrower, whatever its message says."""
@@ -223,12 +227,12 @@ def plan_document(plan: JunctionPlan) -> dict[str, object]:
 def _courses(intersection: Intersection, reference: GeoPoint | None) -> dict[int, Line]:
     """Return the centre line of every lane that can be placed, by number."""
     courses = {lane.id: line for lane in intersection.lanes if (line := _course(lane, reference)) is not None}
-    computed = {
-        lane.id: _moved(courses[lane.computed.reference_lane_id], lane.computed)
-        for lane in intersection.lanes
-        if lane.computed is not None and lane.computed.reference_lane_id in courses
-    }
-    return courses | computed
+    for lane in intersection.lanes:
+        if lane.computed is not None and (leader := courses.get(lane.computed.reference_lane_id)) is not None:
+            line = _apart(_moved(leader, lane.computed))
+            if line is not None and lane.id not in courses:
+                courses[lane.id] = line
+    return courses
 
 
 def _course(lane: Lane, reference: GeoPoint | None) -> Line | None:
@@ -241,14 +245,23 @@ def _course(lane: Lane, reference: GeoPoint | None) -> Line | None:
             here = offset_m(reference, GeoPoint(node.lat_deg, node.lon_deg))
         else:
             return None
-        if not points or here != points[-1]:
-            points.append(here)
-    return tuple(points) if len(points) >= 2 else None
+        points.append(here)
+    return _apart(points)
 
 
-def _moved(line: Line, computed: ComputedLane) -> Line:
+def _apart(points: Sequence[Point]) -> Line | None:
+    """Return a line without points that are where the one before is; None where fewer than two remain."""
+    kept: list[Point] = []
+    for point in points:
+        if not kept or distance(kept[-1], point) >= SAME_POINT_M:
+            kept.append(point)
+    return tuple(kept) if len(kept) >= 2 else None
+
+
+def _moved(line: Line, computed: ComputedLane) -> list[Point]:
     """Return a line scaled and turned about its first point, then moved."""
-    scale_x, scale_y = computed.scale_x or 1.0, computed.scale_y or 1.0
+    scale_x = 1.0 if computed.scale_x is None else computed.scale_x
+    scale_y = 1.0 if computed.scale_y is None else computed.scale_y
     angle = radians(computed.rotation_deg or 0.0)
     first = line[0]
     moved = []
@@ -260,7 +273,7 @@ def _moved(line: Line, computed: ComputedLane) -> Line:
                 first[1] + x * sin(angle) + y * cos(angle) + computed.offset_y_m,
             )
         )
-    return tuple(moved)
+    return moved
 
 
 def _lane(lane: Lane, centre: Line, common_width_m: float) -> PlanLane:

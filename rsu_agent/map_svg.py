@@ -23,7 +23,7 @@ MAX_PX_PER_M = 16.0
 MARGIN_PX = 24.0
 LEGEND_PX = 300.0
 HEAD_PX = 74.0
-ROW_PX = 19.0
+ROW_PX = 18.0
 """Measures of the page."""
 
 LEGEND_COLUMNS = 36
@@ -255,10 +255,14 @@ def _lamp(page: _Page, signal: PlanSignal, plan: JunctionPlan, colours: dict[int
     ]
 
 
+_BLANK = (None, "soft", "")
+
+
 def _legend_rows(plan: JunctionPlan, conflicts: frozenset[frozenset[int]]) -> list[tuple[int | None, str, str]]:
     """Return the rows: the group whose colour begins the row, the style of the text, the text."""
     rows: list[tuple[int | None, str, str]] = []
     for group in plan.signal_groups:
+        rows += [_BLANK] if rows else []
         rows.append((group, "row strong", f"Signal group {group}"))
         lanes = sorted({way.from_lane for way in plan.connections if way.signal_group == group})
         rows += [(None, "soft", line) for line in wrap(f"lanes {', '.join(map(str, lanes))}", LEGEND_COLUMNS)]
@@ -268,6 +272,7 @@ def _legend_rows(plan: JunctionPlan, conflicts: frozenset[frozenset[int]]) -> li
         others = sorted(other for pair in conflicts if group in pair for other in pair - {group})
         if others:
             rows += [(None, "soft", line) for line in wrap(f"never with {', '.join(map(str, others))}", LEGEND_COLUMNS)]
+    rows.append(_BLANK)
     if any(way.signal_group is None for way in plan.connections):
         rows.append((None, "soft", "grey: ruled by no light"))
     if any(way.yields for way in plan.connections):
@@ -283,7 +288,8 @@ def _legend(rows: list[tuple[int | None, str, str]], colours: dict[int, int], le
     for group, style, text in rows:
         if group is not None:
             parts.append(f'<circle class="f{colours[group]}" cx="{left + 8:.1f}" cy="{y - 4:.1f}" r="7"/>')
-        parts.append(f'<text class="{style}" x="{left + 24:.1f}" y="{y:.1f}">{escape(text)}</text>')
+        if text:
+            parts.append(f'<text class="{style}" x="{left + 24:.1f}" y="{y:.1f}">{escape(text)}</text>')
         y += ROW_PX
     y += 28.0
     bar_px = SCALE_M * page.px_per_m

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 import rsu_agent.junctions
+from rsu_agent.composition import JunctionParts
 from rsu_agent.map_conflicts import MAX_WAYS, check_guarded, conflicting_groups, meetings, ways_of
 from rsu_agent.map_data import JunctionConnection, JunctionLane, JunctionMap, LaneDirection, LaneKind, Turn, load_map, mapem_of
-from rsu_agent.signal_controllers.fixed_time import load_plan
+from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
 from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint, displaced
 from shared.core.ids import IntersectionId, StationId
@@ -133,6 +134,14 @@ def test_the_example_plan_names_the_conflicts_of_the_example_map() -> None:
     assert example.conflicting_groups() == plan.conflicting_pairs
     check_guarded(example.origin, example.reference, example.lanes, plan.conflicting_pairs)
     assert example.permissive_groups() == {1, 2}
+
+
+def test_a_unit_whose_plan_overlooks_a_conflict_of_its_map_is_not_built() -> None:
+    plan = load_plan(JUNCTIONS / "crossing.plan.toml")
+    example = load_map(JUNCTIONS / "crossing.map.toml", plan.signal_groups)
+    blind = replace(plan, conflicts=())
+    with pytest.raises(ConfigError, match="under signal groups 1 and 2, which the plan does not name as a conflict"):
+        JunctionParts(controller=FixedTimeController(blind), rules=blind.guard_rules, lanes=example)
 
 
 def test_the_example_map_without_yielding_left_turns_is_refused(tmp_path: Path) -> None:
