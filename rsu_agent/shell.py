@@ -7,6 +7,7 @@ here.
 """
 
 import os
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,10 @@ from structlog.typing import FilteringBoundLogger
 from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import make_agent, open_unit
 from rsu_agent.config import RsuConfig
+from rsu_agent.console.open_console import OpenConsole, open_console
 from rsu_agent.evidence_keeper import EvidenceKeeper
 from rsu_agent.evidence_open import opened_evidence
+from rsu_agent.hazard_feeds import HazardFeed, hazard_feeds
 from rsu_agent.ledger_relay import OpenRelay, open_relay
 from rsu_agent.metrics import open_metrics
 from rsu_agent.orders import obeying
@@ -84,12 +87,12 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         intake = Intake(listener=agent if keeper is None else keeper.listening(agent), checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
         stack.push_async_callback(say_goodbye, agent, radios, clock=clock, perform=perform)
+        if keeper is not None:
+            service.tasks.create_task(keeper.run())
         if opened.parts.junction is not None and opened.parts.junction.place is not None and agent.signals is not None:
             place, signals = opened.parts.junction.place, agent.signals
             listening = open_feed(place, signals, clock=clock, wake=loop.wake, entropy=os.urandom, environment=os.environ)
             service.tasks.create_task((await stack.enter_async_context(listening)).run())
-        if keeper is not None:
-            service.tasks.create_task(keeper.run())
         upkeep = None
         if opened.trust is not None and evidence is not None:
             putting_up = open_upkeep(
@@ -114,6 +117,25 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         if config.witness is not None:
             witness = await stack.enter_async_context(opened_witness(config.witness, clock=clock, log=log))
         snapshot = partial(_status, agent, radios, capture, intake, upkeep, evidence, keeper, relay, witness, config, clock)
+        feeds = hazard_feeds(config, opened.parts, agent, loop, clock=clock, log=log, environment=os.environ)
+        for feed in feeds:
+            service.tasks.create_task(feed.run())
+        snapshot = partial(_with_feeds, snapshot, feeds)
+        if config.http is not None:
+            opening_console = open_console(
+                config.http,
+                agent,
+                None if opened.parts.junction is None else opened.parts.junction.lanes,
+                position=config.station.position,
+                status=snapshot,
+                obey=obeying(agent, loop),
+                clock=clock,
+                log=log,
+            )
+            console = stack.enter_context(opening_console)
+            service.tasks.create_task(console.run())
+            log.info("console", address=console.http.url)
+            snapshot = partial(_with_console, snapshot, console)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         if config.metrics is not None:
             metrics = await stack.enter_async_context(open_metrics(config.metrics, snapshot))
@@ -127,6 +149,14 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         log.info("ready", station_id=config.station.station_id, radios=place_of(config.radio))
         settle_heap()
         await loop.run()
+
+
+def _with_feeds(status: Callable[[], dict[str, object]], feeds: tuple[HazardFeed, ...]) -> dict[str, object]:
+    return {**status(), **{feed.name: feed.status() for feed in feeds}}
+
+
+def _with_console(status: Callable[[], dict[str, object]], console: OpenConsole) -> dict[str, object]:
+    return {**status(), "http": console.status()}
 
 
 def _status(

@@ -55,14 +55,15 @@ class Watcher:
         """How many events wait."""
         return len(self._waiting)
 
-    def give(self, event: bytes) -> None:
-        """Queue an event; drop all that wait, and ask for a whole picture, where they are too many."""
+    def give(self, event: bytes) -> bool:
+        """Queue an event and return True; where too many wait, drop them all and ask for a whole picture."""
         if len(self._waiting) >= MAX_WAITING_EVENTS:
             self._waiting.clear()
             self.needs_whole = True
-            return
+            return False
         self._waiting.append(event)
         self._something.set()
+        return True
 
     async def events(self, for_s: float) -> AsyncIterator[bytes]:
         """Yield events until `for_s` have passed."""
@@ -190,8 +191,5 @@ class ConsoleFeed:
     def _tell(self, event: bytes) -> None:
         self._counters.add("events")
         for watcher in self._watchers:
-            if watcher.needs_whole:
-                continue
-            watcher.give(event)
-            if watcher.needs_whole:
+            if not watcher.needs_whole and not watcher.give(event):
                 self._counters.add("watchers.behind")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from rsu_agent.peers import Peer
 from rsu_agent.refused_senders import RefusedSender
 from shared.core.clock import NS_PER_S, Instant
-from shared.core.geo import GeoPoint, offset_m
+from shared.core.geo import GeoPoint, metres_per_degree
 from shared.trust.suspicion import Standing
 
 MAX_VEHICLES = 1_024
@@ -80,13 +80,15 @@ class VehicleRows:
 
     def __init__(self, middle: GeoPoint) -> None:
         self._middle = middle
+        self._metres_per_degree = metres_per_degree(middle.lat_deg)  # once: over a radio's range the error is some decimetres
         self._made: dict[str, tuple[Heard, Vehicle]] = {}
 
     def rows(self, peers: Iterable[Peer], refused: Iterable[RefusedSender], now: Instant) -> dict[str, Vehicle]:
         """Return a row for every peer by its ticket's name in hexadecimal digits, and one for every name refused packets carry."""
         made: dict[str, tuple[Heard, Vehicle]] = {}
         for peer in islice(peers, MAX_VEHICLES):
-            made[peer.ticket.hex()] = self._entry(peer.ticket.hex(), peer, now)
+            key = peer.ticket.hex()
+            made[key] = self._entry(key, peer, now)
         for sender in islice(refused, MAX_REFUSED_SHOWN):
             key = REFUSED_PREFIX + sender.ticket.hex()
             made[key] = self._entry(key, sender, now)
@@ -135,8 +137,9 @@ class VehicleRows:
     def _place(self, position: GeoPoint | None) -> tuple[float | None, float | None]:
         if position is None:
             return None, None
-        east_m, north_m = offset_m(self._middle, position)
-        return round(east_m, 1), round(north_m, 1)
+        per_lat, per_lon = self._metres_per_degree
+        d_lon = (position.lon_deg - self._middle.lon_deg + 180.0) % 360.0 - 180.0
+        return round(d_lon * per_lon, 1), round((position.lat_deg - self._middle.lat_deg) * per_lat, 1)
 
 
 def _heading(heading_deg: float | None) -> int | None:

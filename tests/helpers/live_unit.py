@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import JunctionParts, RsuParts, make_agent
 from rsu_agent.console.http_config import HttpConfig
 from rsu_agent.console.open_console import OpenConsole, open_console
@@ -78,7 +79,7 @@ class LiveUnit:
     console: OpenConsole
     loop: WorkingLoop
     events: asyncio.AbstractEventLoop
-    agent_on_packet: object
+    agent: RsuAgent
     said: list[bytes] = field(default_factory=list)
 
     @property
@@ -88,7 +89,7 @@ class LiveUnit:
 
     def hear(self, packet: bytes) -> None:
         """Have the unit hear a packet, and wait until it is in its inbox."""
-        step = partial(self.agent_on_packet, packet)  # type: ignore[arg-type]  # a bound method of the agent
+        step = partial(self.agent.on_packet, packet)
         asyncio.run_coroutine_threadsafe(self.loop.post(step), self.events).result(PATIENCE_S)
 
     def hear_car(self, car: LiveCar) -> None:
@@ -177,7 +178,7 @@ def live_unit(
                     console=console,
                     loop=loop,
                     events=asyncio.get_running_loop(),
-                    agent_on_packet=agent.on_packet,
+                    agent=agent,
                     said=said,
                 )
             )
