@@ -1,15 +1,27 @@
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
 import pytest
 
+import rsu_agent.junctions
+from rsu_agent.map_data import load_map
+from rsu_agent.signal_controllers.guard_rules import GuardRules
 from rsu_agent.signal_controllers.priority import PriorityAnswer
 from rsu_agent.signal_controllers.simulated import STALE_NS, SimulatedController
+from rsu_agent.signal_service import SignalService
 from shared.core.clock import NS_PER_S, Instant, ManualClock, MonotonicNs
 from shared.core.errors import DecodeError, TransportError
+from shared.core.ids import StationId
 from shared.core.itstime import utc_from_text
-from shared.messages.spatem import IntersectionStatus, MovementPhaseState
+from shared.messages.spatem import IntersectionStatus, MovementPhaseState, Spatem, encode_spatem
 from shared.messages.ssem import PrioritizationStatus
+from tests.helpers.data import data_file
 from tests.unit.rsu_agent.test_reported_controller import REQUEST
 
 NOON = utc_from_text("2026-11-22T12:00:00Z")
+CROSSING = load_map(Path(rsu_agent.junctions.__file__).parent / "crossing.map.toml", frozenset({1, 2}))
 LINKS = {2: (3, 4), 1: (0, 1, 2)}
 
 
@@ -87,3 +99,74 @@ def test_the_simulator_takes_requests_and_answers_them() -> None:
     granted = PriorityAnswer(status=PrioritizationStatus.GRANTED, reason="the stage is inserted")
     controller.answer(REQUEST.key, granted)
     assert controller.priority(REQUEST.key) == granted
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """A signal programme of the Bologna scenario: letters and seconds of each phase."""
+
+    name: str
+    phases: tuple[tuple[str, int], ...]
+
+    @property
+    def links(self) -> dict[int, tuple[int, ...]]:
+        """One signal group for all links that always show the same letters."""
+        columns: dict[tuple[str, ...], list[int]] = {}
+        for position in range(len(self.phases[0][0])):
+            columns.setdefault(tuple(letters[position] for letters, _ in self.phases), []).append(position)
+        return {number: tuple(positions) for number, positions in enumerate(columns.values(), 1)}
+
+    def shows(self, positions: tuple[int, ...], wanted: str) -> set[int]:
+        """Return the phases in which a group shows one of some letters."""
+        return {index for index, (letters, _) in enumerate(self.phases) if letters[positions[0]] in wanted}
+
+    def meet(self, first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+        """Say whether one group is ever green while the other is green or clears."""
+        return any(self.shows(one, "Gg") & self.shows(other, "GgYy") for one, other in ((first, second), (second, first)))
+
+
+def bologna() -> list[Programme]:
+    root = ET.parse(data_file("traffic/bologna_acosta/acosta_tls.add.xml")).getroot()
+    return [
+        Programme(
+            name=str(logic.get("id")),
+            phases=tuple((str(phase.get("state")), round(float(str(phase.get("duration"))))) for phase in logic.iter("phase")),
+        )
+        for logic in root.iter("tlLogic")
+    ]
+
+
+def service_of(programme: Programme, controller: SimulatedController) -> SignalService:
+    """Return a junction in which groups conflict that the programme never lets go together."""
+    links = programme.links
+    pairs = [
+        frozenset({first, second}) for first, second in combinations(links, 2) if not programme.meet(links[first], links[second])
+    ]
+    return SignalService(
+        controller=controller,
+        rules=GuardRules(groups={}, intergreen_ns=dict.fromkeys(pairs, 0)),
+        junction=replace(CROSSING, signal_groups=controller.signal_groups),
+        station_id=StationId(1),
+    )
+
+
+@pytest.mark.parametrize("programme", bologna(), ids=lambda programme: programme.name)
+def test_the_lights_of_a_real_town_are_told_as_sumo_shows_them_and_a_wrong_one_is_not(programme: Programme) -> None:
+    clock, controller = ManualClock(NOON), SimulatedController(programme.links, name=programme.name)
+    service = service_of(programme, controller)
+    shown: list[list[MovementPhaseState]] = []
+
+    def step(letters: str) -> list[MovementPhaseState]:
+        controller.show(letters, clock.now(), next_switch=MonotonicNs(clock.now().monotonic + NS_PER_S))
+        spatems = [item for item in service.poll(clock.now()) if isinstance(item, Spatem)]
+        clock.advance(NS_PER_S)
+        encode_spatem(spatems[-1])
+        return [movement.events[0].phase for movement in spatems[-1].intersections[0].movements]
+
+    for letters, seconds in programme.phases:
+        shown += [step(letters) for _ in range(seconds)]
+    assert len(shown) == sum(seconds for _, seconds in programme.phases)
+    assert all(MovementPhaseState.UNAVAILABLE not in phases for phases in shown)
+    assert service.distrust is None
+    assert set(step("G" * len(programme.phases[0][0]))) == {MovementPhaseState.UNAVAILABLE}
+    assert "are permitted together" in str(service.distrust)
