@@ -387,6 +387,8 @@ def _event_status(event: ReceivedEvent, here: GeoPoint, now: Instant) -> dict[st
         "cause_code": event.denm.cause_code,
         "sub_cause_code": event.denm.sub_cause_code,
         "cause": hazard_words(event.denm.cause_code or 0, event.denm.sub_cause_code),
+        "lat_deg": None if event.position is None else event.position.lat_deg,
+        "lon_deg": None if event.position is None else event.position.lon_deg,
         "distance_m": None if event.position is None else round(distance_m(here, event.position), 1),
         "expires_s": round((event.expires - now.monotonic) / NS_PER_S, 1),
         "disputed": event.is_disputed,

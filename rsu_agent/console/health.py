@@ -54,6 +54,7 @@ def _parts(document: Mapping[str, object]) -> Iterator[tuple[str, State, str]]:
     yield from _speech(document)
     yield from _radios(document)
     yield from _ledger(document)
+    yield from _brokers(document)
     yield from _load(document)
     for trouble in items(section(document, "upkeep").get("troubles")):
         yield f"upkeep: {text(trouble.get('about'))}", State.BAD, text(trouble.get("detail"))
@@ -75,6 +76,8 @@ def _junction(document: Mapping[str, object]) -> Iterator[tuple[str, State, str]
     if junction.get("available") is False:
         yield "signal controller", State.BAD, f"Not believed, the junction is told as unavailable: {text(junction.get('reason'))}"
         return
+    if junction.get("link_fault") is not None:
+        yield "way to the controller", State.BAD, text(junction.get("link_fault"))
     controller = section(junction, "controller")
     kind = text(controller.get("kind")).replace("_", " ")
     age_s, failures = controller.get("age_s"), int(number(junction.get("controller_failures")) + number(junction.get("distrusted")))
@@ -117,6 +120,39 @@ def _ledger(document: Mapping[str, object]) -> Iterator[tuple[str, State, str]]:
     evidence = section(document, "evidence")
     if number(evidence.get("unwritten")) > 0:
         yield "evidence", State.BAD, f"{int(number(evidence.get('unwritten')))} pieces could not be written"
+    yield from _evidence_store(section(document, "evidence_store"))
+    witness = section(document, "witness")
+    if witness:
+        fault = witness.get("fault")
+        yield "witness", State.GOOD if fault is None else State.BAD, "Cosigns for logs of others" if fault is None else text(fault)
+
+
+def _evidence_store(store: Mapping[str, object]) -> Iterator[tuple[str, State, str]]:
+    if not store:
+        return
+    lost = int(number(store.get("lost")))
+    if store.get("trouble") is not None:
+        yield "evidence store", State.BAD, text(store.get("trouble"))
+    elif lost:
+        yield "evidence store", State.ODD, f"{lost} pieces of evidence came too thick to be kept"
+    else:
+        yield "evidence store", State.GOOD, "Keeps what is broadcast and what is refused"
+    ledger = section(store, "ledger")
+    if ledger.get("contradiction") is not None:
+        yield "ledger", State.BAD, f"The log contradicts itself: {text(ledger.get('contradiction'))}"
+    elif ledger.get("trouble") is not None:
+        yield "ledger", State.ODD, f"Evidence waits for its proof: {text(ledger.get('trouble'))}"
+    elif ledger:
+        yield "ledger", State.GOOD, f"{text(ledger.get('proven'))} batches of evidence are proven to be in the log"
+
+
+def _brokers(document: Mapping[str, object]) -> Iterator[tuple[str, State, str]]:
+    for name in ("backhaul", "detectors"):
+        feed = section(document, name)
+        if feed:
+            is_connected = feed.get("is_connected") is True
+            words = f"{'Connected to' if is_connected else 'No connection to'} {text(feed.get('broker'))}"
+            yield name, State.GOOD if is_connected else State.ODD, words
 
 
 def _load(document: Mapping[str, object]) -> Iterator[tuple[str, State, str]]:

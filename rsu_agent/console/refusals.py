@@ -5,15 +5,17 @@ Here the counters are looked at again and again, and a reason whose count has gr
 for an operator; a reason without words of its own is shown as it is counted.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from shared.cli.status_words import items, section
+from shared.cli.status_words import section
 
 RADIO = "radio"
 """What refuses packets."""
+
+PRIORITY_PREFIX = "priority_"
+"""Reasons for refusing priority are counted among others under names that begin so (`PriorityRefusal`)."""
 
 MAX_SHOWN = 40
 """Reasons listed, those given last first."""
@@ -44,6 +46,13 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "content_mismatch": "Parts of the message contradict each other.",
         "untrusted_time": "This unit does not know the time well enough to judge.",
         "malformed": "What arrived cannot be read as a message.",
+        "priority_role_not_permitted": "The ticket shows no emergency vehicle and no public transport: nobody else is let through.",
+        "priority_in_others_name": "The request names another station than the message that carries it.",
+        "priority_wrong_time": "The request is not of now, or the vehicle comes too late or too far ahead.",
+        "priority_too_far": "The vehicle is too far from the junction, or does not say where it is.",
+        "priority_no_such_way": "There is no such way across this junction.",
+        "priority_no_lights": "No lights rule the way that is asked for.",
+        "priority_too_many": "More is asked for than can be kept.",
         "other": "For reasons too many to count apart.",
     }
 )
@@ -107,8 +116,8 @@ def refusals_in(status: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str
     junction = section(status, "junction")
     yield "signal controller", _counts(section(section(junction, "controller"), "refused"))
     yield "guard", _counts(section(junction, "doubts"))
-    refused = [each for each in items(section(status, "priority").get("refusals")) if isinstance(each.get("reason"), str)]
-    yield "priority", Counter(str(each["reason"]) for each in refused)
+    counters = _counts(section(section(status, "priority"), "counters"))
+    yield "priority", {name: count for name, count in counters.items() if name.startswith(PRIORITY_PREFIX)}
 
 
 def _counts(told: Mapping[str, object]) -> Mapping[str, int]:

@@ -14,11 +14,13 @@ from shared.core.geo import GeoPoint, displaced, offset_m
 from shared.core.ids import BtpPort, ItsAid, StationType
 from shared.core.itstime import generation_delta_time, time64_of
 from shared.messages.cam import Cam, encode_cam
+from shared.messages.cdd import CauseCode
+from shared.network.area import Circle
 from shared.security.trust_store import TrustStore
 from shared.stack.station import Station
 from tests.helpers.console import Follower, events_in
 from tests.helpers.hierarchy import NOON, clock_at
-from tests.helpers.identities import HERE, cam_of, make_peer
+from tests.helpers.identities import HERE, cam_of, denm_of, make_peer
 from tests.helpers.unmannered import forged_message, roadworks_by
 from tests.unit.rsu_agent.test_refusals_of_peers import FOREIGN, HIERARCHY
 from tests.unit.rsu_agent.test_refusals_of_peers import cam as heard_cam
@@ -198,6 +200,19 @@ def test_hazards_of_our_own_and_of_others_are_shown_where_they_are() -> None:
     assert (own["distance_m"], own["radius_m"]) == (400, 1_000.0)
 
 
+def test_a_hazard_that_a_car_warns_of_is_shown_with_its_place_and_may_be_denied_by_its_names() -> None:
+    agent, clock, speaker = unit(), clock_at(), make_peer(HIERARCHY, 7)
+    view = view_of(agent)
+    now = clock.now()
+    denm = denm_of(speaker, now, cause=CauseCode.ACCIDENT)
+    agent.on_packet(speaker.send(denm, position=ego(HERE, now), now=now, area=Circle(centre=HERE, radius_m=500.0)), now)
+    page = followed(view, agent, clock)
+    (heard,) = [each for each in page.picture["hazards"] if not each["is_own"]]
+    assert (heard["words"], heard["station_id"], heard["sequence_number"]) == ("accident", 7, denm.action_id.sequence_number)
+    assert heard["place"] is not None
+    assert heard["distance_m"] == round((heard["place"][0] ** 2 + heard["place"][1] ** 2) ** 0.5)
+
+
 def test_a_junction_that_is_not_believed_shows_no_light_and_says_why() -> None:
     agent, clock = unit(), ManualClock(None)
     drive(agent, clock, 1.0)
@@ -252,6 +267,14 @@ def test_words_from_outside_cannot_end_an_event() -> None:
         ({"utc": "now", "silent": {"denm": "permission_denied"}}, "own DENM", "bad", "permission denied"),
         ({"utc": "now", "radios": {"air": {"fault": "no such interface"}}}, "radio air", "bad", "no such interface"),
         ({"utc": "now", "ledger_relay": {"checkpoint_is_stale": True}}, "ledger relay", "odd", "old one"),
+        ({"utc": "now", "junction": {"available": True, "link_fault": "no answer"}}, "way to the controller", "bad", "no answer"),
+        ({"utc": "now", "evidence_store": {"lost": 2, "trouble": None}}, "evidence store", "odd", "2 pieces"),
+        ({"utc": "now", "evidence_store": {"trouble": "the disk is full"}}, "evidence store", "bad", "the disk is full"),
+        ({"utc": "now", "evidence_store": {"ledger": {"contradiction": "two trees"}}}, "ledger", "bad", "two trees"),
+        ({"utc": "now", "evidence_store": {"ledger": {"trouble": "no answer"}}}, "ledger", "odd", "no answer"),
+        ({"utc": "now", "evidence_store": {"ledger": {"proven": 7}}}, "ledger", "good", "7 batches"),
+        ({"utc": "now", "witness": {"fault": "port taken"}}, "witness", "bad", "port taken"),
+        ({"utc": "now", "backhaul": {"is_connected": False, "broker": "mq:8883"}}, "backhaul", "odd", "No connection to mq:8883"),
         ({"utc": "now", "shed": {"cam": 4}}, "load", "odd", "cam 4"),
         ({"utc": "now", "router": {"dcc": {"busy_ratio": 0.7}}}, "channel", "odd", "70%"),
         ({"utc": "now", "upkeep": {"troubles": [{"about": "lists", "detail": "no answer"}]}}, "upkeep: lists", "bad", "no answer"),
@@ -266,6 +289,23 @@ def test_each_part_in_trouble_is_told_in_a_sentence_and_before_those_that_are_we
     assert words in found.words
     order = {"bad": 0, "odd": 1, "good": 2}
     assert [order[each.state] for each in parts] == sorted(order[each.state] for each in parts)
+
+
+def test_what_controller_guard_and_priority_refused_is_listed_with_who_refused_it() -> None:
+    agent, clock = unit(), clock_at()
+    view, now = view_of(agent), clock.now()
+    junction = {"controller": {"refused": {"wrong_length": 2}}, "doubts": {"conflict": 1, "stale": 0}}
+    priority = {"counters": {"requests": 4, "priority_role_not_permitted": 3}}
+    view.look(seen_of(agent), now, {"utc": "now", "junction": junction, "priority": priority})
+    page = Follower([view.whole()])
+    listed = {(each["source"], each["reason"]): (each["count"], each["words"]) for each in page.picture["refusals"]}
+    assert listed.keys() == {
+        ("signal controller", "wrong_length"),
+        ("guard", "conflict"),
+        ("priority", "priority_role_not_permitted"),
+    }
+    assert listed["signal controller", "wrong_length"] == (2, "Wrong length.")
+    assert "nobody else is let through" in listed["priority", "priority_role_not_permitted"][1]
 
 
 def test_more_reasons_than_anybody_reads_are_let_go_the_oldest_first() -> None:
