@@ -18,6 +18,7 @@ from rsu_agent.map_data import JunctionMap, mapem_of
 from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalController, SignalGroupState
 from rsu_agent.signal_controllers.guard_rules import GuardRules
 from rsu_agent.signal_guard import Distrust, Doubt, SignalGuard
+from rsu_agent.signal_prediction import PhaseHistory
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError, V2xError
 from shared.core.ids import StationId
@@ -115,6 +116,7 @@ class SignalService:
             raise ConfigError(junction.origin, f"map and controller do not have the same signal groups: {differing}")
         self._controller = controller
         self._guard = SignalGuard(rules, junction)
+        self._history = PhaseHistory()
         self._junction = junction
         self._station_id = station_id
         self._interval_ns = spatem_interval_ns
@@ -254,9 +256,10 @@ class SignalService:
             self._trusted_again = None
             self._distrust = None
             self._doubtful = ()
-        return states
+        return self._history.predict(states, now)
 
     def _distrusts(self, reason: Distrust, now: Instant, states: tuple[SignalGroupState, ...] = ()) -> None:
+        self._history.lose_sight()
         if self._distrust is None:
             self._distrust = reason
             self._doubtful = states
