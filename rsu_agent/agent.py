@@ -325,8 +325,8 @@ class RsuAgent:
         ]
         return min(d for d in due if d is not None)
 
-    def status(self, now: Instant) -> dict[str, object]:
-        """Return the unit's state as JSON values: peers, counters, junction, hazards."""
+    def status(self, now: Instant, *, brief: bool = False) -> dict[str, object]:
+        """Return the unit's state as JSON values: peers (unless it is to be brief), counters, junction, hazards."""
         self._events.expire(now.monotonic)
         return {
             "station_id": self._station.identity.station_id,
@@ -336,7 +336,7 @@ class RsuAgent:
             "withheld": self._cams.withheld,
             "silent": dict(self._silent),
             "verified": dict(self._inbound.verified),
-            **peers_status(self._plausibility, now),
+            **peers_status(self._plausibility, now, brief=brief),
             "echoes": self._inbound.echoes,
             "copies": self._inbound.copies,
             "router": self._router.status(),

@@ -19,7 +19,6 @@ from rsu_agent.listening_config import MetricsConfig
 from shared.cli.status_words import items, section
 from shared.operator.http_server import listen, serve, url_of
 from shared.service.counters import Counters
-from shared.trust.suspicion import Standing
 
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -60,11 +59,10 @@ def _lines(document: Mapping[str, object]) -> Iterator[str]:
         if (count := document.get(member)) is not None:
             yield from _head(name, "counter", words)
             yield _sample(name, count)
-    peers = items(document.get("peers"))
     yield from _head("peers", "gauge", "Tickets heard lately, by what is thought of their holders.")
-    for standing in Standing:
-        yield _sample("peers", sum(peer.get("standing") == standing.value for peer in peers), standing=standing.value)
-    yield from _gauge("refused_senders", len(items(document.get("refused_senders"))), "Names that refused packets carried lately.")
+    for standing, count in section(document, "standings").items():
+        yield _sample("peers", count, standing=standing)
+    yield from _gauge("refused_senders", document.get("names_refused"), "Names that refused packets carried lately.")
     yield from _gauge("hazards", len(items(document.get("hazards"))), "Hazards announced.")
     yield from _gauge("time_trusted", document.get("utc") is not None, "Whether UTC is known.")
     junction = document.get("junction")
@@ -124,7 +122,7 @@ async def open_metrics(config: MetricsConfig, snapshot: Callable[[], Mapping[str
 
     Args:
         config: where.
-        snapshot: returns the status document.
+        snapshot: returns the status document; a brief one does.
 
     Raises:
         ConfigError: the address cannot be listened on.

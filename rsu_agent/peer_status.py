@@ -7,19 +7,34 @@ from shared.core.clock import NS_PER_S, Instant
 from shared.core.geo import GeoPoint
 
 
-def peers_status(service: PlausibilityService, now: Instant) -> dict[str, object]:
-    """Return the members of a status document that tell of others."""
+def peers_status(service: PlausibilityService, now: Instant, *, brief: bool = False) -> dict[str, object]:
+    """Return the members of a status document that tell of others.
+
+    Args:
+        service: knows them.
+        now: the present.
+        brief: leave out the rows, for whoever asks so often that hundreds of them would hold up the unit.
+    """
     service.expire(now)
     peers = service.peers
+    rows: dict[str, object] = (
+        {}
+        if brief
+        else {
+            "peers": [_peer(peer, now) for peer in peers],
+            "refused_senders": [_refused_sender(each, now) for each in service.refused_senders],
+        }
+    )
     return {
         "refused": peers.refused,
-        "peers": [_peer(peer, now) for peer in peers],
+        **rows,
+        "standings": {standing.value: count for standing, count in peers.standings.items()},
+        "names_refused": len(service.refused_senders),
         "peers_evicted": peers.evicted,
         "peers_begun": peers.begun,
         "new_tickets_a_minute": service.new_tickets(now),
         "peers_ignored": service.ignored,
         "found": dict(service.found),
-        "refused_senders": [_refused_sender(each, now) for each in service.refused_senders],
         "refused_not_looked_at": service.refused_senders.not_looked_at,
     }
 

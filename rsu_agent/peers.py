@@ -220,6 +220,15 @@ class PeerTable:
         row = self._find(ticket)
         return Standing.BELIEVED if row is None else row.suspicion.standing
 
+    @property
+    def standings(self) -> dict[Standing, int]:
+        """How many peers are treated how."""
+        counts = dict.fromkeys(Standing, 0)
+        for rows in (self._newcomers, self._known):
+            for row in rows.values():
+                counts[row.suspicion.standing] += 1
+        return counts
+
     def find(self, ticket: HashedId8) -> Peer | None:
         """Return a peer as last heard, None where it is not known (any more)."""
         row = self._find(ticket)

@@ -120,6 +120,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         feeds = hazard_feeds(config, opened.parts, agent, loop, clock=clock, log=log, environment=os.environ)
         for feed in feeds:
             service.tasks.create_task(feed.run())
+        brief = partial(_with_feeds, partial(snapshot, brief=True), feeds)
         snapshot = partial(_with_feeds, snapshot, feeds)
         if config.http is not None:
             opening_console = open_console(
@@ -128,7 +129,8 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
                 None if opened.parts.junction is None else opened.parts.junction.lanes,
                 position=config.station.position,
                 status=snapshot,
-                obey=obeying(agent, loop),
+                brief=brief,
+                obey=obeying(agent, loop, signs=config.signs),
                 clock=clock,
                 log=log,
             )
@@ -138,11 +140,11 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             snapshot = partial(_with_console, snapshot, console)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         if config.metrics is not None:
-            metrics = await stack.enter_async_context(open_metrics(config.metrics, snapshot))
+            metrics = await stack.enter_async_context(open_metrics(config.metrics, brief))
             service.tasks.create_task(metrics.run())
             log.info("metrics", address=f"{metrics.url}/metrics")
         if config.state.command_socket is not None:
-            await stack.enter_async_context(CommandSocket(config.state.command_socket, obeying(agent, loop)))
+            await stack.enter_async_context(CommandSocket(config.state.command_socket, obeying(agent, loop, signs=config.signs)))
         service.tasks.create_task(feed_intake(radios, intake, loop, capture=capture))
         service.tasks.create_task(attend(radios, lambda: config.station.position))
         service.notifier.ready(f"station {config.station.station_id}")
@@ -171,9 +173,11 @@ def _status(
     witness: RsuWitness | None,
     config: RsuConfig,
     clock: Clock,
+    *,
+    brief: bool = False,
 ) -> dict[str, object]:
     return {
-        **agent.status(clock.now()),
+        **agent.status(clock.now(), brief=brief),
         "shed": dict(intake.shed),
         "upkeep": None if upkeep is None else upkeep.status(),
         "evidence": None if evidence is None else evidence.status(),

@@ -64,6 +64,7 @@ def open_console(
     obey: Obey,
     clock: Clock,
     log: FilteringBoundLogger,
+    brief: Callable[[], Mapping[str, object]] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Iterator[OpenConsole]:
     """Listen; closed again on leaving.
@@ -77,6 +78,7 @@ def open_console(
         obey: carries orders out.
         clock: dates events, and for rates.
         log: told of wrong tokens and errors of ours.
+        brief: returns the document without a row for each peer, which the page has from the agent; None for the whole one.
         environment: of the process, where systemd names the folder of its credentials.
 
     Raises:
@@ -84,7 +86,7 @@ def open_console(
     """
     counters = Counters()
     view = make_view(agent, junction, position=position, takes_orders=config.token is not None)
-    feed = ConsoleFeed(view, see=partial(seen_of, agent), status=status, clock=clock, counters=counters)
+    feed = ConsoleFeed(view, see=partial(seen_of, agent), status=brief or status, clock=clock, counters=counters)
     opening = open_http(
         config,
         status=status,

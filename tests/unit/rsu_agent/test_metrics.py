@@ -17,8 +17,8 @@ STATUS: Mapping[str, object] = {
     "refused": {"untrusted_root": 4, 'od"d\n\\': 1},
     "echoes": 2,
     "peers_evicted": 7,
-    "peers": [{"standing": "believed"}, {"standing": "ignored"}, {"standing": "ignored"}],
-    "refused_senders": [{}],
+    "standings": {"believed": 1, "doubted": 0, "ignored": 2},
+    "names_refused": 1,
     "junction": {"available": False},
 }
 
