@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import rsu_agent.junctions
+from rsu_agent.console.bench import console
 from rsu_agent.map_data import load_map
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
 from rsu_agent.signal_service import DEFAULT_SPATEM_INTERVAL_NS, SignalService
@@ -46,7 +47,7 @@ class _Junction:
 
 
 def rsu(effort: Effort) -> Iterable[Figure]:
-    """Tell a junction's lights, and once a second its map."""
+    """Tell a junction's lights, and once a second its map; show it on the console."""
     junction, raw = _Junction(), RawP256()
     sides = {"spatem": Side(junction.speaking), RAW_SIGN: Side(raw.signing)}
     rates = measure_rates(sides, rounds=effort.rounds, calls=effort.calls)
@@ -57,3 +58,4 @@ def rsu(effort: Effort) -> Iterable[Figure]:
         rates["spatem"],
         limit=(RAW_SIGN, rates[RAW_SIGN]),
     )
+    yield from console(effort)
