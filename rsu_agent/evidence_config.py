@@ -14,7 +14,7 @@ from shared.transport.ledger_places import MAX_PLACES
 
 DEFAULT_MAX_AGE_DAYS = 90
 DEFAULT_MAX_MEGABYTES = 20_000
-"""Lights ten times a second are some 400 MB a day."""
+"""Lights ten times a second are some 500 MB a day."""
 
 _S_PER_DAY = 86_400
 _MEGABYTE = 1_000_000

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import rsu_agent.junctions
 from rsu_agent.evidence_store import read_evidence
+from shared.operator.log_node_files import KEY_FILE, STORE_FILE
 from shared.records.evidence_record import EvidenceKind
-from tests.helpers.ledger import ORIGIN
+from shared.service.keystore import write_new_file
+from shared.service.log_store import open_log_store
+from tests.helpers.ledger import ORIGIN, ed25519_key, log_signer
 from tests.helpers.log_node import LogProcess, serving_log
 from tests.helpers.multicast import free_udp_port
 from tests.helpers.road_agents import Agent, RoadScene
@@ -25,7 +29,7 @@ from tests.helpers.witnesses import WitnessProcess, witnessing
 
 JUNCTIONS = Path(rsu_agent.junctions.__file__).parent
 WITNESS = "witness.example/w1"
-READINGS = 1_200
+READINGS = 600
 PAUSE_S = 0.1
 
 
@@ -83,6 +87,7 @@ policy = "log.policy"
 
 def test_what_the_lights_showed_is_proven_on_a_clean_machine_though_the_unit_was_killed_since(tmp_path: Path) -> None:
     with witnessing(tmp_path / "witness", name=WITNESS) as witness:
+        _lay_out_log(tmp_path / "log")
         options = ("--witness", f"{witness.address.key.text} {witness.address.url}")
         with serving_log(tmp_path / "log", *options) as node, scene_of(tmp_path, node, witness) as scene:
             scene.unit.start()
@@ -97,6 +102,14 @@ def test_what_the_lights_showed_is_proven_on_a_clean_machine_though_the_unit_was
             assert wrote.returncode == 0, wrote.stderr
             _nothing_lost_or_doubled(scene, held["records"])
         _check_elsewhere(tmp_path, scene, file, at)
+
+
+def _lay_out_log(directory: Path) -> None:
+    """Give the log the key that the witness knows."""
+    directory.mkdir()
+    open_log_store(directory / STORE_FILE, log_signer()).close()
+    private = ed25519_key(ORIGIN).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_new_file(directory / KEY_FILE, private, mode=0o600)
 
 
 def _nothing_lost_or_doubled(scene: Scene, acknowledged: int) -> None:
@@ -139,7 +152,7 @@ def _check_elsewhere(tmp_path: Path, scene: Scene, file: Path, at: str) -> None:
     assert light["then"] is not None
     assert [each["name"] for each in answer["batches"][0]["witnesses"]] == ["w1"]
     assert answer["batches"][0]["seen_by"] is not None
-    for place in (10, len(octets) // 3, len(octets) // 2, len(octets) - 10):
+    for place in (len(octets) // 3, len(octets) - 10):
         altered = bytearray(octets)
         altered[place] ^= 1
         copy.write_bytes(altered)
