@@ -159,6 +159,8 @@ class Backhaul:
         }
 
     def _greeting(self) -> Document:
+        """Say that the unit is there, now that it listens: what the broker retains comes from here on."""
+        self._settling = asyncio.get_running_loop().call_later(self._settle_s, self._settle)
         octets = state_document(is_online=True, station_id=self._station_id)
         return Document(topic=self._topics.own("state"), octets=octets, expiry_s=EVENT_EXPIRY_S, retain=True)
 
@@ -166,7 +168,6 @@ class Backhaul:
         self._retained = set()
         if self._settling is not None:
             self._settling.cancel()
-        self._settling = asyncio.get_running_loop().call_later(self._settle_s, self._settle)
 
     def _settle(self) -> None:
         """Take back what the broker did not tell anew."""
