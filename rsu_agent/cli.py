@@ -1,4 +1,4 @@
-"""The `rsu-agent` command: run | check-config | enrol | status | negate | hazard."""
+"""The `rsu-agent` command: run | check-config | enrol | status | signs | negate | hazard."""
 
 import json
 import os
@@ -14,10 +14,12 @@ from rich.live import Live
 from rsu_agent import hazard_cli
 from rsu_agent.composition import make_agent, read_parts
 from rsu_agent.config import RsuConfig
+from rsu_agent.console.http_door import read_http
 from rsu_agent.evidence_cli import evidence
 from rsu_agent.evidence_open import check_evidence
 from rsu_agent.map_command import map_command
 from rsu_agent.shell import serve
+from rsu_agent.sign_files import load_signs
 from rsu_agent.signal_controllers.feeds import describe_feed
 from rsu_agent.status_view import status_tables
 from rsu_agent.witness import read_witness_logs
@@ -115,6 +117,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         if parts.junction.place is not None:
             console.print(describe_feed(parts.junction.place, environment=os.environ))
     console.print(f"{len(parts.hazards)} hazard(s)")
+    if settings.signs is not None:
+        console.print(f"{len(parts.signs)} road sign(s)")
     ticket = "tickets from the authorities" if parts.ticket is None else describe_ticket(parts.ticket)
     clock = SystemClock(TimeSource(settings.time.source))
     trusted = describe_trust(parts.trust_store, folder=settings.identity.trust, trust=settings.trust, now=clock.now())
@@ -125,6 +129,11 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         console.print(line)
     if settings.evidence is not None:
         console.print(check_evidence(settings.evidence, environment=os.environ))
+    if settings.http is not None:
+        found = read_http(settings.http, environment=os.environ)
+        way = "in the clear" if found.tls is None else "over TLS"
+        orders = "shows only" if found.token is None else "takes an operator's orders"
+        console.print(f"console on {settings.http.listen}, {way}: {orders}")
     if settings.ledger_relay is not None:
         read_ledger_token(settings.ledger_relay.token, environment=os.environ)
         console.print(f"relays the log at {', '.join(settings.ledger_relay.upstream)} on {settings.ledger_relay.listen}")
@@ -160,6 +169,20 @@ def status(
                 live.update(status_tables(read_status(socket)), refresh=True)
         except KeyboardInterrupt:
             return
+
+
+@app.command()
+def signs(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Have a running unit read its file of road signs anew: new ones are said, changed ones updated, missing ones cancelled."""
+    settings = load(config, RsuConfig)
+    if settings.signs is None:
+        raise ConfigError(f"{config}: signs", "names no file of road signs")
+    if settings.state.command_socket is None:
+        raise ConfigError(f"{config}: state.command_socket", "is needed to give a running unit orders")
+    load_signs(settings.signs)
+    said = give_order(settings.state.command_socket, {"order": "read_signs"})["signs"]
+    numbers = ", ".join(str(number) for number in said) if isinstance(said, list) else ""
+    typer.echo(f"signs {numbers} are said" if numbers else "no sign is said any more")
 
 
 @app.command()

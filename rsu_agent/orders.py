@@ -4,6 +4,7 @@
     {"order": "place_hazard", "id": "h1", "lasts_s": 3600, "hazard": {"cause": "roadworks", "lat_deg": ...}}
                                                                          warn of something, or say how it is now
     {"order": "withdraw_hazard", "id": "h1"}                             it is over
+    {"order": "read_signs"}                                              the file of road signs was edited: say what it says now
 
 A hazard is written as in the configuration (`hazard_config`). Without an id it gets one, which the answer says. The same order
 given twice is harmless. An order is carried out by the working loop between two steps, for nobody else touches the agent.
@@ -12,6 +13,7 @@ given twice is harmless. An order is carried out by the working loop between two
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -19,6 +21,7 @@ import msgspec
 from rsu_agent.agent import RsuAgent
 from rsu_agent.hazard_config import HazardConfig, hazard_of
 from rsu_agent.placed_hazards import DEFAULT_LASTS_S, HazardSource, PlacedName
+from rsu_agent.sign_files import Sign, load_signs
 from shared.core.clock import Instant
 from shared.core.errors import ConfigError, V2xError
 from shared.core.ids import ActionId, StationId
@@ -54,14 +57,29 @@ class WithdrawHazard(
     source: Literal["operator", "centre"] = "operator"
 
 
-AnyOrder = Negate | PlaceHazard | WithdrawHazard
+class ReadSigns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="order", tag="read_signs"):
+    """Say the road signs as the configured file has them now; what is gone from it is cancelled."""
 
 
-def obeying(agent: RsuAgent, loop: WorkingLoop) -> Obey:
-    """Return what carries orders out."""
+AnyOrder = Negate | PlaceHazard | WithdrawHazard | ReadSigns
+
+
+def obeying(agent: RsuAgent, loop: WorkingLoop, *, signs: Path | None = None) -> Obey:
+    """Return what carries orders out.
+
+    Args:
+        agent: who is ordered.
+        loop: which alone touches it.
+        signs: the file of road signs; None where none is configured.
+    """
 
     async def obey(order: Order) -> Done:
-        return await between_steps(loop, partial(_carry_out, agent, read_order(order)))
+        read = read_order(order)
+        if isinstance(read, ReadSigns):
+            if signs is None:
+                raise ConfigError("signs", "the unit's configuration names no file of road signs")
+            return await between_steps(loop, partial(_say, agent, await asyncio.to_thread(load_signs, signs)))
+        return await between_steps(loop, partial(_carry_out, agent, read))
 
     return obey
 
@@ -94,7 +112,13 @@ def read_order(order: Order) -> AnyOrder:
     return read
 
 
-def _carry_out(agent: RsuAgent, order: AnyOrder, now: Instant) -> tuple[Done, tuple[Effect, ...]]:
+def _say(agent: RsuAgent, signs: tuple[Sign, ...], now: Instant) -> tuple[Done, tuple[Effect, ...]]:  # noqa: ARG001 - as every act
+    agent.signs.change(signs)
+    numbers = sorted(sign.number for sign in signs)
+    return {"signs": numbers}, (Notice("signs_read", {"signs": numbers}),)
+
+
+def _carry_out(agent: RsuAgent, order: Negate | PlaceHazard | WithdrawHazard, now: Instant) -> tuple[Done, tuple[Effect, ...]]:
     match order:
         case Negate(station_id=station_id, sequence_number=number):
             effects = agent.negate(ActionId(StationId(station_id), number), now)

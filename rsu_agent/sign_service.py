@@ -39,8 +39,11 @@ class SaidSign:
 
 @dataclass(slots=True)
 class _Told:
+    """A sign and what is said of it; known once any version of it was said."""
+
     sign: Sign
     status: IviStatus = IviStatus.NEW
+    is_known: bool = False
     made_at: TimestampIts | None = None
     next_said: MonotonicNs = _AT_ONCE
     silent_from: MonotonicNs | None = None
@@ -100,6 +103,7 @@ class SignService:
             if told.made_at is None:
                 told.made_at = timestamp_its(time64_of(now.utc))
             told.next_said = MonotonicNs(now.monotonic + round(told.sign.repetition_s * NS_PER_S))
+            told.is_known = True
             self._counters["said"] += 1
             said.append(SaidSign(ivim=told.sign.ivim(self._station_id, told.status, told.made_at), area=told.sign.area))
         return tuple(said)
@@ -124,17 +128,17 @@ class SignService:
         for number, told in list(self._told.items()):
             if number in wanted or told.status is IviStatus.CANCELLATION:
                 continue
-            if told.made_at is None:  # nobody has heard of it
+            if not told.is_known:  # nobody has heard of it
                 del self._told[number]
                 continue
             self._counters["cancelled"] += 1
-            self._told[number] = _Told(told.sign, IviStatus.CANCELLATION)
+            self._told[number] = _Told(told.sign, IviStatus.CANCELLATION, is_known=True)
         for number, sign in wanted.items():
             before = self._told.get(number)
-            if before is None or before.made_at is None:
+            if before is None or not before.is_known:
                 self._told[number] = _Told(sign)
             elif before.sign != sign or before.status is IviStatus.CANCELLATION:
-                self._told[number] = _Told(sign, IviStatus.UPDATE)
+                self._told[number] = _Told(sign, IviStatus.UPDATE, is_known=True)
 
 
 def _sign_status(told: _Told) -> dict[str, object]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import rsu_agent.junctions
 from rsu_agent.map_data import load_map
+from rsu_agent.priority_queue import PriorityControl
 from rsu_agent.priority_service import DEFAULT_POLICY, PriorityPolicy, PriorityService
 from rsu_agent.signal_controllers.fixed_time import load_plan
 from rsu_agent.signal_controllers.priority import PriorityAction, PriorityAnswer, PriorityKey, PriorityRequest
@@ -66,15 +67,16 @@ class AskedJunction:
     Args:
         seed: of the hierarchy.
         policy: the operator's.
+        control: the controller, where it is not one that is told what to say.
     """
 
-    def __init__(self, seed: int = 71, *, policy: PriorityPolicy = DEFAULT_POLICY) -> None:
+    def __init__(self, seed: int = 71, *, policy: PriorityPolicy = DEFAULT_POLICY, control: PriorityControl | None = None) -> None:
         self.hierarchy = Hierarchy(seed)
         self.clock: ManualClock = clock_at()
         self.controller = ToldController()
         self.unit = make_peer(self.hierarchy, 9, StationRole.RSU)
         self.service = PriorityService(
-            control=self.controller, junction=MAP, conflicts=PLAN.conflicting_pairs, station_id=UNIT_ID, policy=policy
+            control=control or self.controller, junction=MAP, conflicts=PLAN.conflicting_pairs, station_id=UNIT_ID, policy=policy
         )
         self.is_believed = True
 

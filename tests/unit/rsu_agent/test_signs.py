@@ -155,6 +155,10 @@ def test_other_signs_in_place_of_those_there_are_go_on_begin_and_end(tmp_path: P
     service.change((kept, other, gone))
     said = {one.ivim.ivi_identification_number: one.ivim.status for one in drive(service, clock, 1.0)}
     assert said[3] is IviStatus.UPDATE, "it is there again"
+    service.change((kept, changed, gone))
+    service.change((kept,))
+    said = {one.ivim.ivi_identification_number: one.ivim.status for one in drive(service, clock, 1.0)}
+    assert said[2] is IviStatus.CANCELLATION, "it was heard of, if not in this version"
 
 
 def test_a_sign_nobody_has_heard_of_is_taken_down_silently(tmp_path: Path) -> None:
