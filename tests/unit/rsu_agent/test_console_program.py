@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import httpx
+from typer.testing import CliRunner
 
 import rsu_agent.junctions
+from rsu_agent.cli import app
 from rsu_agent.config import RsuConfig
 from rsu_agent.shell import serve
+from shared.core.errors import ConfigError
 from shared.pki.permission_sets import StationRole
 from shared.service.config import load
 from shared.service.log import make_logger
@@ -69,6 +72,15 @@ map = "crossing.map.toml"
         encoding="utf-8",
     )
     return folder / "rsu.toml"
+
+
+def test_check_config_says_where_the_console_will_be_and_refuses_a_token_that_is_none(tmp_path: Path) -> None:
+    config = laid_out(tmp_path)
+    result = CliRunner().invoke(app, ["check-config", "-c", str(config)])
+    assert result.exit_code == 0, result.output
+    assert "console on 127.0.0.1:0, in the clear: takes an operator's orders" in " ".join(result.output.split())
+    (tmp_path / "operator.token").write_text("short\n")
+    assert isinstance(CliRunner().invoke(app, ["check-config", "-c", str(config)]).exception, ConfigError)
 
 
 def test_a_running_unit_serves_its_console_and_shows_a_hazard_that_its_operator_places_there(tmp_path: Path) -> None:
