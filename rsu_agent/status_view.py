@@ -1,11 +1,23 @@
 """The status of a running unit as tables for people; what a machine reads is the same document as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from shared.cli.status_words import items, network_rows, number, pairs, radio_rows, section, tenth, text, ticket_words, trouble_rows
+from shared.cli.status_words import (
+    counted,
+    items,
+    network_rows,
+    number,
+    pairs,
+    radio_rows,
+    section,
+    tenth,
+    text,
+    ticket_words,
+    trouble_rows,
+)
 
 SHOWN_PEERS = 40
 """Peers shown, those that are not believed first, then those heard last; the document has them all."""
@@ -113,27 +125,36 @@ def _priority(document: Mapping[str, object]) -> RenderableType:
     return table
 
 
-def _peers(document: Mapping[str, object]) -> Table:
+def _peers(document: Mapping[str, object]) -> RenderableType:
     peers = sorted(items(document.get("peers")), key=lambda peer: (-number(peer.get("points")), number(peer.get("silent_s"))))
-    columns = ("ticket", "station", "known s", "silent s", "m/s", "heading", "messages", "refused", "standing", "b / d / u", "why")
     ignored = sum(peer.get("standing") == "ignored" for peer in peers)
-    title = f"{len(peers)} peers, {ignored} ignored" if ignored else f"{len(peers)} peers"
-    table = Table(*columns, title=title, title_justify="left")
+    title = counted(len(peers), "peer") + (f", {ignored} ignored" if ignored else "")
+    table = Table(title=title, title_justify="left")
+    for column in ("ticket", "station", "known s", "silent s", "m/s", "heading", "messages", "standing"):
+        table.add_column(column, no_wrap=column != "messages")
     for peer in peers[:SHOWN_PEERS]:
         names = ("ticket", "station_id", "known_s", "silent_s", "speed_mps", "heading_deg")
+        cells = (tenth(peer.get(name)) for name in names)
+        table.add_row(*cells, pairs(peer.get("messages")), text(peer.get("standing")), style=_style(peer))
+    held = [peer for peer in peers if peer.get("why") is not None or peer.get("refused")]
+    return Group(table, _held_against(held)) if held else table
+
+
+def _held_against(peers: Sequence[Mapping[str, object]]) -> Table:
+    """Return what speaks against peers; the shares are those of the opinion: belief, disbelief, uncertainty."""
+    table = Table(title=f"held against {counted(len(peers), 'peer')}", title_justify="left")
+    for column in ("ticket", "points", "b / d / u", "refused", "last found"):
+        table.add_column(column, no_wrap=column in {"ticket", "points", "b / d / u"})
+    for peer in peers[:SHOWN_PEERS]:
         opinion = section(peer, "opinion")
         shares = " ".join(f"{number(opinion.get(name)):.2f}" for name in ("belief", "disbelief", "uncertainty"))
-        standing, believed = text(peer.get("standing")), peer.get("standing") in {None, "believed"}
-        table.add_row(
-            *(tenth(peer.get(name)) for name in names),
-            pairs(peer.get("messages")),
-            pairs(peer.get("refused")),
-            standing,
-            shares if opinion else text(None),
-            text(peer.get("why")),
-            style=None if believed else "red" if standing == "ignored" else "yellow",
-        )
+        cells = (text(peer.get("ticket")), tenth(peer.get("points")), shares, pairs(peer.get("refused")), text(peer.get("why")))
+        table.add_row(*cells, style=_style(peer))
     return table
+
+
+def _style(peer: Mapping[str, object]) -> str | None:
+    return {"ignored": "red", "doubted": "yellow"}.get(text(peer.get("standing")))
 
 
 def _refused_senders(document: Mapping[str, object]) -> RenderableType:
@@ -141,7 +162,12 @@ def _refused_senders(document: Mapping[str, object]) -> RenderableType:
     if not senders:
         return "nobody was turned away lately"
     table = Table(
-        "ticket it names", "silent s", "refused", "why", title=f"{len(senders)} names on refused packets", title_justify="left"
+        "ticket it names",
+        "silent s",
+        "refused",
+        "why",
+        title=f"{counted(len(senders), 'name')} on refused packets",
+        title_justify="left",
     )
     for sender in senders[:SHOWN_REFUSED_SENDERS]:
         refused, why = pairs(sender.get("refused")), text(sender.get("why"))

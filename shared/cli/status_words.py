@@ -38,6 +38,11 @@ def yes_no(value: object) -> str:
     return "yes" if value else "no"
 
 
+def counted(count: int, thing: str) -> str:
+    """Return `1 peer`, `2 peers`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def tenth(value: object) -> str:
     """Return a measure with one decimal."""
     return f"{value:.1f}" if isinstance(value, float) else text(value)

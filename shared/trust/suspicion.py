@@ -12,7 +12,6 @@ classes that are independent. What was late or repeated never comes here: a repl
 from collections.abc import Sequence
 from enum import Enum
 
-from shared.core.report import VerificationReport
 from shared.trust.claims import LEAST_STEP_US, Claim, ClaimSource
 from shared.trust.detectors import CheckClass, Detector, Finding
 from shared.trust.detectors.jump import PositionJump
@@ -108,9 +107,9 @@ class Suspicion:
                 self._classes = frozenset()
         return findings
 
-    def refused(self, report: VerificationReport, sentence: str) -> Finding:
+    def refused(self, sentence: str) -> Finding:
         """Hold against the holder what the security layer says: a message it signed itself and had no right to send (S1)."""
-        finding = Finding(check="S1", of=CheckClass.SECURITY, residual=1.0, sentence=f"{report.value}: {sentence}")
+        finding = Finding(check="S1", of=CheckClass.SECURITY, residual=1.0, sentence=sentence)
         self._hold(finding)
         return finding
 

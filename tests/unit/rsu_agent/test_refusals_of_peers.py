@@ -117,8 +117,10 @@ def test_a_car_that_warns_of_roadworks_is_refused_as_under_privileged_and_its_ow
     (peer,) = items(status["peers"])
     assert (peer["station_id"], peer["messages"], peer["refused"]) == (7, {"cam": 1}, {"permission_denied": 1})
     assert (peer["standing"], peer["found"]) == ("doubted", {"S1": 1})
-    assert "permission_denied" in str(peer["why"])
-    assert "cam 1 permission denied 1 doubted" in tables
+    assert peer["why"] == "the ticket does not allow a DENM of cause 3"
+    assert "cam 1 doubted" in tables
+    assert "held against 1 peer " in tables
+    assert "permission denied 1 the ticket does not allow a DENM of cause 3" in tables
     assert 'v2x_rsu_packets_refused_total{reason="permission_denied"} 1\n' in metrics
     assert 'v2x_rsu_peers{standing="doubted"} 1\n' in metrics
     assert 'v2x_rsu_findings_total{check="S1"} 1\n' in metrics
@@ -174,7 +176,7 @@ def test_a_car_that_jumps_about_is_ignored_told_once_and_its_warnings_are_not_ta
     assert status["refused"] == {"ignored_sender": 1}
     (peer,) = items(status["peers"])
     assert (peer["standing"], peer["refused"]) == ("ignored", {"ignored_sender": 1})
-    assert "1 peers, 1 ignored" in tables
+    assert "1 peer, 1 ignored" in tables
     assert 'v2x_rsu_peers{standing="ignored"} 1\n' in metrics
     assert "v2x_rsu_peers_ignored_total 1\n" in metrics
     for number in range(40):

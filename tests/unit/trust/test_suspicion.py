@@ -4,7 +4,6 @@ import pytest
 
 from shared.core.geo import GeoPoint, displaced
 from shared.core.itstime import Time64
-from shared.core.report import VerificationReport
 from shared.trust.claims import Claim, ClaimSource
 from shared.trust.opinion import opinion_of
 from shared.trust.suspicion import MOST_POINTS, Standing, Suspicion
@@ -121,8 +120,8 @@ def test_a_report_needs_two_classes_of_checks_however_often_one_of_them_fails() 
     jumping(suspicion, 20)
     assert is_ignored(suspicion)
     assert not may_be_reported(suspicion)
-    finding = suspicion.refused(VerificationReport.PERMISSION_DENIED, "cause 3 is for roadworks only")
-    assert finding.sentence == "permission_denied: cause 3 is for roadworks only"
+    finding = suspicion.refused("cause 3 is for roadworks only")
+    assert suspicion.last_finding == finding
     assert may_be_reported(suspicion)
     assert suspicion.found == {"C1": 20, "S1": 1}
 
