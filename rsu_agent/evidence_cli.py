@@ -23,6 +23,9 @@ def evidence(
     at: Annotated[str, typer.Option(help="The moment, ISO 8601 with offset (2026-11-29T10:00:03.25Z).", metavar="TIME")],
     out: Annotated[Path, typer.Option(help="File to write; it must not exist.", metavar="FILE")],
     config: Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")] = DEFAULT_CONFIG,
+    store_file: Annotated[
+        Path | None, typer.Option("--store", help="The store itself (a copy, say), instead of a configuration.", metavar="FILE")
+    ] = None,
     group: Annotated[int | None, typer.Option(help="One signal group; all without it.", min=0, max=MAX_GROUP)] = None,
     *,
     warnings: Annotated[bool, typer.Option("--warnings", help="Also what the unit warned of in the seconds before.")] = False,
@@ -33,11 +36,13 @@ def evidence(
     Everything in it is in the ledger already; of the last minute or two the unit has nothing to prove yet. Refused packets are of
     others and may say where they were: hand them out with care.
     """
-    settings = load(config, RsuConfig)
-    if settings.evidence is None:
-        raise ConfigError(f"{config}: evidence", "is needed: this unit keeps none")
+    if store_file is None:
+        settings = load(config, RsuConfig).evidence
+        if settings is None:
+            raise ConfigError(f"{config}: evidence", "is needed: this unit keeps none")
+        store_file = settings.file
     question = Question(at=_moment(at), group=group, warnings=warnings, refusals=refusals)
-    with read_evidence(settings.evidence.file) as store:
+    with read_evidence(store_file) as store:
         found = gather(store, question)
     encoded = found.encode()
     write_new_file(out, encoded, mode=FILE_MODE)

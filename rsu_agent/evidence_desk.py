@@ -3,6 +3,7 @@
     packet went out      own SPATEM, DENM, SSEM: each; own MAPEM, IVIM: the first of every minute
     packet refused       some of every reason, some a minute; all are counted
     notice               of lights, hazards, priority and silence, some a minute
+    something disbelieved   such as a controller's state: with what proves it, some a minute
     a minute is over     how many there were of each, kept or not
 
 Nothing here can be made to grow by a stranger: what waits for the disk is bounded, and what finds no room is counted and leaves a
@@ -10,9 +11,11 @@ gap in the numbers, which whoever reads the evidence sees. Packets of others tha
 """
 
 import json
+from base64 import b64encode
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 from rsu_agent.evidence_store import StoredEntry
 from shared.core.clock import NS_PER_S, NS_PER_US, Instant, UtcNs
@@ -25,7 +28,7 @@ from shared.network.packet import MAX_PACKET_OCTETS
 from shared.records.evidence_record import MAX_DETAIL_CHARACTERS, SALT_BYTES, EvidenceKind, EvidenceRecord
 from shared.security.certificate import Certificate
 from shared.security.peek import peek_claims
-from shared.stack.effects import Notice
+from shared.stack.effects import Evidence, Notice
 
 MAX_WAITING = 16_384
 """Records that wait for the disk: minutes of a unit that says all it can."""
@@ -53,7 +56,10 @@ _EACH = {ItsAid.TLM: "spatem", ItsAid.DENM: "denm", ItsAid.SSEM: "ssem"}
 _ONE_A_MINUTE = {ItsAid.RLT: "mapem", ItsAid.IVIM: "ivim"}
 _WORDS = {int(its_aid): word for its_aid, word in (_EACH | _ONE_A_MINUTE).items()}
 
-NOTED = ("junction_", "signal_", "controller_", "hazard_", "priority_", "map_", "silent", "speaking", "address_changed")
+MAX_DOCUMENTS_BYTES = 11_000
+"""Octets of the documents, as JSON, that are kept of one thing that was not believed; of more, their hashes."""
+
+NOTED = ("junction_", "sign", "controller_", "hazard_", "priority", "map_", "silent", "speaking", "address_changed", "ticket_")
 """Notices that are kept, by what their kind begins with."""
 
 Chain = Callable[[], tuple[Certificate, ...]]
@@ -139,6 +145,18 @@ class EvidenceDesk:
             self._numbers[EvidenceKind.NOTED, notice.kind] += 1
             return
         self._keep(EvidenceKind.NOTED, notice.kind, now.utc, json.dumps(notice.fields, default=str, sort_keys=True), b"")
+
+    def disbelieved(self, evidence: Evidence, now: Instant) -> None:
+        """The unit keeps what somebody said who must not have said it: of its controller, of an authority."""
+        self._notices += 1
+        if self._notices > MAX_NOTICES_A_MINUTE:
+            self._numbers[EvidenceKind.NOTED, evidence.kind] += 1
+            return
+        hashes = {name: sha256(octets).hexdigest() for name, octets in sorted(evidence.documents.items())}
+        detail = json.dumps({"subject": evidence.subject, "sentence": evidence.sentence, "sha256": hashes})
+        documents = {name: b64encode(octets).decode() for name, octets in sorted(evidence.documents.items())}
+        encoded = json.dumps(documents).encode()
+        self._keep(EvidenceKind.NOTED, evidence.kind, now.utc, detail, encoded if len(encoded) <= MAX_DOCUMENTS_BYTES else b"")
 
     def tick(self, now: Instant) -> bool:
         """Say whether another minute has begun since the last call that said so; then what was counted in it is kept."""

@@ -24,7 +24,7 @@ from shared.ledger.policy import Policy
 from shared.records.evidence_record import MAX_BATCH_RECORDS
 from shared.service.database import Connect, connect_sqlite
 from shared.stack.batch import Outcome
-from shared.stack.effects import Effect, Notice, Transmit
+from shared.stack.effects import Effect, Evidence, Notice, Transmit
 from shared.stack.inbound import Inbound
 from shared.stack.intake import Listener
 
@@ -88,8 +88,13 @@ class EvidenceKeeper:
 
         async def watched(effect: Effect) -> None:
             await perform(effect)
-            if isinstance(effect, Transmit):
-                self.desk.sent(effect.packet)
+            match effect:
+                case Transmit(packet):
+                    self.desk.sent(packet)
+                case Evidence():
+                    self.desk.disbelieved(effect, self._clock.now())
+                case _:
+                    pass
 
         return watched
 

@@ -1,5 +1,7 @@
 import json
+from base64 import b64decode
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import DecodeError, V2xError
 from shared.pki.permission_sets import StationRole
 from shared.records.evidence_record import EvidenceKind, EvidenceRecord
-from shared.stack.effects import Notice
+from shared.stack.effects import Evidence, Notice
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.ledger import seeded_entropy
 from tests.helpers.stations import Speaker, after_ms, at
@@ -131,6 +133,18 @@ def test_notices_of_lights_and_hazards_are_kept_and_others_are_not() -> None:
     for _ in range(2 * MAX_NOTICES_A_MINUTE):
         desk.noted(Notice("hazard_denied", {"name": "\ud800", "what": Path("x")}), at(NOON))
     assert len(records(desk)) == MAX_NOTICES_A_MINUTE
+
+
+def test_what_a_controller_said_that_was_not_believed_is_kept_as_it_came() -> None:
+    desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
+    for document in (b"\x00\xcd both green", bytes(20_000)):
+        doubt = Evidence("signals_not_believed", "0000126C", "groups 1 and 2 are green together", {"datagram": document})
+        desk.disbelieved(doubt, at(NOON))
+    small, large = records(desk)
+    assert (small.word, json.loads(small.detail)["sentence"]) == ("signals_not_believed", "groups 1 and 2 are green together")
+    assert b64decode(json.loads(small.packet)["datagram"]) == b"\x00\xcd both green"
+    assert large.packet == b""
+    assert json.loads(large.detail)["sha256"] == {"datagram": sha256(bytes(20_000)).hexdigest()}
 
 
 def test_what_finds_no_room_is_counted_and_leaves_a_gap_in_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
