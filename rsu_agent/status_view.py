@@ -64,12 +64,24 @@ def _unit(document: Mapping[str, object]) -> Table:
         table.add_row("witness", f"{text(witness.get('url'))}: {text(witness.get('fault') or witness.get('clock'))}")
         sizes = {name: section(section(witness, "logs"), name).get("size", 0) for name in section(witness, "logs")}
         table.add_row("cosigned entries", pairs(sizes))
+    table = _with_evidence(table, section(document, "evidence_store"))
     for sign in items(section(document, "signs").get("signs")):
         table.add_row(f"sign {sign.get('number')}", f"{text(sign.get('provider'))}, {text(sign.get('status'))}")
     for hazard in items(document.get("hazards")):
         place = f"{number(hazard.get('lat_deg')):.6f}, {number(hazard.get('lon_deg')):.6f}"
         said = f"{hazard.get('cause')} at {place}, within {tenth(hazard.get('radius_m'))} m"
         table.add_row(f"hazard {hazard.get('sequence_number')}", f"{said}, valid for another {tenth(hazard.get('expires_s'))} s")
+    return table
+
+
+def _with_evidence(table: Table, evidence: Mapping[str, object]) -> Table:
+    """Add what is kept to be proven; where nothing is, nothing is said."""
+    if evidence:
+        table.add_row("evidence", f"{text(evidence.get('records'))} records; batches: {pairs(evidence.get('batches'))}")
+        ledger = section(evidence, "ledger")
+        trouble = evidence.get("trouble") or ledger.get("contradiction") or ledger.get("trouble")
+        if trouble:
+            table.add_row("evidence in trouble", text(trouble))
     return table
 
 
