@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 from rsu_agent.signal_controllers import ConflictingPairs, ControllerMode, PhaseInterval, SignalGroupState
 from rsu_agent.signal_controllers.guard_rules import GroupRule, GuardRules
+from rsu_agent.signal_controllers.plan_document import PlanDocument
 from rsu_agent.signal_controllers.priority import PriorityAnswer, PriorityKey, PriorityRequest, not_served
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError
@@ -286,34 +286,6 @@ class FixedTimeController:
                 )
             )
         return tuple(intervals)
-
-
-class GroupDocument(config.ConfigStruct, frozen=True):
-    """`[[group]]` of a plan file; see `PlannedGroup`."""
-
-    number: int
-    green_s: tuple[tuple[float, float], ...]
-    amber_s: float
-    red_amber_s: float
-    name: str | None = None
-    movement: Literal["protected", "permissive"] = "protected"
-
-
-class ConflictDocument(config.ConfigStruct, frozen=True):
-    """`[[conflict]]` of a plan file; see `Conflict`."""
-
-    groups: tuple[int, int]
-    intergreen_s: float
-
-
-class PlanDocument(config.ConfigStruct, frozen=True):
-    """A plan file; see `FixedTimePlan`."""
-
-    name: str
-    cycle_s: float
-    group: tuple[GroupDocument, ...]
-    conflict: tuple[ConflictDocument, ...]
-    offset_s: float = 0.0
 
 
 def _ticks(plan: FixedTimePlan, key: str, value_s: float) -> int:

@@ -65,7 +65,8 @@ def loaded_from(folder: Path, name: str, **changes: str) -> LoadedController:
     """Read an example with some lines replaced."""
     text = (JUNCTIONS / name).read_text(encoding="utf-8")
     for key, value in changes.items():
-        lines = [f"{key} = {value}" if line.startswith(f"{key} = ") else line for line in text.splitlines()]
+        begin = f"{key} = "
+        lines = [f"{key} = {value}" if line.removeprefix("# ").startswith(begin) else line for line in text.splitlines()]
         text = "\n".join(lines)
     path = folder / name
     path.write_text(text, encoding="utf-8")
@@ -166,6 +167,24 @@ def test_a_minute_of_a_real_controllers_datagram_gives_spatems_that_wireshark_re
         ends = [round(second_of_hour(sent) * 10) + 40, round(second_of_hour(sent) * 10)]
         assert values(layer, "dsrc.minEndTime") == [str(end) for end in ends]
         assert values(layer, "dsrc.maxEndTime") == []
+
+
+def test_the_very_same_octets_for_a_minute_are_a_frozen_controller_unless_it_is_said_not_to_count(tmp_path: Path) -> None:
+    async def scene(last: list[MovementPhaseState], **changes: str) -> None:
+        cabinet = Cabinet(tmp_path, **changes)
+        said: list[Spatem] = []
+        async with cabinet.open() as feed:
+            for _ in range(600):
+                cabinet.clock.advance(100 * NS_PER_MS)
+                await cabinet.send(SAMPLE, feed)
+                said += cabinet.poll()
+        cabinet.close()
+        assert phases(said[0]) == [RED, GREEN]
+        assert len(said) >= 600
+        assert {tuple(phases(spatem)) for spatem in said[20:]} == {tuple(last)}
+
+    run(lambda: scene([UNAVAILABLE, UNAVAILABLE]))
+    run(lambda: scene([RED, GREEN], takes_repeats="true"))
 
 
 def test_a_stranger_on_the_network_changes_no_light_and_is_told(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from rsu_agent.signal_controllers.fixed_time import (
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError, UntrustedTimeError
 from shared.core.itstime import utc_from_text
-from shared.messages.spatem import MovementPhaseState
+from shared.messages.spatem import IntersectionStatus, MovementPhaseState
+from shared.messages.ssem import PrioritizationStatus
+from tests.unit.rsu_agent.test_reported_controller import REQUEST
 
 RED = MovementPhaseState.STOP_AND_REMAIN
 RED_AMBER = MovementPhaseState.PRE_MOVEMENT
@@ -222,3 +224,22 @@ def test_intervals_are_contiguous_and_the_present_lies_in_the_first(seconds: flo
         assert sum(i.phase in PERMITTING_PHASES for i in state.intervals) == 1
         for before, after in zip(state.intervals, state.intervals[1:], strict=False):
             assert before.min_end == after.start
+
+
+def test_a_plan_promises_its_ambers_its_shortest_greens_and_its_intergreens() -> None:
+    rules = plan(
+        group(1, (0.0, 20.0), (64.0, 72.0)), EAST_WEST, conflicts=(Conflict(first=1, second=2, intergreen_s=3.0),), cycle_s=90.0
+    ).guard_rules
+    assert (rules.groups[1].min_green_ns, rules.groups[1].min_amber_ns) == (8 * NS_PER_S, 3 * NS_PER_S)
+    assert rules.groups[2].min_green_ns == 25 * NS_PER_S
+    assert rules.intergreen_ns == {frozenset({1, 2}): 3 * NS_PER_S}
+    assert rules.conflicts == {frozenset({1, 2})}
+
+
+def test_a_plan_gives_nobody_priority_hears_nothing_and_says_so() -> None:
+    controller = FixedTimeController(CROSSING)
+    answer = controller.ask_priority(REQUEST, at(1.0))
+    assert (answer.status, controller.priority(REQUEST.key)) == (PrioritizationStatus.REJECTED, None)
+    assert "fixed-time plan" in answer.reason
+    assert (controller.take_notices(), controller.evidence()) == ((), {})
+    assert controller.mode.status == IntersectionStatus.FIXED_TIME_OPERATION

@@ -324,7 +324,9 @@ def test_the_examples_of_the_documentation_are_taken_and_made() -> None:
 
 @given(
     payload=st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.none() | st.booleans() | st.floats() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+        max_leaves=8,
     )
 )
 def test_any_json_is_refused_with_a_reason(payload: object) -> None:
