@@ -17,6 +17,7 @@ from rsu_agent.config import RsuConfig
 from rsu_agent.console.http_door import read_http
 from rsu_agent.evidence_cli import evidence
 from rsu_agent.evidence_open import check_evidence
+from rsu_agent.hazard_feeds import describe_hazard_ways
 from rsu_agent.map_command import map_command
 from rsu_agent.shell import serve
 from rsu_agent.sign_files import load_signs
@@ -117,6 +118,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         if parts.junction.place is not None:
             console.print(describe_feed(parts.junction.place, environment=os.environ))
     console.print(f"{len(parts.hazards)} hazard(s)")
+    for line in describe_hazard_ways(settings, environment=os.environ):
+        console.print(line)
     if settings.signs is not None:
         console.print(f"{len(parts.signs)} road sign(s)")
     ticket = "tickets from the authorities" if parts.ticket is None else describe_ticket(parts.ticket)

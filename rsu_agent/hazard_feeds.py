@@ -12,6 +12,7 @@ from rsu_agent.composition import RsuParts
 from rsu_agent.config import RsuConfig
 from rsu_agent.detector_feed import DetectorFeed
 from shared.core.clock import Clock
+from shared.service.mqtt_config import broker_of
 from shared.service.run import WorkingLoop
 
 
@@ -62,3 +63,20 @@ def hazard_feeds(
             )
         )
     return tuple(feeds)
+
+
+def describe_hazard_ways(config: RsuConfig, *, environment: Mapping[str, str]) -> list[str]:
+    """Say where hazards come from besides the configuration; raises `ConfigError` where a file of a broker's cannot be used."""
+    named = environment.get("CREDENTIALS_DIRECTORY")
+    folder = None if named is None else Path(named)
+    lines: list[str] = []
+    if config.detectors is not None:
+        broker = broker_of(config.detectors, credentials_directory=folder)
+        names = ", ".join(each.name for each in config.detectors.detector)
+        lines.append(f"listens to detectors {names} at {broker.endpoint}, {config.detectors.topic}")
+    if config.corroboration is not None:
+        lines.append(f"tells of what {config.corroboration.witnesses} or more vehicles agree on")
+    if config.backhaul is not None:
+        broker = broker_of(config.backhaul, credentials_directory=folder)
+        lines.append(f"talks to a traffic centre at {broker.endpoint} as {config.backhaul.unit}, {config.backhaul.topic}")
+    return lines
