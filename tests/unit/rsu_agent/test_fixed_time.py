@@ -78,7 +78,7 @@ def test_the_example_plan_shows_what_its_file_says(
 
 def test_each_phase_says_when_it_began_and_when_it_ends_and_the_whole_cycle_follows() -> None:
     state = FixedTimeController(CROSSING).state(at(26.0))[0]
-    seen = [(i.phase, ((i.start or 0) - CYCLE_BEGIN) / NS_PER_S, (i.min_end - CYCLE_BEGIN) / NS_PER_S) for i in state.intervals]
+    seen = [(i.phase, *(((each or 0) - CYCLE_BEGIN) / NS_PER_S for each in (i.start, i.min_end))) for i in state.intervals]
     assert seen == [(AMBER, 25, 28), (RED, 28, 59), (RED_AMBER, 59, 60), (GREEN, 60, 85)]
     assert all(i.min_end == i.max_end == i.likely_end for i in state.intervals)
 
@@ -218,9 +218,10 @@ def test_intervals_are_contiguous_and_the_present_lies_in_the_first(seconds: flo
     now = at(seconds)
     assert now.utc is not None
     for state in FixedTimeController(CROSSING).state(now):
-        begin = state.intervals[0].start
+        begin, end = state.intervals[0].start, state.intervals[0].min_end
         assert begin is not None
-        assert begin <= now.utc < state.intervals[0].min_end
+        assert end is not None
+        assert begin <= now.utc < end
         assert sum(i.phase in PERMITTING_PHASES for i in state.intervals) == 1
         for before, after in zip(state.intervals, state.intervals[1:], strict=False):
             assert before.min_end == after.start
