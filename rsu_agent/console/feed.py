@@ -48,6 +48,7 @@ class Watcher:
     def __init__(self) -> None:
         self._waiting: deque[bytes] = deque()
         self._something = asyncio.Event()
+        self._is_over = False
         self.needs_whole = True
 
     @property
@@ -65,6 +66,11 @@ class Watcher:
         self._something.set()
         return True
 
+    def end(self) -> None:
+        """Let `events` come to its end: nothing follows."""
+        self._is_over = True
+        self._something.set()
+
     async def events(self, for_s: float) -> AsyncIterator[bytes]:
         """Yield events until `for_s` have passed."""
         loop = asyncio.get_running_loop()
@@ -74,6 +80,8 @@ class Watcher:
                 async with asyncio.timeout(left_s):
                     await self._something.wait()
             except TimeoutError:
+                return
+            if self._is_over:
                 return
             self._something.clear()
             while self._waiting:
@@ -145,7 +153,14 @@ class ConsoleFeed:
         self._view.count(self._see().refused, self._clock.now())
 
     async def run(self) -> None:
-        """Look and tell until cancelled."""
+        """Look and tell until cancelled; then every stream ends, so that none keeps the server from stopping."""
+        try:
+            await self._run()
+        finally:
+            for watcher in self._watchers:
+                watcher.end()
+
+    async def _run(self) -> None:
         tick = quiet = 0
         phases: tuple[MovementPhaseState, ...] = ()
         while True:

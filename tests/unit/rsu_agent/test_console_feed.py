@@ -4,7 +4,7 @@ import asyncio
 import io
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 import pytest
@@ -246,6 +246,24 @@ def test_a_stream_ends_by_itself_and_says_when_to_come_again() -> None:
         assert events_in(bodies)[0][0] == "whole"
         assert sent[-1]["more_body"] is False
         assert feed.watchers == 0
+
+    run(story)
+
+
+def test_a_unit_that_stops_ends_the_streams_of_its_pages_at_once() -> None:
+    agent, clock = unit(), clock_at()
+
+    async def story() -> None:
+        async with httpx.AsyncClient() as client, AsyncExitStack() as stack:
+            console = await stack.enter_async_context(served(agent, clock))
+            async with client.stream("GET", f"{console.http.url}/console/events") as stream:
+                octets = stream.aiter_bytes()
+                await anext(octets)
+                stopping = asyncio.create_task(stack.aclose())
+                told = [each async for each in octets]
+                await stopping
+        assert console.feed.watchers == 0
+        assert len(told) < MAX_WAITING_EVENTS
 
     run(story)
 
