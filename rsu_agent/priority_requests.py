@@ -7,6 +7,8 @@ arrival the service is wanted.
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from rsu_agent.map_data import JunctionMap
 from rsu_agent.priority_refusals import PriorityRefusal, RefusedRequestError
 from rsu_agent.priority_rights import RANKS, priority_level
@@ -147,14 +149,16 @@ def read_request(
     )
 
 
-def answer_to(srem: Srem, wish: SignalRequest, status: int) -> RequestStatus:
-    """Return the answer that says what became of a request, as an SSEM carries it.
+def answer_to(srem: Srem, wish: SignalRequest, status: int) -> RequestStatus | None:
+    """Return the answer that says what became of a request, as an SSEM carries it; None for a way of a kind not known here.
 
     Args:
         srem: the message it stands in.
         wish: the request.
         status: a `PrioritizationStatus`.
     """
+    if wish.inbound.other is not None or (wish.outbound is not None and wish.outbound.other is not None):
+        return None
     return answer(
         wish, requester=srem.requestor.id, kind=srem.requestor.type, sequence_number=srem.sequence_number or 0, status=status
     )
@@ -163,7 +167,10 @@ def answer_to(srem: Srem, wish: SignalRequest, status: int) -> RequestStatus:
 def answer(
     wish: SignalRequest, *, requester: VehicleId, kind: RequestorType | None, sequence_number: int, status: int
 ) -> RequestStatus:
-    """Return an answer that repeats what was asked, and by whom; the role stands once, where the rest of the kind does."""
+    """Return an answer that repeats what was asked, and by whom, in few octets: regional extensions are the sender's to fill.
+
+    One message answers everybody, so nobody must be able to make it too long to be sent.
+    """
     return RequestStatus(
         status=status,
         inbound=wish.inbound,
@@ -173,7 +180,7 @@ def answer(
             request_id=wish.request_id,
             sequence_number=sequence_number,
             role=None if kind is None else kind.role,
-            type=kind,
+            type=None if kind is None else replace(kind, regional=None),
         ),
         arrival_minute_of_year=wish.arrival_minute_of_year,
         arrival_ms=wish.arrival_ms,
