@@ -189,7 +189,7 @@ class SignalGuard:
             if not state.intervals:
                 continue
             seen = self._seen.get(state.signal_group)
-            before = None if seen is None else seen.before if seen.phase is state.phase else seen.latest
+            before = None if seen is None else seen.before if _is_same_light(seen.phase, state.phase) else seen.latest
             if seen is not None and seen.phase is not state.phase and seen.min_end is not None and not mode.has_jumped:
                 self.early_ends += seen.min_end - TOLERANCE_NS > utc
             self._seen[state.signal_group] = _Seen(state.phase, before, now.monotonic, state.intervals[0].min_end)
@@ -226,6 +226,11 @@ def unsound(
             sentence = f"the phase of signal group {state.signal_group} should have ended, or ends before its earliest end"
             return Distrust(Doubt.OVERDUE, sentence)
     return None
+
+
+def _is_same_light(first: MovementPhaseState, second: MovementPhaseState) -> bool:
+    """Say whether the lamps are the same: a green goes on when somebody has to be yielded to from now on, or no longer."""
+    return first is second or any({first, second} <= phases for phases in (PERMITTING_PHASES, CLEARING_PHASES))
 
 
 def _short(doubt: Doubt, group: int, colour: str, longest: int, required: int) -> Distrust:

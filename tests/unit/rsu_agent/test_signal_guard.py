@@ -19,6 +19,7 @@ LETTERS = {
     "r": MovementPhaseState.STOP_AND_REMAIN,
     "u": MovementPhaseState.PRE_MOVEMENT,
     "g": MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED,
+    "p": MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED,
     "y": MovementPhaseState.PROTECTED_CLEARANCE,
     "o": MovementPhaseState.CAUTION_CONFLICTING_TRAFFIC,
     "O": MovementPhaseState.DARK,
@@ -111,6 +112,12 @@ def test_a_controller_that_was_out_of_sight_is_judged_from_what_it_shows_when_it
     watched.see("gr", 6)
     watched.guard.forget()
     assert watched.see("rg", 1) == []
+
+
+def test_a_green_that_becomes_protected_on_its_way_is_one_green() -> None:
+    watched = Watched()
+    watched.see("rr", 5)
+    assert watched.see("pr", 3) + watched.see("gr", 3) + watched.see("yr", 3) == []
 
 
 def test_flashing_and_dark_lamps_may_come_at_any_moment() -> None:
