@@ -142,10 +142,10 @@ def _peers(document: Mapping[str, object]) -> RenderableType:
     ignored = sum(peer.get("standing") == "ignored" for peer in peers)
     title = counted(len(peers), "peer") + (f", {ignored} ignored" if ignored else "")
     table = Table(title=title, title_justify="left")
-    for column in ("ticket", "station", "known s", "silent s", "m/s", "heading", "messages", "standing"):
-        table.add_column(column, no_wrap=column != "messages")
+    for column in ("ticket", "station", "known s", "silent s", "m/s", "messages", "standing"):
+        table.add_column(column, no_wrap=column in {"ticket", "station", "standing"})
     for peer in peers[:SHOWN_PEERS]:
-        names = ("ticket", "station_id", "known_s", "silent_s", "speed_mps", "heading_deg")
+        names = ("ticket", "station_id", "known_s", "silent_s", "speed_mps")
         cells = (tenth(peer.get(name)) for name in names)
         table.add_row(*cells, pairs(peer.get("messages")), text(peer.get("standing")), style=_style(peer))
     held = [peer for peer in peers if peer.get("why") is not None or peer.get("refused")]
