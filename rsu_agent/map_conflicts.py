@@ -17,11 +17,14 @@ from rsu_agent.map_lanes import JunctionConnection, JunctionLane, LaneKind
 from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint
 
-MAX_WAYS = 256
-"""Ways of one junction, as many as there are `ConnectionID`s; each is compared with every other."""
+MAX_WAYS = 128
+"""Ways of one junction, each compared with every other; a large one has some fifty."""
 
 LEAVING_M = 20.0
 """How far into the lane it leads to a way is looked at: crosswalks lie there."""
+
+LEAVING_STEPS = 5
+"""Pieces in which that is looked at, however many nodes the lane has there."""
 
 TOUCH_M = 0.05
 """Ways that meet no further than this from a beginning of both have only parted there."""
@@ -64,16 +67,6 @@ class Meeting:
     is_merge: bool
 
     @property
-    def is_settled(self) -> bool:
-        """Whether one of the two gives way."""
-        return self.first.connection.yields or self.second.connection.yields
-
-    @property
-    def groups(self) -> frozenset[int]:
-        """The signal groups that rule the two: one, two, or none where there are no lights."""
-        return frozenset({group for way in (self.first, self.second) if (group := way.connection.signal_group) is not None})
-
-    @property
     def words(self) -> str:
         """What happens where, for sentences."""
         east_m, north_m = self.at_m
@@ -92,15 +85,15 @@ def ways_of(reference: GeoPoint, lanes: Iterable[JunctionLane]) -> tuple[Way, ..
     )
 
 
-def meetings(ways: Iterable[Way]) -> Iterator[Meeting]:
-    """Yield every pair of ways in conflict, settled or not."""
-    for first, second in combinations(ways, 2):
-        if first.lane.number == second.lane.number:
-            continue
-        is_merge = first.connection.to_lane == second.connection.to_lane and first.lane.kind is not LaneKind.CROSSWALK
-        place = first.course_m[-1] if is_merge else meeting(first.course_m, second.course_m)
-        if place is not None and (is_merge or not _only_parted(first, second, place)):
-            yield Meeting(first=first, second=second, at_m=place, is_merge=is_merge)
+def meeting_of(first: Way, second: Way) -> Meeting | None:
+    """Return the conflict of two ways, settled or not; None where they do not get into each other's."""
+    if first.lane.number == second.lane.number:
+        return None
+    is_merge = first.connection.to_lane == second.connection.to_lane and first.lane.kind is not LaneKind.CROSSWALK
+    place = first.course_m[-1] if is_merge else meeting(first.course_m, second.course_m)
+    if place is None or (not is_merge and _only_parted(first, second, place)):
+        return None
+    return Meeting(first=first, second=second, at_m=place, is_merge=is_merge)
 
 
 def check_groups(origin: str, reference: GeoPoint, lanes: Iterable[JunctionLane]) -> None:
@@ -113,23 +106,24 @@ def check_groups(origin: str, reference: GeoPoint, lanes: Iterable[JunctionLane]
     ways = ways_of(reference, lanes)
     if len(ways) > MAX_WAYS:
         raise ConfigError(f"{origin}: lane", f"{len(ways)} connections in all, at most {MAX_WAYS} are possible")
-    by_group: dict[int, list[Way]] = {}
-    for way in ways:
-        if way.connection.signal_group is not None:
-            by_group.setdefault(way.connection.signal_group, []).append(way)
-    for group, together in by_group.items():
-        for each in meetings(together):
-            if not each.is_settled:
-                raise ConfigError(
-                    f"{origin}: lane {each.first.lane.number}",
-                    f"signal group {group} lets traffic into its own way: {each.words}; give them groups of their own, "
-                    "or let one of them yield (yields = true)",
-                )
+    for first, second in _unsettled(ways):
+        group = first.connection.signal_group
+        if group == second.connection.signal_group and (found := meeting_of(first, second)) is not None:
+            raise ConfigError(
+                f"{origin}: lane {first.lane.number}",
+                f"signal group {group} lets traffic into its own way: {found.words}; give them groups of their own, "
+                "or let one of them yield (yields = true)",
+            )
 
 
 def conflicting_groups(reference: GeoPoint, lanes: Iterable[JunctionLane]) -> frozenset[frozenset[int]]:
     """Return the pairs of signal groups whose ways are in conflict, neither giving way: never to be permitted together."""
-    return frozenset(each.groups for each in meetings(ways_of(reference, lanes)) if len(each.groups) == 2 and not each.is_settled)
+    found: set[frozenset[int]] = set()
+    for first, second in _unsettled(ways_of(reference, lanes)):
+        pair = _groups(first, second)
+        if len(pair) == 2 and pair not in found and meeting_of(first, second) is not None:
+            found.add(pair)
+    return frozenset(found)
 
 
 def permissive_groups(lanes: Iterable[JunctionLane]) -> frozenset[int]:
@@ -154,19 +148,30 @@ def check_guarded(origin: str, reference: GeoPoint, lanes: Iterable[JunctionLane
     Raises:
         ConfigError: ways of two groups are in conflict, neither yields, and no pair of `guarded` names the two.
     """
-    for each in meetings(ways_of(reference, lanes)):
-        if len(each.groups) == 2 and not each.is_settled and each.groups not in guarded:
-            first, second = sorted(each.groups)
+    for first, second in _unsettled(ways_of(reference, lanes)):
+        pair = _groups(first, second)
+        if len(pair) == 2 and pair not in guarded and (found := meeting_of(first, second)) is not None:
+            one, other = sorted(pair)
             raise ConfigError(
-                f"{origin}: lane {each.first.lane.number}",
-                f"{each.words}, under signal groups {first} and {second}, which the plan does not name as a conflict",
+                f"{origin}: lane {first.lane.number}",
+                f"{found.words}, under signal groups {one} and {other}, which the plan does not name as a conflict",
             )
+
+
+def _unsettled(ways: Iterable[Way]) -> Iterator[tuple[Way, Way]]:
+    """Yield the pairs of ways with lights of which neither gives way, whether or not they meet."""
+    firm = [way for way in ways if way.connection.signal_group is not None and not way.connection.yields]
+    return combinations(firm, 2)
+
+
+def _groups(first: Way, second: Way) -> frozenset[int]:
+    return frozenset({group for way in (first, second) if (group := way.connection.signal_group) is not None})
 
 
 def _course(lane: JunctionLane, line: Line, target: Line) -> Line:
     if lane.kind is LaneKind.CROSSWALK:
         return line
-    return (*across(line, target), *clipped(target, LEAVING_M)[1:])
+    return (*across(line, target), *(clipped(target, LEAVING_M * step / LEAVING_STEPS)[-1] for step in range(1, LEAVING_STEPS + 1)))
 
 
 def _only_parted(first: Way, second: Way, place: Point) -> bool:

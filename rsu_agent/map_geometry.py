@@ -56,10 +56,13 @@ def clipped(line: Line, reach_m: float) -> Line:
 
 def meeting(first: Line, second: Line) -> Point | None:
     """Return the first place along `first` where two lines cross or touch; pieces that run on top of each other do not count."""
-    if not _near(first, second):
-        return None
+    box = _box(first)
+    others = [(c, d) for c, d in pairwise(second) if _overlap(_box((c, d)), box)]
+    box = _box(second)
     for a, b in pairwise(first):
-        found = [place for c, d in pairwise(second) if (place := _crossing(a, b, c, d)) is not None]
+        if not (others and _overlap(_box((a, b)), box)):
+            continue
+        found = [place for c, d in others if (place := _crossing(a, b, c, d)) is not None]
         if found:
             return min(found, key=lambda place: distance(a, place))
     return None
@@ -82,26 +85,29 @@ def heading(towards: Point) -> float:
     return angle if angle < 360.0 else 0.0
 
 
-def _near(first: Line, second: Line) -> bool:
-    """Whether the boxes around two lines overlap."""
-    return all(
-        min(point[axis] for point in one) <= max(point[axis] for point in other)
-        for axis in (0, 1)
-        for one, other in ((first, second), (second, first))
-    )
+def _box(line: Line) -> tuple[float, float, float, float]:
+    """Return (west, south, east, north) of a line."""
+    east, north = [point[0] for point in line], [point[1] for point in line]
+    return min(east), min(north), max(east), max(north)
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
 
 
 def _crossing(a: Point, b: Point, c: Point, d: Point) -> Point | None:
     """Return where the piece from `a` to `b` meets the one from `c` to `d`."""
-    ab, cd, ac = (b[0] - a[0], b[1] - a[1]), (d[0] - c[0], d[1] - c[1]), (c[0] - a[0], c[1] - a[1])
-    span = ab[0] * cd[1] - ab[1] * cd[0]
-    if abs(span) < 1e-12:
+    (a_east, a_north), (c_east, c_north) = a, c
+    ab_east, ab_north = b[0] - a_east, b[1] - a_north
+    cd_east, cd_north = d[0] - c_east, d[1] - c_north
+    span = ab_east * cd_north - ab_north * cd_east
+    if -1e-12 < span < 1e-12:
         return None
-    along = (ac[0] * cd[1] - ac[1] * cd[0]) / span
-    beside = (ac[0] * ab[1] - ac[1] * ab[0]) / span
-    if not (0.0 <= along <= 1.0 and 0.0 <= beside <= 1.0):
+    ac_east, ac_north = c_east - a_east, c_north - a_north
+    along = (ac_east * cd_north - ac_north * cd_east) / span
+    if not 0.0 <= along <= 1.0 or not 0.0 <= (ac_east * ab_north - ac_north * ab_east) / span <= 1.0:
         return None
-    return (a[0] + ab[0] * along, a[1] + ab[1] * along)
+    return (a_east + ab_east * along, a_north + ab_north * along)
 
 
 def _on_cubic(control: tuple[Point, Point, Point, Point], share: float) -> Point:

@@ -7,7 +7,7 @@ import pytest
 
 import rsu_agent.junctions
 from rsu_agent.composition import JunctionParts
-from rsu_agent.map_conflicts import MAX_WAYS, check_guarded, conflicting_groups, meetings, ways_of
+from rsu_agent.map_conflicts import MAX_WAYS, check_guarded, conflicting_groups, meeting_of, ways_of
 from rsu_agent.map_data import JunctionConnection, JunctionLane, JunctionMap, LaneDirection, LaneKind, Turn, load_map, mapem_of
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
 from shared.core.errors import ConfigError
@@ -67,14 +67,17 @@ THREE_GROUPS = crossing(way(11, 1), way(12, 2), way(13, 3))
 
 
 def test_straight_ways_from_two_sides_cross_and_those_that_come_towards_each_other_do_not() -> None:
-    found = {(each.first.lane.number, each.second.lane.number) for each in meetings(ways_of(CENTRE, THREE_GROUPS))}
-    assert found == {(1, 2), (2, 3)}
+    south, east, north = ways_of(CENTRE, THREE_GROUPS)
+    assert meeting_of(south, east) is not None
+    assert meeting_of(east, north) is not None
+    assert meeting_of(south, north) is None
     assert conflicting_groups(CENTRE, THREE_GROUPS) == {frozenset({1, 2}), frozenset({2, 3})}
 
 
 def test_the_place_where_two_ways_cross_is_told() -> None:
     (south, east, _) = ways_of(CENTRE, THREE_GROUPS)
-    (found,) = meetings((south, east))
+    found = meeting_of(south, east)
+    assert found is not None
     assert found.at_m == pytest.approx((2.0, 2.0), abs=0.01)
     assert found.words == "lane 1 to 11 and lane 2 to 12 cross at (2.0, 2.0) m"
 
