@@ -9,7 +9,7 @@
     topic = "v2x/backhaul"
 
 The broker is believed for what it hands on: its access rules say that only the centre publishes hazards, and each unit only under
-its own name (`docs/backhaul-mqtt.md`).
+its own name (`docs/hazards.md`).
 """
 
 from typing import Annotated

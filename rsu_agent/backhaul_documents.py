@@ -1,4 +1,4 @@
-"""What a unit and a traffic centre tell each other, as JSON documents; `docs/backhaul-mqtt.md` describes them.
+"""What a unit and a traffic centre tell each other, as JSON documents; `docs/hazards.md` describes them.
 
     <topic>/<unit>/state            retained: whether the unit is there
     <topic>/<unit>/traffic          who was heard lately, verified; a part of at most `PEERS_PER_DOCUMENT`

@@ -4,7 +4,7 @@
      "objects": [{"id": "17", "kind": "person", "lat_deg": 48.1371, "lon_deg": 11.5752, "speed_mps": 0.8,
                   "heading_deg": 90.0, "confidence": 0.93}]}
 
-`docs/detectors-mqtt.md` describes it. An empty list says that nothing is there; no list says nothing at all. Left out: what follows
+`docs/hazards.md` describes it. An empty list says that nothing is there; no list says nothing at all. Left out: what follows
 from what is seen (`object_watch`), and tracking: ids are the detector's and mean nothing here.
 """
 
