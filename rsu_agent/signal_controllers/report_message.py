@@ -152,6 +152,17 @@ class PriorityOrder(_Strict, frozen=True, kw_only=True, omit_defaults=True):
     departure: str | None = None
 
 
+def report_schema() -> dict[str, object]:
+    """Return the JSON Schema of all three messages, as `docs/signal-controller-mqtt.schema.json` has it."""
+    messages, parts = msgspec.json.schema_components((StateReport, PriorityReport, PriorityOrder), ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A signal controller over MQTT",
+        "anyOf": list(messages),
+        "$defs": parts,
+    }
+
+
 Report = TypeVar("Report", StateReport, PriorityReport)
 
 

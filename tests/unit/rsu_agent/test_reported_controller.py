@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rsu_agent.signal_controllers.fixed_time import Movement
 from rsu_agent.signal_controllers.priority import MAX_REQUESTS, PriorityAction, PriorityKey, PriorityLevel, PriorityRequest
-from rsu_agent.signal_controllers.report_message import MAX_MESSAGE_OCTETS, confidence_of
+from rsu_agent.signal_controllers.report_message import MAX_MESSAGE_OCTETS, confidence_of, report_schema
 from rsu_agent.signal_controllers.reported import MAX_ORDERS, ReportedController, ReportedGroup, ReportedSetup
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock
 from shared.core.errors import TransportError
@@ -306,6 +306,11 @@ def test_requests_nobody_fetches_are_bounded_and_counted() -> None:
 @pytest.mark.parametrize(("percent", "step"), [(0, 0), (21, 0), (35, 0), (36, 1), (81, 8), (84, 8), (99, 14), (100, 15)])
 def test_a_confidence_promises_no_more_than_the_controller_did(percent: int, step: int) -> None:
     assert confidence_of(percent) == step
+
+
+def test_the_schema_in_the_documentation_is_the_one_that_is_enforced() -> None:
+    written = json.loads((REPOSITORY / "docs" / "signal-controller-mqtt.schema.json").read_text(encoding="utf-8"))
+    assert written == report_schema()
 
 
 def test_the_examples_of_the_documentation_are_taken_and_made() -> None:
