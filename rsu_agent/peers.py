@@ -250,7 +250,7 @@ class PeerTable:
         row.refused[refusal.code] = row.refused.get(refusal.code, 0) + 1
         if not isinstance(refusal, VerificationError):
             return ()
-        return (row.suspicion.refused(refusal.detail),)
+        return (row.suspicion.refused(f"{refusal.code}: {refusal.detail}"),)
 
     def expire(self, now: Instant) -> None:
         """Forget who was not heard for the table's lifetime."""

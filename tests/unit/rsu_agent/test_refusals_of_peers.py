@@ -117,10 +117,10 @@ def test_a_car_that_warns_of_roadworks_is_refused_as_under_privileged_and_its_ow
     (peer,) = items(status["peers"])
     assert (peer["station_id"], peer["messages"], peer["refused"]) == (7, {"cam": 1}, {"permission_denied": 1})
     assert (peer["standing"], peer["found"]) == ("doubted", {"S1": 1})
-    assert peer["why"] == "the ticket does not allow a DENM of cause 3"
+    assert peer["why"] == "permission_denied: the ticket does not allow a DENM of cause 3"
     assert "cam 1 doubted" in tables
     assert "held against 1 peer " in tables
-    assert "permission denied 1 the ticket does not allow a DENM of cause 3" in tables
+    assert "permission denied 1 permission_denied: the ticket does not allow a DENM of cause 3" in tables
     assert 'v2x_rsu_packets_refused_total{reason="permission_denied"} 1\n' in metrics
     assert 'v2x_rsu_peers{standing="doubted"} 1\n' in metrics
     assert 'v2x_rsu_findings_total{check="S1"} 1\n' in metrics
