@@ -20,7 +20,7 @@ from typing import Any
 
 from rsu_agent.agent import RsuAgent
 from shared.cli.passport import verify_with_trust
-from shared.core.clock import ManualClock
+from shared.core.clock import NS_PER_S, ManualClock, UtcNs
 from shared.core.errors import RecordError, StorageError, TransportError, V2xError
 from shared.core.ids import ItsAid, StationType
 from shared.ledger.policy import Policy, parse_policy
@@ -52,6 +52,7 @@ from simulator.scenario import plan_offset_s, planned_breakdown, planned_call_ou
 from simulator.scenarios import crossing
 from simulator.story import Account, Attacker, CarStory, Story
 from simulator.summary import make_summary, summary_json
+from simulator.unit_evidence import EVIDENCE_FILE, UnitEvidence
 from simulator.warnings import WARNING_KINDS, hazards_summary
 from simulator.witnesses import WitnessedLedger, draw_witness_keys, make_witnesses, policy_text
 from simulator.words import ATTACK_TITLES
@@ -167,6 +168,15 @@ class _Run:
         self.stations: dict[int, SimulatedStation] = {}
         self._put_up_cars()
         self.rsu = self._put_up_rsu()
+        self._evidence = UnitEvidence(
+            out / "state",
+            agent=self.rsu,
+            ledger=self._ledger,
+            origin=LOG_ORIGIN,
+            policy=self._policy,
+            entropy=self._rng("evidence").randbytes,
+            stack=stack,
+        )
         self.adversaries, self.account = self._put_up_adversaries()
         self.world = World(
             clock=self.clock,
@@ -185,6 +195,9 @@ class _Run:
         for antenna, car in self.cars.items():
             self.world.carry_out(antenna, car.agent.stop(now))
         self.world.carry_out(len(self.cars), self.rsu.stop(now))
+        half = UtcNs(start_utc() + int(self._options.duration_s * NS_PER_S) // 2)
+        with _written(self._out):
+            self._evidence.finish(half, self._out / "evidence" / EVIDENCE_FILE, now)
 
     def car_story(self, antenna: int) -> CarStory:
         """Write a car's passport, verify it as anybody could, and tell how the car ended."""
@@ -321,6 +334,7 @@ class _Run:
         utc = self.clock.now().require_utc()
         if frame.attack is None:
             kind, is_forwarded = _said(frame.packet)
+            self._evidence.said(frame.packet, self.clock.now())
             self._radio.write(frame.packet, utc=utc, source_mac=self.stations[frame.sender].identity.address.mac)
             if not is_forwarded:  # another's message, which its own sender has counted
                 self.sent_by[frame.sender] += 1
@@ -399,7 +413,7 @@ def _paced(progress: Callable[[float], None], *, began: float) -> Callable[[floa
 def _prepare(out: Path) -> None:
     """Make the directory and clear what an earlier run left in it."""
     with _written(out):
-        for name in ("trust", "passports", "state"):
+        for name in ("trust", "passports", "evidence", "state"):
             if (out / name).is_dir():
                 rmtree(out / name)
         for name in ("summary.json", "report.html", "radio.pcap", "attacks.pcap"):

@@ -4,14 +4,23 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from rsu_agent.cli import app as rsu_agent
+from shared.cli.evidence import judge_evidence
 from shared.cli.passport import verify_with_trust
+from shared.core.clock import NS_PER_MS, NS_PER_S, UtcNs
 from shared.core.errors import RecordError
+from shared.core.itstime import utc_text
 from shared.ledger.policy import parse_policy
+from shared.records.evidence import parse_evidence
 from shared.records.passport import parse_passport
+from shared.security.trust_store import TrustStore
 from shared.service.trust_directory import read_trust_directory
 from simulator.options import AttackerKind, Options
 from simulator.run import Outcome, simulate
+from simulator.scenario import signal_plan, start_utc
+from simulator.unit_evidence import EVIDENCE_FILE, STORE_FILE
 from simulator.words import everything_caught
 from tests.helpers.tshark import complaints
 
@@ -91,6 +100,31 @@ def test_a_changed_digit_in_a_passport_is_refused(outcome: Outcome, tmp_path: Pa
     policy = parse_policy((outcome.passports / "ledger.policy").read_bytes())
     with pytest.raises(RecordError):
         verify_with_trust(parse_passport(text.replace(token, changed).encode()), store=store, policy=policy, at=None)
+
+
+def test_what_the_lights_showed_half_way_through_is_proven_by_a_file_and_public_keys_alone(
+    outcome: Outcome, tmp_path: Path
+) -> None:
+    directory = outcome.passports.parent
+    trust = read_trust_directory(directory / "trust")
+    roots = TrustStore.of_operator(tuple(trust.roots.values()), ())
+    policy = parse_policy((outcome.passports / "ledger.policy").read_bytes())
+    octets = (directory / "evidence" / EVIDENCE_FILE).read_bytes()
+    answer = judge_evidence(parse_evidence(octets), store=roots, policy=policy)
+    assert answer.at == start_utc() + 12 * NS_PER_S
+    assert {each.group for each in answer.lights} == set(signal_plan().signal_groups)
+    assert not any(each.is_serious for each in answer.findings)
+    altered = bytearray(octets)
+    altered[len(octets) // 2] ^= 1
+    with pytest.raises(RecordError):
+        parse_evidence(bytes(altered))
+    asked = ["evidence", "--store", str(directory / "state" / STORE_FILE), "--group", "1", "--warnings"]
+    moment = utc_text(UtcNs(start_utc() + 7_300 * NS_PER_MS))
+    said = CliRunner().invoke(rsu_agent, [*asked, "--at", moment, "--out", str(tmp_path / "evidence.json")])
+    assert said.exit_code == 0, said.output
+    answer = judge_evidence(parse_evidence((tmp_path / "evidence.json").read_bytes()), store=roots, policy=policy)
+    assert [each.group for each in answer.lights] == [1]
+    assert answer.warnings
 
 
 def test_cars_warn_each_other_of_what_happens_to_one_of_them(outcome: Outcome) -> None:
