@@ -98,7 +98,7 @@ class PriorityAsker:
 
     def __init__(self, *, duty: Duty, station: Station, router: Router, rules: PseudonymRules, started: MonotonicNs) -> None:
         self._duty = duty
-        self._role = ROLES.get(duty.role)
+        self._role = ROLES.get(duty.role) if duty.asks_for_priority else None
         self._station = station
         self._router = router
         self._rules = rules

@@ -4,6 +4,7 @@ Each role has a table of its own name; only that of the role in force may be the
 theirs, for nothing else says what is carried. What is live (light bar, siren, doors) comes from the bus, not from here.
 """
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import msgspec
@@ -38,8 +39,15 @@ MPS_PER_KMH = 1 / 3.6
 
 
 class PublicTransportConfig(ConfigStruct, frozen=True, kw_only=True):
-    """What makes signals give way to a tram or bus: the coding and the telegram in hexadecimal digits, both or neither."""
+    """What makes signals give way to a tram or bus: a request by radio, and the coding and telegram of an older way.
 
+    Attributes:
+        ask_for_priority: whether junctions ahead are asked to let it through (SREM), where the ticket allows it.
+        activation_type: the coding, with `activation_data`: both or neither.
+        activation_data: the telegram in hexadecimal digits.
+    """
+
+    ask_for_priority: bool = True
     activation_type: Literal["undefined", "r09_16", "vdv_50149"] | None = None
     activation_data: str | None = None
 
@@ -153,8 +161,9 @@ class _IncidentConfig(ConfigStruct, frozen=True, kw_only=True):
 
 
 class EmergencyConfig(_IncidentConfig, frozen=True, kw_only=True):
-    """Fire brigade, ambulance, police: what is asked of others while the siren sounds."""
+    """Fire brigade, ambulance, police: what is asked of others, and of junctions, while the siren sounds."""
 
+    ask_for_priority: bool = True
     request_right_of_way: bool = False
     request_free_crossing: bool = False
 
@@ -236,7 +245,8 @@ class RoleConfig(ConfigStruct, frozen=True, kw_only=True):
         role = VehicleRole[self.role.upper()]
         match self.role:
             case "public_transport":
-                return _always(role, (self.public_transport or PublicTransportConfig()).container)
+                bus = self.public_transport or PublicTransportConfig()
+                return replace(_always(role, bus.container), asks_for_priority=bus.ask_for_priority)
             case "special_transport":
                 assert self.special_transport is not None
                 return _always(role, self.special_transport.container)
@@ -248,7 +258,8 @@ class RoleConfig(ConfigStruct, frozen=True, kw_only=True):
             case "rescue":
                 return _at_work(role, self.rescue or RescueConfig())
             case "emergency":
-                return _at_work(role, self.emergency or EmergencyConfig())
+                emergency = self.emergency or EmergencyConfig()
+                return replace(_at_work(role, emergency), asks_for_priority=emergency.ask_for_priority)
             case "safety_car":
                 return _at_work(role, self.safety_car or SafetyCarConfig())
             case "default":

@@ -40,11 +40,13 @@ class Duty:
         role: while it is at it.
         container: with its configured parts; None for a role that has none.
         shows_by_lamps: it is at it while light bar or siren are on; otherwise always.
+        asks_for_priority: whether it asks junctions to let it through, in a role that may.
     """
 
     role: VehicleRole
     container: SpecialVehicle | None
     shows_by_lamps: bool
+    asks_for_priority: bool = True
 
 
 NO_DUTY: Final = Duty(role=VehicleRole.DEFAULT, container=None, shows_by_lamps=False)

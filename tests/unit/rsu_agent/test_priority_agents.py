@@ -29,7 +29,9 @@ from tests.helpers.hierarchy import Hierarchy, clock_at
 from tests.helpers.identities import ego, forged_packet, header_at, make_peer
 from tests.helpers.pools import pool_of
 from tests.helpers.priority import JUNCTIONS, MAP, NEAR, PLAN, UNIT_ID, ToldController, srem_of
+from vehicle_agent.config import StationConfig
 from vehicle_agent.priority_asker import CANCELLATIONS, PriorityAsker
+from vehicle_agent.role_config import PublicTransportConfig
 from vehicle_agent.signals_ahead import SignalsAhead
 from vehicle_agent.special_vehicle import Duty
 from vehicle_agent.vehicle_state import SignalUpdate, VehicleState, fold
@@ -199,6 +201,16 @@ def test_without_a_ticket_for_it_a_vehicle_does_not_ask(duty: Duty, role: Statio
 def test_an_ordinary_vehicle_never_wants_to_be_called() -> None:
     road = Road(Duty(role=VehicleRole.DEFAULT, container=None, shows_by_lamps=False), StationRole.VEHICLE)
     assert road.asker.next_due() is None
+
+
+def test_an_operator_may_keep_a_bus_from_asking() -> None:
+    for asks in (True, False):
+        station = StationConfig(
+            length_m=12.0, width_m=2.5, role="public_transport", public_transport=PublicTransportConfig(ask_for_priority=asks)
+        )
+        road = Road(station.duty, StationRole.PUBLIC_TRANSPORT)
+        road.drive(4.0)
+        assert bool(road.controller.told.orders) is asks
 
 
 def test_a_strangers_an_expired_and_an_under_privileged_request_are_refused_each_for_its_reason() -> None:
