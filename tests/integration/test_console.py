@@ -14,6 +14,9 @@ from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.stack.station import StationIdentity, make_station
 from tests.helpers.chromium import Browser, Page, chromium
 from tests.helpers.live_unit import CLOCK, TOKEN, LiveUnit, live_car, live_hierarchy, live_unit
+from tests.helpers.unmannered import roadworks_by
+from tests.unit.rsu_agent.test_rsu_agent import CENTRE, ego
+from vehicle_agent.hazards import HazardChange, Hazards
 
 QUICK_PLAN = FixedTimePlan(
     origin="test",
@@ -103,6 +106,22 @@ def test_a_car_that_jumps_turns_red_and_its_neighbour_does_not(page: Page, unit:
     page.until("document.getElementById('announcer').textContent.includes('not believed')")
 
 
+def test_a_car_that_signs_what_it_may_not_say_turns_red(page: Page, unit: LiveUnit) -> None:
+    ticket = unit.hierarchy.ticket()
+    humble = live_car(unit.hierarchy, 46, ticket)
+    humble.north_m = 20.0
+    unit.hear_car(humble)
+    trust_of(page, humble.ticket, "trusted")
+    for _ in range(4):
+        unit.hear(roadworks_by(humble.station, ticket, CLOCK.now()))
+    trust_of(page, humble.ticket, "distrusted")
+    page.until("document.querySelector('#refusals [data-reason=permission_denied]')")
+    assert "does not permit" in page.text("#refusals [data-reason=permission_denied]")
+    page.until(
+        f"document.querySelector(\"#vehicles tr[data-ticket='{humble.ticket}']\")?.innerText.includes('permission denied 4')"
+    )
+
+
 def test_a_stranger_is_drawn_as_refused_and_the_reason_is_listed(page: Page, unit: LiveUnit) -> None:
     stranger = live_car(live_hierarchy(32), 43)
     stranger.north_m = 40.0
@@ -125,12 +144,13 @@ def test_an_operator_places_a_hazard_on_the_plan_and_a_car_is_warned(page: Page,
     page.evaluate("document.querySelector('#orders button').click()")
     box = page.evaluate(
         "(() => { document.getElementById('plan').scrollIntoView({block: 'center'});"
-        " const box = document.getElementById('plan').getBoundingClientRect(); return [box.left, box.top, box.width]; })()"
+        " const box = document.getElementById('plan').getBoundingClientRect(); return [box.left, box.top, box.width, box.height]; })()"
     )
-    where = {"x": box[0] + box[2] * 0.7, "y": box[1] + box[2] * 0.5}
+    where = {"x": box[0] + box[2] * 0.6, "y": box[1] + box[3] * 0.5}
     for kind in ("mousePressed", "mouseReleased"):
         page.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **where)
     page.until("document.querySelector('#answer').textContent.startsWith('Place: ')")
+    assert ", 0 m north of the middle." in page.text("#answer"), "half way down the plan, whatever its shape"
     page.evaluate("document.querySelector('#orders input').value = 'not-the-token-at-all-000000'")
     page.evaluate("document.getElementById('orders').requestSubmit()")
     page.until("document.querySelector('#answer').textContent === 'Refused: the token is wrong'")
@@ -151,6 +171,9 @@ def test_an_operator_places_a_hazard_on_the_plan_and_a_car_is_warned(page: Page,
                 continue  # said before the listener knew the unit's certificate
             denm = denm or (None if indication is None else indication.of(Denm))
     assert denm.message.cause_code == 3
+    hazards, now = Hazards(), CLOCK.now()
+    hazards.hear(denm, now)
+    assert [notice.change for notice in hazards.poll(now, ego(CENTRE, now))] == [HazardChange.AHEAD]
     page.evaluate("document.querySelector('#hazards button').click()")
     page.until("document.querySelector('#hazards li') === null")
 

@@ -114,9 +114,8 @@ const showWhole = () => {
 
 // Where on the plan a pointer is, as metres east and north.
 const placeOf = (event) => {
-  const box = at("plan").getBoundingClientRect();
-  const { x, y, half } = plan.box;
-  return [x - half + ((event.clientX - box.left) / box.width) * 2 * half, -(y - half + ((event.clientY - box.top) / box.height) * 2 * half)];
+  const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(at("plan").getScreenCTM().inverse());
+  return [x, -y];
 };
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -129,7 +128,7 @@ const attendPlan = () => {
   });
   drawing.addEventListener("pointermove", (event) => {
     if (held === null || held.id !== event.pointerId || event.pointerType === "touch") return;
-    const scale = (2 * plan.box.half) / drawing.getBoundingClientRect().width;
+    const scale = 1 / drawing.getScreenCTM().a;
     plan.box.x = held.box.x - (event.clientX - held.x) * scale;
     plan.box.y = held.box.y - (event.clientY - held.y) * scale;
     lookAt();
