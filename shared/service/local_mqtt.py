@@ -18,13 +18,13 @@ from random import Random
 from typing import Annotated
 
 import msgspec
-from paho.mqtt import client as paho
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.errors import ConfigError, TransportError
 from shared.service.config import ConfigStruct
 from shared.service.keystore import read_private_file
 from shared.service.log import Availability
+from shared.service.mqtt_link import PublicationLink, end_if_cancelled, hear_nothing
 from shared.service.secret import SecretText
 from shared.transport.mqtt_broker import Broker, PublishProperties, is_loopback
 from shared.transport.mqtt_connection import MqttConnection
@@ -153,7 +153,7 @@ class LocalMqtt:
         """Publish until cancelled."""
         pause_s = self._retry_first_s
         while True:
-            link = _Link(self._news)
+            link = PublicationLink(self._news, hear_nothing)
             connection = _Connection(self._broker, link, client_id=self._client_id, view_topic=self.view_topic)
             try:
                 await connection.connect()
@@ -167,11 +167,11 @@ class LocalMqtt:
             finally:
                 self._is_connected = False
                 connection.abandon()
-            _end_if_cancelled()
+            end_if_cancelled()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * self._lot.uniform(1.5, 2.0), RETRY_MAX_S)
 
-    async def _publish(self, connection: MqttConnection, link: "_Link") -> None:
+    async def _publish(self, connection: MqttConnection, link: PublicationLink) -> None:
         """Publish what waits and what comes; raises `TransportError` when the connection ends."""
         self._news.set()  # what was kept while there was no connection
         try:
@@ -192,7 +192,7 @@ class LocalMqtt:
             connection.leave()
             raise
 
-    async def _publish_event(self, connection: MqttConnection, link: "_Link", event: _Event) -> None:
+    async def _publish_event(self, connection: MqttConnection, link: PublicationLink, event: _Event) -> None:
         """Publish the first event that waits; it goes on waiting until the broker has it."""
         remaining_s = ceil(event.until_s - asyncio.get_running_loop().time())
         if remaining_s > 0:
@@ -204,7 +204,15 @@ class LocalMqtt:
             self._events.popleft()
 
     async def _hand_over(
-        self, connection: MqttConnection, link: "_Link", topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int
+        self,
+        connection: MqttConnection,
+        link: PublicationLink,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool,
+        expiry_s: int,
     ) -> None:
         """Have the broker take one publication; raises `TransportError` where it does not in time."""
         properties = PublishProperties(expiry_s=expiry_s, alias=None)
@@ -223,58 +231,9 @@ class LocalMqtt:
 class _Connection(MqttConnection):
     """A connection after whose loss the broker forgets the view."""
 
-    def __init__(self, broker: Broker, link: "_Link", *, client_id: str, view_topic: str) -> None:
+    def __init__(self, broker: Broker, link: PublicationLink, *, client_id: str, view_topic: str) -> None:
         super().__init__(broker, link, client_id=client_id, session_expiry_s=0)
         self._client.will_set(view_topic, b"", qos=0, retain=True)
-
-
-class _Link:
-    """What becomes of one connection and of the one publication under way on it."""
-
-    def __init__(self, news: asyncio.Event) -> None:
-        self._news = news
-        self._told: tuple[int, str | None] | None = None
-        self._awaited: tuple[int, asyncio.Future[str | None]] | None = None
-        self._reason: str | None = None
-
-    def heard(self, message: paho.MQTTMessage) -> None:
-        """Nothing is subscribed to, so this is nothing."""
-
-    def published(self, number: int, refusal: str | None) -> None:
-        """Note what became of a publication."""
-        self._told = number, refusal
-        if self._awaited is not None and self._awaited[0] == number and not self._awaited[1].done():
-            self._awaited[1].set_result(refusal)
-
-    def ended(self, reason: str) -> None:
-        """Note the end of the connection."""
-        self._reason = reason
-        self._news.set()
-        if self._awaited is not None and not self._awaited[1].done():
-            self._awaited[1].set_exception(TransportError("broker", reason))
-
-    def check(self) -> None:
-        """Raise `TransportError` once the connection is over."""
-        if self._reason is not None:
-            raise TransportError("broker", self._reason)
-
-    async def outcome(self, number: int) -> str | None:
-        """Wait for what becomes of a publication: None, or why the broker refuses it; raises `TransportError` at the end."""
-        self.check()
-        if self._told is not None and self._told[0] == number:
-            return self._told[1]
-        self._awaited = number, asyncio.get_running_loop().create_future()
-        try:
-            return await self._awaited[1]
-        finally:
-            self._awaited = None
-
-
-def _end_if_cancelled() -> None:
-    """Raise `CancelledError` where it was raised before and lost: asyncio's `wait_for` prefers a failure of the same moment."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def check_password(config: LocalMqttConfig) -> None:

@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 
 from shared.core.errors import TransportError
 from shared.service.log import Availability
+from shared.service.mqtt_link import PublicationLink, end_if_cancelled
 from shared.transport.mqtt_broker import Broker, PublishProperties
 from shared.transport.mqtt_connection import MqttConnection
 
@@ -150,7 +151,7 @@ class MqttDocuments:
         """Hear and tell until cancelled."""
         pause_s = self._retry_first_s
         while True:
-            link = _Link(self._news, self._take)
+            link = PublicationLink(self._news, self._take)
             connection = _Connection(self._broker, link, client_id=self._client_id, will=self._will)
             try:
                 await connection.connect()
@@ -169,7 +170,7 @@ class MqttDocuments:
             finally:
                 self._is_connected = False
                 connection.abandon()
-            _end_if_cancelled()
+            end_if_cancelled()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * self._lot.uniform(1.5, 2.0), RETRY_MAX_S)
 
@@ -177,7 +178,7 @@ class MqttDocuments:
         self._heard += 1
         self._hear(message.topic, bytes(message.payload))
 
-    async def _publish(self, connection: MqttConnection, link: "_Link") -> None:
+    async def _publish(self, connection: MqttConnection, link: PublicationLink) -> None:
         """Publish what waits and what comes; raises `TransportError` when the connection ends."""
         self._news.set()  # what was kept while there was no connection
         try:
@@ -204,7 +205,7 @@ class MqttDocuments:
             connection.leave()
             raise
 
-    async def _hand_over(self, connection: MqttConnection, link: "_Link", document: Document, expiry_s: int | None) -> None:
+    async def _hand_over(self, connection: MqttConnection, link: PublicationLink, document: Document, expiry_s: int | None) -> None:
         """Have the broker take one document; raises `TransportError` where it does not in time."""
         properties = PublishProperties(expiry_s=expiry_s, alias=None)
         number = connection.hand_over(
@@ -228,58 +229,7 @@ class MqttDocuments:
 class _Connection(MqttConnection):
     """A connection after whose loss the broker says our will."""
 
-    def __init__(self, broker: Broker, link: "_Link", *, client_id: str, will: Will | None) -> None:
+    def __init__(self, broker: Broker, link: PublicationLink, *, client_id: str, will: Will | None) -> None:
         super().__init__(broker, link, client_id=client_id, session_expiry_s=0)
         if will is not None:
             self._client.will_set(will.topic, will.octets, qos=1, retain=True)
-
-
-class _Link:
-    """What becomes of one connection and of the one publication under way on it."""
-
-    def __init__(self, news: asyncio.Event, take: Callable[[paho.MQTTMessage], None]) -> None:
-        self._news = news
-        self._take = take
-        self._told: tuple[int, str | None] | None = None
-        self._awaited: tuple[int, asyncio.Future[str | None]] | None = None
-        self._reason: str | None = None
-
-    def heard(self, message: paho.MQTTMessage) -> None:
-        """Hand a document on."""
-        self._take(message)
-
-    def published(self, number: int, refusal: str | None) -> None:
-        """Note what became of a publication."""
-        self._told = number, refusal
-        if self._awaited is not None and self._awaited[0] == number and not self._awaited[1].done():
-            self._awaited[1].set_result(refusal)
-
-    def ended(self, reason: str) -> None:
-        """Note the end of the connection."""
-        self._reason = reason
-        self._news.set()
-        if self._awaited is not None and not self._awaited[1].done():
-            self._awaited[1].set_exception(TransportError("broker", reason))
-
-    def check(self) -> None:
-        """Raise `TransportError` once the connection is over."""
-        if self._reason is not None:
-            raise TransportError("broker", self._reason)
-
-    async def outcome(self, number: int) -> str | None:
-        """Wait for what becomes of a publication: None, or why the broker refuses it; raises `TransportError` at the end."""
-        self.check()
-        if self._told is not None and self._told[0] == number:
-            return self._told[1]
-        self._awaited = number, asyncio.get_running_loop().create_future()
-        try:
-            return await self._awaited[1]
-        finally:
-            self._awaited = None
-
-
-def _end_if_cancelled() -> None:
-    """Raise `CancelledError` where it was raised before and lost: asyncio's `wait_for` prefers a failure of the same moment."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

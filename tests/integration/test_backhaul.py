@@ -13,7 +13,7 @@ import pytest
 
 from rsu_agent.backhaul import Backhaul
 from rsu_agent.backhaul_config import BackhaulConfig
-from rsu_agent.hazard_service import HazardSource
+from rsu_agent.placed_hazards import HazardSource
 from shared.core.clock import NS_PER_S
 from shared.core.geo import GeoPoint, displaced
 from shared.core.itstime import utc_text
@@ -59,8 +59,9 @@ class Centre:
 
     async def listen(self) -> None:
         async for message in self._client.messages:
-            if isinstance(message.payload, bytes) and message.payload and "/hazard/" not in str(message.topic):
-                document = json.loads(message.payload)
+            octets = bytes(message.payload)
+            if octets and "/hazard/" not in str(message.topic):
+                document = json.loads(octets)
                 self.heard.append((str(message.topic).removeprefix(f"{TOPIC}/"), document, message.retain))
 
     async def says(self, where: str, octets: bytes) -> None:
