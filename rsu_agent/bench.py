@@ -14,7 +14,7 @@ from shared.bench.rounds import Side, Work, measure_rates
 from shared.bench.traffic import NOON, Hierarchy, position_at
 from shared.core.clock import ManualClock
 from shared.pki.permission_sets import StationRole
-from shared.stack.effects import Notice
+from shared.stack.effects import Evidence, Notice
 
 _JUNCTIONS = Path(rsu_agent.junctions.__file__).parent
 
@@ -40,7 +40,7 @@ class _Junction:
         def work() -> None:
             for now in moments:
                 for message in self._signals.poll(now):
-                    if not isinstance(message, Notice):
+                    if not isinstance(message, Notice | Evidence):
                         self._station.send(message, position=position_at(now), now=now)
 
         return work

@@ -144,7 +144,8 @@ def test_an_operator_places_a_hazard_on_the_plan_and_a_car_is_warned(page: Page,
     page.evaluate("document.querySelector('#orders button').click()")
     box = page.evaluate(
         "(() => { document.getElementById('plan').scrollIntoView({block: 'center'});"
-        " const box = document.getElementById('plan').getBoundingClientRect(); return [box.left, box.top, box.width, box.height]; })()"
+        " const box = document.getElementById('plan').getBoundingClientRect();"
+        " return [box.left, box.top, box.width, box.height]; })()"
     )
     where = {"x": box[0] + box[2] * 0.6, "y": box[1] + box[3] * 0.5}
     for kind in ("mousePressed", "mouseReleased"):
