@@ -26,7 +26,7 @@ from shared.security.certificate_cache import CertificateCache
 from shared.security.chain import ChainVerifier
 from shared.security.freshness import Freshness
 from shared.security.peek import peek_claims
-from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.region import IdentifiedAreas
 from shared.security.replay import ReplayGuard
 from shared.security.trust_store import TrustStore
 from shared.security.verify import VerifyService
@@ -126,19 +126,20 @@ class Answer:
     held: tuple[HeldRecord, ...]
 
 
-def judge_evidence(evidence: Evidence, *, store: TrustStore, policy: Policy) -> Answer:
+def judge_evidence(evidence: Evidence, *, store: TrustStore, policy: Policy, areas: IdentifiedAreas) -> Answer:
     """Verify a file of evidence down to the roots of a trust store, and return what it proves.
 
     Args:
         evidence: parsed.
         store: trusted roots.
         policy: ledgers and witnesses that count.
+        areas: shapes of identified regions; `NO_IDENTIFIED_AREAS` where the certificates name none.
 
     Raises:
         RecordError: the check that failed: those of `verify_evidence`, and `certificate`, `signature`, `time`, `content`.
     """
     held = verify_evidence(evidence, policy=policy)
-    certificates = _Certificates(evidence.certificates, store)
+    certificates = _Certificates(evidence.certificates, store, areas)
     station_id = held.records[0].batch.statement.station_id
     told, account = [], []
     for number, each in enumerate(held.records, 1):
@@ -175,7 +176,8 @@ def judge_evidence(evidence: Evidence, *, store: TrustStore, policy: Policy) -> 
 class _Certificates:
     """The certificates of a file, and the chains they make below trusted roots."""
 
-    def __init__(self, encoded: tuple[bytes, ...], store: TrustStore) -> None:
+    def __init__(self, encoded: tuple[bytes, ...], store: TrustStore, areas: IdentifiedAreas) -> None:
+        self._areas = areas
         try:
             decoded = [decode_certificate(each) for each in encoded]
         except DecodeError as error:
@@ -202,7 +204,7 @@ class _Certificates:
         if ticket is None:
             raise RecordError("certificate", f"the certificate {signer.hex()}, under which a packet was signed, is not in the file")
         try:
-            chain = ChainVerifier(trust_store=self.trust_store, areas=NO_IDENTIFIED_AREAS)
+            chain = ChainVerifier(trust_store=self.trust_store, areas=self._areas)
             trusted = chain.check_ticket(ticket, generated)
         except (VerificationError, DecodeError) as error:
             reason = f"the unit's certificate {signer.hex()} does not lead to a trusted root: {error}"
@@ -215,7 +217,7 @@ class _Certificates:
                 certificates=cache,
                 replay=ReplayGuard(freshness=freshness),
                 freshness=freshness,
-                areas=NO_IDENTIFIED_AREAS,
+                areas=self._areas,
             )
         )
 

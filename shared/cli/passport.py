@@ -45,8 +45,9 @@ from shared.records.sd_jwt import Es256PublicKey
 from shared.security.certificate import Certificate, decode_certificate
 from shared.security.chain import ChainVerifier
 from shared.security.ecdsa import Curve
-from shared.security.region import NO_IDENTIFIED_AREAS
+from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
 from shared.security.trust_store import TrustStore
+from shared.service.identified_areas import read_identified_areas
 from shared.service.keystore import read_bounded
 from shared.service.passport_file import read_passport_octets
 from shared.service.record_issuers import role_of
@@ -92,16 +93,20 @@ def verify(
             help="When the last credential must be valid, ISO 8601 with offset; default: the newest reading.", metavar="UTC"
         ),
     ] = None,
+    areas: Annotated[
+        Path | None, typer.Option(help="Shapes of identified regions (TOML), for a unit's evidence.", metavar="FILE")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for machines.")] = False,  # noqa: FBT002 - a command-line flag
 ) -> None:
     """Check every signature, proof and certificate of a passport or of a roadside unit's evidence, offline."""
     moment = None if at is None else _moment(at)
     store = read_trust_directory(trust)
     parsed_policy = _read_policy(policy)
+    table = NO_IDENTIFIED_AREAS if areas is None else read_identified_areas(areas)
     try:
         octets = read_passport_octets(file)
         if is_evidence(octets):
-            _verify_evidence(octets, store=store, policy=parsed_policy, as_json=as_json)
+            _verify_evidence(octets, store=store, policy=parsed_policy, areas=table, as_json=as_json)
             return
         passport = parse_passport(octets)
         verified = verify_with_trust(passport, store=store, policy=parsed_policy, at=moment)
@@ -132,9 +137,9 @@ def verify(
         console.print(genuine, style="green", markup=False)
 
 
-def _verify_evidence(octets: bytes, *, store: TrustStore, policy: Policy, as_json: bool) -> None:
+def _verify_evidence(octets: bytes, *, store: TrustStore, policy: Policy, areas: IdentifiedAreas, as_json: bool) -> None:
     """Say what a roadside unit's evidence proves; raises `RecordError`."""
-    answer = judge_evidence(parse_evidence(octets), store=store, policy=policy)
+    answer = judge_evidence(parse_evidence(octets), store=store, policy=policy, areas=areas)
     if as_json:
         typer.echo(json.dumps(answer_as_json(answer), ensure_ascii=False))
         return

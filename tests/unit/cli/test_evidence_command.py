@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rsu_agent.evidence_proof import Question, gather
-from shared.cli.evidence import judge_evidence
+from shared.cli.evidence import Answer, judge_evidence
 from shared.cli.passport import app
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import RecordError
@@ -20,11 +20,19 @@ from shared.records.evidence import Evidence, EvidencePiece, is_evidence, parse_
 from shared.records.evidence_record import decode_record
 from shared.records.sd_jwt import encode_base64url
 from shared.records.strict_json import encode_json_lines, parse_json
+from shared.security.region import (
+    NO_IDENTIFIED_AREAS,
+    CircularRegion,
+    IdentifiedAreas,
+    IdentifiedRegion,
+    IdentifiedRegions,
+    Location,
+)
 from shared.security.trust_store import TrustStore
 from shared.service.trust_directory import write_trust_directory
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.ledger import policy_of, witness_key
-from tests.helpers.stations import Speaker, after_ms, at
+from tests.helpers.stations import TURIN, Speaker, after_ms, at
 from tests.helpers.unit_evidence import WITNESSED, Unit, witnessed_log
 
 HIERARCHY = Hierarchy(3)
@@ -57,14 +65,18 @@ def gathered(unit: Unit, moment: UtcNs = MOMENT, **more: Any) -> Evidence:
     return gather(unit.store, Question(at=moment, **more))
 
 
+def judged(evidence: Evidence) -> Answer:
+    return judge_evidence(evidence, store=ROOTS, policy=WITNESSED, areas=NO_IDENTIFIED_AREAS)
+
+
 def refused(evidence: Evidence, policy: Policy = WITNESSED, store: TrustStore = ROOTS) -> str:
     with pytest.raises(RecordError) as error:
-        judge_evidence(evidence, store=store, policy=policy)
+        judge_evidence(evidence, store=store, policy=policy, areas=NO_IDENTIFIED_AREAS)
     return error.value.check
 
 
 def test_evidence_says_what_the_signal_showed_at_that_moment_and_what_came_next(unit: Unit) -> None:
-    answer = judge_evidence(parse_evidence(gathered(unit, group=4).encode()), store=ROOTS, policy=WITNESSED)
+    answer = judged(parse_evidence(gathered(unit, group=4).encode()))
     (light,) = answer.lights
     assert (light.group, light.phase, light.then) == (4, MovementPhaseState.STOP_AND_REMAIN, MovementPhaseState.STOP_AND_REMAIN)
     assert light.lanes == (1,)
@@ -81,18 +93,18 @@ def test_evidence_says_what_the_signal_showed_at_that_moment_and_what_came_next(
 def test_lights_at_the_edge_of_a_batch_are_proven_by_two(unit: Unit) -> None:
     evidence = gathered(unit, after_ms(NOON, 1_450))
     assert len(evidence.batches) == 2
-    answer = judge_evidence(evidence, store=ROOTS, policy=WITNESSED)
+    answer = judged(evidence)
     assert answer.findings == ()
     assert answer.following is not None
     assert answer.following.held.batch.statement.number == 1
 
 
 def test_warnings_and_refusals_are_shown_where_they_are_asked_for(unit: Unit) -> None:
-    answer = judge_evidence(gathered(unit, warnings=True, refusals=True), store=ROOTS, policy=WITNESSED)
+    answer = judged(gathered(unit, warnings=True, refusals=True))
     assert len(answer.warnings) == 1
     (refusal,) = answer.account
     assert refusal.record.detail == "x: its root is not trusted"
-    assert judge_evidence(gathered(unit), store=ROOTS, policy=WITNESSED).account == ()
+    assert judged(gathered(unit)).account == ()
 
 
 def test_the_command_says_it_in_plain_words_with_nothing_but_the_file_and_public_keys(unit: Unit, tmp_path: Path) -> None:
@@ -153,7 +165,7 @@ def test_a_forger_who_makes_the_file_whole_again_is_refused_by_what_he_cannot_ma
     assert refused(rewritten(replace(evidence, pieces=(forged, *others)))) == "batch"
     elsewhere = replace(first, position=first.position + 1)
     with pytest.raises(RecordError):
-        judge_evidence(replace(evidence, pieces=(elsewhere, *others)), store=ROOTS, policy=WITNESSED)
+        judged(replace(evidence, pieces=(elsewhere, *others)))
     (batch, *_) = evidence.batches
     statement = batch.statement.replace(b'"number":0', b'"number":1')
     assert refused(replace(evidence, batches=(replace(batch, statement=statement),))) == "ledger"
@@ -199,7 +211,7 @@ def test_a_message_left_out_between_the_two_shown_is_noticed(unit: Unit) -> None
     lights = [each for each in evidence.pieces if decode_record(each.entry).word == "spatem"]
     followed = [each for each in later.pieces if decode_record(each.entry).word == "spatem"]
     pieces = tuple(sorted((lights[0], followed[-1]), key=lambda piece: piece.position))
-    answer = judge_evidence(replace(evidence, pieces=pieces), store=ROOTS, policy=WITNESSED)
+    answer = judged(replace(evidence, pieces=pieces))
     assert [each.is_serious for each in answer.findings] == [True]
     assert "something between the two messages" in answer.findings[0].text
 
@@ -210,7 +222,7 @@ def test_a_moment_in_which_the_unit_was_silent_is_called_unknown(tmp_path: Path)
     unit.light(30_000)
     unit.close_batch()
     unit.anchor(witnessed_log(after_ms(NOON, 3_600_000)))
-    answer = judge_evidence(gathered(unit, after_ms(NOON, 10_000)), store=ROOTS, policy=WITNESSED)
+    answer = judged(gathered(unit, after_ms(NOON, 10_000)))
     texts = [each.text for each in answer.findings if each.is_serious]
     assert len(texts) == 1
     assert "told no lights for 9.9 s then" in texts[0]
@@ -237,7 +249,7 @@ def test_nothing_is_handed_out_that_the_ledger_has_not_proven(tmp_path: Path) ->
     with pytest.raises(RecordError, match="batch 0 is pending"):
         gathered(unit)
     unit.anchor(witnessed_log(NOON))
-    answer = judge_evidence(gathered(unit), store=ROOTS, policy=WITNESSED)
+    answer = judged(gathered(unit))
     assert any("not in this file" in each.text for each in answer.findings)
 
 
@@ -249,7 +261,7 @@ def test_what_was_handed_out_still_proves_after_the_unit_has_let_it_go_and_what_
     assert unit.store.expire(before=None, max_bytes=0).batches == 2
     with pytest.raises(RecordError, match="holds nothing"):
         gathered(unit)
-    assert judge_evidence(parse_evidence(before), store=ROOTS, policy=WITNESSED).lights
+    assert judged(parse_evidence(before)).lights
     assert gathered(unit, unit.now).pieces
 
 
@@ -261,7 +273,7 @@ def test_a_group_the_junction_does_not_have_is_said_so(unit: Unit, group: int) -
 def test_a_question_changed_to_a_moment_the_records_do_not_answer_is_refused(unit: Unit) -> None:
     evidence = gathered(unit)
     assert refused(replace(evidence, at=after_ms(NOON, -5_000))) == "content"
-    moved = judge_evidence(replace(evidence, at=after_ms(NOON, 1_250)), store=ROOTS, policy=WITNESSED)
+    moved = judged(replace(evidence, at=after_ms(NOON, 1_250)))
     assert utc_text(moved.at) == "2026-11-22T12:00:01.250Z"
 
 
@@ -270,3 +282,17 @@ def test_pieces_out_of_order_or_twice_are_refused(unit: Unit) -> None:
     pieces: tuple[EvidencePiece, ...] = evidence.pieces
     assert refused(replace(evidence, pieces=tuple(reversed(pieces)))) == "format"
     assert refused(replace(evidence, pieces=(pieces[0], *pieces))) == "format"
+
+
+def test_a_unit_whose_certificate_names_a_country_is_believed_where_the_country_is_known(tmp_path: Path) -> None:
+    italy = IdentifiedRegions(regions=(IdentifiedRegion(country=380, parts=()),))
+    hierarchy = Hierarchy(6, region=italy)
+    unit = Unit(tmp_path, hierarchy=hierarchy)
+    unit.light()
+    unit.close_batch()
+    unit.anchor(unit.log)
+    roots = TrustStore.of_operator((hierarchy.root.certificate,), ())
+    assert refused(gathered(unit), store=roots) == "signature"
+    around = CircularRegion(centre=Location.of(TURIN), radius_m=5_000)
+    areas = IdentifiedAreas(shapes={(380, None, None): (around,)})
+    assert judge_evidence(gathered(unit), store=roots, policy=WITNESSED, areas=areas).lights
