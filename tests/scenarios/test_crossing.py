@@ -15,6 +15,7 @@ from shared.core.itstime import utc_text
 from shared.ledger.policy import parse_policy
 from shared.records.evidence import parse_evidence
 from shared.records.passport import parse_passport
+from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.trust_store import TrustStore
 from shared.service.trust_directory import read_trust_directory
 from simulator.options import AttackerKind, Options
@@ -110,7 +111,7 @@ def test_what_the_lights_showed_half_way_through_is_proven_by_a_file_and_public_
     roots = TrustStore.of_operator(tuple(trust.roots.values()), ())
     policy = parse_policy((outcome.passports / "ledger.policy").read_bytes())
     octets = (directory / "evidence" / EVIDENCE_FILE).read_bytes()
-    answer = judge_evidence(parse_evidence(octets), store=roots, policy=policy)
+    answer = judge_evidence(parse_evidence(octets), store=roots, policy=policy, areas=NO_IDENTIFIED_AREAS)
     assert answer.at == start_utc() + 12 * NS_PER_S
     assert {each.group for each in answer.lights} == set(signal_plan().signal_groups)
     assert not any(each.is_serious for each in answer.findings)
@@ -122,7 +123,9 @@ def test_what_the_lights_showed_half_way_through_is_proven_by_a_file_and_public_
     moment = utc_text(UtcNs(start_utc() + 7_300 * NS_PER_MS))
     said = CliRunner().invoke(rsu_agent, [*asked, "--at", moment, "--out", str(tmp_path / "evidence.json")])
     assert said.exit_code == 0, said.output
-    answer = judge_evidence(parse_evidence((tmp_path / "evidence.json").read_bytes()), store=roots, policy=policy)
+    answer = judge_evidence(
+        parse_evidence((tmp_path / "evidence.json").read_bytes()), store=roots, policy=policy, areas=NO_IDENTIFIED_AREAS
+    )
     assert [each.group for each in answer.lights] == [1]
     assert answer.warnings
 
