@@ -203,3 +203,13 @@ def test_names_on_refused_packets_are_bounded_looked_at_so_often_and_forgotten()
     assert agent.plausibility.refused_senders.not_looked_at == MAX_REFUSED_SENDERS + 10
     assert agent.peers.refused == {"expired_certificate": MAX_REFUSED_SENDERS + 10, "false_signature": MAX_LOOKS_PER_S}
     assert agent.status(clock.advance(REFUSED_SENDER_LIFETIME_NS + 1))["refused_senders"] == []
+
+
+def test_a_brief_status_counts_who_is_around_and_does_not_list_them() -> None:
+    agent, clock = unit(), clock_at()
+    jump_about(agent, make_peer(HIERARCHY, 7), clock, 6)
+    agent.on_packet(cam(make_peer(HIERARCHY, 8), clock.now()), clock.now())
+    brief, whole = agent.status(clock.now(), brief=True), agent.status(clock.now())
+    assert brief["standings"] == {"believed": 1, "doubted": 0, "ignored": 1}
+    assert set(whole) - set(brief) == {"peers", "refused_senders"}
+    assert metrics_text(brief) == metrics_text(whole)
