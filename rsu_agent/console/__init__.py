@@ -2,6 +2,7 @@
 
     vehicles      peers as rows, coloured by trust
     refusals      which reasons for refusing were counted last
+    priority      who asks to be let through
     health        controller, clock, ticket, radios, ledger: a state and a sentence each
     view          the picture of a moment, whole or as the change from the one before; sans-IO
     feed          who watches, and when there is something to tell them

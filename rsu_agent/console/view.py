@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from rsu_agent.console.health import Health, health_of
+from rsu_agent.console.priority import Asking, asking_in
 from rsu_agent.console.refusals import RADIO, RecentRefusals, Refusal, refusals_in
 from rsu_agent.console.vehicles import Vehicle, VehicleRows
 from rsu_agent.peers import Peer
@@ -91,6 +92,7 @@ class Picture:
         unavailable: why the junction is told as unavailable; None while it is believed, or where there is none.
         lights: every signal group.
         vehicles: peers by their tickets' names.
+        asking: who asks to be let through.
         hazards: our own, then those of others.
         refusals: the reason given last first.
         health: parts in trouble first.
@@ -101,6 +103,7 @@ class Picture:
     unavailable: str | None = None
     lights: tuple[Light, ...] = ()
     vehicles: Mapping[str, Vehicle] = field(default_factory=dict)
+    asking: tuple[Asking, ...] = ()
     hazards: tuple[HazardShown, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     health: tuple[Health, ...] = ()
@@ -180,6 +183,7 @@ class ConsoleView:
             unavailable=seen.distrust,
             lights=tuple(_light(state) for state in seen.states) or self._unlit,
             vehicles=self._rows.rows(seen.peers, seen.refused_senders, now),
+            asking=before.asking if status is None else asking_in(status),
             hazards=before.hazards if status is None else hazards_of(status, self._middle),
             refusals=self._refusals.latest,
             health=before.health if status is None else health_of(status),
@@ -196,8 +200,8 @@ class ConsoleView:
         return _event("whole", {**self._fixed, **{name: getattr(self._picture, name) for name in _MEMBERS}})
 
 
-_MEMBERS = ("at_ms", "unavailable", "lights", "vehicles", "hazards", "refusals", "health", "counts")
-_WHOLE_MEMBERS = ("unavailable", "lights", "hazards", "refusals", "health", "counts")
+_MEMBERS = ("at_ms", "unavailable", "lights", "vehicles", "asking", "hazards", "refusals", "health", "counts")
+_WHOLE_MEMBERS = ("unavailable", "lights", "asking", "hazards", "refusals", "health", "counts")
 
 
 def _changes(before: Picture, after: Picture) -> dict[str, object]:

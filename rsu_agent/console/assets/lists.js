@@ -3,7 +3,7 @@
 const MAX_ROWS = 40;
 const TABLE_EVERY_MS = 1000;
 
-const kept = { lights: new Map(), hazards: new Map(), refusals: new Map(), health: new Map(), vehicles: new Map() };
+const kept = { lights: new Map(), asking: new Map(), hazards: new Map(), refusals: new Map(), health: new Map(), vehicles: new Map() };
 
 const lampOf = () =>
   draw(
@@ -36,6 +36,22 @@ const showLights = (lights, atMs) => {
     },
   });
   at("lights-none").hidden = lights.length > 0;
+};
+
+const showAsking = (asking) => {
+  keepList(at("asking"), kept.asking, asking.map((each) => [each.key, each]), {
+    fresh: () => {
+      const node = make("li");
+      node.append(make("p", "strong"), make("p", "soft"));
+      return node;
+    },
+    fill: (node, each) => {
+      const [title, words] = node.children;
+      say(title, `${each.level[0].toUpperCase()}${each.level.slice(1)}: ${each.answer}`);
+      say(words, `Station ${each.station_id}, from ${each.way}`);
+    },
+  });
+  at("asking-part").hidden = asking.length === 0;
 };
 
 const showHazards = (hazards) => {

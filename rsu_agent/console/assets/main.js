@@ -38,7 +38,7 @@ const judge = () => {
   if (state === "live" && unit.unavailable !== null) [word, text] = ["trouble", `Lights not believed: ${unit.unavailable}`];
   else if (state === "live" && worst) [word, text] = [STATES[worst.state], `${worst.part[0].toUpperCase()}${worst.part.slice(1)}: ${worst.words}`];
   const root = document.documentElement;
-  if (root.dataset.state === "live" && state === "lost") announce("The connection to the unit is lost.");
+  if (root.dataset.state === "live" && state === "lost" && !document.hidden) announce("The connection to the unit is lost.");
   if (root.dataset.state === "lost" && state === "live") announce("The unit is heard again.");
   mark(root, "state", state);
   mark(at("banner"), "word", word);
@@ -62,6 +62,7 @@ const take = (told) => {
   }
   if (told.vehicles || told.gone) takeVehicles(told.vehicles ?? {}, told.gone ?? []);
   if (told.hazards) takeHazards(told.hazards);
+  if (told.asking) showAsking(told.asking);
   if (told.refusals) unit.refusals = told.refusals;
   if (told.health) unit.health = told.health;
   if (told.health) showHealth(unit.health);

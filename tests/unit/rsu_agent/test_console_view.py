@@ -16,12 +16,14 @@ from shared.core.itstime import generation_delta_time, time64_of
 from shared.messages.cam import Cam, encode_cam
 from shared.messages.cdd import CauseCode
 from shared.network.area import Circle
+from shared.pki.permission_sets import StationRole
 from shared.security.trust_store import TrustStore
 from shared.stack.station import Station
 from tests.helpers.console import Follower, events_in
 from tests.helpers.hierarchy import NOON, clock_at
 from tests.helpers.identities import HERE, cam_of, denm_of, make_peer
 from tests.helpers.unmannered import forged_message, roadworks_by
+from tests.unit.rsu_agent.test_priority_agents import AMBULANCE, Road
 from tests.unit.rsu_agent.test_refusals_of_peers import FOREIGN, HIERARCHY
 from tests.unit.rsu_agent.test_refusals_of_peers import cam as heard_cam
 from tests.unit.rsu_agent.test_refusals_of_peers import unit as bare_unit
@@ -316,3 +318,15 @@ def test_more_reasons_than_anybody_reads_are_let_go_the_oldest_first() -> None:
     latest = recent.latest
     assert [each.last_ms for each in latest] == list(range(MAX_KEPT + 49, MAX_KEPT + 49 - MAX_SHOWN, -1))
     assert latest[0].words == f"Reason {MAX_KEPT + 49}."
+
+
+def test_an_ambulance_that_asks_to_be_let_through_is_shown_with_what_it_is_answered() -> None:
+    road = Road(AMBULANCE, StationRole.EMERGENCY)
+    road.siren(on=True)
+    road.drive(3.0)
+    page = followed(view_of(road.unit), road.unit, road.clock)
+    (asking,) = page.picture["asking"]
+    assert asking["level"] == "emergency"
+    assert asking["answer"] == "granted: so it was told"
+    assert asking["way"].startswith("lane 12")
+    assert asking["station_id"] == str(road.station.identity.station_id)
