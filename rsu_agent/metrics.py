@@ -55,6 +55,11 @@ def _lines(document: Mapping[str, object]) -> Iterator[str]:
         yield from _head(name, "counter", words)
         for word, count in counts.items():
             yield _sample(name, count, **{label: word})
+    priority = section(document, "priority")
+    if priority:
+        yield from _head("priority_total", "counter", "Requests for priority at the junction, by what became of them.")
+        for word, count in section(priority, "counters").items():
+            yield _sample("priority_total", count, what=word)
     for member, name, words in _TOTALS:
         if (count := document.get(member)) is not None:
             yield from _head(name, "counter", words)

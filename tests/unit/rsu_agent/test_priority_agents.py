@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from random import Random
 
 import pytest
+from rich.console import Console
 
 from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import JunctionParts, RsuParts, make_agent
+from rsu_agent.metrics import metrics_text
 from rsu_agent.sign_files import load_signs
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController
 from rsu_agent.signal_controllers.priority import PriorityAnswer, PriorityKey, PriorityRequest
+from rsu_agent.status_view import status_tables
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
 from shared.core.geo import displaced
 from shared.core.ids import ItsAid, StationType
@@ -40,6 +43,14 @@ HIERARCHY = Hierarchy(76)
 AMBULANCE = Duty(role=VehicleRole.EMERGENCY, container=None, shows_by_lamps=True)
 BUS = Duty(role=VehicleRole.PUBLIC_TRANSPORT, container=None, shows_by_lamps=False)
 SIREN_LASTS_NS = 3_600 * NS_PER_S
+
+
+def shown(status: dict[str, object]) -> str:
+    """Return the status as a wide terminal shows it."""
+    console = Console(width=400)
+    with console.capture() as capture:
+        console.print(status_tables(status))
+    return capture.get()
 
 
 class AskedPlan(FixedTimeController):
@@ -237,6 +248,10 @@ def test_a_strangers_an_expired_and_an_under_privileged_request_are_refused_each
     }
     assert controller.told.asked == []
     status = agent.status(now)
+    text = metrics_text(status)
+    assert 'v2x_rsu_priority_total{what="priority_role_not_permitted"} 1' in text
+    assert 'v2x_rsu_packets_refused_total{reason="expired_certificate"} 1' in text
+    assert "does not show a vehicle in the role fire" in shown(status)
     assert status["priority"]["refusals"][0]["reason"] == "priority_role_not_permitted"  # type: ignore[index]
 
 
