@@ -15,8 +15,8 @@ from shared.service.mqtt_documents import MqttDocuments
 from shared.service.run import WorkingLoop
 from shared.stack.effects import Effect
 
-MAX_WAITING = 64
-"""Lists that wait for the working loop; beyond it the oldest is lost, for a newer one says more."""
+APART_S = 0.02
+"""The working loop is given a detector's lists at most so often: a detector gone wild must not hold up the lights."""
 
 
 class DetectorFeed:
@@ -44,14 +44,15 @@ class DetectorFeed:
         log: FilteringBoundLogger,
         credentials_directory: Path | None = None,
     ) -> None:
-        self._topic = config.topic
+        self._names = {f"{config.topic}/{each.name}": each.name for each in config.detector}
         self._watch = watch
         self._loop = loop
-        self._waiting: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(MAX_WAITING)
-        self._overrun = 0
+        self._latest: dict[str, bytes] = {}
+        self._news = asyncio.Event()
+        self._overrun = self._strangers = 0
         self._link = MqttDocuments(
             broker_of(config, credentials_directory=credentials_directory),
-            filters=[f"{config.topic}/{each.name}" for each in config.detector],
+            filters=tuple(self._names),
             hear=self.take,
             client_name="rsu-detectors",
             log=log,
@@ -59,11 +60,14 @@ class DetectorFeed:
         )
 
     def take(self, topic: str, octets: bytes) -> None:
-        """Take a document of the broker's; neither waits nor raises."""
-        if self._waiting.full():
-            self._waiting.get_nowait()
-            self._overrun += 1
-        self._waiting.put_nowait((topic.removeprefix(f"{self._topic}/"), octets))
+        """Take a document of the broker's; neither waits nor raises. A list that waits still gives way to the next."""
+        name = self._names.get(topic)
+        if name is None:
+            self._strangers += 1
+            return
+        self._overrun += name in self._latest
+        self._latest[name] = octets
+        self._news.set()
 
     async def run(self) -> None:
         """Listen, and hand lists on, until cancelled."""
@@ -73,12 +77,16 @@ class DetectorFeed:
 
     def status(self) -> dict[str, object]:
         """Return how the broker is, and what was lost, as JSON values."""
-        return {"overrun": self._overrun, **self._link.status()}
+        return {"overrun": self._overrun, "strangers": self._strangers, **self._link.status()}
 
     async def _hand_on(self) -> None:
         while True:
-            name, octets = await self._waiting.get()
-            await self._loop.post(partial(self._hear, name, octets))
+            await self._news.wait()
+            self._news.clear()
+            latest, self._latest = self._latest, {}
+            for name, octets in latest.items():
+                await self._loop.post(partial(self._hear, name, octets))
+            await asyncio.sleep(APART_S)
 
     def _hear(self, name: str, octets: bytes, now: Instant) -> tuple[Effect, ...]:
         self._watch.hear(name, octets, now)

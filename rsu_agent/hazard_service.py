@@ -253,10 +253,10 @@ class HazardService:
                 self._counters["changed"] += 1
             told.report, told.placed, told.until = report, name, until
             return
-        most = min(MAX_PLACED[name.source], MAX_HAZARDS)
-        if self._has_stopped or len(self._told) >= MAX_HAZARDS or self._count_of(name.source) >= most:
+        own = self._count_of(name.source)
+        if self._has_stopped or len(self._told) >= MAX_HAZARDS or own >= MAX_PLACED[name.source]:
             self._counters["refused"] += 1
-            raise HazardsFullError(name.source, min(self._count_of(name.source), most))
+            raise HazardsFullError(name.source, own, len(self._told))
         cancel = hazard.cancel_at_stop if not name.source.outlasts_restart else not self._is_kept
         self._told.append(_Told(report=report, placed=name, cancel_at_stop=cancel, until=until))
         self._counters["placed"] += 1

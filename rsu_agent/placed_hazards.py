@@ -72,8 +72,8 @@ class NoSuchHazardError(V2xError):
 class HazardsFullError(V2xError):
     """There is no room for another hazard of this source."""
 
-    def __init__(self, source: HazardSource, most: int) -> None:
-        super().__init__(f"there is no room for another hazard of {source.value}: {most} are told of already")
+    def __init__(self, source: HazardSource, own: int, of_all: int) -> None:
+        super().__init__(f"there is no room for another hazard of {source.value}: {own} of its own and {of_all} in all are told of")
 
     @property
     def code(self) -> str:

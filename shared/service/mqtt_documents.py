@@ -48,7 +48,7 @@ class Document:
         octets: what; none forgets a retained one.
         expiry_s: for how long it is worth anything.
         retain: the broker keeps it for who comes later.
-        matters: it is told before, and kept rather than, what does not.
+        matters: it is kept rather than what does not.
     """
 
     topic: str
@@ -121,14 +121,16 @@ class MqttDocuments:
         return self._is_connected
 
     def tell(self, document: Document) -> bool:
-        """Tell something; never waits. Returns False where it is too large and never will be told."""
+        """Tell something as soon as may be; never waits. Returns False where it is too large and never will be told."""
         if len(document.octets) > MAX_DOCUMENT_OCTETS:
             self._too_large += 1
             return False
         if len(self._pending) >= MAX_PENDING:
-            least = next((each for each in self._pending if not each[1].matters), self._pending[0])
-            self._pending.remove(least)
             self._lost += 1
+            least = next((each for each in self._pending if not each[1].matters), self._pending[0])
+            if least[1].matters and not document.matters:
+                return True
+            self._pending.remove(least)
         self._pending.append((asyncio.get_running_loop().time() + document.expiry_s, document))
         self._news.set()
         return True

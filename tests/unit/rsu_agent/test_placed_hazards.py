@@ -84,7 +84,7 @@ def test_each_source_has_room_for_its_own_and_for_no_more() -> None:
     most = MAX_PLACED[VEHICLES]
     for number in range(most):
         hazards.place(VEHICLES, f"v{number}", ACCIDENT, clock.now(), lasts_s=600)
-    with pytest.raises(HazardsFullError, match=f"vehicles: {most} are told of"):
+    with pytest.raises(HazardsFullError, match=f"vehicles: {most} of its own and {most} in all"):
         hazards.place(VEHICLES, "one-more", ACCIDENT, clock.now(), lasts_s=600)
     hazards.place(OPERATOR, hazards.free_id(OPERATOR), ACCIDENT, clock.now(), lasts_s=600)
     assert hazards.counters["refused"] == 1
