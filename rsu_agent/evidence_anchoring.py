@@ -12,7 +12,8 @@ One batch a minute leaves time for one thing after another, so there is no erran
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from rsu_agent.evidence_store import BatchState, EvidenceStore, StoredBatch
+from rsu_agent.evidence_format import BatchState, StoredBatch
+from rsu_agent.evidence_store import EvidenceStore
 from shared.core.errors import DecodeError, EncodeError, ProofError, SplitViewError, TransportError
 from shared.ledger.light_client import MAX_ROUND_PROOFS, Advanced, Behind, ClientEvent, LightClient, NotAtIndex, NotWitnessed
 from shared.ledger.policy import Policy

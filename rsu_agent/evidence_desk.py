@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
-from rsu_agent.evidence_store import StoredEntry
+from rsu_agent.evidence_format import StoredEntry
 from shared.core.clock import NS_PER_S, NS_PER_US, Instant, UtcNs
 from shared.core.entropy import Entropy
 from shared.core.errors import V2xError

@@ -10,7 +10,7 @@ the evidence. A disk that fails is told once and tried again; meanwhile records 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from shared.core.errors import StorageError, V2xError
 from shared.ledger.policy import Policy
 from shared.records.evidence_record import MAX_BATCH_RECORDS
 from shared.service.database import Connect, connect_sqlite
+from shared.service.state_lock import locked
 from shared.stack.batch import Outcome
 from shared.stack.effects import Effect, Evidence, Notice, Transmit
 from shared.stack.inbound import Inbound
@@ -252,11 +253,13 @@ async def open_keeper(
         connect: opens SQLite.
 
     Raises:
-        StorageError: the file is another program's, or cannot be made.
+        StorageError: the file is another program's or in use by one, or cannot be made.
     """
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="evidence")
     loop = asyncio.get_running_loop()
+    taken = ExitStack()
     try:
+        taken.enter_context(locked(path))
         opened = await loop.run_in_executor(thread, open_evidence, path, connect)
         store = opened.store
 
@@ -290,3 +293,4 @@ async def open_keeper(
                 await loop.run_in_executor(thread, store.close)
     finally:
         thread.shutdown(wait=True)
+        taken.close()

@@ -8,7 +8,8 @@ are asked for. Everything chosen must be proven by the ledger already: what is c
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rsu_agent.evidence_store import BatchState, EvidenceStore, Found, StoredBatch
+from rsu_agent.evidence_format import BatchState, Found, StoredBatch
+from rsu_agent.evidence_store import EvidenceStore
 from shared.core.clock import NS_PER_MS, NS_PER_S, NS_PER_US, UtcNs
 from shared.core.errors import DecodeError, RecordError, StorageError
 from shared.core.itstime import utc_text

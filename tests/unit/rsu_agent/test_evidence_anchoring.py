@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rsu_agent.evidence_anchoring import EvidenceAnchoring
-from rsu_agent.evidence_store import BatchState
+from rsu_agent.evidence_format import BatchState
 from shared.core.errors import StorageError, TransportError
 from shared.ledger.proof import parse_proof, verify_proof
 from tests.helpers.faulty_sqlite import Faults

@@ -8,10 +8,11 @@ import pytest
 from rsu_agent.evidence_keeper import EvidenceKeeper, open_keeper
 from rsu_agent.evidence_store import read_evidence
 from shared.core.clock import NS_PER_S, Instant, ManualClock
-from shared.core.errors import DecodeError
+from shared.core.errors import DecodeError, StorageError
 from shared.pki.permission_sets import StationRole
 from shared.records.evidence_record import EvidenceKind
 from shared.service.database import Connect, connect_sqlite
+from shared.service.state_lock import locked
 from shared.stack.effects import Effect, Notice, Transmit
 from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.hierarchy import NOON, Hierarchy, clock_at
@@ -184,3 +185,13 @@ def test_what_the_unit_refuses_is_taken_down_and_handed_on(tmp_path: Path) -> No
     keeping(tmp_path / FILE, use)
     with read_evidence(tmp_path / FILE) as store:
         assert len(store.between(EvidenceKind.REFUSED, "malformed", 0, 1 << 60, 10)) == 1
+
+
+def test_no_two_agents_keep_evidence_in_one_file(tmp_path: Path) -> None:
+    async def use(_keeper: EvidenceKeeper, _clock: ManualClock, _speaker: Speaker, _told: list[Notice]) -> None:
+        with pytest.raises(StorageError, match="in use by another program"), locked(tmp_path / FILE):
+            pytest.fail("it was free")
+
+    keeping(tmp_path / FILE, use)
+    with locked(tmp_path / FILE):
+        pass

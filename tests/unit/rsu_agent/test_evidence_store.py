@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rsu_agent.evidence_store import BatchState, EvidenceStore, StoredEntry, open_evidence, read_evidence
+from rsu_agent.evidence_format import BatchState, StoredEntry
+from rsu_agent.evidence_store import EvidenceStore, open_evidence, read_evidence
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import StorageError
 from shared.records.evidence_record import BatchTree, EvidenceKind, EvidenceRecord, commitment_of_batch
