@@ -6,7 +6,10 @@
     health        controller, clock, ticket, radios, ledger: a state and a sentence each
     view          the picture of a moment, whole or as the change from the one before; sans-IO
     feed          who watches, and when there is something to tell them
-    page, app     the page's one file with its content security policy, and its two addresses
+    page, app     the page's one file with its content security policy, and its addresses
+    open_console  all of this put together for one agent, within the unit's HTTP interface
+    http_...      that interface: who may look, who may order, and over what
+    bench         what it costs
 
 Read-only: nothing here changes the unit. Orders are the operator's HTTP server's, which asks for a token.
 """

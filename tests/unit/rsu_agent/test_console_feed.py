@@ -3,8 +3,10 @@
 import asyncio
 import io
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,11 +22,13 @@ from shared.core.errors import TransportError
 from shared.service.command_socket import Order
 from shared.service.counters import Counters
 from shared.service.log import make_logger
+from tests.helpers.broker import TlsAuthority
 from tests.helpers.console import Follower, events_in
 from tests.helpers.hierarchy import clock_at
 from tests.unit.rsu_agent.test_rsu_agent import CENTRE, MAP, cam, car, drive, unit
 
 PATIENCE_S = 20.0
+IN_THE_CLEAR = HttpConfig(listen="127.0.0.1:0")
 
 
 def feed_of(agent: RsuAgent, clock: ManualClock, counters: Counters) -> ConsoleFeed:
@@ -37,10 +41,10 @@ async def refuse_orders(_order: Order) -> dict[str, object]:
 
 
 @asynccontextmanager
-async def served(agent: RsuAgent, clock: ManualClock) -> AsyncIterator[OpenConsole]:
+async def served(agent: RsuAgent, clock: ManualClock, config: HttpConfig = IN_THE_CLEAR) -> AsyncIterator[OpenConsole]:
     """Serve an agent's console while the block runs."""
     opening = open_console(
-        HttpConfig(listen="127.0.0.1:0"),
+        config,
         agent,
         MAP,
         position=CENTRE,
@@ -131,6 +135,31 @@ def test_a_watcher_is_told_the_whole_first_and_then_of_a_light_and_a_car() -> No
                 follower.take(await anext(octets))
             status = console.status()
             assert status["watchers"] == 1
+
+    run(story)
+
+
+def test_over_tls_the_same_is_told_and_a_browser_that_speaks_in_the_clear_is_told_nothing(tmp_path: Path) -> None:
+    agent, clock, authority = unit(), clock_at(), TlsAuthority(tmp_path)
+    certificate, key = authority.issue("rsu")
+    config = HttpConfig(listen="127.0.0.1:0", certificate=certificate, key=key)
+    drive(agent, clock, 1.0)
+
+    async def story() -> None:
+        context = ssl.create_default_context(cafile=str(authority.path))
+        async with served(agent, clock, config) as console:
+            assert console.http.url.startswith("https://")
+            async with (
+                httpx.AsyncClient(verify=context) as client,
+                client.stream("GET", f"{console.http.url}/console/events") as stream,
+            ):
+                follower, octets = Follower(), stream.aiter_bytes()
+                while not follower.picture:
+                    follower.take(await anext(octets))
+                assert follower.phases[1] == "protected_movement_allowed"
+            async with httpx.AsyncClient() as client:
+                with pytest.raises(httpx.TransportError):
+                    await client.get(console.http.url.replace("https", "http") + "/console")
 
     run(story)
 
