@@ -50,6 +50,9 @@ MAX_REFUSALS_SHOWN = 16
 UNANSWERED: Final = frozenset({PriorityRefusal.OTHERS_NAME})
 """Refusals of which nothing is said on the air: the answer would be another's."""
 
+MAX_NOTICES_PER_S = 8
+"""Most changes told in a second; further ones are counted."""
+
 MSG_COUNT = 128
 """`MsgCount` runs from 0 to 127."""
 
@@ -128,6 +131,8 @@ class PriorityService:
         self._next_settle: MonotonicNs | None = None
         self._next_repeat: MonotonicNs | None = None
         self._not_before = MonotonicNs(0)
+        self._notices_from = MonotonicNs(0)
+        self._notices_left = MAX_NOTICES_PER_S
 
     @property
     def counters(self) -> dict[str, int]:
@@ -187,7 +192,7 @@ class PriorityService:
         )
         has_changed, self._answers = answers != self._answers, answers
         self._not_before = MonotonicNs(now.monotonic + LEAST_INTERVAL_NS)
-        notices = self._news()
+        notices = self._news(now)
         if not answers:
             self._next_settle = self._next_repeat = None
             return notices
@@ -264,9 +269,17 @@ class PriorityService:
         soon = max(now.monotonic, self._not_before)
         self._next_settle = soon if self._next_settle is None else min(soon, self._next_settle)
 
-    def _news(self) -> tuple[Notice, ...]:
+    def _news(self, now: Instant) -> tuple[Notice, ...]:
+        """Return what has changed, so much of it in a second: who asks and cancels without end does not fill the journal."""
         told, self._told = self._told, {live.number: live.status for live in self._queue.live}
-        return tuple(Notice("priority", _news_of(live)) for live in self._queue.live if told.get(live.number) is not live.status)
+        news = [live for live in self._queue.live if told.get(live.number) is not live.status]
+        if now.monotonic - self._notices_from >= NS_PER_S:
+            self._notices_from, self._notices_left = now.monotonic, MAX_NOTICES_PER_S
+        shown = news[: self._notices_left]
+        self._notices_left -= len(shown)
+        if len(shown) < len(news):
+            self._counters["notices_withheld"] += len(news) - len(shown)
+        return tuple(Notice("priority", _news_of(live)) for live in shown)
 
     def _message(self, now: Instant) -> Ssem:
         utc = now.require_utc()

@@ -6,12 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from rsu_agent.priority_queue import MAX_LIVE, MAX_LIVE_PER_TICKET
-from rsu_agent.priority_service import MAX_REFUSED_ANSWERED, PriorityPolicy
-from shared.core.clock import NS_PER_MS
+from rsu_agent.priority_service import MAX_NOTICES_PER_S, MAX_REFUSED_ANSWERED, PriorityPolicy
+from shared.core.clock import NS_PER_MS, NS_PER_S
 from shared.messages.requestor import AccessPoint, BasicVehicleRole
-from shared.messages.srem import MAX_REQUESTS
+from shared.messages.srem import MAX_REQUESTS, PriorityRequestType
 from shared.messages.ssem import MAX_REQUEST_STATUSES, PrioritizationStatus, Ssem, encode_ssem
 from shared.pki.permission_sets import StationRole
+from shared.stack.effects import Notice
 from tests.helpers.priority import FROM_EAST, FROM_NORTH, AskedJunction, srem_of, statuses
 
 BUS, AMBULANCE = BasicVehicleRole.PUBLIC_TRANSPORT, BasicVehicleRole.AMBULANCE
@@ -86,6 +87,21 @@ def test_a_sender_cannot_make_the_answers_to_all_too_long_to_be_said() -> None:
     said = [message for message in junction.said(0.2) if isinstance(message, Ssem)]
     check(junction, said)
     assert len(statuses(said[-1])) == MAX_LIVE, "a way of an unknown kind is refused, and not repeated"
+
+
+def test_who_asks_and_cancels_without_end_does_not_fill_the_journal() -> None:
+    junction = AskedJunction()
+    buses = [junction.vehicle(number, StationRole.PUBLIC_TRANSPORT) for number in range(1, 6)]
+    said: list[Ssem | Notice] = []
+    for _ in range(20):
+        for kind in (PriorityRequestType.PRIORITY_REQUEST, PriorityRequestType.PRIORITY_CANCELLATION):
+            for bus in buses:
+                junction.ask(bus, srem_of(bus, junction.clock.now(), role=BUS, kind=kind))
+            said += junction.said(0.1)
+    elapsed_s = (junction.clock.now().monotonic) / NS_PER_S
+    notices = [message for message in said if isinstance(message, Notice)]
+    assert len(buses) <= len(notices) <= (elapsed_s + 1) * MAX_NOTICES_PER_S
+    assert junction.service.counters["notices_withheld"] >= 20
 
 
 def test_a_flood_of_one_tickets_requests_leaves_the_others_alone() -> None:
