@@ -1,6 +1,6 @@
 """The status of a running unit as tables for people; what a machine reads is the same document as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -70,8 +70,27 @@ def _unit(document: Mapping[str, object]) -> Table:
     for hazard in items(document.get("hazards")):
         place = f"{number(hazard.get('lat_deg')):.6f}, {number(hazard.get('lon_deg')):.6f}"
         said = f"{hazard.get('cause')} at {place}, within {tenth(hazard.get('radius_m'))} m"
-        table.add_row(f"hazard {hazard.get('sequence_number')}", f"{said}, valid for another {tenth(hazard.get('expires_s'))} s")
+        who = " ".join(text(hazard[key]) for key in ("source", "id") if hazard.get(key) is not None)
+        valid = f"valid for another {tenth(hazard.get('expires_s'))} s"
+        table.add_row(f"hazard {hazard.get('sequence_number')}", f"{said}, {valid}" + (f", of {who}" if who else ""))
+    for row in _hazard_ways(document):
+        table.add_row(*row)
     return table
+
+
+def _hazard_ways(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield how the brokers are from which hazards come, and who tried to order something and had no right to."""
+    for name in ("detectors", "backhaul"):
+        way = section(document, name)
+        if way:
+            yield (
+                name,
+                f"{text(way.get('broker'))}: {'connected' if way.get('is_connected') else 'away'}, {text(way.get('heard'))} heard",
+            )
+    requests = section(section(document, "http"), "requests")
+    refused = {word: requests[f"token.{word}"] for word in ("wrong", "absent") if requests.get(f"token.{word}")}
+    if refused:
+        yield "orders refused for their token", pairs(refused)
 
 
 def _with_evidence(table: Table, evidence: Mapping[str, object]) -> Table:

@@ -93,3 +93,21 @@ def test_a_hazard_is_told_by_its_name_its_place_and_how_long_it_is_valid() -> No
     hazard = {"sequence_number": 4, "cause": "roadworks", "lat_deg": 48.1, "lon_deg": 11.5, "radius_m": 600.0, "expires_s": 599.9}
     assert "hazard 4" in shown({"hazards": [hazard]})
     assert "roadworks at 48.100000, 11.500000, within 600.0 m, valid for another 599.9 s" in shown({"hazards": [hazard]})
+
+
+def test_a_placed_hazard_is_told_with_who_placed_it() -> None:
+    hazard = {"sequence_number": 4, "cause": "accident", "lat_deg": 48.1, "lon_deg": 11.5, "radius_m": 9.0, "expires_s": 1.0}
+    placed = {**hazard, "source": "operator", "id": "h1", "ends": "2026-11-22T13:00:00.000Z"}
+    assert "valid for another 1.0 s, of operator h1" in shown({"hazards": [placed]})
+    assert "valid for another 1.0 s, of configured" in shown({"hazards": [{**hazard, "source": "configured", "id": None}]})
+
+
+def test_brokers_that_are_away_and_orders_without_a_right_token_are_told() -> None:
+    requests = {"token.wrong": 3, "token.absent": 1, "token.right": 7, "/api/orders 401": 4}
+    backhaul = {"broker": "mqtts://broker.example:8883", "is_connected": False, "heard": 5}
+    rows = shown({"http": {"url": "https://rsu", "requests": requests}, "backhaul": backhaul})
+    assert "mqtts://broker.example:8883: away, 5 heard" in rows
+    assert "orders refused for their token" in rows
+    assert "wrong 3" in rows
+    assert "absent 1" in rows
+    assert "refused for their token" not in shown({"http": {"requests": {"token.right": 7}}})
