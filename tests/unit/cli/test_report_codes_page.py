@@ -6,6 +6,8 @@ from typing import get_args
 
 import rsu_agent.shell
 import vehicle_agent.shell
+from rsu_agent.backhaul import NotHereError, OverError
+from rsu_agent.placed_hazards import HazardsFullError, NoSuchHazardError
 from rsu_agent.plausibility_service import IgnoredSenderError
 from rsu_agent.priority_refusals import PriorityRefusal, RefusedRequestError
 from shared.cli.enrol import EnrolmentError
@@ -70,6 +72,10 @@ NEVER_A_TROUBLE = {
     ExpiredPacketError,
     IgnoredSenderError,
     RefusedRequestError,  # in a table of its own
+    HazardsFullError,  # answers an order, like the next
+    NoSuchHazardError,
+    OverError,  # counted for the traffic centre, like the next
+    NotHereError,
     NoSuchEventError,  # answers an order
     EventsFullError,  # told as a reason not to tell of a hazard
     ProofError,  # refuses a policy at the start, or is told as a contradiction of the ledger, like the next three
