@@ -3,8 +3,9 @@
     lights ahead (a junction's map and lights, and our lane there) -> request -> update while we come nearer -> cancellation past it
 
 Asked by vehicles of public transport and, while the siren sounds, by emergency vehicles, where the ticket allows signal requests.
-The request is said again every second until it is answered, then only when the arrival has moved; the cancellation is repeated, for
-nobody answers it. The pseudonym is kept from the request to the end, or the junction could not tell who it is.
+The request is said again every second until it is answered, then when the arrival has moved and every ten seconds; the
+cancellation is repeated, for nobody answers it. The pseudonym is kept from the request to the end, or the junction could not tell
+who it is.
 
 An answer is news for the driver and nothing more: what counts is what the light shows. Left out: what lies beyond the next
 junction, where we leave it, and timetables.
@@ -42,6 +43,9 @@ CHECK_INTERVAL_NS = 200 * NS_PER_MS
 REPEAT_NS = NS_PER_S
 """How often what is not answered is said again."""
 
+REFRESH_NS = 10 * NS_PER_S
+"""What is answered is said again after this, or the junction would forget who stands before it and waits."""
+
 ARRIVAL_MOVED_NS = 2 * NS_PER_S
 """An arrival that moves by more is told anew."""
 
@@ -61,7 +65,7 @@ LOST_NS = 2 * NS_PER_S
 """Lights out of sight for longer are behind us."""
 
 HOLD_NS = 10 * NS_PER_S
-"""The pseudonym is kept for so long after the last word."""
+"""The pseudonym is kept for so long after it was last looked whether it must be."""
 
 ROLES: Final[Mapping[VehicleRole, BasicVehicleRole]] = MappingProxyType(
     {VehicleRole.PUBLIC_TRANSPORT: BasicVehicleRole.PUBLIC_TRANSPORT, VehicleRole.EMERGENCY: BasicVehicleRole.EMERGENCY}
@@ -157,6 +161,8 @@ class PriorityAsker:
             effects += self._say(here, lights, now)
         if self._asked is None and self._leaving is None:
             self._rules.release(_HOLD)
+        else:
+            self._rules.hold(_HOLD, until=MonotonicNs(now.monotonic + HOLD_NS), now=now.monotonic)
         notices, self._notices = self._notices, []
         return (*notices, *effects)
 
@@ -221,10 +227,10 @@ class PriorityAsker:
         return _wish(leaving, PriorityRequestType.PRIORITY_CANCELLATION)
 
     def _is_news(self, asked: _Asked, arrival: UtcNs | None, now: Instant) -> bool:
-        """Whether a request is to be said again: it is not answered yet, or the arrival has moved; once a second at most."""
+        """Whether a request is to be said again, once a second at most: not answered yet, an arrival that moved, or long ago."""
         if asked.said_at is None or now.monotonic - asked.said_at < REPEAT_NS:
             return False
-        if asked.status is None or (arrival is None) is not (asked.arrival is None):
+        if asked.status is None or (arrival is None) is not (asked.arrival is None) or now.monotonic - asked.said_at >= REFRESH_NS:
             return True
         return arrival is not None and asked.arrival is not None and abs(arrival - asked.arrival) > ARRIVAL_MOVED_NS
 
@@ -249,7 +255,6 @@ class PriorityAsker:
                 ),
             ),
         )
-        self._rules.hold(_HOLD, until=MonotonicNs(now.monotonic + HOLD_NS), now=now.monotonic)
         try:
             transmissions = self._router.say(srem, position=here, now=now)
         except V2xError as reason:

@@ -178,7 +178,7 @@ def test_a_request_that_is_answered_is_not_repeated_and_a_cancellation_is() -> N
     assert road.asker.counters["sent"] <= 2, "the arrival does not move at one speed"
     before = road.asker.counters["sent"]
     road.drive(15.0)
-    assert road.asker.counters["sent"] - before == CANCELLATIONS
+    assert road.asker.counters["sent"] - before == 1 + CANCELLATIONS, "once more after ten seconds, and then the end"
     assert road.unit.peers.refused == {}
 
 
@@ -190,6 +190,16 @@ def test_an_arrival_that_moves_is_told_anew() -> None:
     (order,) = road.controller.told.orders.values()
     assert order.arrival is not None
     assert (order.arrival - road.clock.now().require_utc()) / NS_PER_S == pytest.approx((road.north_m - 14) / 7.0, abs=1.5)
+
+
+def test_a_bus_that_stands_before_the_light_is_not_forgotten() -> None:
+    road = Road(BUS, StationRole.PUBLIC_TRANSPORT)
+    road.drive(4.0)
+    before = road.asker.counters["sent"]
+    road.speed_mps = 0.0
+    road.drive(45.0)
+    assert len(road.controller.told.orders) == 1
+    assert 4 <= road.asker.counters["sent"] - before <= 6
 
 
 def test_a_refusal_reaches_the_driver_and_is_not_asked_again() -> None:
