@@ -5,13 +5,15 @@ the junction is broadcast as unavailable (every group `UNAVAILABLE`, status `NO_
 until the state has been sound for `RECOVERY_NS`. While UTC is not known nothing is sent at all, because every time in the message
 would be a guess.
 
-`IntersectionState.revision` is the map's revision: that the two agree is how a receiver knows which lanes the groups belong to.
+A green is protected only where no way of its group gives way by the map; elsewhere it is said to be permissive, whatever the
+controller calls it. `IntersectionState.revision` is the map's revision: that the two agree is how a receiver knows which lanes the
+groups belong to.
 Left out: advisory speeds, queue lengths.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rsu_agent.map_data import JunctionMap, mapem_of
@@ -118,6 +120,7 @@ class SignalService:
         self._guard = SignalGuard(rules, junction)
         self._history = PhaseHistory()
         self._junction = junction
+        self._permissive = junction.permissive_groups()
         self._station_id = station_id
         self._interval_ns = spatem_interval_ns
         self._next_spatem = MonotonicNs(0)
@@ -280,6 +283,11 @@ class SignalService:
         )
         return Notice("junction_unavailable", {**named, "reason": reason.sentence, "doubt": reason.doubt.value}), evidence
 
+    def _said(self, group: int, interval: PhaseInterval) -> PhaseInterval:
+        """Return a phase as it may be said: where a way of the group gives way by the map, no green of it is protected."""
+        unprotected = _UNPROTECTED.get(interval.phase) if group in self._permissive else None
+        return interval if unprotected is None else replace(interval, phase=unprotected)
+
     def _message(self, states: tuple[SignalGroupState, ...] | None, utc: UtcNs) -> Spatem:
         if states is None:
             is_other_map = self._distrust is not None and self._distrust.doubt is Doubt.MAP_REVISION
@@ -294,7 +302,10 @@ class SignalService:
                 MovementState(
                     signal_group=state.signal_group,
                     name=state.name,
-                    events=tuple(_event(interval, utc, is_running=index == 0) for index, interval in enumerate(state.intervals)),
+                    events=tuple(
+                        _event(self._said(state.signal_group, interval), utc, is_running=index == 0)
+                        for index, interval in enumerate(state.intervals)
+                    ),
                 )
                 for state in states
             )
@@ -312,6 +323,12 @@ class SignalService:
                 ),
             ),
         )
+
+
+_UNPROTECTED = {
+    MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED: MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED,
+    MovementPhaseState.PROTECTED_CLEARANCE: MovementPhaseState.PERMISSIVE_CLEARANCE,
+}
 
 
 def _event(interval: PhaseInterval, utc: UtcNs, *, is_running: bool) -> MovementEvent:

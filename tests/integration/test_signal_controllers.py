@@ -49,7 +49,7 @@ PATIENCE_S = 30.0
 """A guard against a hung test; nothing waits for it to pass."""
 
 RED = MovementPhaseState.STOP_AND_REMAIN
-GREEN = MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED
+GREEN = MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED
 UNAVAILABLE = MovementPhaseState.UNAVAILABLE
 
 
@@ -162,7 +162,7 @@ def test_a_minute_of_a_real_controllers_datagram_gives_spatems_that_wireshark_re
         assert values(layer, "_ws.expert.message") == [HOP_LIMIT_NOTE]
         assert values(layer, "its.messageID") == ["4"]
         assert values(layer, "dsrc.signalGroup") == ["1", "2"]
-        assert values(layer, "dsrc.eventState") == ["3", "6"]
+        assert values(layer, "dsrc.eventState") == ["3", "5"]
         sent = UtcNs(NOON + (number * 60 + 1) * 100 * NS_PER_MS)
         ends = [round(second_of_hour(sent) * 10) + 40, round(second_of_hour(sent) * 10)]
         assert values(layer, "dsrc.minEndTime") == [str(end) for end in ends]
@@ -215,7 +215,7 @@ def test_a_change_is_told_without_waiting_for_the_next_tenth_of_a_second(tmp_pat
             await cabinet.send(encode_tscbm(amber), feed)
             assert cabinet.service.next_due() <= cabinet.clock.now().monotonic
             (spatem,) = cabinet.poll()
-            assert phases(spatem) == [RED, MovementPhaseState.PROTECTED_CLEARANCE]
+            assert phases(spatem) == [RED, MovementPhaseState.PERMISSIVE_CLEARANCE]
         cabinet.close()
 
     run(scene)

@@ -16,7 +16,7 @@ from shared.stack.effects import Evidence, Notice
 from tests.unit.rsu_agent.test_signal_service import CYCLE_BEGIN, MAP, PLAN, Switchable, clock_at, drive, phases, service
 
 RED = MovementPhaseState.STOP_AND_REMAIN
-GREEN = MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED
+GREEN = MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED
 UNAVAILABLE = MovementPhaseState.UNAVAILABLE
 
 
@@ -62,7 +62,7 @@ def test_a_change_that_was_heard_is_due_at_once_and_nothing_is_when_nothing_chan
     lights.show("Yr", now)
     signals.look(now)
     assert signals.next_due() == now.monotonic
-    assert phases(spatem_of(signals, now)) == [MovementPhaseState.PROTECTED_CLEARANCE, RED]
+    assert phases(spatem_of(signals, now)) == [MovementPhaseState.PERMISSIVE_CLEARANCE, RED]
 
 
 def test_lamps_that_flicker_cannot_make_the_junction_chatter() -> None:
@@ -153,7 +153,7 @@ def test_the_evidence_of_a_doubt_is_handed_out_once_and_says_what_was_shown() ->
     (evidence,) = [item for item in items if isinstance(item, Evidence)]
     assert (evidence.kind, evidence.subject) == ("signals_not_believed", f"{MAP.intersection_id.region or 0:04X}0001")
     document = json.loads(evidence.documents["state.json"])
-    assert (document["doubt"], document["groups"]["2"]["phase"]) == ("conflict", "protected_movement_allowed")
+    assert (document["doubt"], document["groups"]["2"]["phase"]) == ("conflict", "permissive_movement_allowed")
     controller.shown = None
     items = [item for _, item in drive(signals, clock, RECOVERY_NS / NS_PER_S + 0.2)]
     assert [item.kind for item in items if isinstance(item, Notice | Evidence)] == ["junction_available"]

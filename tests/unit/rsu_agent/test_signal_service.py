@@ -24,8 +24,8 @@ MAP = load_map(JUNCTIONS / "crossing.map.toml", PLAN.signal_groups)
 CYCLE_BEGIN = utc_from_text("2026-11-22T12:00:00Z")
 
 RED = MovementPhaseState.STOP_AND_REMAIN
-GREEN = MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED
-AMBER = MovementPhaseState.PROTECTED_CLEARANCE
+GREEN = MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED
+AMBER = MovementPhaseState.PERMISSIVE_CLEARANCE
 UNAVAILABLE = MovementPhaseState.UNAVAILABLE
 
 
