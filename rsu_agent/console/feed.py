@@ -26,11 +26,11 @@ LIGHTS_EVERY_S = 0.025
 LOOKS_PER_STATUS = 5
 """Every so many looks the status is made too."""
 
-TICKS_PER_LOOK = 4
-"""A look at everything every so many looks at the lights: ten a second."""
+LOOK_EVERY_S = 0.1
+"""How often everything is looked at; what was slept through is left out, and after a look a little late the next is nearer."""
 
-BEAT_TICKS = 40
-"""Without a change for so many ticks, a second, a beat is sent."""
+BEAT_AFTER_S = 1.0
+"""Without a change for so long, a beat is sent."""
 
 IDLE_S = 1.0
 """How often the refusals are counted while nobody watches."""
@@ -161,25 +161,26 @@ class ConsoleFeed:
                 watcher.end()
 
     async def _run(self) -> None:
-        tick = quiet = 0
+        loop = asyncio.get_running_loop()
+        next_look_s = last_told_s = loop.time()
+        looks = 0
         phases: tuple[MovementPhaseState, ...] = ()
         while True:
             if not self._watchers:
                 await self._wait()
                 continue
-            seen = self._see()
-            is_time = tick % TICKS_PER_LOOK == 0
-            shown = tuple(state.phase for state in seen.states)
+            now_s, seen = loop.time(), self._see()
+            shown, is_time = tuple(state.phase for state in seen.states), now_s >= next_look_s
             if is_time or shown != phases:
                 phases = shown
-                has_told = self._look(with_status=is_time and tick // TICKS_PER_LOOK % LOOKS_PER_STATUS == 0, seen=seen)
-                quiet = 0 if has_told else quiet + 1
-            else:
-                quiet += 1
-            if quiet >= BEAT_TICKS:
+                if self._look(with_status=is_time and looks % LOOKS_PER_STATUS == 0, seen=seen):
+                    last_told_s = now_s
+            if is_time:
+                looks += 1
+                next_look_s = max(next_look_s + LOOK_EVERY_S, now_s + LOOK_EVERY_S / 2)
+            if now_s - last_told_s >= BEAT_AFTER_S:
                 self._tell(self._view.beat(self._clock.now()))
-                quiet = 0
-            tick += 1
+                last_told_s = now_s
             await asyncio.sleep(LIGHTS_EVERY_S)
 
     async def _wait(self) -> None:
