@@ -69,6 +69,13 @@ def _lines(document: Mapping[str, object]) -> Iterator[str]:
         yield _sample("peers", count, standing=standing)
     yield from _gauge("refused_senders", document.get("names_refused"), "Names that refused packets carried lately.")
     yield from _gauge("hazards", len(items(document.get("hazards"))), "Hazards announced.")
+    yield from _head("hazards_total", "counter", "What became of hazards of our own.")
+    for word, count in section(section(document, "hazard_sources"), "counters").items():
+        yield _sample("hazards_total", count, what=word)
+    yield from _head("operator_tokens_total", "counter", "Orders over HTTP, by the token they came with.")
+    requests = section(section(document, "http"), "requests")
+    for claim in ("right", "wrong", "absent"):
+        yield _sample("operator_tokens_total", requests.get(f"token.{claim}", 0), token=claim)
     yield from _gauge("time_trusted", document.get("utc") is not None, "Whether UTC is known.")
     junction = document.get("junction")
     if isinstance(junction, Mapping):

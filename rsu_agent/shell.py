@@ -137,7 +137,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             console = stack.enter_context(opening_console)
             service.tasks.create_task(console.run())
             log.info("console", address=console.http.url)
-            snapshot = partial(_with_console, snapshot, console)
+            snapshot, brief = partial(_with_console, snapshot, console), partial(_with_console, brief, console)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         if config.metrics is not None:
             metrics = await stack.enter_async_context(open_metrics(config.metrics, brief))

@@ -20,6 +20,8 @@ STATUS: Mapping[str, object] = {
     "standings": {"believed": 1, "doubted": 0, "ignored": 2},
     "names_refused": 1,
     "junction": {"available": False},
+    "hazard_sources": {"counters": {"placed": 5, "over": 2}},
+    "http": {"requests": {"token.wrong": 9, "/api/orders 401": 9}},
 }
 
 LINE = re.compile(r'(# (HELP|TYPE) v2x_rsu_[a-z_]+ .+|v2x_rsu_[a-z_]+(\{[a-z]+="(\\.|[^"\\])*"\})? [0-9.e+-]+)\Z')
@@ -47,6 +49,9 @@ def test_counts_have_their_reason_as_a_label_and_odd_words_are_escaped() -> None
         "v2x_rsu_refused_senders 1",
         "v2x_rsu_time_trusted 0",
         "v2x_rsu_junction_available 0",
+        'v2x_rsu_hazards_total{what="placed"} 5',
+        'v2x_rsu_operator_tokens_total{token="wrong"} 9',
+        'v2x_rsu_operator_tokens_total{token="right"} 0',
     ):
         assert f"\n{line}\n" in text
 
