@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 from shared.core.errors import DecodeError, RecordError
+from shared.core.json_shape import check_depth
 from shared.ledger.text import decode_base64
 from shared.records.passport import MAX_PASSPORT_BYTES, Passport, parse_passport
 from shared.service.keystore import read_bounded
@@ -41,8 +42,10 @@ def read_passport_octets(path: Path) -> bytes:
     if len(found) != 1:
         raise RecordError("format", f"this is a page that carries {len(found) or 'no'} passport{'s' if len(found) > 1 else ''}")
     try:
-        return _inflated(json.loads(found[0].decode("utf-8")))
-    except (ValueError, RecursionError, DecodeError, zlib.error):
+        text = found[0].decode("utf-8")
+        check_depth(text)
+        return _inflated(json.loads(text))
+    except (ValueError, DecodeError, zlib.error):
         raise RecordError("format", "the passport in this page was damaged or altered") from None
 
 
