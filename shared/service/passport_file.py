@@ -19,6 +19,8 @@ from shared.service.passport_page import DEFLATED
 MAX_PAGE_BYTES = 2 * MAX_PASSPORT_BYTES + 4 * 1024 * 1024
 """A passport packed into a page is hardly ever longer than itself; the rest of the page is small."""
 
+DAMAGED = "the passport in this page was damaged or altered"
+
 _PAGE = re.compile(rb"<!doctype html>", re.IGNORECASE)
 _ELEMENT = re.compile(rb'<script type="text/plain" id="passport">([^<]*)</script>')
 
@@ -44,9 +46,15 @@ def read_passport_octets(path: Path) -> bytes:
     try:
         text = found[0].decode("utf-8")
         check_depth(text)
-        return _inflated(json.loads(text))
+        value = json.loads(text)
+    except ValueError:
+        raise RecordError("format", DAMAGED) from None
+    if value is None:
+        raise RecordError("format", "this is a page that carries no passport")
+    try:
+        return _inflated(value)
     except (ValueError, DecodeError, zlib.error):
-        raise RecordError("format", "the passport in this page was damaged or altered") from None
+        raise RecordError("format", DAMAGED) from None
 
 
 def _inflated(text: object) -> bytes:

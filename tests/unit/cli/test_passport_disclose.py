@@ -205,6 +205,7 @@ def test_a_page_with_two_passports_or_none_or_a_broken_one_is_refused(holder: Ho
     for altered, reason in (
         (page.replace(element, element + element), "carries 2 passports"),
         (page.replace(element, b""), "carries no passport"),
+        (render_page(None, [], b"").encode(), "carries no passport"),
         (page.replace(b'id="passport">"', b'id="passport">7"'), "damaged or altered"),
         (page.replace(element, b'<script type="text/plain" id="passport">7</script>'), "damaged or altered"),
         (page.replace(element, b'<script type="text/plain" id="passport">"\\ud800"</script>'), "damaged or altered"),
