@@ -1,8 +1,11 @@
 """Settings of the whole test run: repeatable property tests, and how two workers share the work.
 
-With `-n 2`, as `make test` runs it, one worker takes the tests that start programs (tests/integration), one after the other so
-that no two of them wait for the same cores, and the other worker the files of all other rooms. Without it nothing here matters.
+With `-n 2`, as `make test` runs it, one worker takes the files whose programs live by the clock (agents on the road, buses, blocks
+of a chain), one after the other so that no two of them wait for the same cores; all other files go to whichever worker is free.
+Without it nothing here matters.
 """
+
+import re
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,13 +24,20 @@ settings.register_profile(
 settings.load_profile("v2x")
 
 
-class ProgramsApart(LoadScopeScheduling):
-    """Gives all tests that start programs to one worker, and each other file to whichever worker is free."""
+BY_THE_CLOCK = re.compile(
+    r"tests/integration/test_(agents|anchoring|can_buses|driver|ethernet|fleet|glosa|hazard|ledger_year|log_node|mqtt|pki_node"
+    r"|real_drives|restart|services|systemd|tessera|vcan|vehicle)"
+)
+"""Files whose programs do something at its time, and whose tests wait for that."""
+
+
+class ClocksApart(LoadScopeScheduling):
+    """Gives all tests of programs that live by the clock to one worker, and each other file to whichever worker is free."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "programs" if nodeid.startswith("tests/integration/") else nodeid.partition("::")[0]
+        return "by the clock" if BY_THE_CLOCK.match(nodeid) else nodeid.partition("::")[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ProgramsApart:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ClocksApart:
     """Say how several workers share the tests."""
-    return ProgramsApart(config, log)
+    return ClocksApart(config, log)

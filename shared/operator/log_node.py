@@ -7,8 +7,8 @@
     newer.note        only after a restore that went wrong: a checkpoint that this log has signed and does not have
 
 A copy of the log while it runs is `v2x ledger backup`'s business: copies of the files under a running node are none, and what is
-put back must be marked as restored before it is served (`docs/log-keys.md`). One writer, group commit, answers after the commit
-(`group_commit`); one process, because two would sign two histories.
+put back must be marked as restored before it is served (`docs/log-operation.md`). One writer, in a process of its own
+(`log_writer`), group commit, answers after the commit (`group_commit`); one node, because two would sign two histories.
 """
 
 import asyncio

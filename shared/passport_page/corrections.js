@@ -25,6 +25,17 @@ const changeOf = (wrong, item) => {
   return `, from ${kmText(before)} to ${kmText(after)}; both are shown`;
 };
 
+// The records whose readings count, each with the number of the record in whose place it stands: its own, or the corrected one's.
+const countingReadings = (items) => {
+  const corrections = new Corrections(items);
+  const counting = new Map();
+  items.forEach(({ record }, position) => {
+    if (corrections.isCorrection(position)) return;
+    for (const item of corrections.readings(position)) counting.set(item.record, record.seq);
+  });
+  return counting;
+};
+
 class Corrections {
   constructor(items) {
     this.items = items;

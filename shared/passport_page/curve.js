@@ -6,7 +6,6 @@
 
 const passportCurve = (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const READ_BY_EYE_M = 1609;
   const LEAST_ROOM_M = 2000;
   const PIXELS_FOR_A_SIGN = 10;
   const LEAST_WIDTH_FOR_WORDS = 74;
@@ -23,43 +22,27 @@ const passportCurve = (() => {
     return Object.hasOwn(SHAPES, role ?? "") ? SHAPES[role] : "star";
   }
 
-  /** Tell whether reading `b` is lower than `a` before it; what was read by eye from a display is given its last digit. */
-  function fell(a, b) {
-    const slack = a.role === "vehicle" && b.role === "vehicle" ? 0 : READ_BY_EYE_M;
-    return b.metres + slack < a.metres;
-  }
-
-  /** Return the points of the curve in the order of the records: what counts, where, and what it was before correction. */
+  /** Return the points of the curve: what counts, at the place of the record that it counts for, and what that said before. */
   function pointsOf(readings) {
-    const bySeq = new Map();
+    const places = new Map();
+    readings.forEach((reading, place) => {
+      if (!places.has(reading.seq)) places.set(reading.seq, place);
+    });
     const points = [];
-    for (const reading of readings) {
-      if (typeof reading.odometerM !== "number") continue;
-      const wrong = reading.corrects === null || reading.corrects === undefined ? undefined : bySeq.get(reading.corrects);
-      if (wrong !== undefined && isTakenBack(wrong.reading, reading)) {
-        wrong.was = wrong.was ?? wrong.metres;
-        wrong.metres = reading.odometerM;
-        bySeq.set(reading.seq, wrong);
-        continue;
-      }
-      const point = { reading, role: reading.role, metres: reading.odometerM, at: time(reading.recordedAt), was: null };
-      points.push(point);
-      bySeq.set(reading.seq, point);
-    }
+    readings.forEach((reading, place) => {
+      if (typeof reading.odometerM !== "number" || typeof reading.countsFor !== "number") return;
+      const at = reading.countsFor === reading.seq ? place : (places.get(reading.countsFor) ?? place);
+      const first = readings[at];
+      const isAmended = first !== reading && first.countsFor !== first.seq && typeof first.odometerM === "number";
+      points.push({
+        reading, place: at, role: reading.role, metres: reading.odometerM, at: time(first.recordedAt), was: isAmended ? first.odometerM : null,
+      });
+    });
+    points.sort((a, b) => a.place - b.place);
     const isDated = points.some((point) => point.at !== null);
     if (isDated) placeUndated(points);
-    else points.forEach((point) => { point.x = point.reading.seq; });
+    else points.forEach((point) => { point.x = readings[point.place].seq; });
     return { points, isDated };
-  }
-
-  /** Tell whether a correction takes a reading back: only whoever gave it does, and no reading of the vehicle's own is ever. */
-  function isTakenBack(wrong, reading) {
-    const isSame = wrong.kind === reading.kind && wrong.role === reading.role;
-    return isSame && (reading.role === "vehicle" || wrong.credential === reading.credential) && !isOdometer(reading);
-  }
-
-  function isOdometer(reading) {
-    return String(reading.kind).split("/")[0] === "odometer";
   }
 
   /** Place points over time, those without a date evenly between their neighbours, or a day apart at the ends. */
@@ -78,11 +61,6 @@ const passportCurve = (() => {
       [last, waiting, point.x] = [point.at, [], point.at];
     }
     waiting.forEach((each, n) => { each.x = last + (n + 1) * DAY_MS; });
-  }
-
-  /** Return the numbers of the records at which the odometer falls. */
-  function fallsIn(points) {
-    return new Set(points.filter((point, place) => place > 0 && fell(points[place - 1], point)).map((point) => point.reading.seq));
   }
 
   /** Return where numbers are missing: between which records, and how many. */
@@ -133,13 +111,13 @@ const passportCurve = (() => {
     return values;
   }
 
-  /** Draw the curve, `width` CSS pixels wide; null where there is nothing to draw. */
-  function drawCurve(readings, document, width) {
+  /** Draw the curve, `width` CSS pixels wide, with the records of `fallen` as falls; null where there is nothing to draw. */
+  function drawCurve(readings, fallen, document, width) {
     const { points, isDated } = pointsOf(readings);
     if (points.length === 0) return null;
     const plot = frame(points, isDated, width);
     const svg = node("svg", { viewBox: `0 0 ${plot.width} ${plot.height}`, class: "curve-drawing", role: "img" });
-    svg.setAttribute("aria-label", describe(readings, points));
+    svg.setAttribute("aria-label", describe(readings, fallen));
     hatch(svg);
     axes(svg, plot);
     for (const gap of gapsOf(readings).slice(0, MAX_GAPS)) drawGap(svg, plot, points, gap);
@@ -148,14 +126,19 @@ const passportCurve = (() => {
     const cursor = node("line", { class: "cursor", x1: -9, x2: -9, y1: plot.top, y2: plot.bottom });
     const spot = node("circle", { class: "spot", cx: -9, cy: -9, r: 8 });
     svg.append(cursor, spot);
-    const places = points.map(({ reading, metres, x }) => ({ reading, metres, x: plot.x(x), y: plot.y(metres) }));
+    const drawn = points.map(({ reading, metres, x }) => ({ reading, metres, x: plot.x(x), y: plot.y(metres) }));
     const pointAt = (place) => {
-      cursor.setAttribute("x1", places[place].x);
-      cursor.setAttribute("x2", places[place].x);
-      spot.setAttribute("cx", places[place].x);
-      spot.setAttribute("cy", places[place].y);
+      cursor.setAttribute("x1", drawn[place].x);
+      cursor.setAttribute("x2", drawn[place].x);
+      spot.setAttribute("cx", drawn[place].x);
+      spot.setAttribute("cy", drawn[place].y);
     };
-    return { svg, places, pointAt, width: plot.width };
+    return { svg, places: drawn, pointAt, width: plot.width };
+
+    // A fall is drawn from the reading before it, where that is above.
+    function isLower(a, b) {
+      return fallen.has(b.reading.seq) && b.metres < a.metres;
+    }
 
     function node(name, attributes, text) {
       const made = document.createElementNS(SVG, name);
@@ -219,7 +202,7 @@ const passportCurve = (() => {
       for (const point of all) {
         while (gap < gaps.length && gaps[gap].to <= (before?.reading.seq ?? -1)) gap += 1;
         const skips = before !== null && gap < gaps.length && gaps[gap].to <= point.reading.seq;
-        const isFall = before !== null && fell(before, point);
+        const isFall = before !== null && isLower(before, point);
         if (before !== null && point.x < before.x && !isFall) continue;
         const spot = `${x(point.x).toFixed(1)} ${y(point.metres).toFixed(1)}`;
         if (before !== null && (isFall || skips)) {
@@ -249,9 +232,9 @@ const passportCurve = (() => {
       const isDense = all.length > width / PIXELS_FOR_A_SIGN;
       let left = MAX_SIGNS;
       all.forEach((point, place) => {
-        const fallen = (place > 0 && fell(all[place - 1], point)) || (place + 1 < all.length && fell(point, all[place + 1]));
+        const isFallen = (place > 0 && isLower(all[place - 1], point)) || (place + 1 < all.length && isLower(point, all[place + 1]));
         const isEnd = place === 0 || place === all.length - 1;
-        const isPlain = point.role === "vehicle" && point.was === null && !fallen && !isEnd;
+        const isPlain = point.role === "vehicle" && point.was === null && !isFallen && !isEnd;
         if ((isDense && isPlain) || left === 0) return;
         left -= 1;
         const [px, py] = [x(point.x), y(point.metres)];
@@ -262,7 +245,7 @@ const passportCurve = (() => {
           parent.append(node("path", { class: "struck", d: `M${px - 8} ${wy + 8}L${px + 8} ${wy - 8}` }));
         }
         const date = point.at === null ? "date not shown" : dayOf(point.at);
-        const names = ["sign-point", ...(fallen ? ["is-fall"] : []), ...(point.at === null ? ["is-undated"] : [])];
+        const names = ["sign-point", ...(isFallen ? ["is-fall"] : []), ...(point.at === null ? ["is-undated"] : [])];
         const shape = sign(point.role, px, py, names.join(" "), isDense ? 5 : 4.5);
         shape.append(node("title", {}, `${km(point.metres)}, ${date}, record ${point.reading.seq}`));
         parent.append(shape);
@@ -342,19 +325,20 @@ const passportCurve = (() => {
   }
 
   /** Say in one sentence what the curve shows. */
-  function describe(readings, points = pointsOf(readings).points) {
+  function describe(readings, fallen) {
+    const { points } = pointsOf(readings);
     if (points.length === 0) return "No reading of the odometer is shown.";
     const [first, last] = [points[0], points.at(-1)];
-    const falls = fallsIn(points).size;
+    const falls = fallen.size;
     const missing = gapsOf(readings).reduce((sum, gap) => sum + gap.missing, 0);
     const date = (point) => (point.at === null ? "an unknown date" : dayOf(point.at));
     const from = `${km(first.metres)} on ${date(first)}`;
     const many = `${count(points.length, "reading", "readings")} from ${from} to ${km(last.metres)} on ${date(last)}.`;
     const span = points.length === 1 ? `One reading: ${from}.` : many;
-    const fallen = falls === 0 ? "" : ` The odometer falls ${falls === 1 ? "once" : `${falls} times`}.`;
+    const back = falls === 0 ? "" : ` The odometer falls ${falls === 1 ? "once" : `${falls} times`}.`;
     const gap = missing === 0 ? "" : ` ${count(missing, "record is", "records are")} missing.`;
-    return span + fallen + gap;
+    return span + back + gap;
   }
 
-  return { describe, drawCurve, drawShape, fallsIn, gapsOf, pointsOf, shapeOf };
+  return { describe, drawCurve, drawShape, gapsOf, pointsOf, shapeOf };
 })();

@@ -4,6 +4,7 @@
 const PASSPORT_ELEMENT = /<script type="text\/plain" id="passport">([^<]*)<\/script>/g;
 const PAGE_BEGIN = /^<!doctype html>/i;
 const DEFLATED = "deflate,";
+const MAX_PAGE_BYTES = 2 * MAX_PASSPORT_BYTES + 4 * 1024 * 1024;
 
 // The octets of the passport that an element's text spells; null where a page carries none.
 const passportOfText = (text) => {

@@ -60,6 +60,7 @@ class Verdict {
     this.open = new Map(Object.keys(CHECKS).map((id) => [id, []]));
     this.told = new Map();
     this.titles = new Map();
+    this.unfinished = new Set();
   }
 
   fail(id, text) {
@@ -88,7 +89,10 @@ class Verdict {
     try {
       await work();
     } catch (error) {
-      for (const id of ids) this.fail(id, `this page could not finish the check: ${error.message}`);
+      for (const id of ids) {
+        this.unfinished.add(id);
+        this.fail(id, `this page could not finish the check: ${error.message}`);
+      }
     }
   }
 
@@ -98,7 +102,7 @@ class Verdict {
       const passed = faults.length > 0 ? false : open.length > 0 || !this.told.has(id) ? null : true;
       const told = passed === true ? this.told.get(id) : summed(faults.length > 0 ? faults : open) || "This was not checked.";
       const name = passed === true ? (this.titles.get(id) ?? title) : title;
-      return { id, title: name, passed, told, explains, isAboutVehicle: ABOUT_VEHICLE.includes(id) };
+      return { id, title: name, passed, told, explains, isAboutVehicle: ABOUT_VEHICLE.includes(id) && !this.unfinished.has(id) };
     });
   }
 }
@@ -128,7 +132,7 @@ const inGroups = async (entries, verdict, ids, { progress, words }, judge) => {
 const judgePassport = async (passport, trust, progress = async () => {}) => {
   const verdict = new Verdict();
   const bytes = typeof passport === "string" ? utf8(passport) : passport;
-  const judged = { bytes, trust: null, credentials: [], entries: [], notes: new Map(), verifiers: new Map(), findings: [], progress };
+  const judged = { bytes, trust: null, credentials: [], entries: [], notes: new Map(), verifiers: new Map(), findings: [], counting: new Map(), progress };
   await verdict.part(["trust"], async () => {
     judged.trust = await judgeTrust(trust, verdict);
   });
@@ -222,6 +226,7 @@ const judgeSeries = (judged, verdict) => {
     credential: entry.item.kid,
     role: entry.issuer.role,
   }));
+  judged.counting = countingReadings(items);
   judged.findings = checkSequence(items);
   for (const each of judged.findings.filter((found) => found.isSerious)) {
     verdict.fail(each.kind === "rollback" ? "odometer" : "sequence", each.text);

@@ -1,10 +1,10 @@
 // Runs when the page is loaded: judges the passport in the page by the trust in the page, and whatever files the reader drops on it:
 // another passport or the page of one, or roots and a policy of the reader's own. Nothing is fetched and nothing is sent.
 
-const MAX_DROPPED_FILES = 64;
+const MAX_DROPPED_FILES = MAX_TRUSTED_ROOTS + 2;
 const MAKERS_TRUST = "Judged by the roots and the policy that whoever made this page put into it.";
 
-const shown = { passport: null, trust: { roots: [], policy: "", at: null }, whose: MAKERS_TRUST, turn: 0 };
+const shown = { passport: null, trust: { roots: [], policy: "", at: null }, whose: MAKERS_TRUST };
 
 const tell = (state, verdict, { word, title, text }) => {
   document.documentElement.dataset.verdict = verdict;
@@ -15,8 +15,15 @@ const tell = (state, verdict, { word, title, text }) => {
   document.title = `${word}: vehicle passport`;
 };
 
+// What the reader chose cannot be judged: that says nothing about any passport.
+class NotChosen extends Error {}
+
 const tellFault = (error) => {
   document.getElementById("report").hidden = true;
+  if (error instanceof NotChosen) {
+    tell("unchecked", "unchecked", { word: "Not checked", title: "Choose other files", text: `Nothing was checked: ${error.message}.` });
+    return;
+  }
   tell("red", "red", {
     word: "Not genuine",
     title: "This cannot be checked",
@@ -37,8 +44,6 @@ const progressTold = () => {
 
 // The verdict of a passport that was shown before must not stand beside another one: it is taken down first.
 const judgeShown = async () => {
-  shown.turn += 1;
-  const { turn } = shown;
   document.getElementById("report").hidden = true;
   document.getElementById("whose-trust").textContent = shown.whose;
   if (shown.passport === null) {
@@ -51,10 +56,8 @@ const judgeShown = async () => {
   }
   tell("unchecked", "judging", { word: "Not checked", title: "Checking", text: "This may take a moment for a long passport." });
   const report = await judgePassport(shown.passport, shown.trust, progressTold());
-  if (turn !== shown.turn) return;
   drawReport(report, document);
-  const drawn = document.getElementById("verdict").dataset.state;
-  document.documentElement.dataset.verdict = report.green ? drawn : "red";
+  document.documentElement.dataset.verdict = document.getElementById("verdict").dataset.state;
 };
 
 // A file is what it begins with: a brace a passport, an angle bracket a page, 80 a certificate, anything else is read as a policy.
@@ -62,12 +65,15 @@ const kindOfFile = (bytes) => ({ 0x7b: "passport", 0x3c: "page", 0x80: "root" })
 
 const takeFiles = async (files) => {
   const taken = { passport: [], page: [], root: [], policy: [] };
-  for (const file of [...files].slice(0, MAX_DROPPED_FILES)) {
+  if (files.length > MAX_DROPPED_FILES) throw new NotChosen(`${files.length} files are too many at once`);
+  for (const file of files) {
+    if (file.size > MAX_PAGE_BYTES) throw new NotChosen(`${file.name} is longer than any passport or page`);
     const bytes = new Uint8Array(await file.arrayBuffer());
     taken[kindOfFile(bytes)].push({ bytes, name: file.name });
   }
   const passports = [...taken.passport.map(({ bytes }) => bytes), ...taken.page.map(({ bytes }) => passportOfPage(bytes))];
-  if (passports.length > 1) throw new Malformed("the files", `${passports.length} passports: choose one, for the verdict is of one`);
+  if (passports.length > 1) throw new NotChosen(`the files are ${passports.length} passports: choose one, for the verdict is of one`);
+  if (taken.policy.length > 1) throw new NotChosen(`${taken.policy.length} of the files are neither passport nor root: choose one policy`);
   shown.passport = passports.length === 1 ? passports[0] : shown.passport;
   const own = [];
   if (taken.root.length > 0) {

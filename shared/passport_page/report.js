@@ -22,7 +22,7 @@ const reportOf = (judged, checks) => {
   };
 };
 
-const readingsOf = ({ entries, findings }) => {
+const readingsOf = ({ entries, findings, counting }) => {
   const fallen = new Set(findings.filter((each) => each.kind === "rollback").map((each) => each.seq));
   let before = null;
   return entries.map((entry) => {
@@ -42,6 +42,7 @@ const readingsOf = ({ entries, findings }) => {
       distanceSinceM,
       flags: isBack && !record.flags.includes("rollback") ? ["rollback", ...record.flags] : record.flags,
       corrects: record.corrects,
+      countsFor: counting.get(record) ?? null,
       credential: entry.issuer.number,
       handsOver: record.nextCredential !== null,
       isGenuine,
@@ -64,6 +65,7 @@ const doubtfulReading = (entry) => ({
   distanceSinceM: null,
   flags: ["not_genuine"],
   corrects: null,
+  countsFor: null,
   credential: null,
   handsOver: false,
   isGenuine: false,

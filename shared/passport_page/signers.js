@@ -21,6 +21,8 @@ const judgeSigners = async (judged, verdict) => {
   const roles = [...new Set([...issuers.values()].map((issuer) => (issuer.role === VEHICLE ? "the vehicle" : roleWords(issuer.role))))];
   const roots = [...new Set([...issuers.values()].filter((issuer) => issuer.root).map((issuer) => nameOfCertificate(issuer.root)))];
   verdict.tell("signatures", `${counted(judged.entries.length, "record")}, signed by ${roles.join(", ")}, under ${roots.join(", ")}`);
+  const unread = judged.entries.filter((entry) => entry.record === null).length;
+  if (unread > 0) verdict.leaveOpen("roles", `of ${counted(unread, "record")} it is not known who wrote ${unread === 1 ? "it" : "them"}`);
   verdict.tell("roles", `${counted(issuers.size, "credential")}: ${roles.join(", ")}`);
 };
 
@@ -126,9 +128,9 @@ const judgeChain = async (issuer, moment, judged, verdict) => {
     const verifier = judged.verifiers.get(authority);
     issuer.root = (await verifier.checkEnrolmentCredential(issuer.leaf, time64)).root;
   } catch (error) {
+    distrust();
     if (!(error instanceof Untrusted) && !(error instanceof Malformed)) throw error;
     verdict.fail("signatures", `${issuer.name} does not lead to a trusted root: ${error.message}`);
-    distrust();
   }
 };
 

@@ -25,10 +25,7 @@ const drawReport = (() => {
     const hidden = found.readings.filter((reading) => words.hidesReading(reading)).length;
     const state = stateOf(report, found, hidden);
     const { points } = passportCurve.pointsOf(found.readings);
-    const fallen = passportCurve.fallsIn(points);
-    for (const { kind, seq } of found.findings) {
-      if (kind === "rollback") fallen.add(seq);
-    }
+    const fallen = new Set(found.findings.filter(({ kind }) => kind === "rollback").map(({ seq }) => seq));
     at("report").hidden = false;
     at("curve-part").hidden = at("readings-part").hidden = found.readings.length === 0;
     drawFacts();
@@ -119,10 +116,10 @@ const drawReport = (() => {
     function drawMileage() {
       const { readings } = found;
       const holder = at("curve");
-      at("curve-words").textContent = passportCurve.describe(readings);
+      at("curve-words").textContent = passportCurve.describe(readings, fallen);
       at("legend").replaceChildren();
       holder.replaceChildren();
-      let drawn = passportCurve.drawCurve(readings, document, holder.clientWidth || 720);
+      let drawn = passportCurve.drawCurve(readings, fallen, document, holder.clientWidth || 720);
       if (drawn === null) return;
       let place = drawn.places.length - 1;
       const canvas = make("div");
@@ -172,7 +169,7 @@ const drawReport = (() => {
       function redraw() {
         const width = canvas.clientWidth;
         if (width === 0 || Math.abs(width - drawn.width) < 2) return;
-        drawn = passportCurve.drawCurve(readings, document, width) ?? drawn;
+        drawn = passportCurve.drawCurve(readings, fallen, document, width) ?? drawn;
         canvas.replaceChildren(drawn.svg);
       }
     }

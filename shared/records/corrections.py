@@ -88,6 +88,18 @@ def read_corrections(items: Sequence[SequenceItem]) -> Corrections:
     return Corrections(items=items, first=first, later=later, findings=findings)
 
 
+def counting_readings(items: Sequence[SequenceItem]) -> dict[int, int]:
+    """Return the positions of the records whose readings count, and the number of the record in whose place each stands."""
+    corrections = read_corrections(items)
+    positions = {id(item): position for position, item in enumerate(items)}
+    return {
+        positions[id(counting)]: item.record.seq
+        for position, item in enumerate(items)
+        if not corrections.is_correction(position)
+        for counting in corrections.readings(position)
+    }
+
+
 def _change(wrong: SequenceItem, item: SequenceItem) -> str:
     """Say how a reading was changed, where both are shown."""
     before, after = wrong.record.odometer_m, item.record.odometer_m

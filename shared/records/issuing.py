@@ -1,9 +1,9 @@
 """How somebody who is not the vehicle issues a record: what was typed is held against the kind's table, then signed for a slot.
 
-Whatever the vehicle or a later reader would refuse is refused here first, before anything is signed: a kind the role may not issue,
-a claim that is missing, unknown or does not fit, a date at which the vehicle would not take it. Every fault of what was typed is
-told at once, each with what would have fitted. Whose the key is, and whether its credential is valid, the caller has checked
-(`shared.service.issuer_identity`); whether the slot is still the next one only the vehicle knows.
+What the vehicle or a later reader would refuse, and can be told without the vehicle's records, is refused before anything is
+signed: a kind the role may not issue, a claim that is missing, unknown or does not fit, a date at which the vehicle would not take
+it. Every fault of what was typed is told at once, each with what would have fitted. Whose the key is, and whether its credential is
+valid, the caller has checked (`shared.service.issuer_identity`); whether the slot is still the next one only the vehicle knows.
 """
 
 from collections.abc import Mapping

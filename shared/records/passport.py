@@ -13,13 +13,14 @@ the findings.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import InitVar, dataclass
+from dataclasses import InitVar, dataclass, replace
 
 from shared.core.clock import UtcNs
 from shared.core.errors import DecodeError, EncodeError, ProofError, RecordError
 from shared.ledger.policy import Policy
 from shared.ledger.proof import TlogProof, parse_proof
 from shared.ledger.verify import QuorumError, TrustedCheckpoint, trust_first, verify_included, verify_signed
+from shared.records.corrections import counting_readings
 from shared.records.credential import MAX_CERTIFICATE_BYTES, MAX_CREDENTIALS, MAX_ISSUER_CREDENTIALS, VehicleCredential
 from shared.records.findings import Finding, SequenceItem
 from shared.records.issuers import Issuer, IssuerRole
@@ -235,6 +236,7 @@ class Reading:
         role: who signed it; None where nobody has verified that.
         has_reading: whether it states a reading of the odometer, or hides one.
         corrects: number of the earlier record it puts right; None where it does not.
+        counts_for: number of the record in whose place its reading counts: its own or the one it puts right; None if none counts.
     """
 
     seq: int
@@ -253,6 +255,7 @@ class Reading:
     role: IssuerRole | None
     has_reading: bool
     corrects: int | None
+    counts_for: int | None = None
 
     @property
     def is_own(self) -> bool:
@@ -318,7 +321,7 @@ def verify_passport(passport: Passport, *, policy: Policy, issuers: Mapping[str,
         readings.append(_reading(record, previous, item.proof.index, trusted, numbers[kid], role))
         items.append(SequenceItem(record=record, commitment=commitment, credential=kid, role=role))
         previous = record if _has_reading(record) else previous
-    return VerifiedPassport(readings=tuple(readings), findings=check_sequence(items), seal=_SEAL)
+    return VerifiedPassport(readings=_counted(readings, items), findings=check_sequence(items), seal=_SEAL)
 
 
 def _meaning(error: RecordError, role: IssuerRole) -> str:
@@ -350,6 +353,11 @@ def _check_ledger(
     except DecodeError as error:
         raise RecordError("ledger", f"{where}: the ledger's checkpoint cannot be read: {error}") from None
     return trusted
+
+
+def _counted(readings: Sequence[Reading], items: Sequence[SequenceItem]) -> tuple[Reading, ...]:
+    counting = counting_readings(items)
+    return tuple([replace(reading, counts_for=counting.get(position)) for position, reading in enumerate(readings)])
 
 
 def _has_reading(record: DisclosedRecord) -> bool:
@@ -414,4 +422,4 @@ def read_passport(passport: Passport) -> UnverifiedPassport:
         commitment = commitment_of(item.token.jwt, item.salt)
         items.append(SequenceItem(record=record, commitment=commitment, credential=item.credential, role=role))
         previous = record if _has_reading(record) else previous
-    return UnverifiedPassport(readings=tuple(readings), findings=check_sequence(items))
+    return UnverifiedPassport(readings=_counted(readings, items), findings=check_sequence(items))

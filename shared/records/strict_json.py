@@ -8,18 +8,15 @@ import re
 from typing import NoReturn
 
 from shared.core.errors import DecodeError, EncodeError
+from shared.core.json_shape import check_depth, without_strings
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-MAX_JSON_DEPTH = 16
 MAX_SAFE_INTEGER = (1 << 53) - 1
 """Integers beyond are read differently by different programs (RFC 8259 6)."""
 
 MAX_JSON_VALUES = 1 << 18
 """Of one text; a passport of all the records it may hold has half as many. Each costs memory many times its octets."""
-
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-"""A string, or what begins as one and never ends: read once, for a text of nothing else must not be read over and over."""
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -58,17 +55,13 @@ def parse_json(data: bytes, field: str, max_bytes: int) -> Json:
 
 def _check_shape(text: str, field: str) -> None:
     """Refuse what is nested too deep, or holds too many values, before anything is made of it."""
-    skeleton = _STRING.sub("", text)
+    skeleton = without_strings(text)
     if skeleton.count(",") + skeleton.count("[") + skeleton.count("{") > MAX_JSON_VALUES:
         raise DecodeError(field, f"more than {MAX_JSON_VALUES} values")
-    depth = 0
-    for c in skeleton:
-        if c in "[{":
-            depth += 1
-            if depth > MAX_JSON_DEPTH:
-                raise DecodeError(field, f"nested more than {MAX_JSON_DEPTH} deep")
-        elif c in "]}":
-            depth -= 1
+    try:
+        check_depth(skeleton)
+    except ValueError as error:
+        raise DecodeError(field, str(error)) from None
 
 
 def _check_text(value: Json, field: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.core.errors import ConfigError, DecodeError, StorageError
+from shared.core.json_shape import check_depth
 from shared.ledger.evm.bundle import MAX_NOTE_OCTETS
 from shared.ledger.evm.header import hex_of
 from shared.ledger.evm.primitives import Address
@@ -130,13 +131,15 @@ class AnchorState:
         except OSError as error:
             raise StorageError(str(self._path), f"cannot be read: {error.strerror or error}") from error
         try:
-            table = _table(json.loads(data[: MAX_STATE_OCTETS + 1].decode()), _KEYS, "state")
+            text = data[: MAX_STATE_OCTETS + 1].decode()
+            check_depth(text)
+            table = _table(json.loads(text), _KEYS, "state")
             if len(data) > MAX_STATE_OCTETS or table["format"] != STATE_FORMAT:
                 raise DecodeError("state.format", f"is not {STATE_FORMAT}")  # noqa: TRY301 - all that is wrong ends below
             about = (table["chain_id"], table["contract"], table["origin"])
             self._trusted = None if table["trusted"] is None else _note(table["trusted"], "state.trusted")
             self._pending = None if table["pending"] is None else _pending(table["pending"])
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise StorageError(str(self._path), f"is damaged: no JSON ({error})") from error
         except DecodeError as error:
             raise StorageError(str(self._path), f"is damaged: {error}") from error

@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 
 from shared.core.errors import DecodeError, RecordError
+from shared.core.json_shape import check_depth
 from shared.ledger.text import decode_base64
 from shared.records.passport import MAX_PASSPORT_BYTES, Passport, parse_passport
 from shared.service.keystore import read_bounded
@@ -17,6 +18,8 @@ from shared.service.passport_page import DEFLATED
 
 MAX_PAGE_BYTES = 2 * MAX_PASSPORT_BYTES + 4 * 1024 * 1024
 """A passport packed into a page is hardly ever longer than itself; the rest of the page is small."""
+
+DAMAGED = "the passport in this page was damaged or altered"
 
 _PAGE = re.compile(rb"<!doctype html>", re.IGNORECASE)
 _ELEMENT = re.compile(rb'<script type="text/plain" id="passport">([^<]*)</script>')
@@ -41,9 +44,17 @@ def read_passport_octets(path: Path) -> bytes:
     if len(found) != 1:
         raise RecordError("format", f"this is a page that carries {len(found) or 'no'} passport{'s' if len(found) > 1 else ''}")
     try:
-        return _inflated(json.loads(found[0].decode("utf-8")))
-    except (ValueError, RecursionError, DecodeError, zlib.error):
-        raise RecordError("format", "the passport in this page was damaged or altered") from None
+        text = found[0].decode("utf-8")
+        check_depth(text)
+        value = json.loads(text)
+    except ValueError:
+        raise RecordError("format", DAMAGED) from None
+    if value is None:
+        raise RecordError("format", "this is a page that carries no passport")
+    try:
+        return _inflated(value)
+    except (ValueError, DecodeError, zlib.error):
+        raise RecordError("format", DAMAGED) from None
 
 
 def _inflated(text: object) -> bytes:

@@ -16,11 +16,10 @@ import segno
 
 from shared.core.clock import UtcNs
 from shared.records.disclosure import withheld_from
-from shared.records.findings import day_text, km_text
+from shared.records.findings import FindingKind, day_text, km_text
 from shared.records.passport import Passport, Reading, UnverifiedPassport, read_passport
 from shared.records.passport_code import PassportCode, code_of
 from shared.records.sd_jwt import decode_base64url
-from shared.records.sequence import READ_BY_EYE_M
 
 MAX_SERIOUS_SHOWN = 2
 MAX_WITHHELD_SHOWN = 3
@@ -73,7 +72,7 @@ def render_sheet(passport: Passport, data: bytes) -> str:
         "vehicle": code.vehicle,
         "last": code.last,
     }
-    markup = {"qr": qr_svg(code), "curve": _curve(readings), "serious": _serious(claimed), "others": _others(readings)}
+    markup = {"qr": qr_svg(code), "curve": _curve(claimed), "serious": _serious(claimed), "others": _others(readings)}
     return _template().substitute({name: escape(value) for name, value in text.items()} | markup)
 
 
@@ -117,13 +116,16 @@ def _others(readings: Sequence[Reading]) -> str:
     return f"<h2>Written by others than the vehicle ({len(others)})</h2><table>{rows}</table>" if others else ""
 
 
-def _curve(readings: Sequence[Reading]) -> str:
-    """Return the readings with a date over time; falls are drawn thick."""
+def _curve(claimed: UnverifiedPassport) -> str:
+    """Return the readings that count over time, each at the date of the record it counts for; falls are drawn thick."""
+    places = {each.seq: (place, each.occurred) for place, each in reversed(list(enumerate(claimed.readings)))}
+    counting = [(*places[each.counts_for], each) for each in claimed.readings if each.counts_for is not None]
     points = [
-        (each.occurred, each.odometer_m, each.is_own)
-        for each in readings
-        if each.occurred is not None and each.odometer_m is not None
+        (occurred, each.odometer_m, each.seq)
+        for _, occurred, each in sorted(counting, key=lambda point: point[0])
+        if occurred is not None and each.odometer_m is not None
     ]
+    fallen = {finding.seq for finding in claimed.findings if finding.kind is FindingKind.ROLLBACK}
     if len(points) < 2:
         return '<p class="soft">Too few dated readings are shown for a curve.</p>'
     times, metres = [at for at, _, _ in points], [read for _, read, _ in points]
@@ -135,8 +137,8 @@ def _curve(readings: Sequence[Reading]) -> str:
         return f"{x:.1f} {y:.1f}"
 
     path, falls = f"M{spot(points[0][0], points[0][1])}", ""
-    for (before_at, before, was_own), (at, read, is_own) in pairwise(points):
-        has_fallen = read + (0 if was_own and is_own else READ_BY_EYE_M) < before
+    for (before_at, before, _), (at, read, seq) in pairwise(points):
+        has_fallen = seq in fallen and read < before
         path += ("M" if has_fallen else "L") + spot(at, read)
         falls += f'<path class="fall" d="M{spot(before_at, before)}L{spot(at, read)}"/>' if has_fallen else ""
     decimals = 1 if high - low < _FINE_SPAN_M else 0

@@ -15,8 +15,8 @@ from shared.records.admission import Admitted, RecordShelf, check_admission
 from shared.records.credential import VehicleCredential
 from shared.records.exchange import Slot, parse_issued
 from shared.records.issuers import Issuer, IssuerRole
-from shared.records.record import SignedRecord, read_record
-from shared.records.sd_jwt import Entropy, Es256PublicKey
+from shared.records.record import read_record
+from shared.records.sd_jwt import Es256PublicKey
 from shared.security.certificate import Certificate, decode_certificate
 from shared.security.chain import ChainVerifier
 from shared.security.ecdsa import Curve
@@ -83,11 +83,6 @@ def trusted_issuer(credential: VehicleCredential, *, roots: TrustStore, at: UtcN
     except ValueError as error:
         raise RecordError("certificate", f"no credential was valid at {utc_text(at)}: {error}") from None
     return issuer_of(certificate)
-
-
-def admit(data: bytes, *, slot: Slot, shelf: RecordShelf, roots: TrustStore, entropy: Entropy, now: Instant) -> SignedRecord:
-    """Check a file as `check_issued` does, and commit to its record under a fresh salt; storing it is the caller's next step."""
-    return check_issued(data, slot=slot, shelf=shelf, roots=roots, now=now).committed(entropy)
 
 
 def check_issued(data: bytes, *, slot: Slot, shelf: RecordShelf, roots: TrustStore, now: Instant) -> Admitted:

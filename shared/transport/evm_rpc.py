@@ -13,6 +13,7 @@ from web3.providers.async_base import AsyncJSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from shared.core.errors import TransportError
+from shared.core.json_shape import check_depth
 from shared.transport.bounded_http import BoundedHttp, one_line
 
 MAX_ANSWER_OCTETS = 16 << 20
@@ -56,8 +57,10 @@ class BoundedProvider(AsyncJSONBaseProvider):
         body = self.encode_rpc_request(method, params)
         answer = await self._http.exchange("POST", self._url, headers=_HEADERS, body=body, maximum=MAX_ANSWER_OCTETS)
         try:
-            decoded = json.loads(answer)
-        except (ValueError, RecursionError) as error:
+            text = answer.decode()
+            check_depth(text)
+            decoded = json.loads(text)
+        except ValueError as error:
             raise TransportError(self._url, "answers something that is no JSON") from error
         if not isinstance(decoded, dict) or ("result" in decoded) is ("error" in decoded):
             raise TransportError(self._url, "answers something that is no JSON-RPC")

@@ -82,6 +82,14 @@ class LogProcess:
             select.select([], [], [], 0.05)
         raise AssertionError(f"never said {words!r}: {self.status()}\n{self.log.read_text()}")
 
+    def answers(self, status: int, entry: bytes, *, authorization: str) -> None:
+        """Offer an entry until it is answered with this status: what the operator wrote is read once a second."""
+        for _ in range(READINGS):
+            if (answer := self.ask("POST", "/add", entry, authorization=authorization)).status == status:
+                return
+            select.select([], [], [], 0.05)
+        raise AssertionError(f"never answered {status}: {answer}")
+
     def stop(self) -> int:
         """Ask it to stop and return its exit status."""
         self.process.send_signal(signal.SIGTERM)

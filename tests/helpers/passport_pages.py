@@ -127,9 +127,9 @@ def open_page(browser: Browser, file: Path, passport: bytes, *, policy: bytes = 
 
 
 def verdict_of(page: Page) -> str:
-    """Wait until a page has made up its mind: `green`, `unsure` or `red`."""
+    """Wait until a page has made up its mind: `green`, `unsure` or `red`; `unchecked` where it was given nothing to judge."""
     verdict = "(document.documentElement?.dataset.verdict ?? '')"
-    return str(page.until(f"/green|red|unsure/.test({verdict}) && {verdict}"))
+    return str(page.until(f"/green|red|unsure|unchecked/.test({verdict}) && {verdict}"))
 
 
 def judged(page: Page, data: bytes | str) -> dict[str, Json]:

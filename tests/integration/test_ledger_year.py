@@ -2,22 +2,18 @@
 
 import asyncio
 import json
-import select
 import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
 
 from shared.cli.main import app
 from shared.core.clock import NS_PER_S, ManualClock, TimeSource, UtcNs
-from shared.core.errors import TransportError
 from shared.core.itstime import utc_from_text
 from shared.ledger.cosignature import find_cosignature
 from shared.ledger.note import parse_note
@@ -27,14 +23,15 @@ from shared.operator.witness_node import STORE_FILE
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.recorder import Recorder
 from shared.service.config import load
-from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
 from shared.service.witness_store import open_witness_file
 from shared.transport.ledger_http import LedgerHttp
 from tests.helpers.hierarchy import Hierarchy
 from tests.helpers.ledger import ORIGIN, ed25519_key, log_signer
+from tests.helpers.log_node import serving_log
+from tests.helpers.online_agent import agent_online, command, config_online
 from tests.helpers.witnesses import PATIENCE_S, PROGRAM, WitnessProcess, witnessing
-from tests.unit.vehicle_agent.vehicle_files import CONFIG, set_up_vehicle
+from tests.unit.vehicle_agent.vehicle_files import set_up_vehicle
 from vehicle_agent.anchor_cycle import MAX_SUBMISSIONS
 from vehicle_agent.composition import open_vehicle
 from vehicle_agent.config import VehicleConfig
@@ -44,9 +41,6 @@ YEAR_NS = 365 * 86_400 * NS_PER_S
 RECORDS = 500
 KM_A_YEAR = 15_000
 NAMES = ("witness.example/north", "witness.example/east", "witness.example/south")
-EMBEDDED = CONFIG[CONFIG.index("[ledger]\n") : CONFIG.index("[state]")]
-AGENT = (sys.executable, "-c", "from vehicle_agent.command import main; main()")
-TRIES, TRY_S = 900, 0.1
 AT_ONCE = 32
 NOTES = ("trusted_note", "conflicting_note")
 
@@ -63,11 +57,9 @@ class Car:
     def __init__(self, folder: Path, *, url: str, policy: str) -> None:
         folder.mkdir()
         (folder / "log.policy").write_text(policy)
-        online = f'[ledger]\nurl = ["{url}"]\npolicy = "log.policy"\norigin = "{ORIGIN}"\nsubmit_delay_s = 0\n'
-        text = CONFIG.replace(EMBEDDED, online) + 'command_socket = "state/orders.sock"\n'
         hierarchy = Hierarchy(61, begin=UtcNs(BEGAN - 3_600 * NS_PER_S))
         self.folder = folder
-        self.config = set_up_vehicle(folder, hierarchy, config=text)
+        self.config = set_up_vehicle(folder, hierarchy, config=config_online(url))
         self.made = 0
 
     def drives(self, records: int) -> None:
@@ -82,63 +74,6 @@ class Car:
                 source = OdometerSource(name="cluster", odometer_m=driven_m, age_ms=20)
                 recorder.record_reading(odometer_m=driven_m, reason=RecordReason.TIME, sources=(source,), flags=(), at=clock.now())
         self.made += records
-
-    @contextmanager
-    def online(self) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run its agent until the block ends."""
-        with (self.folder / "errors").open("ab") as errors:
-            agent = subprocess.Popen([*AGENT, "run", "-c", str(self.config)], stdout=errors, stderr=errors)
-        try:
-            yield agent
-        finally:
-            agent.terminate()
-            assert agent.wait(PATIENCE_S) == 0
-
-    def awaits(self, agent: "subprocess.Popen[bytes]", **wanted: Any) -> dict[str, Any]:
-        """Wait until its status says of its ledger what is wanted."""
-        ledger: dict[str, Any] = {}
-        for _ in range(TRIES):
-            try:
-                document: Any = read_status(self.folder / "state/status.sock")
-                ledger = document["odometer"]["ledger"]
-                flat = {**ledger, **(ledger["records"] or {}), "is_stopped": ledger["contradiction"] is not None}
-                if all(flat[name] == value for name, value in wanted.items()):
-                    return ledger
-            except TransportError:
-                pass
-            try:
-                agent.wait(TRY_S)
-            except subprocess.TimeoutExpired:
-                continue
-            break
-        pytest.fail(f"{wanted} did not come, but {ledger}: {(self.folder / 'errors').read_text()[-2000:]}", pytrace=False)
-
-    def orders(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Give the running agent an order."""
-        command = [*AGENT, *words, "-c", str(self.config)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
-
-
-@contextmanager
-def serving(folder: Path, *, listen: str, policy: Path) -> Iterator[str]:
-    """Run `v2x ledger serve` until the block ends; yields its URL."""
-    command = [PROGRAM, "ledger", "serve", folder, "--origin", ORIGIN, "--listen", listen, "--policy", policy]
-    arguments = [*map(str, command), "--time-source", "assume_trusted"]
-    said = folder.with_name(f"{folder.name}.said")
-    with said.open("ab") as errors:
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=errors, bufsize=0)
-    try:
-        assert process.stdout is not None
-        words: list[str] = []
-        while "ready" not in words and select.select([process.stdout], [], [], PATIENCE_S)[0]:
-            line = process.stdout.readline().decode()
-            assert line, said.read_text()
-            words += line.split()
-        yield words[-1]
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_S)
-        process.stdout.close()  # type: ignore[union-attr]
 
 
 def new_log(folder: Path) -> None:
@@ -184,7 +119,7 @@ def witnesses_of(note: str, witnesses: Sequence[WitnessProcess]) -> list[str]:
 def verified_passport(car: Car, policy: Path) -> dict[str, Any]:
     """What a buyer's command says of the passport that the vehicle writes."""
     file = car.folder / "passport.json"
-    assert car.orders("passport", "--out", str(file)).returncode == 0
+    assert command(car.config, "passport", "--out", str(file)).returncode == 0
     trust = car.folder / "trust"
     told = CliRunner().invoke(app, ["passport", "verify", str(file), "--trust", str(trust), "--policy", str(policy), "--json"])
     assert told.exit_code == 0, told.output
@@ -199,25 +134,25 @@ def test_a_year_of_records_is_proven_and_a_fork_at_its_end_stops_the_vehicle(tmp
         policy.write_text(policy_of(trio))
         new_log(tmp_path / "log")
 
-        with serving(tmp_path / "log", listen="127.0.0.1:0", policy=policy) as url:
-            listen = url.removeprefix("http://")
-            tell(url, [b"somebody else's %d" % n for n in range(100)])
-            car = Car(tmp_path / "car", url=url, policy=policy.read_text())
+        with serving_log(tmp_path / "log", "--policy", policy) as node:
+            listen = node.url.removeprefix("http://")
+            tell(node.url, [b"somebody else's %d" % n for n in range(100)])
+            car = Car(tmp_path / "car", url=node.url, policy=policy.read_text())
             car.drives(120)
-            with car.online() as agent:
-                car.awaits(agent, witnessed=120, pending=0)
+            with agent_online(car.config) as agent:
+                agent.awaits(witnessed=120, pending=0)
 
         car.drives(260)
-        with car.online() as agent:  # months without a log
-            car.awaits(agent, witnessed=120, submitted=MAX_SUBMISSIONS)
+        with agent_online(car.config) as agent:  # months without a log
+            agent.awaits(witnessed=120, submitted=MAX_SUBMISSIONS)
         assert trio[2].stop() == 0
 
-        with serving(tmp_path / "log", listen=listen, policy=policy):
-            with car.online() as agent:
-                car.awaits(agent, witnessed=380, pending=0)
+        with serving_log(tmp_path / "log", "--listen", listen, "--policy", policy):
+            with agent_online(car.config) as agent:
+                agent.awaits(witnessed=380, pending=0)
             car.drives(RECORDS - car.made)
-            with car.online() as agent:
-                ledger = car.awaits(agent, witnessed=RECORDS, pending=0)
+            with agent_online(car.config) as agent:
+                ledger = agent.awaits(witnessed=RECORDS, pending=0)
                 assert ledger["trusted_size"] == 100 + RECORDS
         passport = verified_passport(car, policy)
         assert (passport["clean"], [each["seq"] for each in passport["readings"]]) == (True, list(range(RECORDS)))
@@ -235,12 +170,12 @@ def test_a_year_of_records_is_proven_and_a_fork_at_its_end_stops_the_vehicle(tmp
         forked_policy = tmp_path / "forked.policy"
         forked_policy.write_text(policy_of(forgetful))
         new_log(tmp_path / "fork")
-        with serving(tmp_path / "fork", listen=listen, policy=forked_policy):
-            tell(url, [b"another history %d" % n for n in range(101 + RECORDS)])
+        with serving_log(tmp_path / "fork", "--listen", listen, "--policy", forked_policy) as node:
+            tell(node.url, [b"another history %d" % n for n in range(101 + RECORDS)])
             car.drives(1)
-            with car.online() as agent:
-                ledger = car.awaits(agent, is_stopped=True)
-                shown = car.orders("ledger", "evidence", "--json")
+            with agent_online(car.config) as agent:
+                ledger = agent.awaits(is_stopped=True)
+                shown = command(car.config, "ledger", "evidence", "--json")
                 assert shown.returncode == 1
     (contradiction,) = json.loads(shown.stdout)["contradictions"]
     assert contradiction["conflicting_note"] == ledger["contradiction"]["conflicting_note"]

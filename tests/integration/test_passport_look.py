@@ -42,9 +42,14 @@ def reading(seq: int, km: float | None, **more: Any) -> Json:
         "distanceSinceM": None,
         "flags": [],
         "corrects": None,
+        "countsFor": None if km is None else seq,
         "fields": fields,
     }
     return ordinary | more
+
+
+def fall_at(*numbers: int) -> list[Json]:
+    return [{"severity": "red", "text": f"Record {seq} is lower.", "kind": "rollback", "seq": seq} for seq in numbers]
 
 
 def report(readings: list[Json], **more: Any) -> Json:
@@ -111,11 +116,11 @@ def test_a_rollback_a_gap_a_correction_and_a_missing_date_are_drawn_each_in_its_
         reading(1, 110, role="garage", kind="maintenance"),
         reading(2, 40),
         reading(6, 50, recordedAt=None),
-        reading(7, 900, role="garage", kind="maintenance"),
-        reading(8, 60, role="garage", kind="maintenance", corrects=7),
+        reading(7, 900, role="garage", kind="maintenance", countsFor=None),
+        reading(8, 60, role="garage", kind="maintenance", corrects=7, countsFor=7),
         reading(9, 70),
     ]
-    draw(page, report(readings))
+    draw(page, report(readings, findings=fall_at(2)))
     counted = {name: page.evaluate(f"document.querySelectorAll('#curve .{name}').length") for name in ("fall", "gap", "struck")}
     assert counted == {"fall": 1, "gap": 1, "struck": 1}
     assert page.evaluate("document.querySelectorAll('#curve .is-undated').length") == 1
@@ -129,15 +134,28 @@ def test_a_rollback_a_gap_a_correction_and_a_missing_date_are_drawn_each_in_its_
 @pytest.mark.parametrize(
     "other", [{"role": "garage", "credential": 3}, {"role": "inspector", "credential": 2}, {"role": "garage", "kind": "repair"}]
 )
-def test_a_reading_that_somebody_else_corrects_is_not_struck_out(page: Page, other: Json) -> None:
+def test_what_counts_is_drawn_and_what_was_taken_back_is_struck_out(page: Page, other: Json) -> None:
     first = reading(1, 150, role="garage", kind="maintenance", credential=2)
-    mine = {"role": "garage", "kind": "maintenance", "credential": 2}
-    for more, struck in ((mine, 1), (mine | other, 0)):
-        draw(page, report([reading(0, 40), first, reading(2, 50, corrects=1, **more), reading(3, 60)]))
+    mine = {"role": "garage", "kind": "maintenance", "credential": 2, "corrects": 1}
+    for said, more, struck in ((first | {"countsFor": None}, mine | {"countsFor": 1}, 1), (first, mine | other, 0)):
+        falls = [] if struck else fall_at(2)
+        draw(page, report([reading(0, 40), said, reading(2, 50, **more), reading(3, 60)], findings=falls))
         assert page.evaluate("document.querySelectorAll('#curve .struck').length") == struck
         assert page.evaluate("document.querySelectorAll('#curve .fall').length") == 1 - struck
         may_correct = more["role"] == "garage" and more["kind"] == "maintenance"
         assert ("Corrected by record 2" in page.text("#readings")) is may_correct
+
+
+def test_a_correction_stands_where_the_record_stood_that_it_puts_right(page: Page) -> None:
+    garage = {"role": "garage", "kind": "maintenance"}
+    draw(page, report([reading(0, 100, **garage), reading(1, 200), reading(2, 101, **garage, corrects=0, countsFor=0)]))
+    assert page.evaluate("document.querySelectorAll('#curve .fall').length") == 0
+    assert "falls" not in page.text("#curve-words")
+    assert page.text("#curve-words").endswith("to 200.0 km on 3 Feb 2020.")
+    assert page.evaluate("document.querySelectorAll('#readings tr.is-bad').length") == 0
+    withdrawn = reading(0, 300_000, **garage, countsFor=None)
+    draw(page, report([withdrawn, reading(1, 200), reading(2, None, **garage, corrects=0)]))
+    assert page.text("#curve-words").startswith("One reading: 200.0 km")
 
 
 def test_whatever_a_passport_says_is_text_and_never_markup(page: Page) -> None:
@@ -187,7 +205,7 @@ def test_the_longest_passport_at_its_worst_is_drawn_within_bounds(page: Page) ->
     worst = (
         "Array.from({length: 30000}, (_, n) => ({seq: n * 2, recordedAt: n % 1000 ? null : new Date(n * 1e8).toISOString(),"
         " kind: 'odometer', role: n % 3 ? 'vehicle' : 'garage', source: null, odometerM: n % 2 ? n * 1000 : 0,"
-        " distanceSinceM: null, flags: ['rollback'], corrects: null, fields: []}))"
+        " distanceSinceM: null, flags: ['rollback'], corrects: null, countsFor: n * 2, fields: []}))"
     )
     findings = "Array.from({length: 30000}, (_, n) => ({severity: 'red', text: 'x', kind: 'rollback', seq: n * 2}))"
     value = json.dumps(report([]))

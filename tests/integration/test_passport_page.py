@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from shared.cli.passport import app
 from shared.core.errors import ConfigError, RecordError, StorageError
 from shared.records.passport import Passport
+from shared.records.strict_json import encode_json_lines
 from shared.service.passport_page import render_page
 from shared.service.trust_directory import write_trust_directory
 from tests.helpers.chromium import Browser, BrowserError, Page, chromium
@@ -166,6 +167,31 @@ def test_a_page_says_that_witnesses_saw_it_only_where_they_did(
     page.close()
 
 
+def test_of_records_that_nobody_signed_no_role_and_no_series_is_said_to_hold(
+    browser: Browser, tmp_path: Path, genuine: Passport
+) -> None:
+    document = json.loads(genuine.encode())
+    for record in document["records"]:
+        head, payload, rest = record["sd_jwt"].split(".", 2)
+        record["sd_jwt"] = f"{head}.{payload}.{'B' if rest[0] == 'A' else 'A'}{rest[1:]}"
+    forged = encode_json_lines(document).encode()
+    page = open_page(browser, tmp_path / "page.html", forged)
+    assert verdict_of(page) == "red"
+    passed = {check["id"]: check["passed"] for check in judged(page, forged)["checks"]}
+    assert passed["signatures"] is False
+    assert {passed[each] for each in ("roles", "sequence", "odometer")} == {None}
+    page.close()
+
+
+def test_what_the_page_cannot_finish_is_never_verified(browser: Browser, tmp_path: Path, genuine: Passport) -> None:
+    page = open_page(browser, tmp_path / "page.html", genuine.encode())
+    page.evaluate("Object.defineProperty(Corrections.prototype, 'isCorrection', { value() { throw new Error('a bug'); } })")
+    report = judged(page, genuine.encode())
+    assert not report["verified"]
+    assert failed_checks(report) == {"sequence", "odometer"}
+    page.close()
+
+
 def test_a_vehicle_that_hides_its_mileage_is_genuine_and_not_green(browser: Browser, tmp_path: Path) -> None:
     history = many_issuers(tmp_path / "life")
     data = shown(history, hidden={"odometer_m"}).encode()
@@ -230,8 +256,15 @@ def test_a_page_without_a_passport_reads_those_of_others_and_the_pages_they_sent
         assert page.evaluate("document.getElementById('report').hidden") is (verdict == "red")
         assert page.evaluate("document.title").startswith("Genuine" if verdict == "green" else "Not genuine")
     choose(page, [tmp_path / "passport.json", tmp_path / "sellers.html"])
-    assert verdict_of(page) == "red"
+    assert verdict_of(page) == "unchecked"
+    assert page.text("#verdict-word") == "Not checked"
     assert "2 passports: choose one" in page.text("#verdict-text")
+    assert page.evaluate("document.getElementById('report').hidden") is True
+    for number in (1, 2):
+        (tmp_path / f"{number}.policy").write_text("quorum none\n")
+    choose(page, [tmp_path / "1.policy", tmp_path / "2.policy"])
+    assert verdict_of(page) == "unchecked"
+    assert "choose one policy" in page.text("#verdict-text")
     page.close()
 
 

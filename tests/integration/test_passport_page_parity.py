@@ -15,6 +15,7 @@ import pytest
 from shared.codec.coer import CoerReader
 from shared.core.errors import DecodeError, RecordError
 from shared.pki.permission_sets import RecordRole
+from shared.records.corrections import counting_readings
 from shared.records.fields import Choice
 from shared.records.findings import FindingKind, SequenceItem
 from shared.records.issuers import ISSUER_KINDS, IssuerRole
@@ -79,12 +80,14 @@ CLAIMS = """
 })
 """
 SEQUENCES = """
-(series) => series.map((items) => {
+(all) => all.map((items) => {
   const read = (text) => new Claims(parseJson(utf8(text), "claims", 65536)).record();
-  const told = checkSequence(items.map(([text, commitment, credential, role]) => (
+  const series = items.map(([text, commitment, credential, role]) => (
     { record: read(text), commitment: bytesOfHex(commitment), credential, role }
-  )));
-  return told.map(({ kind, seq, isSerious, text }) => [kind, seq, isSerious, text]);
+  ));
+  const counting = countingReadings(series);
+  const told = checkSequence(series).map(({ kind, seq, isSerious, text }) => [kind, seq, isSerious, text]);
+  return [told, series.map(({ record }) => counting.get(record) ?? null)];
 })
 """
 REGIONS = """
@@ -272,12 +275,15 @@ class Story:
                 del claims[field.name]
 
 
-def told_here(items: list[tuple[dict[str, Json], bytes, str, IssuerRole]]) -> list[list[AnyJson]]:
+def told_here(items: list[tuple[dict[str, Json], bytes, str, IssuerRole]]) -> list[AnyJson]:
     def item(claims: dict[str, Json], commitment: bytes, credential: str, role: IssuerRole) -> SequenceItem:
         record: DisclosedRecord = read_record(token_of(claims))
         return SequenceItem(record=record, commitment=commitment, credential=credential, role=role)
 
-    return [[each.kind.value, each.seq, each.is_serious, each.text] for each in check_sequence([item(*parts) for parts in items])]
+    series = [item(*parts) for parts in items]
+    counting = counting_readings(series)
+    told = [[each.kind.value, each.seq, each.is_serious, each.text] for each in check_sequence(series)]
+    return [told, [counting.get(position) for position in range(len(series))]]
 
 
 def test_a_series_of_records_is_told_in_the_same_words(page: Page) -> None:
@@ -291,7 +297,8 @@ def test_a_series_of_records_is_told_in_the_same_words(page: Page) -> None:
     there = asked(page, SEQUENCES, inputs)
     for seed, (a, b) in enumerate(zip(here, there, strict=True)):
         assert a == b, seed
-    kinds = {kind for told in here for kind, *_ in told}
+    assert {None if at is None else at == seq for _, counting in here for seq, at in enumerate(counting)} == {None, True, False}
+    kinds = {kind for told, _ in here for kind, *_ in told}
     assert len(kinds) == len(FindingKind), kinds
 
 

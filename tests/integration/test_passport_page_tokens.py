@@ -11,6 +11,7 @@ from shared.core.clock import NS_PER_MS
 from shared.core.errors import DecodeError, ProofError, RecordError
 from shared.core.ids import ItsAid
 from shared.core.itstime import LEAP_SECONDS_UNIX_S
+from shared.core.json_shape import MAX_JSON_DEPTH
 from shared.ledger.checkpoint import MAX_CHECKPOINT_BYTES, MAX_EXTENSION_LINES
 from shared.ledger.merkle import MAX_PROOF_HASHES
 from shared.ledger.note import MAX_NAME_CHARACTERS, MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, add_signatures, parse_note
@@ -23,7 +24,7 @@ from shared.records.passport import MAX_PASSPORT_BYTES, MAX_PASSPORT_CREDENTIALS
 from shared.records.record import COMMITMENT_SALT_BYTES, RECORD_TYPE, VISIBLE
 from shared.records.sd_jwt import MAX_DISCLOSURES, MAX_SD_JWT_CHARACTERS, encode_base64url, parse_sd_jwt, verify_sd_jwt
 from shared.records.sequence import ENTERED_LATE_NS, READ_BY_EYE_M
-from shared.records.strict_json import MAX_JSON_DEPTH, encode_json
+from shared.records.strict_json import encode_json
 from shared.security.certificate import MAX_CERTIFICATE_OCTETS
 from shared.security.chain import MAX_CHAIN_CERTIFICATES
 from shared.security.permissions import MAX_PERMISSIONS

@@ -53,6 +53,7 @@ LEAST_CAMS = 150
 
 VERIFY = ("--trust", "pki/trust", "--policy", "log.policy")
 Verify = Callable[[bytes], tuple[int, str]]
+BELIEVE_NOTHING = "Not shown to be genuine: believe nothing in this file."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Drive:
 
 @pytest.fixture
 def verify(drive: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Verify:
-    """Return `v2x passport verify` within this process, for passports by the dozen."""
+    """Return `v2x passport verify` within this process, for passports by the dozen that it does not believe."""
     trust, policy, file = drive.directory / "pki/trust", drive.directory / "log.policy", tmp_path / "passport.json"
 
     def run(passport: bytes) -> tuple[int, str]:
@@ -122,7 +123,9 @@ def verify(drive: Drive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         monkeypatch.setattr("sys.argv", ["v2x", *arguments])
         with pytest.raises(SystemExit) as caught:
             v2x()
-        return int(caught.value.code or 0), capsys.readouterr().err
+        verdict, _, said = capsys.readouterr().err.partition("\n")
+        assert verdict == BELIEVE_NOTHING
+        return int(caught.value.code or 0), said
 
     return run
 
@@ -279,6 +282,7 @@ def test_a_changed_reading_is_refused_and_the_command_says_what_is_wrong(drive: 
     ended = command("v2x", "passport", "verify", "lower.json", *VERIFY, cwd=drive.directory)
     assert ended.returncode == 1
     assert ended.stderr == (
+        f"{BELIEVE_NOTHING}\n"
         "v2x: error: disclosure: entry 1 of 2: a reading, its date or another detail was changed:"
         " what is shown is not what the vehicle signed\n"
     )

@@ -1,34 +1,25 @@
 """`vehicle-agent run` with a log on a network: proven over HTTP, stopped by a fork, shown to a person, and let go on by one."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
 from shared.core.clock import ManualClock
-from shared.core.errors import TransportError
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.recorder import Recorder
 from shared.service.config import load
-from shared.service.status_socket import read_status
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.ledger import ORIGIN, MemoryLog, log_signer
 from tests.helpers.log_server import ServedLog, serving
-from tests.unit.vehicle_agent.vehicle_files import CONFIG, set_up_vehicle
+from tests.helpers.online_agent import agent_online, command, config_online
+from tests.unit.vehicle_agent.vehicle_files import set_up_vehicle
 from vehicle_agent.composition import open_vehicle
 from vehicle_agent.config import VehicleConfig
 
 HIERARCHY = Hierarchy(13)
-EMBEDDED = CONFIG[CONFIG.index("[ledger]\n") : CONFIG.index("[state]")]
-PROGRAM = (sys.executable, "-c", "from vehicle_agent.command import main; main()")
-TRIES = 600
-TRY_S = 0.1
 
 
 @pytest.fixture
@@ -43,9 +34,7 @@ def served() -> Iterator[ServedLog]:
 @pytest.fixture
 def config(tmp_path: Path, served: ServedLog) -> Path:
     (tmp_path / "log.policy").write_text(f"log {log_signer().key.text}\nquorum none\n")
-    online = f'[ledger]\nurl = ["{served.url}"]\npolicy = "log.policy"\norigin = "{ORIGIN}"\nsubmit_delay_s = 0\n'
-    text = CONFIG.replace(EMBEDDED, online) + 'command_socket = "state/orders.sock"\nnotices = "state/notices.jsonl"\n'
-    return set_up_vehicle(tmp_path, HIERARCHY, config=text)
+    return set_up_vehicle(tmp_path, HIERARCHY, config=config_online(served.url))
 
 
 def record(config: Path, count: int) -> None:
@@ -61,50 +50,14 @@ def record(config: Path, count: int) -> None:
             recorder.record_reading(odometer_m=number, reason=RecordReason.TIME, sources=(source,), flags=(), at=now)
 
 
-def command(config: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PROGRAM, *words, "-c", str(config)], capture_output=True, text=True, check=False, timeout=60)
-
-
-@contextmanager
-def running(config: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    with (config.parent / "errors").open("ab") as errors:
-        agent = subprocess.Popen([*PROGRAM, "run", "-c", str(config)], stdout=errors, stderr=errors)
-    try:
-        yield agent
-    finally:
-        agent.terminate()
-        agent.wait(30)
-
-
-def await_ledger(agent: "subprocess.Popen[bytes]", config: Path, **wanted: Any) -> dict[str, Any]:
-    """Wait until the agent's status says of its ledger what is wanted."""
-    ledger: dict[str, Any] = {}
-    for _ in range(TRIES):
-        try:
-            document: Any = read_status(config.parent / "state/status.sock")
-            ledger = document["odometer"]["ledger"]
-            flat = {**ledger, **(ledger["records"] or {}), "is_stopped": ledger["contradiction"] is not None}
-            if all(flat[name] == value for name, value in wanted.items()):
-                return ledger
-        except TransportError:
-            pass
-        try:
-            agent.wait(TRY_S)
-        except subprocess.TimeoutExpired:
-            continue
-        break
-    pytest.fail(f"{wanted} did not come, but {ledger}: {(config.parent / 'errors').read_text()[-2000:]}", pytrace=False)
-
-
 def test_a_vehicle_anchors_over_http_stops_at_a_fork_and_goes_on_when_a_person_says_so(config: Path, served: ServedLog) -> None:
     record(config, 70)
-    with running(config) as agent:
-        ledger = await_ledger(agent, config, included=70, pending=0)
+    with agent_online(config) as agent:
+        ledger = agent.awaits(included=70, pending=0)
         assert ledger["trusted_size"] == 370
         assert command(config, "ledger", "evidence").stdout == "the log has not contradicted itself\n"
         assert "nothing to acknowledge" in command(config, "ledger", "acknowledge").stderr
         assert f"log {ORIGIN}" in command(config, "status").stdout
-    assert agent.returncode == 0
     honest, trusted = served.log, served.log.note.decode()
 
     record(config, 2)
@@ -112,8 +65,8 @@ def test_a_vehicle_anchors_over_http_stops_at_a_fork_and_goes_on_when_a_person_s
     forked.entries = [b"another history %d" % n for n in range(400)]
     forked.publish()
     served.log = forked
-    with running(config) as agent:
-        ledger = await_ledger(agent, config, is_stopped=True)
+    with agent_online(config) as agent:
+        ledger = agent.awaits(is_stopped=True)
         assert (ledger["contradiction"]["trusted_note"], ledger["records"]["included"]) == (trusted, 70)
         shown = command(config, "ledger", "evidence")
         assert shown.returncode == 1
@@ -128,7 +81,7 @@ def test_a_vehicle_anchors_over_http_stops_at_a_fork_and_goes_on_when_a_person_s
 
         served.log = honest
         assert command(config, "ledger", "acknowledge").stdout.startswith("1 contradiction(s) acknowledged")
-        await_ledger(agent, config, included=72, is_stopped=False)
+        agent.awaits(included=72, is_stopped=False)
     lines = [json.loads(line) for line in (config.parent / "state/notices.jsonl").read_text().splitlines()]
     assert sum("ledger_split_view" in line.values() for line in lines) == 1
 
@@ -143,7 +96,6 @@ def test_an_order_needs_a_socket_to_be_given_at(config: Path) -> None:
 def test_a_vehicle_whose_log_is_away_runs_all_the_same(config: Path) -> None:
     config.write_text(config.read_text().replace(load(config, VehicleConfig).ledger.url[0], "http://127.0.0.1:9"))
     record(config, 3)
-    with running(config) as agent:
-        ledger = await_ledger(agent, config, submitted=3)
+    with agent_online(config) as agent:
+        ledger = agent.awaits(submitted=3)
         assert ledger["trusted_size"] is None
-    assert agent.returncode == 0

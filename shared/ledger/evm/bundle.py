@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 
 from shared.core.errors import DecodeError
+from shared.core.json_shape import check_depth
 from shared.ledger.evm.header import MAX_HEADER_OCTETS, hex_of
 from shared.ledger.evm.primitives import ADDRESS_OCTETS, Address
 from shared.ledger.evm.receipts import MAX_RECEIPT_OCTETS
@@ -88,8 +89,10 @@ def parse_bundle(data: bytes) -> AnchorBundle:
     if len(data) > MAX_BUNDLE_OCTETS:
         raise DecodeError("bundle", f"{len(data)} octets; at most {MAX_BUNDLE_OCTETS} are read")
     try:
-        table = json.loads(data.decode(), object_pairs_hook=_object)
-    except (ValueError, RecursionError) as error:
+        text = data.decode()
+        check_depth(text)
+        table = json.loads(text, object_pairs_hook=_object)
+    except ValueError as error:
         raise DecodeError("bundle", f"is no JSON: {error}") from None
     if not isinstance(table, dict) or table.get("format") != BUNDLE_FORMAT:
         raise DecodeError("bundle.format", f"is not {BUNDLE_FORMAT}")

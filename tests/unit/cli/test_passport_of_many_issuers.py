@@ -20,7 +20,7 @@ from shared.records.record import Record, SignedRecord, commit_to, sign_token
 from shared.records.recorder import Recorder
 from shared.records.strict_json import Json
 from shared.security.ecdsa import Curve
-from shared.service.record_issuers import admit
+from shared.service.record_issuers import check_issued
 from shared.service.spool import open_spool
 from tests.helpers.hierarchy import BEGIN
 from tests.helpers.ledger import MemoryLog, seeded_entropy
@@ -57,7 +57,7 @@ class History:
         file = IssuedRecord(token=token, credential=credential_of(by)).encode()
         slot, roots = self.recorder.slot(), hierarchy().trust_store
         now = self.clock.now()
-        self._keep(admit(file, slot=slot, shelf=self.spool, roots=roots, entropy=seeded_entropy(slot.seq), now=now))
+        self._keep(check_issued(file, slot=slot, shelf=self.spool, roots=roots, now=now).committed(seeded_entropy(slot.seq)))
 
     def is_forced(self, record: Record, by: Enrolled) -> None:
         """A vehicle that does not check keeps what somebody signed."""
