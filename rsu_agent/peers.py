@@ -12,6 +12,7 @@ and neither a neighbour nor what is held against somebody. Left out: anything on
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import Sender, V2xError, VerificationError
@@ -82,11 +83,26 @@ class Peer:
     is_reportable: bool
 
 
+class Glimpse(NamedTuple):
+    """What a live view of the street needs of one peer, ten times a second and for hundreds; attributes as in `Peer`."""
+
+    ticket: HashedId8
+    station_id: StationId
+    last_seen: Instant
+    position: GeoPoint | None
+    speed_mps: float | None
+    heading_deg: float | None
+    refused: tuple[tuple[str, int], ...]
+    standing: Standing
+    last_finding: Finding | None
+
+
 class _Row:
-    """A peer while it is kept up; `Peer` is what others see of it, the same object until it is heard again."""
+    """A peer while it is kept up; others see a `Peer` or a `Glimpse` of it, each the same object until it is heard again."""
 
     __slots__ = (
         "first_seen",
+        "glimpsed",
         "heading_deg",
         "heard",
         "last_seen",
@@ -115,6 +131,26 @@ class _Row:
         self.refused: dict[str, int] = {}
         self.suspicion = Suspicion()
         self.shown: Peer | None = None
+        self.glimpsed: Glimpse | None = None
+
+    def changed(self) -> None:
+        """Forget what was shown of it."""
+        self.shown = self.glimpsed = None
+
+    def glimpse(self) -> Glimpse:
+        if self.glimpsed is None:
+            self.glimpsed = Glimpse(
+                self.ticket,
+                self.station_id,
+                self.last_seen,
+                self.position,
+                self.speed_mps,
+                self.heading_deg,
+                tuple(sorted(self.refused.items())) if self.refused else (),
+                self.suspicion.standing,
+                self.suspicion.last_finding,
+            )
+        return self.glimpsed
 
     def seen(self) -> Peer:
         if self.shown is None:
@@ -170,6 +206,12 @@ class PeerTable:
         rows = sorted((*self._known.values(), *self._newcomers.values()), key=_last_heard)
         return iter([row.seen() for row in rows])
 
+    def glimpses(self) -> Iterator[Glimpse]:
+        """Yield a glimpse of every row, in no order."""
+        for rows in (self._known, self._newcomers):
+            for row in rows.values():
+                yield row.glimpse()
+
     @property
     def evicted(self) -> int:
         """How many living rows gave way because the table was full."""
@@ -212,7 +254,7 @@ class PeerTable:
         row = self._find(ticket)
         if row is None:
             return ()
-        row.shown = None
+        row.changed()
         return row.suspicion.hear(claim)
 
     def standing(self, ticket: HashedId8) -> Standing:
@@ -282,7 +324,8 @@ class PeerTable:
             rows[ticket] = row
         else:
             self._known.move_to_end(ticket)
-        row.station_id, row.last_seen, row.shown = station_id, now, None
+        row.station_id, row.last_seen = station_id, now
+        row.changed()
         return row
 
     def _begin(self, ticket: HashedId8, station_id: StationId, now: Instant) -> _Row:

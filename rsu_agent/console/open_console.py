@@ -125,7 +125,7 @@ def seen_of(agent: RsuAgent) -> Seen:
     return Seen(
         states=() if signals is None else signals.phases,
         distrust=None if signals is None else signals.distrust,
-        peers=agent.peers,
+        peers=agent.peers.glimpses(),
         refused_senders=agent.plausibility.refused_senders,
         refused=agent.peers.refused,
     )

@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import islice
 from typing import NamedTuple
 
-from rsu_agent.peers import Peer
+from rsu_agent.peers import Glimpse
 from rsu_agent.refused_senders import RefusedSender
 from shared.core.clock import NS_PER_S, Instant
 from shared.core.geo import GeoPoint, metres_per_degree
@@ -68,7 +68,7 @@ class Vehicle(NamedTuple):
     refused: str
 
 
-Heard = Peer | RefusedSender
+Heard = Glimpse | RefusedSender
 
 
 class VehicleRows:
@@ -83,7 +83,7 @@ class VehicleRows:
         self._metres_per_degree = metres_per_degree(middle.lat_deg)  # once: over a radio's range the error is some decimetres
         self._made: dict[str, tuple[Heard, Vehicle]] = {}
 
-    def rows(self, peers: Iterable[Peer], refused: Iterable[RefusedSender], now: Instant) -> dict[str, Vehicle]:
+    def rows(self, peers: Iterable[Glimpse], refused: Iterable[RefusedSender], now: Instant) -> dict[str, Vehicle]:
         """Return a row for every peer by its ticket's name in hexadecimal digits, and one for every name refused packets carry."""
         made: dict[str, tuple[Heard, Vehicle]] = {}
         for peer in islice(peers, MAX_VEHICLES):
@@ -100,10 +100,10 @@ class VehicleRows:
         known = self._made.get(key)
         if known is not None and known[0] is heard and known[1].is_silent is is_silent:
             return known
-        row = self._peer(heard, is_silent=is_silent) if isinstance(heard, Peer) else self._refused(heard, is_silent=is_silent)
+        row = self._peer(heard, is_silent=is_silent) if isinstance(heard, Glimpse) else self._refused(heard, is_silent=is_silent)
         return heard, row
 
-    def _peer(self, peer: Peer, *, is_silent: bool) -> Vehicle:
+    def _peer(self, peer: Glimpse, *, is_silent: bool) -> Vehicle:
         east_m, north_m = self._place(peer.position)
         finding = peer.last_finding
         trust = _TRUST[peer.standing]
@@ -151,4 +151,6 @@ def _tenth(value: float | None) -> float | None:
 
 
 def _counts(refused: tuple[tuple[str, int], ...]) -> str:
+    if not refused:
+        return ""
     return ", ".join(f"{reason.replace('_', ' ')} {count}" for reason, count in refused)

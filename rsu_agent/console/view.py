@@ -19,7 +19,7 @@ from rsu_agent.console.health import Health, health_of
 from rsu_agent.console.priority import Asking, asking_in
 from rsu_agent.console.refusals import RADIO, RecentRefusals, Refusal, refusals_in
 from rsu_agent.console.vehicles import Vehicle, VehicleRows
-from rsu_agent.peers import Peer
+from rsu_agent.peers import Glimpse
 from rsu_agent.refused_senders import RefusedSender
 from rsu_agent.signal_controllers import SignalGroupState
 from shared.cli.status_words import items, number, section, text
@@ -124,7 +124,7 @@ class Seen:
 
     states: Sequence[SignalGroupState]
     distrust: str | None
-    peers: Iterable[Peer]
+    peers: Iterable[Glimpse]
     refused_senders: Iterable[RefusedSender]
     refused: Mapping[str, int]
 

@@ -65,7 +65,7 @@ FIGURES: dict[str, dict[str, int]] = {
     "ledger_audit": {"ledger_audit.http": 1, "ledger_audit.files": 0},
     "ledger_append": ({"ledger_append.http": 1, "ledger_append.fdatasync": 0} if WRK_HERE else {}) | {"ledger_append.flat": 1},
     "vehicle": {"vehicle.cam": 0},
-    "rsu": {"rsu.spatem": 0, "rsu.console": 1},
+    "rsu": {"rsu.spatem": 0, "rsu.console": 1, "rsu.console.updates": 1},
     "end_to_end": {f"end_to_end.{medium}.{kind}{moment}.p{percent}": medium == "udp" and not moment
                    for medium in (("udp", "mqtt") if MOSQUITTO_HERE else ("udp",))
                    for kind in ("cam", "braking") for moment in ("", ".any_moment") for percent in (50, 99)},
