@@ -5,11 +5,12 @@
     GET /console/events    what there is to see, as server-sent events (WHATWG HTML 9.2)
 
 They only show; the server adds the headers that every answer has. A stream of events ends by itself before the server would cut the
-connection; the page opens the next one at once and goes on with a whole picture.
+connection; the page opens the next one at once and goes on with a whole picture. One that nobody reads ends earlier.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
@@ -19,9 +20,13 @@ from starlette.types import Receive, Scope, Send
 from rsu_agent.console.feed import ConsoleFeed, Watcher
 from rsu_agent.console.page import content_security_policy, page
 from shared.core.errors import TransportError
+from shared.operator.rate_limits import client_of
 
 STREAM_S = 45.0
 """How long one stream of events lasts; less than what the server gives a connection."""
+
+LAST_WORDS_S = 1.0
+"""How long a page may still read what was sent before a stream that has ended is given up."""
 
 RETRY_MS = 100
 """After which the page opens the next stream."""
@@ -67,15 +72,19 @@ class _Events(Response):
         self._stream_s = stream_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
         with ExitStack() as stack:
-            answer: Response
             try:
-                watcher = stack.enter_context(self._feed.watch())
+                watcher = stack.enter_context(self._feed.watch(client_of(client[0] if client else "")))
             except TransportError as full:
-                answer = PlainTextResponse(f"{full.reason}\n", 503, {"retry-after": str(RETRY_FULL_S)})
-            else:
-                answer = StreamingResponse(_told(watcher, self._stream_s), media_type="text/event-stream")
-            await answer(scope, receive, send)
+                refusal = PlainTextResponse(f"{full.reason}\n", 503, {"retry-after": str(RETRY_FULL_S)})
+                await refusal(scope, receive, send)
+                return
+            stream = StreamingResponse(_told(watcher, self._stream_s), media_type="text/event-stream")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None) as reading:
+                    watcher.on_end = lambda: reading.reschedule(asyncio.get_running_loop().time() + LAST_WORDS_S)
+                    await stream(scope, receive, send)
 
 
 async def _told(watcher: Watcher, stream_s: float) -> AsyncIterator[bytes]:

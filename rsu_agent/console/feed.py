@@ -6,13 +6,15 @@
     nobody     watches: the refusals are counted once a second, so that whoever comes knows when they happened
 
 What changed is made into an event once, however many watch. A watcher that reads too slowly is given a whole picture instead of
-what it missed. The agent is only looked at, on the thread and between the steps of its working loop.
+what it missed, and one that takes nothing at all is let go. Nothing here waits for a watcher: the agent is only looked at, on the
+thread and between the steps of its working loop, and what it has to say goes out when it is due.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 from rsu_agent.console.view import ConsoleView, Seen
 from shared.core.clock import Clock
@@ -38,28 +40,47 @@ IDLE_S = 1.0
 MAX_WATCHERS = 16
 """Pages open at one time."""
 
+MAX_WATCHERS_OF_A_CLIENT = 8
+"""Of those, pages open from one address: nobody takes every place."""
+
 MAX_WAITING_EVENTS = 20
 """Events that wait for one watcher, two seconds' worth; then a whole picture takes their place."""
 
+MAX_TIMES_BEHIND = 2
+"""A watcher that was so often too slow, and took nothing in between, is let go."""
+
 
 class Watcher:
-    """One open page; iterate over its events."""
+    """One open page; iterate over its events.
 
-    def __init__(self) -> None:
+    Args:
+        client: whose page it is.
+    """
+
+    def __init__(self, client: str) -> None:
+        self.client = client
         self._waiting: deque[bytes] = deque()
         self._something = asyncio.Event()
+        self._times_behind = 0
         self._is_over = False
         self.needs_whole = True
+        self.on_end: Callable[[], None] = _do_nothing
 
     @property
     def waiting(self) -> int:
         """How many events wait."""
         return len(self._waiting)
 
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether nobody seems to read at the other end."""
+        return self._times_behind >= MAX_TIMES_BEHIND
+
     def give(self, event: bytes) -> bool:
         """Queue an event and return True; where too many wait, drop them all and ask for a whole picture."""
         if len(self._waiting) >= MAX_WAITING_EVENTS:
             self._waiting.clear()
+            self._times_behind += 1
             self.needs_whole = True
             return False
         self._waiting.append(event)
@@ -67,9 +88,10 @@ class Watcher:
         return True
 
     def end(self) -> None:
-        """Let `events` come to its end: nothing follows."""
+        """Let `events` come to its end: nothing follows. What waits elsewhere for the page to read is told by `on_end`."""
         self._is_over = True
         self._something.set()
+        self.on_end()
 
     async def events(self, for_s: float) -> AsyncIterator[bytes]:
         """Yield events until `for_s` have passed."""
@@ -86,6 +108,7 @@ class Watcher:
             self._something.clear()
             while self._waiting:
                 event = self._waiting.popleft()
+                self._times_behind = 0
                 if self._waiting:
                     self._something.set()
                 yield event
@@ -99,7 +122,7 @@ class ConsoleFeed:
         see: returns what is looked at often.
         status: returns the unit's status document.
         clock: dates events.
-        counters: `watchers.opened`, `watchers.refused`, `watchers.behind`, `events`.
+        counters: `watchers.opened`, `watchers.refused`, `watchers.behind`, `watchers.let_go`, `events`.
     """
 
     def __init__(
@@ -125,16 +148,20 @@ class ConsoleFeed:
         return len(self._watchers)
 
     @contextmanager
-    def watch(self) -> Iterator[Watcher]:
+    def watch(self, client: str) -> Iterator[Watcher]:
         """Add a watcher; it leaves on leaving.
 
+        Args:
+            client: whose page it is: those of one are counted together.
+
         Raises:
-            TransportError: `MAX_WATCHERS` watch already.
+            TransportError: `MAX_WATCHERS` watch already, or `MAX_WATCHERS_OF_A_CLIENT` of this client.
         """
         if len(self._watchers) >= MAX_WATCHERS:
-            self._counters.add("watchers.refused")
-            raise TransportError("console", f"{MAX_WATCHERS} pages are open, which is as many as there may be")
-        watcher = Watcher()
+            self._refuse(f"{MAX_WATCHERS} pages are open, which is as many as there may be")
+        if sum(each.client == client for each in self._watchers) >= MAX_WATCHERS_OF_A_CLIENT:
+            self._refuse(f"{MAX_WATCHERS_OF_A_CLIENT} pages are open at your address, which is as many as there may be")
+        watcher = Watcher(client)
         self._watchers.append(watcher)
         self._counters.add("watchers.opened")
         self._somebody.set()
@@ -142,7 +169,8 @@ class ConsoleFeed:
         try:
             yield watcher
         finally:
-            self._watchers.remove(watcher)
+            if watcher in self._watchers:
+                self._watchers.remove(watcher)
 
     def look(self) -> None:
         """Look at everything now, and tell what changed."""
@@ -206,6 +234,19 @@ class ConsoleFeed:
 
     def _tell(self, event: bytes) -> None:
         self._counters.add("events")
-        for watcher in self._watchers:
-            if not watcher.needs_whole and not watcher.give(event):
-                self._counters.add("watchers.behind")
+        for watcher in tuple(self._watchers):
+            if watcher.needs_whole or watcher.give(event):
+                continue
+            self._counters.add("watchers.behind")
+            if watcher.takes_nothing:
+                self._counters.add("watchers.let_go")
+                self._watchers.remove(watcher)
+                watcher.end()
+
+    def _refuse(self, reason: str) -> NoReturn:
+        self._counters.add("watchers.refused")
+        raise TransportError("console", reason)
+
+
+def _do_nothing() -> None:
+    """Be there for whoever has nothing to do."""

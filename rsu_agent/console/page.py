@@ -1,7 +1,8 @@
 """The page: one HTML file that carries its script and its style, and a policy that lets nothing else run and reach nothing else.
 
 The parts are in `rsu_agent/console/assets`. The browser is told the hashes of the one script and the one style; the page may speak
-to the address it came from and to no other, loads nothing, and is in no other page's frame.
+to the address it came from and to no other, loads nothing, and is in no other page's frame. No text can become markup or program in
+it: where the browser knows trusted types, it refuses to try.
 """
 
 import re
@@ -28,7 +29,8 @@ def content_security_policy() -> str:
     """Return the policy that the page is sent with."""
     return (
         f"default-src 'none'; script-src 'sha256-{_hash(_script())}'; style-src 'sha256-{_hash(_style())}'; connect-src 'self'; "
-        f"img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+        f"trusted-types 'none'"
     )
 
 

@@ -24,12 +24,15 @@ class Follower:
     """What a page knows after the events it was given."""
 
     def __init__(self, events: Iterable[bytes] = ()) -> None:
+        self._unread = b""
         self.picture: dict[str, Json] = {}
         for event in events:
             self.take(event)
 
     def take(self, octets: bytes | None) -> None:
-        for name, told in events_in(octets or b""):
+        """Take what came next; an event whose end did not come yet waits for it."""
+        whole, end, self._unread = (self._unread + (octets or b"")).rpartition(b"\n\n")
+        for name, told in events_in(whole + end):
             vehicles = dict(self.picture.get("vehicles", {}))
             if name == "whole":
                 self.picture, vehicles = {}, {}

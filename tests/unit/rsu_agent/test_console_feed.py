@@ -3,9 +3,10 @@
 import asyncio
 import io
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -13,12 +14,14 @@ import pytest
 
 from rsu_agent.agent import RsuAgent
 from rsu_agent.console.app import console_routes
-from rsu_agent.console.feed import MAX_WAITING_EVENTS, MAX_WATCHERS, ConsoleFeed, Watcher
+from rsu_agent.console.feed import MAX_WAITING_EVENTS, MAX_WATCHERS, MAX_WATCHERS_OF_A_CLIENT, ConsoleFeed, Watcher
 from rsu_agent.console.http_config import HttpConfig
 from rsu_agent.console.open_console import OpenConsole, make_view, open_console, seen_of
 from rsu_agent.console.page import content_security_policy, page
-from shared.core.clock import NS_PER_S, ManualClock
+from shared.core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from shared.core.errors import TransportError
+from shared.core.geo import displaced
+from shared.core.ids import HashedId8, MessageId, StationId
 from shared.service.command_socket import Order
 from shared.service.counters import Counters
 from shared.service.log import make_logger
@@ -28,6 +31,7 @@ from tests.helpers.hierarchy import clock_at
 from tests.unit.rsu_agent.test_rsu_agent import CENTRE, MAP, cam, car, drive, unit
 
 PATIENCE_S = 20.0
+LOOPBACK = b"127.0.0.1"
 IN_THE_CLEAR = HttpConfig(listen="127.0.0.1:0")
 
 
@@ -87,6 +91,7 @@ def test_the_page_comes_with_a_policy_that_lets_nothing_run_but_its_own_script_a
         assert policy.startswith("default-src 'none'; script-src 'sha256-")
         assert "connect-src 'self'" in policy
         assert "frame-ancestors 'none'" in policy
+        assert "require-trusted-types-for 'script'" in policy
         assert shown.headers["x-content-type-options"] == "nosniff"
         assert shown.headers["cache-control"] == "no-store"
 
@@ -170,7 +175,7 @@ def test_where_nothing_changes_the_page_hears_that_the_unit_is_there() -> None:
     async def story() -> None:
         feed = feed_of(agent, clock, Counters())
         running = asyncio.create_task(feed.run())
-        with feed.watch() as watcher:
+        with feed.watch("somebody") as watcher:
             names = []
             async for event in watcher.events(PATIENCE_S):
                 names += [name for name, _ in events_in(event)]
@@ -190,7 +195,7 @@ def test_more_pages_than_there_may_be_are_turned_away_and_one_that_leaves_makes_
     async def story() -> None:
         feed = feed_of(agent, clock, counters)
         async with served(agent, clock) as console, httpx.AsyncClient(base_url=console.http.url) as client:
-            open_streams = [console.feed.watch() for _ in range(MAX_WATCHERS)]
+            open_streams = [console.feed.watch(f"192.0.2.{n}") for n in range(MAX_WATCHERS)]
             for each in open_streams:
                 each.__enter__()
             refused = await client.get("/console/events")
@@ -203,9 +208,62 @@ def test_more_pages_than_there_may_be_are_turned_away_and_one_that_leaves_makes_
             for each in open_streams[1:]:
                 each.__exit__(None, None, None)
             assert console.counters["watchers.refused"] == 1
-        with feed.watch():
+        with feed.watch("somebody"):
             assert feed.watchers == 1
         assert feed.watchers == 0
+
+    run(story)
+
+
+def test_one_address_cannot_take_every_place() -> None:
+    agent, clock, counters = unit(), clock_at(), Counters()
+    feed = feed_of(agent, clock, counters)
+    with ExitStack() as stack:
+        for _ in range(MAX_WATCHERS_OF_A_CLIENT):
+            stack.enter_context(feed.watch("192.0.2.1"))
+        with pytest.raises(TransportError, match="open at your address"):
+            stack.enter_context(feed.watch("192.0.2.1"))
+        stack.enter_context(feed.watch("192.0.2.2"))
+        assert feed.watchers == MAX_WATCHERS_OF_A_CLIENT + 1
+        assert counters["watchers.refused"] == 1
+    assert feed.watchers == 0
+
+
+def test_a_page_that_nobody_reads_is_let_go_and_holds_up_neither_the_unit_nor_the_page_beside_it() -> None:
+    agent, clock = unit(), clock_at()
+    tickets = [HashedId8(bytes([number % 256, number // 256] * 4)) for number in range(300)]
+
+    async def story() -> None:
+        async with (
+            served(agent, clock) as console,
+            httpx.AsyncClient(base_url=console.http.url) as client,
+            client.stream("GET", "/console/events") as stream,
+        ):
+            follower, octets = Follower(), stream.aiter_bytes()
+            loop = asyncio.get_running_loop()
+            address = console.http.sock.getsockname()
+            console.http.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)  # so that little fits on the way
+            with socket.socket() as deaf:
+                deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+                deaf.setblocking(False)
+                await loop.sock_connect(deaf, address)
+                await loop.sock_sendall(deaf, b"GET /console/events HTTP/1.1\r\nhost: %b\r\n\r\n" % LOOPBACK)
+                spoken = agent.sent.get("spatem", 0)
+                steps = 0
+                while not console.counters["watchers.let_go"]:
+                    drive(agent, clock, 0.1)
+                    steps += 1
+                    place = displaced(CENTRE, float(steps % 100), 0.0)
+                    for ticket in tickets:
+                        agent.peers.heard(ticket, StationId(7), MessageId.CAM, clock.now(), position=place)
+                    console.feed.look()
+                    follower.take(await anext(octets))
+                assert agent.sent["spatem"] - spoken >= steps, "each at its time, whoever does not read"
+                assert console.feed.watchers == 1
+                while console.feed.watchers and follower.picture["at_ms"] != clock.now().require_utc() // NS_PER_MS:
+                    follower.take(await anext(octets))
+                assert len(follower.vehicles) == len(tickets)
+                assert console.counters["watchers.let_go"] == 1
 
     run(story)
 
@@ -229,7 +287,7 @@ def test_a_watcher_too_slow_for_its_events_is_given_a_whole_picture_instead() ->
 
     async def story() -> None:
         feed = feed_of(agent, clock, counters)
-        with feed.watch() as slow, feed.watch() as quick:
+        with feed.watch("slow") as slow, feed.watch("quick") as quick:
             follower = Follower()
             for _ in range(MAX_WAITING_EVENTS + 5):
                 now = clock.advance(NS_PER_S // 5)
@@ -306,7 +364,7 @@ def test_what_is_refused_while_nobody_watches_is_dated_when_it_happened() -> Non
         feed.count()
         happened = clock.now()
         clock.advance(600 * NS_PER_S)
-        with feed.watch() as watcher:
+        with feed.watch("somebody") as watcher:
             follower = Follower([await next_of(watcher)])
         assert follower.picture["refusals"][0]["reason"] == "malformed"
         assert follower.picture["refusals"][0]["last_ms"] == happened.require_utc() // 1_000_000
