@@ -12,7 +12,7 @@ from shared.core.itstime import Time64
 from shared.core.value import Value
 
 LEAST_STEP_US = 80_000
-"""Two claims nearer in time than this are not held against each other: the noise of a position divided by next to no time."""
+"""Two claims are never taken for nearer in time than this: the noise of a position, divided by next to no time, is any speed."""
 
 _US_PER_S = 1_000_000
 
@@ -43,6 +43,10 @@ class Claim(Value):
     speed_mps: float | None = None
     heading_deg: float | None = None
 
-    def since_s(self, before: "Claim") -> float:
-        """Return the seconds between an earlier claim and this one."""
-        return (self.taken_at - before.taken_at) / _US_PER_S
+    def follows(self, before: "Claim") -> bool:
+        """Say whether this claim was made at least `LEAST_STEP_US` after another."""
+        return self.taken_at - before.taken_at >= LEAST_STEP_US
+
+    def apart_s(self, other: "Claim") -> float:
+        """Return the seconds between two claims, whichever is the earlier; never less than `LEAST_STEP_US`."""
+        return max(abs(self.taken_at - other.taken_at), LEAST_STEP_US) / _US_PER_S

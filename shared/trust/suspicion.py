@@ -4,16 +4,17 @@
     each check that fails             score + 1, at most 10                x 0.9
     score of 3                        what the holder says is ignored here
 
-A claim that cannot be held against another (the first, one out of order, one too soon after the last) passes nothing and so clears
-nobody: a liar cannot talk its score down by talking more. Whoever is ignored is not yet accused; a report needs findings of two
-classes that are independent. What was late or repeated never comes here: a replayer is not the signer.
+A claim that does not follow the one before (the first, one that comes late, one hard upon the last) is judged, and held against its
+holder where it cannot be; but it clears nobody, so a liar cannot talk its score down by talking more. Whoever is ignored is not yet
+accused; a report needs findings of two classes that are independent. What was stale or repeated never comes here: a replayer is not
+the signer. Age comes with claims alone; whoever is silent is forgotten by whoever keeps the account.
 """
 
 from collections.abc import Sequence
 from enum import Enum
 
-from shared.trust.claims import LEAST_STEP_US, Claim, ClaimSource
-from shared.trust.detectors import CheckClass, Detector, Finding
+from shared.trust.claims import Claim, ClaimSource
+from shared.trust.detectors import CheckClass, DetectorMaker, Finding
 from shared.trust.detectors.jump import PositionJump
 from shared.trust.detectors.limits import MotionLimits
 from shared.trust.opinion import Opinion, opinion_of
@@ -28,7 +29,8 @@ MOST_POINTS = 10.0
 
 CLASSES_FOR_A_REPORT = 2
 
-DETECTORS: tuple[Detector, ...] = (MotionLimits(), PositionJump())
+DETECTORS: tuple[DetectorMaker, ...] = (MotionLimits, PositionJump)
+"""The checks there are."""
 
 
 class Standing(Enum):
@@ -41,16 +43,16 @@ class Standing(Enum):
 
 
 class Suspicion:
-    """One holder's account; bounded: the last claim of each source, two numbers, one count for each check.
+    """One holder's account; bounded: the last claim of each source, two numbers, its checks and a count for each.
 
     Args:
-        detectors: the checks.
+        detectors: make the checks.
     """
 
     __slots__ = ("_before", "_classes", "_detectors", "_for", "_found", "_last", "_score")
 
-    def __init__(self, detectors: Sequence[Detector] = DETECTORS) -> None:
-        self._detectors = detectors
+    def __init__(self, detectors: Sequence[DetectorMaker] = DETECTORS) -> None:
+        self._detectors = tuple(make() for make in detectors)
         self._before: dict[ClaimSource, Claim] = {}
         self._score = 0.0
         self._for = 0.0
@@ -93,14 +95,14 @@ class Suspicion:
     def hear(self, claim: Claim) -> tuple[Finding, ...]:
         """Hold one claim against physics and the claim before; return what cannot be."""
         before = self._before.get(claim.source)
-        if before is not None and claim.taken_at - before.taken_at < LEAST_STEP_US:
-            return ()
-        self._before[claim.source] = claim
+        follows = before is None or claim.follows(before)
+        if follows:
+            self._before[claim.source] = claim
         findings = tuple(found for each in self._detectors if (found := each.judge(claim, before)) is not None)
         if findings:
             for finding in findings:
-                self._hold(finding)
-        elif before is not None:
+                self.hold(finding)
+        elif follows and before is not None:
             self._score *= LEAK
             self._for = self._for * LEAK + 1
             if self._score < DOUBTED_FROM_POINTS:
@@ -110,10 +112,11 @@ class Suspicion:
     def refused(self, sentence: str) -> Finding:
         """Hold against the holder what the security layer says: a message it signed itself and had no right to send (S1)."""
         finding = Finding(check="S1", of=CheckClass.SECURITY, residual=1.0, sentence=sentence)
-        self._hold(finding)
+        self.hold(finding)
         return finding
 
-    def _hold(self, finding: Finding) -> None:
+    def hold(self, finding: Finding) -> None:
+        """Hold against the holder what was found, here or by whoever compares it with others."""
         self._score = min(self._score + 1, MOST_POINTS)
         self._for *= LEAK
         self._found[finding.check] = self._found.get(finding.check, 0) + 1

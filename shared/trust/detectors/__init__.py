@@ -3,10 +3,12 @@
     P  what no vehicle can do                  limits.py
     C  what contradicts the claim before       jump.py
 
-A check has no state: the claim before is handed in, so that what is remembered of a sender is bounded in one place
-(`shared.trust.suspicion`). `S` stands for the security layer, which has a say too.
+Each holder of a ticket has checks of its own, made when it is first heard and gone with it (`shared.trust.suspicion`). A check may
+remember a bounded number of its holder's claims; the two here need no more than the claim before, which is handed in. What a check
+has to know besides (a road, a place, a sensor) its maker gives it. `S` stands for the security layer, which has a say too.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
@@ -39,8 +41,18 @@ class Finding(Value):
 
 
 class Detector(Protocol):
-    """One check."""
+    """One check of one holder's claims."""
 
     def judge(self, claim: Claim, before: Claim | None) -> Finding | None:
-        """Return what cannot be; `before` is at least `LEAST_STEP_US` older and of the same source, None for a first claim."""
+        """Return what cannot be.
+
+        Args:
+            claim: just heard.
+            before: the holder's last claim of the same source that followed those before it; None for a first one. `claim` need not
+                follow it (`Claim.follows`): packets overtake each other. A check whose noise does not bear that says nothing then.
+        """
         ...
+
+
+DetectorMaker = Callable[[], Detector]
+"""Makes a check for one holder."""

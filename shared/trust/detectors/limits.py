@@ -1,7 +1,8 @@
 """Check P3: no road vehicle is that fast, speeds up that hard or brakes that hard.
 
 Only the claimed speed is looked at. The bounds are physics with room for a motorway and an emergency stop; a sports car at a light
-may break the upper one for a moment, which a score that needs three points forgives. A speed below zero is one in reverse.
+may break the upper one for a moment, which a score that needs three points forgives. A speed below zero is one in reverse. How fast
+a speed changes is only said of a claim that follows the one before: within less, a speedometer's noise is more than any engine.
 """
 
 from shared.trust.claims import Claim
@@ -17,7 +18,9 @@ CHECK = "P3"
 
 
 class MotionLimits:
-    """The check."""
+    """The check; remembers nothing."""
+
+    __slots__ = ()
 
     def judge(self, claim: Claim, before: Claim | None) -> Finding | None:
         """Return by how many m/s or m/s2 a limit is broken."""
@@ -26,13 +29,13 @@ class MotionLimits:
             return None
         if abs(speed) > SPEED_LIMIT_MPS:
             return _finding(abs(speed) - SPEED_LIMIT_MPS, f"a speed of {abs(speed):.1f} m/s")
-        if before is None or before.speed_mps is None:
+        if before is None or before.speed_mps is None or not claim.follows(before):
             return None
-        change_mps2 = (speed - before.speed_mps) / claim.since_s(before)
+        change_mps2 = (speed - before.speed_mps) / claim.apart_s(before)
         if HARDEST_BRAKING_MPS2 <= change_mps2 <= HARDEST_ACCELERATION_MPS2:
             return None
         beyond = max(HARDEST_BRAKING_MPS2 - change_mps2, change_mps2 - HARDEST_ACCELERATION_MPS2)
-        words = f"from {before.speed_mps:.1f} to {speed:.1f} m/s within {claim.since_s(before):.2f} s"
+        words = f"from {before.speed_mps:.1f} to {speed:.1f} m/s within {claim.apart_s(before):.2f} s"
         return _finding(beyond, words)
 
 

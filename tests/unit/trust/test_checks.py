@@ -71,5 +71,17 @@ def test_a_first_place_is_no_jump() -> None:
     assert PositionJump().judge(claim(east_m=10_000.0), None) is None
 
 
+@pytest.mark.parametrize("at_s", [-1.0, -0.02, 0.0, 0.02])
+def test_a_claim_that_comes_late_or_hard_upon_another_is_a_jump_where_it_is_out_of_reach_and_else_none(at_s: float) -> None:
+    assert PositionJump().judge(claim(at_s, east_m=4.7), claim()) is None, "less than 4.8 m in at least 80 ms"
+    assert PositionJump().judge(claim(at_s, east_m=100.0), claim()) is not None
+
+
+@pytest.mark.parametrize("at_s", [-1.0, 0.0, 0.05])
+def test_a_speed_changes_too_fast_only_in_a_claim_that_follows_but_is_too_high_in_any(at_s: float) -> None:
+    assert MotionLimits().judge(claim(at_s, speed_mps=0.0), claim(speed_mps=30.0)) is None
+    assert MotionLimits().judge(claim(at_s, speed_mps=61.0), claim(speed_mps=30.0)) is not None
+
+
 def test_a_long_silence_covers_a_long_way() -> None:
     assert PositionJump().judge(claim(30.0, east_m=1_500.0), claim()) is None

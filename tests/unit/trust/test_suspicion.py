@@ -5,6 +5,7 @@ import pytest
 from shared.core.geo import GeoPoint, displaced
 from shared.core.itstime import Time64
 from shared.trust.claims import Claim, ClaimSource
+from shared.trust.detectors import CheckClass, Finding
 from shared.trust.opinion import opinion_of
 from shared.trust.suspicion import MOST_POINTS, Standing, Suspicion
 
@@ -98,13 +99,58 @@ def test_small_quick_steps_do_not_add_up_to_a_jump_unseen() -> None:
     assert suspicion.found["C1"] >= 10, "200 m/s, said in steps of two metres"
 
 
-def test_a_claim_that_comes_late_is_neither_held_against_its_sender_nor_for_it() -> None:
+def test_packets_that_overtake_each_other_are_neither_held_against_their_sender_nor_for_it() -> None:
+    in_order, suspicion = Suspicion(), Suspicion()
+    end_s = driven(in_order, 20)
+    driven(suspicion, 20)
+    for late in (5, 17, 3, 18):
+        assert suspicion.hear(claim(late / 10, east_m=late)) == ()
+    assert (suspicion.score, suspicion.opinion) == (0.0, in_order.opinion)
+    assert suspicion.hear(claim(end_s + 0.1, east_m=20.0)) == ()
+
+
+@pytest.mark.parametrize("lie_at_s", [0.05, -0.5], ids=["hard upon it", "dated back"])
+def test_whoever_lies_between_true_claims_is_ignored_as_if_it_had_only_lied(lie_at_s: float) -> None:
+    suspicion = Suspicion()
+    driven(suspicion, 10)
+    for number in range(10, 40):
+        assert suspicion.hear(claim(number / 10, east_m=number)) == ()
+        assert suspicion.hear(claim(number / 10 + lie_at_s, east_m=number + 300.0)) != ()
+    assert is_ignored(suspicion)
+
+
+def test_a_spell_without_a_fix_is_believed_and_one_place_found_anew_is_doubted_and_forgiven() -> None:
     suspicion = Suspicion()
     end_s = driven(suspicion, 20)
-    before = (suspicion.score, suspicion.opinion)
-    assert suspicion.hear(claim(end_s - 1.0, east_m=900.0)) == ()
-    assert (suspicion.score, suspicion.opinion) == before
-    assert suspicion.hear(claim(end_s + 0.1, east_m=20.0)) == ()
+    back_s = end_s + 8.0
+    assert suspicion.hear(claim(back_s, east_m=99.0)) == (), "eight seconds through a tunnel at 10 m/s"
+    assert len(suspicion.hear(claim(back_s + 0.1, east_m=140.0))) == 1, "the receiver found its place, 40 m on"
+    assert suspicion.score == 1.0
+    for number in range(2, 9):
+        assert suspicion.hear(claim(back_s + number / 10, east_m=140.0 + number)) == ()
+    assert suspicion.standing is Standing.BELIEVED
+
+
+class Counting:
+    """A check that remembers: it finds fault with every third claim of its holder."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+
+    def judge(self, claim: Claim, before: Claim | None) -> Finding | None:
+        del claim, before
+        self.heard += 1
+        if self.heard % 3:
+            return None
+        return Finding(check="K0", of=CheckClass.CONSISTENCY, residual=float(self.heard), sentence="three claims")
+
+
+def test_a_check_may_remember_and_remembers_each_holder_apart() -> None:
+    one, other = Suspicion((Counting,)), Suspicion((Counting,))
+    found = [len(one.hear(claim(number / 10, east_m=number))) for number in range(5)]
+    assert found == [0, 0, 1, 0, 0]
+    assert [len(other.hear(claim(number / 10, east_m=number))) for number in range(3)] == [0, 0, 1]
+    assert one.found == other.found == {"K0": 1}
 
 
 def test_the_front_of_a_car_and_its_antenna_are_not_held_against_each_other() -> None:
