@@ -22,7 +22,7 @@ from rsu_agent.sign_service import SignService
 from rsu_agent.signal_service import SignalItem, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
-from shared.core.errors import Sender, V2xError
+from shared.core.errors import V2xError
 from shared.core.geo import GeoPoint, distance_m
 from shared.core.ids import ActionId, MessageId
 from shared.core.itstime import utc_text
@@ -46,7 +46,7 @@ from shared.stack.batch import Outcome
 from shared.stack.cam_permissions import ticket_flags
 from shared.stack.effects import Effect, Evidence, Notice
 from shared.stack.inbound import Inbound
-from shared.stack.indication import Verified
+from shared.stack.indication import Indication
 from shared.stack.router import UNKNOWN_ARRIVAL, Arrival, Router
 from shared.stack.station import EgoPosition, Station, StationIdentity
 from shared.stack.unlogged import UnloggedAuthorities
@@ -208,34 +208,27 @@ class RsuAgent:
             if outcome is None:
                 return ()
             return (*self._plausibility.refuse(outcome, packet, now), *self._unlogged.look(outcome))
-        told: tuple[Effect, ...] = self._plausibility.hear(outcome, now)
+        told: tuple[Effect, ...] = self._plausibility.hear(outcome, packet, now)
         if (denm := outcome.of(Denm)) is not None:
             try:
                 self._plausibility.check_heard(denm.signer.hashed_id8)
                 self._events.hear(denm, now)
                 self._keep_alive.heard(packet, denm, now)
             except V2xError as refusal:
-                self._inbound.refuse(refusal)
-                refusal.sender = Sender(ticket=outcome.signer.hashed_id8, station_id=denm.message.station_id)
-                told += self._plausibility.refuse(refusal, packet, now)
+                self._turn_down(outcome, refusal, packet, now)
         if self._priority is not None and (srem := outcome.of(Srem)) is not None:
-            told += self._hear_request(self._priority, srem, packet, now)
+            try:
+                self._plausibility.check_heard(srem.signer.hashed_id8)
+                for refused in self._priority.hear(srem, now):
+                    self._turn_down(outcome, refused, packet, now)
+            except V2xError as refusal:
+                self._turn_down(outcome, refusal, packet, now)
         return told
 
-    def _hear_request(self, priority: PriorityService, srem: Verified[Srem], packet: bytes, now: Instant) -> tuple[Effect, ...]:
-        """Take in a request for priority; whoever must not ask, or not for that, is refused by name."""
-        refusals: tuple[V2xError, ...]
-        try:
-            self._plausibility.check_heard(srem.signer.hashed_id8)
-            refusals = priority.hear(srem, now)
-        except V2xError as error:
-            refusals = (error,)
-        told: tuple[Effect, ...] = ()
-        for refusal in refusals:
-            self._inbound.refuse(refusal)
-            refusal.sender = Sender(ticket=srem.signer.hashed_id8, station_id=srem.message.station_id)
-            told += self._plausibility.refuse(refusal, packet, now)
-        return told
+    def _turn_down(self, outcome: Indication, refusal: V2xError, packet: bytes, now: Instant) -> None:
+        """Account for a message that verified and is not taken up."""
+        self._inbound.refuse(refusal)
+        self._plausibility.turn_down(outcome, refusal, packet, now)
 
     def negate(self, action_id: ActionId, now: Instant) -> tuple[Effect, ...]:
         """Deny an event that others tell of, as the operator orders: said for a while, and no longer kept alive here.
@@ -336,6 +329,7 @@ class RsuAgent:
             "withheld": self._cams.withheld,
             "silent": dict(self._silent),
             "verified": dict(self._inbound.verified),
+            "ages": self._inbound.ages.status(),
             **peers_status(self._plausibility, now, brief=brief),
             "echoes": self._inbound.echoes,
             "copies": self._inbound.copies,

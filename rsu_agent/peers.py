@@ -10,7 +10,7 @@ and neither a neighbour nor what is held against somebody. Left out: anything on
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,9 +19,9 @@ from shared.core.errors import Sender, V2xError, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId8, MessageId, StationId
 from shared.trust.claims import Claim
-from shared.trust.detectors import Finding
+from shared.trust.detectors import DetectorMaker, Finding
 from shared.trust.opinion import Opinion
-from shared.trust.suspicion import Standing, Suspicion
+from shared.trust.suspicion import DETECTORS, Standing, Suspicion
 
 MAX_PEERS = 1_024
 """Most tickets remembered; beyond it one hardly heard gives way, or the one heard longest ago."""
@@ -117,7 +117,7 @@ class _Row:
         "ticket",
     )
 
-    def __init__(self, ticket: HashedId8, station_id: StationId, now: Instant) -> None:
+    def __init__(self, ticket: HashedId8, station_id: StationId, now: Instant, suspicion: Suspicion) -> None:
         self.ticket = ticket
         self.station_id = station_id
         self.station_type: int | None = None
@@ -129,7 +129,7 @@ class _Row:
         self.heard = 0
         self.messages: dict[MessageId, int] = {}
         self.refused: dict[str, int] = {}
-        self.suspicion = Suspicion()
+        self.suspicion = suspicion
         self.shown: Peer | None = None
         self.glimpsed: Glimpse | None = None
 
@@ -185,13 +185,21 @@ class PeerTable:
     Args:
         capacity: most rows kept.
         lifetime_ns: how long an unheard row lives.
+        detectors: make the checks of what each peer claims.
     """
 
-    def __init__(self, capacity: int = MAX_PEERS, lifetime_ns: int = PEER_LIFETIME_NS) -> None:
+    def __init__(
+        self,
+        capacity: int = MAX_PEERS,
+        lifetime_ns: int = PEER_LIFETIME_NS,
+        *,
+        detectors: Sequence[DetectorMaker] = DETECTORS,
+    ) -> None:
         if capacity < 1 or lifetime_ns < 1:
             raise ValueError("a peer table holds at least one row for at least a moment")
         self._capacity = capacity
         self._lifetime_ns = lifetime_ns
+        self._detectors = detectors
         self._newcomers: OrderedDict[HashedId8, _Row] = OrderedDict()
         self._known: OrderedDict[HashedId8, _Row] = OrderedDict()
         self._refused: dict[str, int] = {}
@@ -282,16 +290,20 @@ class PeerTable:
             reason = OTHER_REASONS
         self._refused[reason] = self._refused.get(reason, 0) + 1
 
-    def refuse_signed(self, sender: Sender, refusal: V2xError, now: Instant) -> tuple[Finding, ...]:
-        """Account for a refused message that this sender is shown to have signed.
-
-        What its holder had no right to say is held against it; what could not be read is counted and no more.
-        """
-        self.refuse(refusal.code)
+    def refuse_signed(self, sender: Sender, reason: str, now: Instant) -> bool:
+        """Account for a refused message that this sender is shown to have signed. Returns True for a new peer."""
+        self.refuse(reason)
+        begun = self._begun
         row = self._row(sender.ticket, sender.station_id, now)
-        row.refused[refusal.code] = row.refused.get(refusal.code, 0) + 1
-        if not isinstance(refusal, VerificationError):
+        row.refused[reason] = row.refused.get(reason, 0) + 1
+        return self._begun != begun
+
+    def hold_refusal(self, ticket: HashedId8, refusal: V2xError) -> tuple[Finding, ...]:
+        """Hold against a holder that it signed what it had no right to say; what could not be read is nobody's fault."""
+        row = self._find(ticket)
+        if row is None or not isinstance(refusal, VerificationError):
             return ()
+        row.changed()
         return (row.suspicion.refused(f"{refusal.code}: {refusal.detail}"),)
 
     def expire(self, now: Instant) -> None:
@@ -334,7 +346,7 @@ class PeerTable:
             (self._newcomers if enough else self._known).popitem(last=False)
             self._evicted += 1
         self._begun += 1
-        return _Row(ticket, station_id, now)
+        return _Row(ticket, station_id, now, Suspicion(self._detectors))
 
 
 def _last_heard(row: _Row) -> int:

@@ -1,23 +1,23 @@
 """Is it true: what is heard becomes claims, claims are held against physics, and whoever lies again and again is ignored here.
 
-    verified message -> peer's row -> claim -> checks P3 and C1 -> score       signed and refused -> S1 -> score
-    refused packet   -> counted by reason; the name it carries kept apart
+    verified message -> peer's row -> claim -> checks P3 and C1 -> score
+    signed, and refused by the security layer                   -> S1 -> score
+    verified, and turned down by whoever it is for              -> counted for its sender
+    refused packet                                              -> counted by reason; the name it carries kept apart
 
-Whoever is ignored stays in the table and is judged on, so it is heard again once its claims make sense. Its warnings are not passed
-on and its requests not granted; that is decided here alone and accuses nobody to others. Told once each: a peer that is ignored,
+Whoever is ignored stays in the table and is judged on, so it is heard again once its claims make sense. Its warnings are not taken
+up and its requests not granted; that is decided here alone and accuses nobody to others. Told once each: a peer that is ignored,
 and a minute in which more new tickets came than traffic brings; both are bounded, so no attacker writes the operator's log full.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rsu_agent.peers import PeerTable
 from rsu_agent.refused_senders import RefusedSenders
 from shared.core.clock import NS_PER_S, Instant
-from shared.core.errors import V2xError
-from shared.core.geo import GeoPoint
+from shared.core.errors import Sender, V2xError
 from shared.core.ids import HashedId8, MessageId
-from shared.core.itstime import Time64, generation_delta_time
 from shared.messages.cam import Cam
 from shared.messages.denm import Denm
 from shared.messages.ivim import Ivim
@@ -25,16 +25,12 @@ from shared.messages.mapem import Mapem
 from shared.messages.spatem import Spatem
 from shared.messages.srem import Srem
 from shared.messages.ssem import Ssem
-from shared.network.position_vector import time64_nearest
+from shared.stack.claimed import claim_of
 from shared.stack.content_permissions import Message
 from shared.stack.effects import Notice
 from shared.stack.indication import Indication
-from shared.trust.claims import Claim, ClaimSource
 from shared.trust.detectors import Finding
 from shared.trust.suspicion import Standing
-
-MAX_FIX_AGE_US = 2_000_000
-"""A position is not believed to be older than this before the message: an old date would buy a liar time for a long way."""
 
 MANY_NEW_TICKETS = 1_000
 """New tickets in one minute beyond which the operator is told: ten lanes full of cars bring a tenth of that."""
@@ -54,8 +50,8 @@ _MESSAGE_IDS: dict[type[Message], MessageId] = {
     Ssem: MessageId.SSEM,
 }
 
-_US_PER_MS = 1_000
-_HALF_CIRCLE_MS = 0x8000
+Follower = Callable[[bytes, V2xError | Finding, Instant], None]
+"""Told of each packet that is not believed, and why; it neither waits nor raises."""
 
 
 class IgnoredSenderError(V2xError):
@@ -92,6 +88,11 @@ class PlausibilityService:
         self._new_now = 0
         self._is_surge_told = False
         self._notices = 0
+        self._followers: list[Follower] = []
+
+    def follow(self, take: Follower) -> None:
+        """Hand on from now on whatever is refused, before its signature is looked at or after, and what cannot be true."""
+        self._followers.append(take)
 
     @property
     def peers(self) -> PeerTable:
@@ -127,8 +128,8 @@ class PlausibilityService:
         if self._peers.standing(ticket) is Standing.IGNORED:
             raise IgnoredSenderError(ticket)
 
-    def hear(self, indication: Indication, now: Instant) -> tuple[Notice, ...]:
-        """Account for a verified message and judge what it claims of its sender."""
+    def hear(self, indication: Indication, packet: bytes, now: Instant) -> tuple[Notice, ...]:
+        """Account for a verified message, which came in `packet`, and judge what it claims of its sender."""
         message, ticket = indication.message, indication.signer.hashed_id8
         claim = claim_of(indication)
         told = self._count_new(
@@ -147,24 +148,42 @@ class PlausibilityService:
         if claim is None:
             return told
         before = self._peers.standing(ticket)
-        return (*told, *self._found_of(ticket, before, self._peers.judge(ticket, claim), now))
+        findings = self._peers.judge(ticket, claim)
+        for finding in findings:
+            self._hand_on(packet, finding, now)
+        return (*told, *self._found_of(ticket, before, findings, now))
 
     def refuse(self, refusal: V2xError, packet: bytes, now: Instant) -> tuple[Notice, ...]:
-        """Account for a refused packet; against a peer only where its own signature is behind it."""
+        """Account for a packet that the stack refused; against a peer only where its own signature is behind it."""
+        self._hand_on(packet, refusal, now)
         sender = refusal.sender
         if sender is None:
             self._peers.refuse(refusal.code)
             self._refused_senders.note(refusal, packet, now)
             return ()
-        before, begun = self._peers.standing(sender.ticket), self._peers.begun
-        findings = self._peers.refuse_signed(sender, refusal, now)
-        told = self._count_new(is_new=self._peers.begun != begun, now=now)
+        before = self._peers.standing(sender.ticket)
+        told = self._count_new(is_new=self._peers.refuse_signed(sender, refusal.code, now), now=now)
+        findings = self._peers.hold_refusal(sender.ticket, refusal)
         return (*told, *self._found_of(sender.ticket, before, findings, now))
+
+    def turn_down(self, indication: Indication, refusal: V2xError, packet: bytes, now: Instant) -> None:
+        """Account for a verified message that whoever it is for does not take up.
+
+        It is counted for its sender and not held against it: such a verdict rests on what this unit happens to remember of others,
+        who could so make an honest peer look bad.
+        """
+        refusal.sender = Sender(ticket=indication.signer.hashed_id8, station_id=indication.message.station_id)
+        self._hand_on(packet, refusal, now)
+        self._peers.refuse_signed(refusal.sender, refusal.code, now)
 
     def expire(self, now: Instant) -> None:
         """Forget whoever was not heard for long."""
         self._peers.expire(now)
         self._refused_senders.expire(now)
+
+    def _hand_on(self, packet: bytes, why: V2xError | Finding, now: Instant) -> None:
+        for take in self._followers:
+            take(packet, why, now)
 
     def _found_of(self, ticket: HashedId8, before: Standing, findings: tuple[Finding, ...], now: Instant) -> tuple[Notice, ...]:
         for finding in findings:
@@ -204,32 +223,3 @@ class PlausibilityService:
         self._new_before = self._new_now if minute == self._minute + 1 else 0
         self._is_surge_told = self._is_surge_told and self._new_before > MANY_NEW_TICKETS
         self._minute, self._new_now, self._notices = minute, 0, 0
-
-
-def claim_of(indication: Indication) -> Claim | None:
-    """Return what a verified message claims about its sender's motion; None where it says no place.
-
-    A CAM's own position counts, which is what others act upon; of every other message the network header's.
-    """
-    message, generated = indication.message, indication.generation_time
-    if isinstance(message, Cam) and message.lat_deg is not None and message.lon_deg is not None:
-        behind_ms = generation_delta_time(generated) - message.generation_delta_time_ms & 0xFFFF
-        behind_us = 0 if behind_ms >= _HALF_CIRCLE_MS else behind_ms * _US_PER_MS
-        return Claim(
-            source=ClaimSource.MESSAGE,
-            taken_at=Time64(generated - min(behind_us, MAX_FIX_AGE_US)),
-            position=GeoPoint(message.lat_deg, message.lon_deg),
-            speed_mps=message.speed_mps,
-            heading_deg=message.heading_deg,
-        )
-    source = indication.source
-    if source.position is None:
-        return None
-    taken_at = time64_nearest(source.timestamp_ms, generated)
-    return Claim(
-        source=ClaimSource.NETWORK,
-        taken_at=Time64(min(max(taken_at, generated - MAX_FIX_AGE_US), generated)),
-        position=source.position,
-        speed_mps=source.speed_mps,
-        heading_deg=source.heading_deg,
-    )

@@ -1,4 +1,4 @@
-from rsu_agent.peers import KNOWN_FROM_MESSAGES, MAX_REASONS, OTHER_REASONS, PeerTable
+from rsu_agent.peers import KNOWN_FROM_MESSAGES, MAX_PEERS, MAX_REASONS, OTHER_REASONS, PeerTable
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import DecodeError, Sender, VerificationError
 from shared.core.geo import GeoPoint
@@ -107,6 +107,20 @@ def test_whoever_was_heard_a_few_times_outlives_any_number_of_newcomers() -> Non
     assert table.begun == 5_040
 
 
+def test_a_crowd_that_speaks_often_enough_to_be_known_pushes_out_its_own_and_no_neighbour_that_speaks_once_a_second() -> None:
+    table, crowd = PeerTable(), 10_000
+    for number in range(crowd):
+        now_s = number * 60 / crowd
+        for _ in range(KNOWN_FROM_MESSAGES):
+            table.heard(ticket(number), StationId(number), MessageId.CAM, at(now_s))
+        if number % (crowd // 60) == 0:
+            for neighbour in range(200):
+                table.heard(ticket(100_000 + neighbour), StationId(100_000 + neighbour), MessageId.CAM, at(now_s))
+    assert len(table) == MAX_PEERS
+    assert table.begun == crowd + 200, "no neighbour was ever forgotten and begun anew"
+    assert sum(peer.station_id >= 100_000 and dict(peer.messages)[MessageId.CAM] >= 60 for peer in table) == 200
+
+
 def test_where_all_are_known_a_newcomer_still_finds_room_and_can_become_known() -> None:
     table = PeerTable(capacity=8)
     for number in range(8):
@@ -134,9 +148,11 @@ def test_a_row_is_the_same_object_until_its_peer_is_heard_again() -> None:
 
 def test_what_cannot_be_read_is_counted_for_its_signer_and_what_it_may_not_say_is_held_against_it() -> None:
     table, sender = PeerTable(), Sender(ticket=ticket(1), station_id=StationId(7))
-    assert table.refuse_signed(sender, DecodeError("cam", "cut short"), at(1)) == ()
+    assert table.refuse_signed(sender, "malformed", at(1))
+    assert table.hold_refusal(ticket(1), DecodeError("cam", "cut short")) == ()
     denied = VerificationError(VerificationReport.PERMISSION_DENIED, "cause 3 is not for cars")
-    (finding,) = table.refuse_signed(sender, denied, at(2))
+    assert not table.refuse_signed(sender, denied.code, at(2))
+    (finding,) = table.hold_refusal(ticket(1), denied)
     (peer,) = table
     assert peer.refused == (("malformed", 1), ("permission_denied", 1))
     assert (peer.score, peer.last_finding, peer.messages) == (1.0, finding, ())

@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from rsu_agent.agent import RsuAgent
@@ -14,7 +15,9 @@ from shared.cli.status_words import items
 from shared.core.clock import NS_PER_S, Instant, ManualClock
 from shared.core.geo import displaced
 from shared.core.ids import BtpPort, ItsAid, StationId
+from shared.core.itstime import time64_of, timestamp_its
 from shared.messages.cam import encode_cam
+from shared.messages.denm import Termination
 from shared.messages.spatem import encode_spatem
 from shared.pki.permission_sets import StationRole
 from shared.security.trust_store import TrustStore
@@ -152,6 +155,38 @@ def test_what_somebody_else_sends_under_a_peer_s_name_is_not_held_against_the_pe
     assert status["refused"] == {"false_signature": 20, "duplicate_message": 20}
     (sender,) = items(status["refused_senders"])
     assert sender["refused"] == {"false_signature": 20}, "copies say nothing about whom they name"
+
+
+def test_a_peer_s_content_signed_by_another_and_its_name_in_another_s_messages_are_not_held_against_the_peer() -> None:
+    agent, clock, station = unit(), clock_at(), make_peer(HIERARCHY, 7)
+    twin = make_peer(HIERARCHY, 7)
+    for number in range(20):
+        now = clock.advance(NS_PER_S // 10)
+        agent.on_packet(cam(station, now, east_m=number), now)
+        agent.on_packet(cam(twin, now, east_m=number), now)
+        jumped = 900.0 * (number % 2)
+        now = clock.advance(NS_PER_S // 10)
+        agent.on_packet(cam(twin, now, east_m=jumped), now)
+    standings = {peer.standing for peer in agent.peers if not peer.found}
+    assert [peer.station_id for peer in agent.peers] == [7, 7], "one name, two tickets, two rows"
+    assert standings == {Standing.BELIEVED}
+    assert agent.status(clock.now())["standings"] == {"believed": 1, "doubted": 0, "ignored": 1}
+
+
+def test_whoever_takes_another_s_event_number_first_does_not_make_the_other_look_bad() -> None:
+    agent, clock = unit(), clock_at()
+    honest, thief = make_peer(HIERARCHY, 7), make_peer(HIERARCHY, 7)
+    now = clock.now()
+    stolen = denm_of(thief, now)
+    agent.on_packet(thief.send(stolen, position=ego(now), now=now, area=None), now)
+    for _ in range(6):
+        now = clock.advance(NS_PER_S // 2)
+        reference_time = timestamp_its(time64_of(now.require_utc()))
+        over = replace(denm_of(honest, now), reference_time=reference_time, termination=Termination.IS_CANCELLATION)
+        agent.on_packet(honest.send(over, position=ego(now), now=now, area=None), now)
+    peers = {dict(peer.refused).get("permission_denied"): peer for peer in agent.peers}
+    assert (peers[6].standing, peers[6].score, peers[6].found) == (Standing.BELIEVED, 0.0, ()), "counted, and not held against it"
+    assert len(items(agent.status(now)["events"])) == 1
 
 
 def jump_about(agent: RsuAgent, station: Station, clock: ManualClock, times: int) -> list[Notice]:
