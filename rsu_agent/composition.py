@@ -33,11 +33,11 @@ from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_pl
 from rsu_agent.signal_controllers.guard_rules import GuardRules
 from rsu_agent.signal_service import DEFAULT_SPATEM_INTERVAL_NS, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
-from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
+from shared.core.clock import NS_PER_MS, Instant, MonotonicNs
 from shared.core.entropy import Entropy
 from shared.core.errors import ConfigError, StorageError
 from shared.core.geo import GeoPoint
-from shared.core.ids import HashedId8, ItsAid, StationId, StationType
+from shared.core.ids import ItsAid, StationId, StationType
 from shared.facilities.keep_alive import KeepAlive
 from shared.facilities.received_events import ReceivedEvents
 from shared.facilities.saved_events import NothingKept
@@ -54,7 +54,6 @@ from shared.service.station_trust import StationTrust, open_station_trust, pinne
 from shared.service.trust_directory import read_trust_directory
 from shared.stack.router import Forwarding, Router
 from shared.stack.station import Station, StationIdentity, make_station
-from shared.trust.suspicion import Standing
 
 _JUNCTION_SERVICES = (ItsAid.TLM, ItsAid.RLT)
 _HAZARD_SERVICES = (ItsAid.DENM,)
@@ -230,17 +229,8 @@ def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str])
 def _watches(parts: RsuParts, received: ReceivedEvents, peers: PeerTable) -> tuple[HazardWatch, ...]:
     """Return what looks out for hazards: detectors, and what vehicles that are known and believed say."""
     watches: list[HazardWatch] = [] if parts.objects is None else [parts.objects]
-    policy = parts.corroboration
-    if policy is not None:
-        known_ns = round(policy.known_s * NS_PER_S)
-
-        def vouch(ticket: HashedId8, now: Instant) -> bool:
-            peer = peers.find(ticket)
-            if peer is None or peer.standing is not Standing.BELIEVED:
-                return False
-            return now.monotonic - peer.first_seen.monotonic >= known_ns
-
-        watches.append(Corroboration(policy, events=received, vouch=vouch, here=parts.position))
+    if parts.corroboration is not None:
+        watches.append(Corroboration(parts.corroboration, events=received, find=peers.find, here=parts.position))
     return tuple(watches)
 
 

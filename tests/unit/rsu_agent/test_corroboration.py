@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -10,12 +11,13 @@ from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import RsuParts, make_agent
 from rsu_agent.corroboration import LOOK_EVERY_NS, MAX_CONSIDERED, Corroboration, Policy
 from rsu_agent.corroboration_config import CorroborationConfig
+from rsu_agent.peers import Peer, PeerTable
 from shared.core.clock import NS_PER_MS, NS_PER_S, ManualClock, MonotonicNs
 from shared.core.geo import GeoPoint, displaced, distance_m
-from shared.core.ids import StationId
+from shared.core.ids import HashedId8, MessageId, StationId
 from shared.facilities.received_events import ReceivedEvents
 from shared.messages.cdd import CauseCode
-from shared.messages.denm import Denm, Termination
+from shared.messages.denm import Denm, RelevanceDistance, RelevanceTrafficDirection, Termination
 from shared.network.area import Circle
 from shared.pki.permission_sets import StationRole
 from shared.stack.effects import Transmit
@@ -46,15 +48,18 @@ class Road:
         )
         self.agent: RsuAgent = make_agent(parts, entropy=Random(1).randbytes)
         self.clock: ManualClock = clock_at()
+        self.around: dict[int, GeoPoint] = {}
+        self.said: list[bytes] = []
         self._listener = Inbound(make_peer(HIERARCHY, 99))
         self._cars: dict[int, Station] = {}
 
-    def car(self, number: int) -> Station:
-        return self._cars.setdefault(number, make_peer(HIERARCHY, number))
+    def car(self, number: int, role: StationRole = StationRole.VEHICLE) -> Station:
+        return self._cars.setdefault(number, make_peer(HIERARCHY, number, role))
 
     def drives(self, number: int, point: GeoPoint) -> None:
         car, now = self.car(number), self.clock.now()
-        self.agent.on_packet(car.send(cam_of(car, now, point), position=ego(now, point), now=now), now)
+        cam = replace(cam_of(car, now, point), speed_mps=0.0)
+        self.agent.on_packet(car.send(cam, position=ego(now, point), now=now), now)
 
     def warns(
         self,
@@ -64,17 +69,27 @@ class Road:
         of: CauseCode = CauseCode.STATIONARY_VEHICLE,
         at: GeoPoint | None = None,
         ends: bool = False,
-    ) -> None:
+        speed_mps: float = 0.0,
+        sequence_number: int = 1,
+        **details: Any,
+    ) -> bytes:
         car, now = self.car(number), self.clock.now()
         place = displaced(point, 8.0 * number, 0.0) if at is None else at
-        denm = denm_of(car, now, cause=of, point=point)
+        denm = replace(denm_of(car, now, cause=of, point=point, sequence_number=sequence_number), **details)
         if ends:
             denm = replace(denm, termination=Termination.IS_CANCELLATION, cause_code=None, information_quality=None)
-        self.agent.on_packet(car.send(denm, position=ego(now, place), now=now, area=AREA), now)
+        packet = car.send(denm, position=replace(ego(now, place), speed_mps=speed_mps), now=now, area=AREA)
+        self.agent.on_packet(packet, now)
+        return packet
 
     def runs(self, seconds: float) -> list[Denm]:
-        """Return what the unit warns of meanwhile, as a car hears it."""
-        return list(self._heard(seconds))
+        """Return what the unit warns of meanwhile, as a car hears it; who is around says so twice a second."""
+        end, told = self.clock.now().monotonic + round(seconds * NS_PER_S), list[Denm]()
+        while (now := self.clock.now().monotonic) < end:
+            for number, point in self.around.items():
+                self.drives(number, point)
+            told += self._heard(min(0.5, (end - now) / NS_PER_S))
+        return told
 
     def _heard(self, seconds: float) -> Iterator[Denm]:
         end = self.clock.now().monotonic + round(seconds * NS_PER_S)
@@ -83,6 +98,7 @@ class Road:
             for effect in self.agent.on_timer(now):
                 if not isinstance(effect, Transmit):
                     continue
+                self.said.append(effect.packet)
                 heard = self._listener.receive(effect.packet, now)
                 denm = None if heard is None else heard.of(Denm)
                 if denm is not None and denm.message.station_id == UNIT:
@@ -90,12 +106,15 @@ class Road:
         self.clock.advance_to(MonotonicNs(end))
 
 
+def is_geocast(packet: bytes) -> bool:
+    return packet[3] > 1
+
+
 def known(road: Road, *numbers: int) -> None:
-    """Let cars be heard for long enough."""
-    for _ in range(5):
-        for number in numbers:
-            road.drives(number, displaced(SITE, 8.0 * number, 0.0))
-        road.runs(1.0)
+    """Let cars come, stay, and be heard for long enough."""
+    for number in numbers:
+        road.around[number] = displaced(SITE, 8.0 * number, 0.0)
+    road.runs(5.0)
 
 
 def test_what_one_car_warns_of_is_not_told_and_what_two_warn_of_is() -> None:
@@ -136,10 +155,91 @@ def test_three_witnesses_can_be_asked_for() -> None:
 
 def test_two_tickets_at_one_place_are_one_witness() -> None:
     road = Road(Policy())
-    known(road, 1, 2)
+    road.around = {1: SITE, 2: displaced(SITE, 2.0, 0.0)}
+    road.runs(5.0)
     road.warns(1, at=SITE)
-    road.warns(2, at=displaced(SITE, 1.0, 0.0))
+    road.warns(2, at=displaced(SITE, 2.0, 0.0))
     assert road.runs(5.0) == []
+    road.around[2] = displaced(SITE, 8.0, 0.0)
+    assert road.runs(2.0), "one drives away from the other: they are two"
+    road.around[2] = displaced(SITE, 2.0, 0.0)
+    assert road.runs(2.0)
+    assert road.runs(20.0)[-1].termination is None, "once seen to be two, they are"
+
+
+@pytest.mark.parametrize("known_s", [3.0, 0.0])
+def test_one_car_under_one_name_after_another_is_one_witness_however_far_it_drives_meanwhile(known_s: float) -> None:
+    road = Road(Policy(known_s=known_s))
+    for name in (1, 2, 3):
+        road.around = {name: displaced(SITE, 40.0 * name, 0.0)}
+        road.drives(name, road.around[name])
+        road.warns(name, at=road.around[name])
+        assert road.runs(10.0) == []
+    assert road.agent.events.counters["new"] == 3, "all three warnings hold"
+    known(road, 4)
+    road.warns(4)
+    assert road.runs(3.0), "somebody else, while the last is around"
+
+
+def test_two_tickets_of_one_car_that_drives_and_speaks_under_both_are_one_witness() -> None:
+    road = Road(Policy())
+    speed_mps, driven_m = 20.0, -300.0
+    for turn in range(30):
+        driven_m += speed_mps * 0.5
+        number, place = turn % 2 + 1, displaced(SITE, driven_m, 0.0)
+        car, now = road.car(number), road.clock.now()
+        cam = replace(cam_of(car, now, place), speed_mps=speed_mps)
+        road.agent.on_packet(car.send(cam, position=ego(now, place), now=now), now)
+        if turn > 20:
+            road.warns(number, at=place, speed_mps=speed_mps, sequence_number=turn)
+        assert road.runs(0.5) == []
+
+
+def test_units_that_hear_each_other_do_not_keep_an_event_alive_between_them() -> None:
+    road = Road(Policy(hold_s=10.0))
+    for number in (7, 8):
+        road.car(number, StationRole.RSU)
+    known(road, 1, 7, 8)
+    for number in (1, 7, 8):
+        road.warns(number)
+    assert road.runs(10.0) == [], "two units and one car are one witness"
+
+
+def test_of_details_only_what_all_say_is_told() -> None:
+    towards: dict[str, Any] = {"relevance_traffic_direction": RelevanceTrafficDirection.UPSTREAM_TRAFFIC, "traces": ((),)}
+    road = Road(Policy())
+    known(road, 1, 2, 3)
+    road.warns(1, sub_cause_code=2, event_heading_deg=350.0, event_heading_confidence_deg=5.0, **towards)
+    road.warns(2, sub_cause_code=2, event_heading_deg=10.0, event_heading_confidence_deg=5.0, **towards)
+    (told, *_) = road.runs(2.0)
+    assert (told.sub_cause_code, told.event_heading_deg) == (2, 350.0)
+    assert told.relevance_traffic_direction is RelevanceTrafficDirection.UPSTREAM_TRAFFIC
+
+    road = Road(Policy())
+    known(road, 1, 2)
+    far = RelevanceDistance.OVER_10KM
+    road.warns(1, sub_cause_code=3, event_heading_deg=90.0, event_heading_confidence_deg=5.0, relevance_distance=far, **towards)
+    road.warns(2, event_heading_deg=270.0, event_heading_confidence_deg=5.0, relevance_distance=far, **towards)
+    (told, *_) = road.runs(2.0)
+    assert (told.sub_cause_code, told.event_heading_deg) == (0, None)
+    assert told.relevance_traffic_direction is RelevanceTrafficDirection.ALL_TRAFFIC_DIRECTIONS
+    assert told.relevance_distance is RelevanceDistance.LESS_THAN_500M, "as the policy says, however far they say"
+
+
+def test_an_echo_of_the_units_own_warning_and_copies_of_anothers_are_no_witnesses() -> None:
+    road = Road(Policy(hold_s=5.0))
+    known(road, 1, 2)
+    sent = [road.warns(number) for number in (1, 2)]
+    own = {each.action_id for each in road.runs(3.0)}
+    assert len(own) == 1
+    echoes = [packet for packet in road.said if is_geocast(packet)]
+    road.warns(2, ends=True)
+    for _ in range(10):
+        for packet in (*echoes, *sent):
+            road.agent.on_packet(packet, road.clock.now())
+        road.runs(1.0)
+    assert road.agent.hazards.placed == ()
+    assert road.agent.inbound.echoes + road.agent.inbound.copies > 0
 
 
 def test_who_came_just_now_is_no_witness() -> None:
@@ -147,8 +247,8 @@ def test_who_came_just_now_is_no_witness() -> None:
     known(road, 1)
     road.warns(1)
     road.warns(2)
+    road.around[2] = displaced(SITE, 16.0, 0.0)
     assert road.runs(2.0) == []
-    road.drives(2, displaced(SITE, 16.0, 0.0))
     assert road.runs(3.0), "heard for long enough by now"
 
 
@@ -160,11 +260,11 @@ def test_who_came_just_now_is_no_witness() -> None:
         {"at": displaced(SITE, 0.0, 700.0)},
     ],
 )
-def test_who_says_something_else_or_of_somewhere_else_or_from_afar_corroborates_nothing(second: dict[str, object]) -> None:
+def test_who_says_something_else_or_of_somewhere_else_or_from_afar_corroborates_nothing(second: dict[str, Any]) -> None:
     road = Road(Policy())
     known(road, 1, 2)
     road.warns(1)
-    road.warns(2, **second)  # type: ignore[arg-type]  # as `warns` takes them
+    road.warns(2, **second)
     assert road.runs(5.0) == []
 
 
@@ -215,12 +315,12 @@ def test_the_status_says_how_many_agree() -> None:
 
 
 def test_a_flood_of_warnings_costs_a_bounded_look() -> None:
-    clock, events = clock_at(), ReceivedEvents()
+    clock, events, peers = clock_at(), ReceivedEvents(), PeerTable()
     asked: list[bytes] = []
 
-    def vouch(ticket: bytes, _now: object) -> bool:
+    def find(ticket: HashedId8) -> Peer | None:
         asked.append(ticket)
-        return True
+        return peers.find(ticket)
 
     now = clock.now()
     listener = Inbound(make_peer(HIERARCHY, 99))
@@ -231,7 +331,8 @@ def test_a_flood_of_warnings_costs_a_bounded_look() -> None:
         denm = None if heard is None else heard.of(Denm)
         assert denm is not None
         events.hear(denm, now)
-    watch = Corroboration(Policy(), events=events, vouch=vouch, here=HERE)
+        peers.heard(denm.signer.hashed_id8, denm.message.station_id, MessageId.DENM, now, position=point)
+    watch = Corroboration(Policy(known_s=0.0), events=events, find=find, here=HERE)
     assert watch.look(now)
     assert len(asked) == MAX_CONSIDERED
     assert watch.next_due() == now.monotonic + LOOK_EVERY_NS
@@ -239,7 +340,7 @@ def test_a_flood_of_warnings_costs_a_bounded_look() -> None:
 
 def test_one_witness_is_refused_as_a_policy() -> None:
     with pytest.raises(ValueError, match="one witness corroborates nothing"):
-        Corroboration(Policy(witnesses=1), events=(), vouch=lambda _ticket, _now: True, here=HERE)
+        Corroboration(Policy(witnesses=1), events=(), find=PeerTable().find, here=HERE)
     with pytest.raises(ValueError, match="'accidents' is not one of"):
         CorroborationConfig(causes=("accidents",))
     assert CorroborationConfig(causes=("accident",)).policy.causes == {CauseCode.ACCIDENT}
