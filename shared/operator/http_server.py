@@ -148,6 +148,8 @@ async def serve(
 ) -> None:
     """Serve until cancelled; then take no more connections, let requests under way finish, and close the socket.
 
+    Whoever opened the socket may close it at any time, too: a program that ends does so before its tasks are told.
+
     Args:
         app: an ASGI application.
         sock: from `listen`; whoever connects before this runs waits.
@@ -175,13 +177,15 @@ async def serve(
         "timeout_graceful_shutdown": STOP_TIMEOUT_S,
     }
     server = _Server(uvicorn.Config(app, **options), tls=tls, counters=counters)
-    running = asyncio.create_task(server.serve(sockets=[sock]))
+    url, own = url_of(sock, is_tls=tls is not None), sock.dup()
+    running = asyncio.create_task(server.serve(sockets=[own]))
     try:
         await asyncio.shield(running)
-        raise TransportError(url_of(sock), "the server ended by itself")
+        raise TransportError(url, "the server ended by itself")
     finally:
         server.should_exit = True
         await asyncio.wait([running])
         for connection in tuple(server.server_state.connections):
             connection.transport.abort()
+        own.close()
         sock.close()
