@@ -1,10 +1,11 @@
-"""The running unit: what it refuses is the same by its status, its tables and its metrics, with a witness beside it."""
+"""The running unit: what it refuses is the same by status, tables, metrics and console, with a witness beside it."""
 
 import asyncio
 import io
 import json
 from pathlib import Path
 
+import httpx
 from typer.testing import CliRunner
 
 from rsu_agent.cli import app
@@ -24,6 +25,7 @@ from shared.service.status_socket import read_status
 from shared.service.trust_directory import write_ticket, write_trust_directory
 from shared.transport.bounded_http import BoundedHttp
 from shared.transport.udp_radio import UdpRadio
+from tests.helpers.console import Follower
 from tests.helpers.hierarchy import Hierarchy, clock_at
 from tests.helpers.identities import cam_of, ego, make_peer
 from tests.helpers.ledger import ORIGIN, log_signer
@@ -67,6 +69,9 @@ kind = "udp"
 group = "{GROUP}"
 port = {port}
 
+[http]
+listen = "127.0.0.1:0"
+
 [metrics]
 listen = "127.0.0.1:0"
 
@@ -81,7 +86,7 @@ listen = "127.0.0.1:0"
     return folder / "rsu.toml"
 
 
-def test_three_peers_are_refused_for_three_reasons_by_status_tables_and_metrics_while_a_log_is_witnessed(tmp_path: Path) -> None:
+def test_three_peers_are_refused_for_three_reasons_by_status_metrics_and_console_while_a_log_is_witnessed(tmp_path: Path) -> None:
     clock, log = clock_at(), io.StringIO()
     honest, stranger = make_peer(HIERARCHY, 6), make_peer(FOREIGN, 7)
     run_out, plain = HIERARCHY.ticket(valid_hours=1), HIERARCHY.ticket()
@@ -92,7 +97,17 @@ def test_three_peers_are_refused_for_three_reasons_by_status_tables_and_metrics_
         lines = [json.loads(line) for line in log.getvalue().splitlines()]
         return {line["event"]: line["address"] for line in lines if "address" in line}
 
-    async def scene() -> tuple[dict[str, object], str, str]:
+    async def console() -> Follower:
+        """Return what a browser sees once it is told of three refusals."""
+        page = Follower()
+        async with httpx.AsyncClient(base_url=started()["console"]) as browser, browser.stream("GET", "/console/events") as stream:
+            octets = stream.aiter_bytes()
+            while not page.picture or len(page.refused) < len(EXPECTED):
+                clock.advance(NS_PER_MS * 10)
+                page.take(await anext(octets))
+        return page
+
+    async def scene() -> tuple[dict[str, object], str, str, Follower]:
         radio = UdpRadio.open(clock=clock, group=GROUP, port=0)
         path = laid_out(tmp_path, radio.port)
         settings, notifier = load(path, RsuConfig), Notifier(None)
@@ -130,12 +145,13 @@ def test_three_peers_are_refused_for_three_reasons_by_status_tables_and_metrics_
             shown = await asyncio.to_thread(CliRunner().invoke, app, ["status", "--once", "-c", str(path)])
             assert shown.exit_code == 0, shown.output
             metrics = await http.answer("GET", started()["metrics"], headers={}, body=b"", maximum=1 << 20)
+            page = await console()
             unit.cancel()
             await asyncio.wait([unit])
         radio.close()
-        return status, metrics.body.decode(), shown.output
+        return status, metrics.body.decode(), shown.output, page
 
-    status, metrics, shown = asyncio.run(scene())
+    status, metrics, shown, page = asyncio.run(scene())
     assert status["refused"] == EXPECTED
     peers = {peer["station_id"]: peer for peer in items(status["peers"])}
     assert {number_: peer["standing"] for number_, peer in peers.items()} == {6: "believed", 9: "doubted"}
@@ -149,3 +165,15 @@ def test_three_peers_are_refused_for_three_reasons_by_status_tables_and_metrics_
     assert "expired certificate 1" in tables
     assert "2 peers" in tables
     assert f"cosigned entries {ORIGIN} 10" in tables
+    assert {each["reason"]: (each["source"], each["count"]) for each in page.picture["refusals"]} == dict.fromkeys(
+        EXPECTED, ("radio", 1)
+    )
+    foreign = next(name for name, refused in names.items() if refused == {"untrusted_root": 1})
+    for ticket, trust, why, refused in (
+        (f"refused {foreign}", "refused", "no root this station trusts", "untrusted root 1"),
+        (f"refused {run_out.certificate.hashed_id8.hex()}", "refused", "is outside its validity period", "expired certificate 1"),
+        (plain.certificate.hashed_id8.hex(), "doubted", "S1: permission_denied: the ticket does not allow", "permission denied 1"),
+    ):
+        row = page.row(ticket)
+        assert (row["trust"], row["refused"]) == (trust, refused)
+        assert why in row["why"]
