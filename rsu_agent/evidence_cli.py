@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rsu_agent.config import RsuConfig
-from rsu_agent.evidence_proof import Question, gather
+from rsu_agent.evidence_proof import Question, gather, left_out
 from rsu_agent.evidence_store import read_evidence
 from shared.core.clock import UtcNs
 from shared.core.errors import ConfigError
@@ -29,7 +29,9 @@ def evidence(
     group: Annotated[int | None, typer.Option(help="One signal group; all without it.", min=0, max=MAX_GROUP)] = None,
     *,
     warnings: Annotated[bool, typer.Option("--warnings", help="Also what the unit warned of in the seconds before.")] = False,
-    refusals: Annotated[bool, typer.Option("--refusals", help="Also what it refused around the moment, and why.")] = False,
+    refusals: Annotated[
+        bool, typer.Option("--refusals", help="Also what it refused or doubted around the moment.")
+    ] = False,
 ) -> None:
     """Write a file that proves what the unit said at a moment: `v2x passport verify` checks it anywhere, offline.
 
@@ -42,11 +44,14 @@ def evidence(
             raise ConfigError(f"{config}: evidence", "is needed: this unit keeps none")
         store_file = settings.file
     question = Question(at=_moment(at), group=group, warnings=warnings, refusals=refusals)
-    with read_evidence(store_file) as store:
+    with read_evidence(store_file) as store, store.unchanging():
         found = gather(store, question)
+        more = left_out(store, question)
     encoded = found.encode()
     write_new_file(out, encoded, mode=FILE_MODE)
     typer.echo(f"{out}: {len(found.pieces)} records of {len(found.batches)} batches, {len(encoded)} octets")
+    if more:
+        typer.echo(f"left out, for there is no room: {more} further warnings, refusals or notices", err=True)
 
 
 def _moment(text: str) -> UtcNs:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from shared.records.evidence_record import BatchStatement, EvidenceRecord
+from shared.records.evidence_record import BatchStatement, EvidenceKind, EvidenceRecord
 from shared.service.database import DatabaseFormat
 
 STORE_FORMAT = DatabaseFormat(
@@ -19,6 +19,7 @@ STORE_FORMAT = DatabaseFormat(
             number INTEGER PRIMARY KEY,
             first INTEGER NOT NULL UNIQUE,
             size INTEGER NOT NULL,
+            of_others INTEGER NOT NULL,
             closed_us INTEGER,
             statement BLOB NOT NULL,
             commitment BLOB NOT NULL UNIQUE,
@@ -27,6 +28,7 @@ STORE_FORMAT = DatabaseFormat(
             proof BLOB
         );
         CREATE INDEX batch_by_state ON batch (state, number);
+        CREATE INDEX batch_of_others ON batch (number, of_others) WHERE of_others > 0;
         CREATE TABLE certificate (id BLOB PRIMARY KEY, octets BLOB NOT NULL);
         CREATE TABLE run (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL);
         CREATE TABLE trusted (id INTEGER PRIMARY KEY CHECK (id = 1), note BLOB NOT NULL);
@@ -35,6 +37,13 @@ STORE_FORMAT = DatabaseFormat(
         )
     """,
 )
+
+
+GONE = "gone"
+"""Kind of a record that was let go before its batch: `entry` is its leaf hash, which its neighbours' proofs need."""
+
+OF_OTHERS = frozenset((EvidenceKind.REFUSED, EvidenceKind.NOTED))
+"""What others can make a unit write: it has room of its own, so it takes none from what the unit said."""
 
 
 class BatchState(IntEnum):

@@ -16,18 +16,16 @@ from typing import TypeVar
 
 from rsu_agent.evidence_anchoring import Aside, EvidenceAnchoring, LedgerMedium, StoreWork
 from rsu_agent.evidence_desk import Chain, EvidenceDesk
+from rsu_agent.evidence_format import Dropped
 from rsu_agent.evidence_store import EvidenceStore, open_evidence
 from shared.core.clock import NS_PER_S, Clock, Instant, MonotonicNs, UtcNs
 from shared.core.entropy import Entropy
-from shared.core.errors import StorageError, V2xError
+from shared.core.errors import StorageError
 from shared.ledger.policy import Policy
 from shared.records.evidence_record import MAX_BATCH_RECORDS
 from shared.service.database import Connect, connect_sqlite
 from shared.service.state_lock import locked
-from shared.stack.batch import Outcome
 from shared.stack.effects import Effect, Evidence, Notice, Transmit
-from shared.stack.inbound import Inbound
-from shared.stack.intake import Listener
 
 FLUSH_S = 1.0
 """Seconds between two transactions: what a power cut can take."""
@@ -37,6 +35,12 @@ ANCHOR_PAUSE_NS = 2 * NS_PER_S
 
 MAX_ANCHOR_PAUSE_NS = 300 * NS_PER_S
 """The same where it failed again and again."""
+
+MAX_AGED = 4
+"""Batches that leave in a minute for their age: more than come, but a clock set to a wrong year takes not all there is with it."""
+
+SHARE_OF_OTHERS = 4
+"""What others made the unit write has at most this part of the room."""
 
 T = TypeVar("T")
 
@@ -98,10 +102,6 @@ class EvidenceKeeper:
                     pass
 
         return watched
-
-    def listening(self, agent: Listener) -> Listener:
-        """Return an agent's ears that take down what it refuses."""
-        return _Ears(agent, self.desk)
 
     async def run(self) -> None:
         """Keep evidence until cancelled."""
@@ -179,15 +179,18 @@ class EvidenceKeeper:
     async def _close_batches(self, now: Instant) -> None:
         while await self._aside(lambda store: store.close_batch(self._station_id, now.utc)) is not None:
             pass
+        while await self._aside(lambda store: store.thin(max_bytes=self._max_bytes // SHARE_OF_OTHERS)):
+            pass
         before = None if now.utc is None else UtcNs(now.utc - self._max_age_ns)
-        while True:
-            dropped = await self._aside(lambda store: store.expire(before=before, max_bytes=self._max_bytes))
-            if not dropped.batches:
-                return
-            if unproven := dropped.unproven:
-                self._dropped_unproven += unproven
-                fields = {"batches": unproven, "reason": "no room, or too old, and the ledger has not proven them"}
-                self._tell(Notice("evidence_dropped_unproven", fields), now)
+        self._dropped(await self._aside(lambda store: store.expire(before=before, max_bytes=self._max_bytes, most=MAX_AGED)), now)
+        while (dropped := await self._aside(lambda store: store.expire(before=None, max_bytes=self._max_bytes))).batches:
+            self._dropped(dropped, now)
+
+    def _dropped(self, dropped: Dropped, now: Instant) -> None:
+        if unproven := dropped.unproven:
+            self._dropped_unproven += unproven
+            fields = {"batches": unproven, "reason": "no room, or too old, and the ledger has not proven them"}
+            self._tell(Notice("evidence_dropped_unproven", fields), now)
 
     async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -203,25 +206,6 @@ class EvidenceKeeper:
         if self._trouble is not None:
             self._trouble = None
             self._tell(Notice("evidence_kept", {"waiting": self.desk.waiting}), now)
-
-
-class _Ears:
-    """Hands outcomes on to an agent, and what it refuses to the desk."""
-
-    def __init__(self, agent: Listener, desk: EvidenceDesk) -> None:
-        self._agent = agent
-        self._desk = desk
-
-    @property
-    def inbound(self) -> Inbound:
-        """The agent's account of what comes in."""
-        return self._agent.inbound
-
-    def on_outcome(self, outcome: Outcome, now: Instant, packet: bytes) -> tuple[Effect, ...]:
-        """Take what became of one packet."""
-        if isinstance(outcome, V2xError):
-            self._desk.refused(packet, outcome, now)
-        return self._agent.on_outcome(outcome, now, packet)
 
 
 @asynccontextmanager

@@ -89,4 +89,5 @@ async def opened_evidence(
             )
         )
         notices.follow(keeper.desk.noted)
+        agent.plausibility.follow(keeper.desk.refused)
         yield keeper

@@ -1,11 +1,12 @@
 """From the unit's store to a file that proves: what it said at a moment, with paths, ledger proofs and certificates.
 
-Chosen are the lights said last before the moment and those said next, which together say how long they held; the map that says
-which lanes a signal group governs; the unit's warnings of the seconds before, and what it refused around the moment, where those
-are asked for. Everything chosen must be proven by the ledger already: what is closed within the minute is in a few seconds.
+Chosen are the lights said last before the moment and those said next, which together show that nothing was said between them; the
+map that says which lanes a signal group governs; and, where those are asked for, the unit's warnings of the seconds before, and
+what it refused or doubted around the moment. Everything chosen must be proven by the ledger already: what is closed within the
+minute is in a few seconds. A moment of which the evidence has a gap gets no proof at all.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rsu_agent.evidence_format import BatchState, Found, StoredBatch
@@ -16,7 +17,7 @@ from shared.core.itstime import utc_text
 from shared.ledger.proof import parse_proof
 from shared.network.headers import BASIC_HEADER_OCTETS
 from shared.records.evidence import MAX_EVIDENCE_RECORDS, Evidence, EvidencePiece, ProvenBatch
-from shared.records.evidence_record import BatchTree, EvidenceKind, decode_record
+from shared.records.evidence_record import EvidenceKind, check_adjoining, decode_record
 from shared.security.certificate import decode_certificate
 from shared.security.chain import MAX_CHAIN_CERTIFICATES
 from shared.security.peek import peek_claims
@@ -25,10 +26,12 @@ WARNINGS_BEFORE_S = 10
 """Seconds before the moment whose warnings are taken: none is repeated more rarely."""
 
 REFUSALS_AROUND_S = 5
-"""Seconds before and after the moment whose refusals are taken."""
+"""Seconds before and after the moment of which is taken what the unit refused, and what it told its operator."""
 
-MAX_CHOSEN = MAX_EVIDENCE_RECORDS // 2 - 4
-"""Warnings, and likewise refusals, of one file."""
+_US_PER_S = NS_PER_S // NS_PER_US
+
+MAX_CHOSEN = MAX_EVIDENCE_RECORDS // 3 - 1
+"""Warnings, likewise refusals, and likewise notices, of one file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,7 @@ class Question:
         at: the moment.
         group: one signal group; None for all.
         warnings: whether the unit's own warnings are wanted too.
-        refusals: whether what it refused is wanted too.
+        refusals: whether what it refused and doubted is wanted too.
     """
 
     at: UtcNs
@@ -47,36 +50,52 @@ class Question:
     warnings: bool = False
     refusals: bool = False
 
+    @property
+    def at_us(self) -> int:
+        """The moment in microseconds since 1970, in whole milliseconds: so it stands in a file."""
+        return self.at // NS_PER_MS * (NS_PER_MS // NS_PER_US)
+
+    @property
+    def besides(self) -> Iterator[tuple[EvidenceKind, str | None, int, int]]:
+        """What is wanted besides the lights: kind, word, and from when to when in microseconds."""
+        at_us = self.at_us
+        if self.warnings:
+            yield EvidenceKind.SENT, "denm", at_us - WARNINGS_BEFORE_S * _US_PER_S, at_us
+        if self.refusals:
+            for kind in (EvidenceKind.REFUSED, EvidenceKind.NOTED):
+                yield kind, None, at_us - REFUSALS_AROUND_S * _US_PER_S, at_us + REFUSALS_AROUND_S * _US_PER_S
+
+
+def left_out(store: EvidenceStore, question: Question) -> int:
+    """Return how much of what is wanted besides the lights there was beyond `MAX_CHOSEN`, which is not in the file."""
+    return sum(max(0, store.count(*each) - MAX_CHOSEN) for each in question.besides)
+
 
 def gather(store: EvidenceStore, question: Question) -> Evidence:
     """Return what proves the answer.
 
     Raises:
-        RecordError: `empty`: the unit had said nothing by then that is still kept; `ledger`: the ledger has not proven it (yet).
+        RecordError: `empty`: the unit had said nothing by then that is still kept; `ledger`: the ledger has not proven it (yet);
+            `complete`: what the unit said last before the moment cannot be shown to be the last.
         StorageError: the store is damaged.
     """
-    at_ms = question.at // NS_PER_MS
-    at_us = at_ms * (NS_PER_MS // NS_PER_US)
-    text = utc_text(UtcNs(at_ms * NS_PER_MS))
+    at_us = question.at_us
+    text = utc_text(UtcNs(at_us * NS_PER_US))
     lights = store.last_before(EvidenceKind.SENT, "spatem", at_us)
     chosen: list[Found | None] = [lights]
-    if question.warnings:
-        first_us = at_us - WARNINGS_BEFORE_S * (NS_PER_S // NS_PER_US)
-        chosen += store.between(EvidenceKind.SENT, "denm", first_us, at_us, MAX_CHOSEN)
-    if question.refusals:
-        around_us = REFUSALS_AROUND_S * (NS_PER_S // NS_PER_US)
-        chosen += store.between(EvidenceKind.REFUSED, None, at_us - around_us, at_us + around_us, MAX_CHOSEN)
+    for kind, word, first_us, last_us in question.besides:
+        chosen += store.between(kind, word, first_us, last_us, MAX_CHOSEN)
     if not any(chosen) or (lights is None and not (question.warnings or question.refusals)):
         raise RecordError("empty", f"the unit's evidence holds nothing it said at {text} or before")
     chosen.append(store.last_before(EvidenceKind.SENT, "mapem", at_us))
+    following = store.first_after(EvidenceKind.SENT, "spatem", at_us)
+    if lights is not None and following is None:
+        raise RecordError("ledger", f"the unit has told no lights since {text}, or they are not on disk yet: ask again later")
+    chosen.append(None if lights is None else following)
     needed = sorted({each.id: each for each in chosen if each is not None}.values(), key=lambda each: each.id)
     batches = {each.id: _proven(store, each, text) for each in needed}
-    following = store.first_after(EvidenceKind.SENT, "spatem", at_us) if lights is not None else None
-    if following is not None and following.id not in batches:
-        batch = store.batch_of(following.id)
-        if batch is not None and batch.state is BatchState.PROVEN:
-            batches[following.id] = batch
-            needed = sorted((*needed, following), key=lambda each: each.id)
+    if lights is not None and following is not None:
+        check_adjoining(*((decode_record(each.entry), batches[each.id].statement) for each in (lights, following)))
     return _assembled(store, question, needed, batches)
 
 
@@ -92,7 +111,7 @@ def _proven(store: EvidenceStore, found: Found, text: str) -> StoredBatch:
 
 def _assembled(store: EvidenceStore, question: Question, needed: list[Found], batches: Mapping[int, StoredBatch]) -> Evidence:
     used = list({batches[each.id].statement.number: batches[each.id] for each in needed}.values())
-    trees = {batch.statement.number: BatchTree(store.entries_of(batch.statement)) for batch in used}
+    trees = {batch.statement.number: store.tree_of(batch.statement) for batch in used}
     places = {batch.statement.number: place for place, batch in enumerate(used)}
     pieces = []
     for each in needed:
@@ -106,7 +125,7 @@ def _assembled(store: EvidenceStore, question: Question, needed: list[Found], ba
     except DecodeError as error:
         raise StorageError("the store of evidence", f"is damaged: {error}") from None
     return Evidence(
-        at=UtcNs(question.at // NS_PER_MS * NS_PER_MS),
+        at=UtcNs(question.at_us * NS_PER_US),
         group=question.group,
         certificates=certificates,
         batches=proven,

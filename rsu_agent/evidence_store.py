@@ -5,18 +5,21 @@
     beside    the certificates signatures need, the checkpoint trusted last, and notes of a ledger that contradicted itself
 
 Every step is one transaction: after a power cut it is done or it is not, and doing it again is harmless. Records leave in whole
-batches, the oldest first, so what stays keeps all that its proof needs. The newest batch never leaves: the next one names it.
+batches, the oldest first, so what stays keeps all that its proof needs; what others made the unit write may leave before, and
+then its hash stays. The newest batch never leaves: the next one names it.
 
 All methods belong to the thread that opened the file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsu_agent.evidence_format import STORE_FORMAT, BatchState, Dropped, Found, StoredBatch, StoredEntry
+from rsu_agent.evidence_format import GONE, OF_OTHERS, STORE_FORMAT, BatchState, Dropped, Found, StoredBatch, StoredEntry
 from shared.core.clock import NS_PER_US, UtcNs
 from shared.core.errors import DecodeError, SplitViewError, StorageError
+from shared.ledger.merkle import Hash, leaf_hash
 from shared.records.evidence_record import (
     MAX_BATCH_RECORDS,
     BatchStatement,
@@ -33,6 +36,7 @@ from shared.service.database import (
     create_database,
     open_database,
     open_read_only,
+    snapshot,
     storage_errors,
     transaction,
 )
@@ -58,6 +62,8 @@ class Opened:
     set_aside: Path | None
     problem: str = ""
 
+
+_OF_OTHERS = frozenset(kind.value for kind in OF_OTHERS)
 
 _COLUMNS = "statement, commitment, state, log_index, proof"
 
@@ -106,7 +112,7 @@ class EvidenceStore(OpenDatabase):
             ).fetchone()
             number, first, previous = (0, 0, None) if last is None else (last[0] + 1, last[1], blob(self._path, last[2]))
             rows = self._connection.execute(
-                "SELECT id, entry FROM record WHERE id >= ? ORDER BY id LIMIT ?", (first, MAX_BATCH_RECORDS)
+                "SELECT id, kind, entry FROM record WHERE id >= ? ORDER BY id LIMIT ?", (first, MAX_BATCH_RECORDS)
             ).fetchall()
             if not rows:
                 return None
@@ -118,7 +124,7 @@ class EvidenceStore(OpenDatabase):
                 previous=previous,
                 first=first,
                 size=len(rows),
-                root=BatchTree([blob(self._path, row[1]) for row in rows]).root,
+                root=BatchTree([self._leaf(*row[1:]) for row in rows]).root,
                 closed_us=None if closed is None else closed // NS_PER_US,
             )
             encoded = statement.encode()
@@ -126,13 +132,15 @@ class EvidenceStore(OpenDatabase):
                 number,
                 first,
                 len(rows),
+                sum(len(entry) for _, kind, entry in rows if kind in _OF_OTHERS),
                 statement.closed_us,
                 encoded,
                 commitment_of_batch(encoded),
                 BatchState.PENDING.value,
             )
             self._connection.execute(
-                "INSERT INTO batch (number, first, size, closed_us, statement, commitment, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO batch (number, first, size, of_others, closed_us, statement, commitment, state)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
         return statement
@@ -217,20 +225,29 @@ class EvidenceStore(OpenDatabase):
             ).fetchall()
         return tuple(self._found(row) for row in rows)
 
-    def entries_of(self, statement: BatchStatement) -> list[bytes]:
-        """Return the octets of all records of a batch in order, checked against its root.
+    def count(self, kind: EvidenceKind, word: str | None, first_us: int, last_us: int) -> int:
+        """Return how many records `between` would return without a limit."""
+        row = self._one(
+            "SELECT count(*) FROM record WHERE kind = ? AND (? IS NULL OR word = ?) AND utc_us BETWEEN ? AND ?",
+            *(kind.value, word, word, first_us, last_us),
+        )
+        return 0 if row is None else int(str(row[0]))
+
+    def tree_of(self, statement: BatchStatement) -> BatchTree:
+        """Return the tree of a batch, made anew from its records and checked against its root.
 
         Raises:
             StorageError: they are not there any more, or not what they were.
         """
         with storage_errors(self._path):
             rows = self._connection.execute(
-                "SELECT entry FROM record WHERE id >= ? AND id < ? ORDER BY id", (statement.first, statement.first + statement.size)
+                "SELECT kind, entry FROM record WHERE id >= ? AND id < ? ORDER BY id",
+                (statement.first, statement.first + statement.size),
             ).fetchall()
-        entries = [blob(self._path, row[0]) for row in rows]
-        if len(entries) != statement.size or BatchTree(entries).root != statement.root:
+        tree = BatchTree([self._leaf(*row) for row in rows])
+        if tree.size != statement.size or tree.root != statement.root:
             raise self._damaged(f"the records of batch {statement.number} are not those it was closed with")
-        return entries
+        return tree
 
     def certificates(self) -> dict[bytes, bytes]:
         """Return every certificate by its HashedId8."""
@@ -238,15 +255,15 @@ class EvidenceStore(OpenDatabase):
             rows = self._connection.execute("SELECT id, octets FROM certificate").fetchall()
         return {blob(self._path, row[0]): blob(self._path, row[1]) for row in rows}
 
-    def expire(self, *, before: UtcNs | None, max_bytes: int) -> Dropped:
-        """Let the oldest batches go: those closed before a moment, and as many as bring the records within `max_bytes`.
+    def expire(self, *, before: UtcNs | None, max_bytes: int, most: int = MAX_BATCHES_DROPPED_AT_ONCE) -> Dropped:
+        """Let the oldest batches go: those closed before a moment, and as many as bring the file's records within `max_bytes`.
 
-        A few at a time; what is still too old or too much goes with the next call.
+        At most `most` of them; what is still too old or too much goes with the next call.
         """
         batches = records = unproven = 0
         with storage_errors(self._path), transaction(self._connection):
             rows = self._connection.execute(
-                "SELECT number, first, size, state, closed_us FROM batch ORDER BY number LIMIT ?", (MAX_BATCHES_DROPPED_AT_ONCE,)
+                "SELECT number, first, size, state, closed_us FROM batch ORDER BY number LIMIT ?", (most,)
             ).fetchall()
             newest = self._connection.execute("SELECT max(number) FROM batch").fetchone()[0]
             limit_us = None if before is None else before // NS_PER_US
@@ -260,15 +277,51 @@ class EvidenceStore(OpenDatabase):
                 batches, records, unproven = batches + 1, records + size, unproven + (state < BatchState.PROVEN)
         return Dropped(batches=batches, records=records, unproven=unproven)
 
+    def thin(self, *, max_bytes: int) -> int:
+        """Let go of what others made the unit write where it has more than `max_bytes`, the oldest first, a few batches at a time.
+
+        Its leaf hashes stay, so all else goes on being proven. Returns how many records went.
+        """
+        records = 0
+        with storage_errors(self._path), transaction(self._connection):
+            total = self._connection.execute("SELECT total(of_others) FROM batch WHERE of_others > 0").fetchone()[0]
+            rows = self._connection.execute(
+                "SELECT number, first, size, of_others FROM batch WHERE of_others > 0 ORDER BY number LIMIT ?",
+                (MAX_BATCHES_DROPPED_AT_ONCE,),
+            ).fetchall()
+            for number, first, size, of_others in rows:
+                if total <= max_bytes:
+                    break
+                going = self._connection.execute(
+                    "SELECT id, kind, entry FROM record WHERE id >= ? AND id < ?", (first, first + size)
+                ).fetchall()
+                hashes = [(GONE, self._leaf(kind, entry), each) for each, kind, entry in going if kind in _OF_OTHERS]
+                self._connection.executemany("UPDATE record SET kind = ?, word = '', utc_us = NULL, entry = ? WHERE id = ?", hashes)
+                self._connection.execute("UPDATE batch SET of_others = 0 WHERE number = ?", (number,))
+                total, records = total - of_others, records + len(hashes)
+        return records
+
+    @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        """Let a block read the file as it is at one moment, while the agent goes on writing."""
+        with storage_errors(self._path), snapshot(self._connection):
+            yield
+
     def status(self) -> dict[str, object]:
-        """Return how much there is, as JSON values."""
+        """Return how much there is, as JSON values; it costs the same however much that is."""
         with storage_errors(self._path):
-            rows = self._connection.execute("SELECT state, count(*) FROM batch GROUP BY state").fetchall()
-            oldest = self._connection.execute("SELECT min(first) FROM batch").fetchone()[0]
+            rows = self._connection.execute(
+                "SELECT state, count(*) FROM batch WHERE state < ? GROUP BY state", (BatchState.PROVEN.value,)
+            ).fetchall()
+            oldest, newest = self._connection.execute("SELECT min(number), max(number) FROM batch").fetchone()
+            first = self._connection.execute("SELECT first FROM batch ORDER BY number LIMIT 1").fetchone()
             used = self._used_bytes()
             total = self._next_id()
         counts = {BatchState(state).name.lower(): count for state, count in rows}
-        return {"records": total - (oldest or 0), "records_ever": total, "batches": counts, "used_bytes": used}
+        proven = 0 if oldest is None else newest - oldest + 1 - sum(counts.values())  # numbers have no gap
+        if proven:
+            counts[BatchState.PROVEN.name.lower()] = proven
+        return {"records": total - (first[0] if first else 0), "records_ever": total, "batches": counts, "used_bytes": used}
 
     def _next_id(self) -> int:
         last = self._connection.execute("SELECT max(id) FROM record").fetchone()[0]
@@ -313,6 +366,11 @@ class EvidenceStore(OpenDatabase):
                         proof=proof,
                     )
         raise self._damaged("a batch is not what it should be")
+
+    def _leaf(self, kind: object, entry: object) -> Hash:
+        """Return the leaf hash of a record as it is stored."""
+        octets = blob(self._path, entry)
+        return Hash(octets) if kind == GONE else leaf_hash(octets)
 
     def _find(self, rest: str, kind: EvidenceKind, word: str, utc_us: int) -> Found | None:
         found = f"SELECT id, utc_us, entry FROM record WHERE kind = ? AND word = ? AND {rest}"  # noqa: S608 - constants

@@ -84,7 +84,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         if keeper is not None:
             perform = keeper.watching(perform)
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
-        intake = Intake(listener=agent if keeper is None else keeper.listening(agent), checker=checker, lot=SystemRandom())
+        intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
         stack.push_async_callback(say_goodbye, agent, radios, clock=clock, perform=perform)
         if keeper is not None:

@@ -20,7 +20,7 @@ from shared.messages.spatem import MovementEvent, MovementPhaseState, MovementSt
 from shared.messages.time_mark import seconds_until
 from shared.network.headers import BASIC_HEADER_OCTETS
 from shared.records.evidence import Evidence, HeldRecord, verify_evidence
-from shared.records.evidence_record import EvidenceKind
+from shared.records.evidence_record import EvidenceKind, check_adjoining
 from shared.security.certificate import Certificate, decode_certificate
 from shared.security.certificate_cache import CertificateCache
 from shared.security.chain import ChainVerifier
@@ -67,7 +67,7 @@ class Shown:
         ends_earliest: when the unit said the phase ends at the earliest; None where it did not say.
         ends_latest: at the latest.
         lanes: the lanes it governs, by the map; empty where the file holds none that fits.
-        then: what the unit's next message says it shows; None where that is not in the file.
+        then: what the unit's next message says it shows; None where it says nothing of it.
     """
 
     junction: IntersectionId
@@ -106,11 +106,12 @@ class Answer:
         name: the junction's, by the map; empty where there is none.
         lights: what the signal groups showed.
         said: the message that says so; None where the file has no lights.
-        following: the unit's next; None where it is not in the file.
+        following: the unit's next: between the two it said nothing; None where the file has no lights.
         warnings: the unit's own warnings.
         account: what else the unit wrote down: refusals and notices.
         signers: identifiers of the tickets and, each, of the root its chain ends at.
         findings: what to know besides.
+        held: all records.
     """
 
     at: UtcNs
@@ -125,6 +126,11 @@ class Answer:
     findings: tuple[Finding, ...]
     held: tuple[HeldRecord, ...]
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the lights had been told so shortly before the moment that they still were what was shown."""
+        return self.said is not None and self.at - self.said.generated <= SILENT_NS
+
 
 def judge_evidence(evidence: Evidence, *, store: TrustStore, policy: Policy, areas: IdentifiedAreas) -> Answer:
     """Verify a file of evidence down to the roots of a trust store, and return what it proves.
@@ -136,7 +142,8 @@ def judge_evidence(evidence: Evidence, *, store: TrustStore, policy: Policy, are
         areas: shapes of identified regions; `NO_IDENTIFIED_AREAS` where the certificates name none.
 
     Raises:
-        RecordError: the check that failed: those of `verify_evidence`, and `certificate`, `signature`, `time`, `content`.
+        RecordError: the check that failed: those of `verify_evidence`, and `certificate`, `signature`, `time`, `content`,
+            `complete`.
     """
     held = verify_evidence(evidence, policy=policy)
     certificates = _Certificates(evidence.certificates, store, areas)
@@ -153,10 +160,12 @@ def judge_evidence(evidence: Evidence, *, store: TrustStore, policy: Policy, are
     following = next((each for each in lights if each.generated > evidence.at), None)
     if lights and said is None:
         raise RecordError("content", "the file holds no lights that were told at the moment it names, or before")
+    if said is not None:
+        _check_complete(said, following)
     if said is None and evidence.group is not None:
         raise RecordError("content", "the file holds no lights, so it says nothing of a signal group")
     maps = [each for each in told if isinstance(each.indication.message, Mapem) and each.generated <= evidence.at]
-    findings = _findings(evidence.at, said, following, held.records)
+    findings = _findings(evidence.at, said, held.records)
     shown, name = _lights(said, following, maps[-1] if maps else None, evidence.group, findings)
     return Answer(
         at=evidence.at,
@@ -244,19 +253,20 @@ def _told(held: HeldRecord, where: str, certificates: _Certificates, station_id:
     return Told(held=held, indication=indication, generated=generated)
 
 
-def _findings(at: UtcNs, said: Told | None, following: Told | None, records: tuple[HeldRecord, ...]) -> list[Finding]:
+def _check_complete(said: Told, following: Told | None) -> None:
+    """Raise `RecordError` unless it is shown that the unit told no other lights between the two messages."""
+    if following is None:
+        reason = "what the unit said next is not in the file: that it said nothing else before the moment is not shown"
+        raise RecordError("complete", reason)
+    check_adjoining(*((each.held.record, each.held.batch.statement) for each in (said, following)))
+
+
+def _findings(at: UtcNs, said: Told | None, records: tuple[HeldRecord, ...]) -> list[Finding]:
     findings = []
-    if said is not None:
+    if said is not None and at - said.generated > SILENT_NS:
         old_s = (at - said.generated) / NS_PER_S
-        if at - said.generated > SILENT_NS:
-            text = f"The unit had told no lights for {old_s:.1f} s then: what they showed at that moment is not known."
-            findings.append(Finding(text=text, is_serious=True))
-        if following is None:
-            text = "What the unit said next is not in this file: how long the lights went on like this is not shown."
-            findings.append(Finding(text=text, is_serious=False))
-        elif not _follows(said, following):
-            text = "By the unit's own account it said something between the two messages that is not in this file."
-            findings.append(Finding(text=text, is_serious=True))
+        text = f"The unit had told no lights for {old_s:.1f} s then: what they showed at that moment is not known."
+        findings.append(Finding(text=text, is_serious=True))
     seen = [each.batch.seen_by for each in records]
     if any(each is None for each in seen):
         text = "No witness says when it saw the ledger: that this was written then rests on the ledger's word."
@@ -267,11 +277,6 @@ def _findings(at: UtcNs, said: Told | None, following: Told | None, records: tup
         text = f"It is shown to be in the ledger only {minutes} minutes after the moment; a network may have been down."
         findings.append(Finding(text=text, is_serious=False))
     return findings
-
-
-def _follows(said: Told, following: Told) -> bool:
-    one, other = said.held.record, following.held.record
-    return one.run == other.run and one.number + 1 == other.number
 
 
 def _lights(

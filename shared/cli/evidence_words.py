@@ -47,9 +47,9 @@ def print_claims(console: Console, evidence: Evidence) -> None:
 
 def lights_sentences(answer: Answer) -> tuple[str, ...]:
     """Return what each signal group showed, a sentence each."""
-    where = f"roadside unit {answer.station_id}"
+    where = f"roadside unit {answer.station_id} {'showed' if answer.is_known else 'had last told'}"
     return tuple(
-        f"On {utc_text(answer.at)[:10]} at {utc_text(answer.at)[11:-1]} UTC {where} showed"
+        f"On {utc_text(answer.at)[:10]} at {utc_text(answer.at)[11:-1]} UTC {where}"
         f" for junction {junction_text(each.junction)}"
         f"{f' ({answer.name})' if answer.name else ''}, signal group {each.group}: {LIGHT_WORDS[each.phase]}."
         for each in answer.lights
@@ -69,6 +69,7 @@ def answer_as_json(answer: Answer) -> dict[str, object]:
         "at": utc_text(answer.at),
         "station_id": answer.station_id,
         "name": answer.name,
+        "known": answer.is_known,
         "lights": [
             {
                 "junction": junction_text(each.junction),
@@ -104,19 +105,19 @@ def _lights_table(lights: tuple[Shown, ...]) -> Table:
             ends = utc_text(each.ends_earliest)[11:-1]
         else:
             ends = f"{utc_text(each.ends_earliest)[11:-1]} to {utc_text(each.ends_latest)[11:-1]}"
-        then = "not in this file" if each.then is None else LIGHT_WORDS[each.then]
+        then = "not told" if each.then is None else LIGHT_WORDS[each.then]
         table.add_row(str(each.group), LIGHT_WORDS[each.phase], ends, ", ".join(map(str, each.lanes)) or "no map", then)
     return table
 
 
 def _how_long(answer: Answer) -> str:
     assert answer.said is not None
+    assert answer.following is not None
     before_s = (answer.at - answer.said.generated) / NS_PER_S
     said = f"The unit said so at {utc_text(answer.said.generated)[11:-1]}, {before_s:.3f} s before"
-    if answer.following is None:
-        return f"{said}."
     after_s = (answer.following.generated - answer.at) / NS_PER_S
-    return f"{said}; its next message is of {utc_text(answer.following.generated)[11:-1]}, {after_s:.3f} s after."
+    then = utc_text(answer.following.generated)[11:-1]
+    return f"{said}; its next message is of {then}, {after_s:.3f} s after. Between the two it said nothing else."
 
 
 def _warning(told: Told) -> str:

@@ -17,8 +17,8 @@ from enum import Enum
 from hashlib import sha256
 
 from shared.core.clock import NS_PER_US, UtcNs
-from shared.core.errors import DecodeError, EncodeError
-from shared.ledger.merkle import HASH_BYTES, Hash, Node, inclusion_proof, leaf_hash, node_hash, tree_root
+from shared.core.errors import DecodeError, EncodeError, RecordError
+from shared.ledger.merkle import HASH_BYTES, Hash, Node, inclusion_proof, node_hash, tree_root
 from shared.records.sd_jwt import decode_base64url, encode_base64url
 from shared.records.strict_json import MAX_SAFE_INTEGER, Json, encode_json, parse_json
 
@@ -229,16 +229,36 @@ def commitment_of_batch(statement: bytes) -> bytes:
     return sha256(statement).digest()
 
 
+Placed = tuple[EvidenceRecord, BatchStatement]
+"""A record, and the statement of the batch it is in."""
+
+
+def check_adjoining(earlier: Placed, later: Placed) -> None:
+    """Raise `RecordError` (`complete`) unless the unit wrote down nothing of a kind between two records of that kind.
+
+    Rests on its own count. That counts anew in every run, and `run` in every file, so both records must be of one batch, or of two
+    of which the later names the earlier.
+    """
+    (one, before), (other, after) = earlier, later
+    is_joined = before == after or after.previous == commitment_of_batch(before.encode())
+    if one.run != other.run or not is_joined:
+        reason = f"between the {one.word.upper()} before the moment and the one after it the unit began anew or was silent for long"
+        raise RecordError("complete", f"{reason}: what it said last is not shown to be the last")
+    if (left_out := other.number - one.number - 1) != 0:
+        reason = f"by its own account the unit said {left_out} more {one.word.upper()} between the two in the evidence"
+        raise RecordError("complete", f"{reason}: what it said last before the moment is not shown")
+
+
 class BatchTree:
     """The Merkle tree over the records of one batch.
 
     Args:
-        entries: the records' octets, in order.
+        leaves: the leaf hashes of the records, in order.
     """
 
-    def __init__(self, entries: list[bytes]) -> None:
-        self.size = len(entries)
-        self._levels: list[list[Hash]] = [[leaf_hash(entry) for entry in entries]]
+    def __init__(self, leaves: list[Hash]) -> None:
+        self.size = len(leaves)
+        self._levels: list[list[Hash]] = [leaves]
         while len(below := self._levels[-1]) > 1:
             self._levels.append([node_hash(below[n], below[n + 1]) for n in range(0, len(below) - 1, 2)])
 

@@ -119,7 +119,7 @@ def _nothing_lost_or_doubled(scene: Scene, acknowledged: int) -> None:
         first_run = store.batch_of(0)
         assert first_run is not None
         assert first_run.statement.size >= acknowledged
-        assert len(store.entries_of(first_run.statement)) == first_run.statement.size
+        assert store.tree_of(first_run.statement).size == first_run.statement.size
 
 
 def _moment_after(scene: Scene, *, number: int) -> str:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from rsu_agent.evidence_proof import Question, gather
 from shared.cli.evidence import Answer, judge_evidence
+from shared.cli.evidence_words import lights_sentences
 from shared.cli.passport import app
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import RecordError
@@ -198,6 +199,7 @@ def test_lights_that_another_station_signed_are_not_the_units(tmp_path: Path) ->
     unit.desk._certificates[bytes(other.ticket.certificate.hashed_id8)] = other.ticket.certificate.encoded
     unit.light(0)
     unit.desk.sent(entry_of_other)
+    unit.light()
     unit.close_batch()
     unit.anchor(witnessed_log(NOON))
     evidence = gathered(unit, NOON)
@@ -205,15 +207,72 @@ def test_lights_that_another_station_signed_are_not_the_units(tmp_path: Path) ->
     assert refused(replace(evidence, certificates=tuple(dict.fromkeys(certificates)))) == "content"
 
 
+def lights_of(evidence: Evidence) -> list[EvidencePiece]:
+    return [each for each in evidence.pieces if decode_record(each.entry).word == "spatem"]
+
+
+def with_lights(evidence: Evidence, *lights: EvidencePiece) -> Evidence:
+    """Return the file with other lights in it, made whole again as a forger would."""
+    pieces = [each for each in evidence.pieces if decode_record(each.entry).word != "spatem"]
+    pieces = sorted((*pieces, *lights), key=lambda piece: (piece.batch, piece.position))
+    return rewritten(replace(evidence, pieces=tuple(pieces)))
+
+
 def test_a_message_left_out_between_the_two_shown_is_noticed(unit: Unit) -> None:
-    evidence = gathered(unit)
-    later = gathered(unit, after_ms(NOON, 1_390))
-    lights = [each for each in evidence.pieces if decode_record(each.entry).word == "spatem"]
-    followed = [each for each in later.pieces if decode_record(each.entry).word == "spatem"]
-    pieces = tuple(sorted((lights[0], followed[-1]), key=lambda piece: piece.position))
-    answer = judged(replace(evidence, pieces=pieces))
-    assert [each.is_serious for each in answer.findings] == [True]
-    assert "something between the two messages" in answer.findings[0].text
+    evidence, later = gathered(unit), gathered(unit, after_ms(NOON, 1_390))
+    forged = with_lights(evidence, lights_of(evidence)[0], lights_of(later)[-1])
+    with pytest.raises(RecordError, match="said 1 more SPATEM between the two"):
+        judged(forged)
+    assert refused(forged) == "complete"
+
+
+def test_a_later_change_of_the_lights_cannot_be_hidden_by_leaving_out_all_that_came_after(unit: Unit) -> None:
+    """A file with an old light alone would say that it still showed."""
+    evidence = gathered(unit, after_ms(NOON, 250))
+    for at_ms in (250, 1_234, 1_900):
+        alone = with_lights(replace(evidence, at=after_ms(NOON, at_ms)), lights_of(evidence)[0])
+        assert refused(alone) == "complete"
+    assert refused(rewritten(replace(evidence, at=after_ms(NOON, 1_234)))) == "complete"
+
+
+def test_lights_of_two_files_of_one_unit_do_not_follow_each_other_though_their_counts_do(tmp_path: Path) -> None:
+    """Whoever begins a new file cannot leave out what was said before that: no batch of it names one of the old."""
+    log, answers = witnessed_log(after_ms(NOON, 65_000)), []
+    for name, begins_ms, asked_ms in (("old", 0, 350), ("new", 10_000, 10_450)):
+        folder = tmp_path / name
+        folder.mkdir()
+        unit = Unit(folder, hierarchy=HIERARCHY)
+        unit.now = after_ms(NOON, begins_ms)
+        for _ in range(8):
+            unit.light()
+        unit.close_batch()
+        unit.anchor(log)
+        answers.append(gathered(unit, after_ms(NOON, asked_ms)))
+        unit.store.close()
+    old, new = answers
+    said, following = lights_of(old)[0], replace(lights_of(new)[0], batch=1)
+    assert decode_record(said.entry).number + 1 == decode_record(following.entry).number
+    certificates = tuple(dict.fromkeys((*old.certificates, *new.certificates)))
+    batches = (*old.batches, *new.batches)
+    forged = replace(old, certificates=certificates, batches=batches, pieces=(said, following))
+    assert refused(rewritten(forged)) == "complete"
+
+
+def test_no_file_is_made_for_a_moment_between_two_runs_and_the_reason_is_said(tmp_path: Path) -> None:
+    unit = Unit(tmp_path, hierarchy=HIERARCHY)
+    unit.light()
+    unit.close_batch()
+    unit.store.close()
+    again = Unit(tmp_path, hierarchy=HIERARCHY, speaker=unit.speaker)
+    again.now = after_ms(NOON, 1_500)
+    again.light()
+    again.light()
+    again.close_batch()
+    again.anchor(again.log)
+    with pytest.raises(RecordError, match="the unit began anew") as error:
+        gathered(again, after_ms(NOON, 1_000))
+    assert error.value.check == "complete"
+    assert judged(gathered(again, after_ms(NOON, 1_650))).lights
 
 
 def test_a_moment_in_which_the_unit_was_silent_is_called_unknown(tmp_path: Path) -> None:
@@ -223,6 +282,8 @@ def test_a_moment_in_which_the_unit_was_silent_is_called_unknown(tmp_path: Path)
     unit.close_batch()
     unit.anchor(witnessed_log(after_ms(NOON, 3_600_000)))
     answer = judged(gathered(unit, after_ms(NOON, 10_000)))
+    assert not answer.is_known
+    assert "had last told for junction" in lights_sentences(answer)[0]
     texts = [each.text for each in answer.findings if each.is_serious]
     assert len(texts) == 1
     assert "told no lights for 9.9 s then" in texts[0]
@@ -232,6 +293,7 @@ def test_a_moment_in_which_the_unit_was_silent_is_called_unknown(tmp_path: Path)
 def test_a_packet_dated_after_a_witness_had_seen_it_is_refused(tmp_path: Path) -> None:
     unit = Unit(tmp_path, hierarchy=HIERARCHY)
     unit.light()
+    unit.light(2_000)
     unit.close_batch()
     unit.anchor(witnessed_log(after_ms(NOON, -600_000)))
     assert refused(gathered(unit)) == "time"
@@ -243,26 +305,30 @@ def test_nothing_is_handed_out_that_the_ledger_has_not_proven(tmp_path: Path) ->
         gathered(unit)
     unit.light()
     unit.store_all()
+    with pytest.raises(RecordError, match="has told no lights since"):
+        gathered(unit)
+    unit.light(2_000)
+    unit.store_all()
     with pytest.raises(RecordError, match="is not closed yet"):
         gathered(unit)
     unit.close_batch()
     with pytest.raises(RecordError, match="batch 0 is pending"):
         gathered(unit)
-    unit.anchor(witnessed_log(NOON))
-    answer = judged(gathered(unit))
-    assert any("not in this file" in each.text for each in answer.findings)
+    unit.anchor(witnessed_log(after_ms(NOON, 60_000)))
+    assert judged(gathered(unit)).is_known
 
 
 def test_what_was_handed_out_still_proves_after_the_unit_has_let_it_go_and_what_stays_still_can_be(unit: Unit) -> None:
     before = gathered(unit).encode()
     unit.light(60_000)
+    last = unit.light()
     unit.close_batch()
     unit.anchor(unit.log)
     assert unit.store.expire(before=None, max_bytes=0).batches == 2
     with pytest.raises(RecordError, match="holds nothing"):
         gathered(unit)
     assert judged(parse_evidence(before)).lights
-    assert gathered(unit, unit.now).pieces
+    assert gathered(unit, after_ms(last, -10)).pieces
 
 
 @pytest.mark.parametrize("group", [9, 255])
@@ -273,6 +339,7 @@ def test_a_group_the_junction_does_not_have_is_said_so(unit: Unit, group: int) -
 def test_a_question_changed_to_a_moment_the_records_do_not_answer_is_refused(unit: Unit) -> None:
     evidence = gathered(unit)
     assert refused(replace(evidence, at=after_ms(NOON, -5_000))) == "content"
+    assert refused(replace(evidence, at=after_ms(NOON, 1_300))) == "complete"
     moved = judged(replace(evidence, at=after_ms(NOON, 1_250)))
     assert utc_text(moved.at) == "2026-11-22T12:00:01.250Z"
 
@@ -289,6 +356,7 @@ def test_a_unit_whose_certificate_names_a_country_is_believed_where_the_country_
     hierarchy = Hierarchy(6, region=italy)
     unit = Unit(tmp_path, hierarchy=hierarchy)
     unit.light()
+    unit.light(2_000)
     unit.close_batch()
     unit.anchor(unit.log)
     roots = TrustStore.of_operator((hierarchy.root.certificate,), ())

@@ -7,20 +7,14 @@ from pathlib import Path
 import pytest
 
 from rsu_agent import evidence_desk
-from rsu_agent.evidence_desk import (
-    MAX_NOTICES_A_MINUTE,
-    MAX_REASONS,
-    MAX_REFUSED_A_MINUTE,
-    MAX_REFUSED_OF_ONE_REASON,
-    OTHER,
-    EvidenceDesk,
-    Waiting,
-)
-from shared.core.clock import NS_PER_S, UtcNs
+from rsu_agent.evidence_allowance import FIRST_OF_EACH, MAX_BYTES, MAX_IN_ALL, MAX_OF_ONE, MAX_WORDS, OTHER
+from rsu_agent.evidence_desk import EvidenceDesk, Waiting
+from shared.core.clock import NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import DecodeError, V2xError
 from shared.pki.permission_sets import StationRole
-from shared.records.evidence_record import EvidenceKind, EvidenceRecord
+from shared.records.evidence_record import EvidenceKind, EvidenceRecord, decode_record
 from shared.stack.effects import Evidence, Notice
+from shared.trust.detectors import CheckClass, Finding
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.ledger import seeded_entropy
 from tests.helpers.stations import Speaker, after_ms, at
@@ -103,24 +97,65 @@ def test_a_flood_of_one_kind_hides_no_other_refusal_and_all_are_counted() -> Non
         desk.refused(b"flood", DecodeError("packet", "nonsense"), at(NOON))
     desk.refused(b"rare", RefusalError("revoked_certificate"), at(NOON))
     kept = records(desk)
-    assert Counter(each.word for each in kept) == {"malformed": MAX_REFUSED_OF_ONE_REASON, "revoked_certificate": 1}
+    assert Counter(each.word for each in kept) == {"malformed": MAX_OF_ONE, "revoked_certificate": 1}
     assert kept[-1].packet == b"rare"
     assert kept[-1].detail == "because of revoked_certificate"
     assert desk.tick(at(after_ms(NOON, 60_000)))
     (tally,) = [each for each in records(desk) if each.kind is EvidenceKind.COUNTED]
-    assert json.loads(tally.detail) == {"sent": {}, "refused": {"malformed": 10_000, "revoked_certificate": 1}, "lost": 0}
+    counted = {"malformed": 10_000, "revoked_certificate": 1}
+    assert json.loads(tally.detail) == {"sent": {}, "refused": counted, "noted": {}, "lost": 0}
     desk.refused(b"next minute", DecodeError("packet", "nonsense"), at(after_ms(NOON, 60_000)))
     assert records(desk)[-1].number == 10_000
 
 
 def test_however_many_reasons_there_are_what_is_kept_of_a_minute_is_bounded() -> None:
     desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
-    for number in range(3_000):
-        desk.refused(b"packet", RefusalError(f"reason_{number % 300}"), at(NOON))
+    for number in range(30_000):
+        desk.refused(bytes(2_000), RefusalError(f"reason_{number % 300}"), at(NOON))
     kept = records(desk)
-    assert len(kept) <= MAX_REFUSED_A_MINUTE
-    assert len({each.word for each in kept}) <= MAX_REASONS + 1
+    assert len({each.word for each in kept}) == MAX_WORDS + 1
     assert OTHER in {each.word for each in kept}
+    assert len(kept) <= MAX_IN_ALL + FIRST_OF_EACH * (MAX_WORDS + 1)
+    assert sum(len(each.encode()) for each in kept) <= MAX_BYTES + FIRST_OF_EACH * (MAX_WORDS + 1) * 2_400
+
+
+def test_a_flood_of_many_kinds_hides_no_other_kind() -> None:
+    desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
+    for number in range(6_000):
+        desk.refused(bytes(2_000), RefusalError(f"reason_{number % 20}"), at(NOON))
+    for _ in range(2 * FIRST_OF_EACH):
+        desk.refused(b"rare", RefusalError("revoked_certificate"), at(NOON))
+    assert [each.packet for each in records(desk) if each.word == "revoked_certificate"] == [b"rare"] * FIRST_OF_EACH
+
+
+def test_who_asks_for_priority_without_end_hides_no_doubt_about_the_lights() -> None:
+    desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
+    for number in range(5_000):
+        desk.noted(Notice("priority", {"number": number}), at(NOON))
+    desk.noted(Notice("junction_unavailable", {}), at(NOON))
+    desk.disbelieved(Evidence("signals_not_believed", "0000126C", "both are green", {"datagram": b"x"}), at(NOON))
+    counted = Counter(each.word for each in records(desk))
+    assert counted == {"priority": MAX_OF_ONE, "junction_unavailable": 1, "signals_not_believed": 1}
+
+
+def test_what_claims_the_impossible_is_kept_as_refused_though_its_signature_holds() -> None:
+    desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
+    finding = Finding(check="P3", of=CheckClass.PLAUSIBILITY, residual=4.0, sentence="it moved 800 m in 0.1 s")
+    desk.refused(b"packet", finding, at(NOON))
+    (kept,) = records(desk)
+    assert (kept.kind, kept.word, kept.detail) == (EvidenceKind.REFUSED, "implausible_p3", "it moved 800 m in 0.1 s")
+    assert kept.packet == b"packet"
+
+
+@pytest.mark.parametrize("sentence", ["\x00" * 9_000, "\ud800" * 9_000, "\U0001f6a6" * 9_000, '\\"' * 9_000])
+def test_whatever_a_sentence_holds_it_is_cut_to_what_a_record_holds(sentence: str) -> None:
+    desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
+    desk.refused(bytes(2_304), DecodeError("packet", sentence), at(NOON))
+    desk.disbelieved(Evidence("signals_not_believed", "0000126C", sentence, {"datagram": bytes(7_800)}), at(NOON))
+    desk.noted(Notice("hazard_placed", {"what": sentence}), at(NOON))
+    for each in records(desk):
+        assert each.detail
+        assert decode_record(each.encode()) == each
 
 
 def test_notices_of_lights_and_hazards_are_kept_and_others_are_not() -> None:
@@ -130,9 +165,9 @@ def test_notices_of_lights_and_hazards_are_kept_and_others_are_not() -> None:
     (kept,) = records(desk)
     assert (kept.kind, kept.word, kept.utc) == (EvidenceKind.NOTED, "junction_unavailable", NOON)
     assert json.loads(kept.detail) == {"reason": "groups 1 and 2 are green together"}
-    for _ in range(2 * MAX_NOTICES_A_MINUTE):
+    for _ in range(2 * MAX_OF_ONE):
         desk.noted(Notice("hazard_denied", {"name": "\ud800", "what": Path("x")}), at(NOON))
-    assert len(records(desk)) == MAX_NOTICES_A_MINUTE
+    assert len(records(desk)) == 1 + MAX_OF_ONE
 
 
 def test_what_a_controller_said_that_was_not_believed_is_kept_as_it_came() -> None:
@@ -179,9 +214,31 @@ def test_what_waits_goes_on_waiting_until_it_is_on_disk(tmp_path: Path) -> None:
     unit.store.close()
 
 
-def test_no_minute_begins_while_none_is_over_and_one_does_though_the_date_is_not_known() -> None:
+def test_what_others_made_the_unit_write_takes_no_room_from_its_own_word_while_the_disk_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evidence_desk, "MAX_WAITING", 6)
+    monkeypatch.setattr(evidence_desk, "MAX_WAITING_OF_OTHERS", 2)
+    speaker = Speaker(HIERARCHY, StationRole.RSU)
+    desk = desk_of(speaker)
+    for _ in range(2):
+        for _ in range(50):
+            desk.refused(b"flood", DecodeError("packet", "nonsense"), at(NOON))
+        for number in range(4):
+            desk.sent(speaker.spatem(after_ms(NOON, number)))
+        waiting = desk.take()
+        assert Counter(each.record.kind for each in waiting.entries) == {EvidenceKind.REFUSED: 2, EvidenceKind.SENT: 4}
+        desk.stored(waiting)
+
+
+def test_a_minute_is_one_of_interval_time_whatever_the_date_does() -> None:
     desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
-    assert not desk.tick(at(NOON))
-    assert not desk.tick(at(UtcNs(NOON + 59 * NS_PER_S)))
-    assert desk.tick(at(UtcNs(NOON + 60 * NS_PER_S)))
-    assert not desk.tick(at(UtcNs(NOON + 61 * NS_PER_S)))
+    dates = [NOON, None, UtcNs(NOON - 86_400 * NS_PER_S), UtcNs(NOON + 86_400 * NS_PER_S)]
+    over = [second for second in range(200) if desk.tick(Instant(MonotonicNs(second * NS_PER_S), dates[second % 4]))]
+    assert over == [60, 120, 180]
+
+
+def test_a_step_that_comes_late_begins_no_second_minute_for_it() -> None:
+    desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
+    over = [second for second in (0, 59, 145, 146, 179, 180, 181) if desk.tick(at(UtcNs(NOON + second * NS_PER_S)))]
+    assert over == [145, 180]

@@ -9,6 +9,7 @@ from rsu_agent.evidence_format import BatchState, StoredEntry
 from rsu_agent.evidence_store import EvidenceStore, open_evidence, read_evidence
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import StorageError
+from shared.ledger.merkle import leaf_hash
 from shared.records.evidence_record import BatchTree, EvidenceKind, EvidenceRecord, commitment_of_batch
 from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.hierarchy import NOON
@@ -83,7 +84,7 @@ def test_a_batch_holds_what_was_in_none_and_names_the_one_before(tmp_path: Path)
         assert (first.first, first.size, first.previous, first.closed_us) == (0, 3, None, NOON // 1_000)
         assert (second.first, second.size, second.closed_us) == (3, 1, None)
         assert second.previous == commitment_of_batch(first.encode())
-        assert first.root == BatchTree([each.entry for each in entries(0, 3)]).root
+        assert first.root == BatchTree([leaf_hash(each.entry) for each in entries(0, 3)]).root
         of_two, of_three = store.batch_of(2), store.batch_of(3)
         assert of_two is not None
         assert of_three is not None
@@ -125,7 +126,7 @@ def test_old_batches_leave_whole_and_what_stays_still_proves(tmp_path: Path) -> 
         for number in (60, 80):
             left = store.batch_of(number)
             assert left is not None
-            assert len(store.entries_of(left.statement)) == 20
+            assert store.tree_of(left.statement).size == 20
         assert store.expire(before=UtcNs(NOON + 150 * NS_PER_S), max_bytes=PLENTY).batches == 0
 
 
@@ -285,4 +286,4 @@ def test_records_changed_on_disk_are_noticed_before_anything_is_proven_with_them
         batch = store.batch_of(3)
         assert batch is not None
         with pytest.raises(StorageError, match="batch 0 are not those it was closed with"):
-            store.entries_of(batch.statement)
+            store.tree_of(batch.statement)
