@@ -114,12 +114,17 @@ class WorkingLoop:
             self._watchdog.feed(self._clock.now().monotonic)
             for step in await self._next_steps():
                 await self._perform_all(step(self._clock.now()))
+            await self._serve_timer()
             if self._intake is not None and not self._intake.is_empty:
                 await self._perform_all(self._intake.take(self._clock.now()))
-            now = self._clock.now()
-            due = self._agent.next_due()
-            if due is not None and due <= now.monotonic:
-                await self._perform_all(self._agent.on_timer(now))
+                await self._serve_timer()
+
+    async def _serve_timer(self) -> None:
+        """Do what is due: before a batch what became due meanwhile, after it what became due during it, so none waits for two."""
+        now = self._clock.now()
+        due = self._agent.next_due()
+        if due is not None and due <= now.monotonic:
+            await self._perform_all(self._agent.on_timer(now))
 
     async def _next_steps(self) -> list[Step]:
         steps: list[Step] = []

@@ -1,10 +1,9 @@
 """How a packet came: over which radio, and from whose antenna. Neither is signed, so they decide on forwarding only."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """How a packet came.
 
     Attributes:

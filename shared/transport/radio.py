@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from shared.core.clock import Clock, Instant
 from shared.core.errors import TransportError
 from shared.core.geo import GeoPoint
@@ -19,8 +21,7 @@ RECEIVE_QUEUE_PACKETS = 1_024
 """Packets a radio keeps for a slow reader; then the oldest is dropped and counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedPacket:
+class ReceivedPacket(msgspec.Struct, frozen=True, gc=False):
     """One packet as it was heard.
 
     Attributes:

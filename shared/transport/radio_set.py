@@ -18,8 +18,9 @@ from shared.transport.radio import Radio, RadioCounts, ReceivedPacket
 MAX_RADIOS = 8
 """Links of one station."""
 
-AHEAD_PACKETS = 16
-"""Packets of one radio that wait for their turn outside its own queue."""
+AHEAD_PACKETS = 256
+"""Packets of one radio that wait for their turn outside its own queue: all that a radio reads in two turns of the event loop, so
+that the set is never slower than its radios. Otherwise their queues would overflow, which drop what is oldest, whatever it is."""
 
 
 class RadioListener(Protocol):

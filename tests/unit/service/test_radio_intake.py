@@ -12,11 +12,12 @@ from shared.service.log import Availability, make_logger
 from shared.service.notify import Notifier, Watchdog
 from shared.service.radio_intake import feed_intake
 from shared.service.run import WorkingLoop
+from shared.stack.admission import BATCH_PACKETS
 from shared.stack.batch import Outcome, SequentialChecker
 from shared.stack.effects import Effect
 from shared.stack.inbound import Inbound
 from shared.stack.intake import Intake
-from shared.transport.radio import MemoryMedium
+from shared.transport.radio import RECEIVE_QUEUE_PACKETS, MemoryMedium
 from shared.transport.radio_set import RadioSet
 from tests.helpers.hierarchy import Hierarchy, clock_at
 from tests.helpers.identities import cam_of, ego, make_peer
@@ -73,6 +74,36 @@ def test_what_a_radio_hears_is_verified_by_the_loop() -> None:
             working.cancel()
         assert agent.inbound.verified == {"cam": 300}
         assert ear.counts.dropped_oldest == 0
+
+    asyncio.run(scene())
+
+
+def test_what_comes_faster_than_it_is_verified_is_shed_by_the_intakes_rule_and_never_by_the_radios_queue() -> None:
+    clock, car = clock_at(), make_peer(HIERARCHY, 2)
+    medium = MemoryMedium(clock)
+
+    async def scene() -> None:
+        ear, mouth = medium.open_radio(), medium.open_radio()
+        agent = Ear()
+        intake = Intake(listener=agent, checker=SequentialChecker(), lot=Random(1))
+        loop = WorkingLoop(agent, clock=clock, perform=nothing, watchdog=Watchdog(Notifier(None), None), intake=intake)
+        sent = 0
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            radios = RadioSet({"air": ear}, listener_for=lambda name: Availability(LOG, name))
+            feeding = tasks.create_task(feed_intake(radios, intake, loop, capture=None))
+            working = tasks.create_task(loop.run())
+            while sent < 2 * RECEIVE_QUEUE_PACKETS or agent.inbound.verified["cam"] + sum(intake.shed.values()) < sent:
+                for _ in range(4 * BATCH_PACKETS if sent < 2 * RECEIVE_QUEUE_PACKETS else 0):
+                    now = clock.advance(1_000)
+                    await mouth.send(car.send(cam_of(car, now), position=ego(now), now=now), source_mac=car.identity.address.mac)
+                    sent += 1
+                await asyncio.sleep(0)
+                assert ear.counts.dropped_oldest == 0
+            feeding.cancel()
+            working.cancel()
+        assert agent.inbound.verified["cam"] + sum(intake.shed.values()) == sent
+        assert set(intake.shed) <= {"shed_crowded", "shed_superseded"}
+        assert sum(intake.shed.values()) > 0
 
     asyncio.run(scene())
 

@@ -131,15 +131,16 @@ def test_a_flood_on_one_radio_does_not_silence_another() -> None:
 
 def test_what_waits_outside_a_radios_own_queue_is_bounded_and_in_order() -> None:
     async def scene(site: Site) -> None:
-        for number in range(200):
-            await site.there["air"].send(bytes((number,)), source_mac=MAC)
-        taken = [(await site.radios.receive())[1].packet[0]]
+        sent = [number.to_bytes(2, "big") for number in range(3 * AHEAD_PACKETS)]
+        for packet in sent:
+            await site.there["air"].send(packet, source_mac=MAC)
+        taken = [(await site.radios.receive())[1].packet]
         for _ in range(100):
             await asyncio.sleep(0)
         waiting = site.on_air.counts.received - len(site.radios._links["air"].ahead) - len(taken)
-        assert waiting >= 200 - AHEAD_PACKETS - 1
-        taken += [(await site.radios.receive())[1].packet[0] for _ in range(199)]
-        assert taken == list(range(200))
+        assert waiting >= len(sent) - AHEAD_PACKETS - 1
+        taken += [(await site.radios.receive())[1].packet for _ in sent[1:]]
+        assert taken == sent
 
     run(scene)
 
