@@ -79,8 +79,8 @@ def describe_radios(configs: tuple[RadioConfig, ...], *, environment: Mapping[st
 
 
 def unshared_links(configs: tuple[RadioConfig, ...]) -> tuple[str, ...]:
-    """Return the names of the radios that are no channel shared with others: brokers."""
-    return tuple(config.name for config in configs if isinstance(config, MqttRadioConfig))
+    """Return the names of the radios that are no channel shared with others: brokers, and wires."""
+    return tuple(config.name for config in configs if isinstance(config, MqttRadioConfig) or config.channel == "none")
 
 
 def place_of(configs: tuple[RadioConfig, ...]) -> str:

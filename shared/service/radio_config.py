@@ -9,7 +9,7 @@ Any number of radios up to `MAX_RADIOS`, each a table with its `kind`; without o
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -24,13 +24,19 @@ from shared.transport.udp_radio import DEFAULT_GROUP, DEFAULT_PORT, LOOPBACK_INT
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 
 
+Channel = Literal["shared", "none"]
+"""Whether a packet takes others' time: `shared` for whatever stands for the air, which is left to others after each packet as
+TS 102 687 asks; `none` for a wire, which takes every packet at once and is no load."""
+
+
 class UdpRadioConfig(ConfigStruct, frozen=True, kw_only=True, tag_field="kind", tag="udp"):
-    """IPv4 multicast: a group and port, and the address of the interface."""
+    """IPv4 multicast: a group and port, the address of the interface, and whether it stands for the air."""
 
     name: RadioName = "udp"
     group: str = DEFAULT_GROUP
     port: Port = DEFAULT_PORT
     interface: str = LOOPBACK_INTERFACE
+    channel: Channel = "shared"
 
     def __post_init__(self) -> None:
         """Refuse addresses that no radio can use."""
@@ -45,6 +51,7 @@ class EthernetRadioConfig(ConfigStruct, frozen=True, kw_only=True, tag_field="ki
 
     interface: str
     name: RadioName = "ethernet"
+    channel: Channel = "shared"
 
     def __post_init__(self) -> None:
         """Refuse what no interface can be called."""

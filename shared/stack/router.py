@@ -87,6 +87,7 @@ class Router:
         self._dcc = ReactiveDcc()
         self._load = ChannelLoadMeter(started)
         self._busy_ratio = 0.0
+        self._has_channel = True
         self._on_air_ns = SHORT_NS
         self._position: EgoPosition | None = None
         self._has_conflict = False
@@ -112,10 +113,11 @@ class Router:
         Args:
             names: all of them.
             unshared: those of them that are no channel shared with others, such as a broker: traffic there is no load, and what is
-                heard there is not repeated there.
+                heard there is not repeated there. A station without any other leaves no pauses between its packets.
         """
         self._links = tuple(names)
         self._load.unshared = frozenset(unshared)
+        self._has_channel = not self._links or not self._load.unshared.issuperset(self._links)
         self._forwarder.set_links(self._links, unshared=self._load.unshared)
 
     def place(self, position: EgoPosition | None) -> None:
@@ -332,7 +334,8 @@ class Router:
         if outgoing is None:
             return ()
         octets = len(outgoing.packet)
-        self._gate.sent(now, self._dcc.t_off_ns(airtime_ns(octets)))
+        if self._has_channel:
+            self._gate.sent(now, self._dcc.t_off_ns(airtime_ns(octets)))
         self._load.sent(octets, self._links if outgoing.links is None else outgoing.links, now)
         return (Transmit(outgoing.packet, outgoing.links),)
 

@@ -13,7 +13,7 @@ from shared.core.geo import GeoPoint
 from shared.service.config import ConfigStruct, load
 from shared.service.log import make_logger
 from shared.service.mqtt_config import MqttRadioConfig
-from shared.service.open_radios import attend, describe_radios, open_radios, place_of
+from shared.service.open_radios import attend, describe_radios, open_radios, place_of, unshared_links
 from shared.service.radio_config import (
     DEFAULT_RADIOS,
     EthernetRadioConfig,
@@ -34,7 +34,7 @@ class Settings(ConfigStruct, frozen=True, kw_only=True):
         require_distinct(self.radio)
 
 
-def read(tmp_path: Path, text: str) -> tuple[object, ...]:
+def read(tmp_path: Path, text: str) -> RadioConfigs:
     path = tmp_path / "agent.toml"
     path.write_text(text)
     return load(path, Settings).radio
@@ -105,6 +105,37 @@ def test_radios_are_opened_under_their_names_and_one_that_is_away_is_told_once(t
     (line,) = [json.loads(text) for text in log.getvalue().splitlines()]
     assert (line["event"], line["what"]) == ("unavailable", "radio far")
     assert "no interface has the address 192.0.2.1" in line["reason"]
+
+
+def test_a_broker_and_a_wire_are_no_shared_channel_and_the_air_is_one_unless_it_is_said(tmp_path: Path) -> None:
+    radios = read(
+        tmp_path,
+        """
+        [[radio]]
+        kind = "udp"
+        [[radio]]
+        kind = "udp"
+        name = "wire"
+        port = 4000
+        channel = "none"
+        [[radio]]
+        kind = "ethernet"
+        name = "its-g5"
+        interface = "wlan0"
+        channel = "shared"
+        [[radio]]
+        kind = "ethernet"
+        name = "lan"
+        interface = "eth0"
+        channel = "none"
+        [[radio]]
+        kind = "mqtt"
+        host = "127.0.0.1"
+        """,
+    )
+    assert unshared_links(radios) == ("wire", "lan", "mqtt")
+    with pytest.raises(ConfigError, match="channel"):
+        read(tmp_path, "[[radio]]\nkind = 'udp'\nchannel = 'mine'")
 
 
 def test_radios_are_told_where_the_station_is(tmp_path: Path) -> None:

@@ -357,6 +357,17 @@ def test_what_the_channel_has_no_time_for_yet_leaves_later_the_hazard_first() ->
     assert [each.packet[3] for each in listener.wait(0.5)] == [10, 1]
 
 
+def test_a_station_on_no_channel_leaves_no_pause_between_its_packets() -> None:
+    listener = Listener()
+    for links, unshared in ((("air", "wire"), ("wire",)), (("wire",), ("wire",))):
+        listener.router.set_links(links, unshared=unshared)
+        now = listener.clock.advance(NS_PER_S)
+        messages = [denm_of(listener.station, now, sequence_number=number) for number in range(4)]
+        at_once = [listener.router.say(denm, position=ego(now), now=now, area=NEAR) for denm in messages]
+        assert [len(packets) for packets in at_once] == ([1, 0, 0, 0] if "air" in links else [1] * 4)
+        listener.wait(1.0)
+
+
 def test_only_the_newest_word_of_each_event_waits() -> None:
     listener = Listener()
     station, now = listener.station, listener.clock.now()
