@@ -64,6 +64,7 @@ def _lines(document: Mapping[str, object]) -> Iterator[str]:
         if (count := document.get(member)) is not None:
             yield from _head(name, "counter", words)
             yield _sample(name, count)
+    yield from _ages(section(document, "ages"))
     yield from _head("peers", "gauge", "Tickets heard lately, by what is thought of their holders.")
     for standing, count in section(document, "standings").items():
         yield _sample("peers", count, standing=standing)
@@ -80,6 +81,15 @@ def _lines(document: Mapping[str, object]) -> Iterator[str]:
     junction = document.get("junction")
     if isinstance(junction, Mapping):
         yield from _gauge("junction_available", junction.get("available"), "Whether the lights are believed and told.")
+
+
+def _ages(ages: Mapping[str, object]) -> Iterator[str]:
+    yield from _head("message_age_seconds", "histogram", "Age of verified messages when their turn came.")
+    for bound_ms, count in section(ages, "within_ms").items():
+        yield _sample("message_age_seconds_bucket", count, le=f"{int(bound_ms) / 1_000:g}")
+    yield _sample("message_age_seconds_bucket", ages.get("count"), le="+Inf")
+    yield _sample("message_age_seconds_sum", ages.get("sum_s"))
+    yield _sample("message_age_seconds_count", ages.get("count"))
 
 
 def _gauge(name: str, value: object, words: str) -> Iterator[str]:

@@ -20,6 +20,8 @@ from shared.network.area import Area
 from shared.stack.arrival import UNKNOWN_ARRIVAL, Arrival
 from shared.stack.batch import Outcome, SignatureChecker, receive_batch_unread
 from shared.stack.indication import Copy, Indication, Unread, VerifiedBeacon, VerifiedPacket
+from shared.stack.message_ages import MessageAges
+from shared.stack.packet_checks import age_ns
 from shared.stack.router import Router, is_direct
 from shared.stack.station import Station
 
@@ -39,6 +41,7 @@ class Inbound:
         self._verified: Counter[str] = Counter()
         self._echoes = 0
         self._copies = 0
+        self._ages = MessageAges()
         self._last_refusal: V2xError | None = None
 
     def receive(self, packet: bytes, now: Instant, arrival: Arrival = UNKNOWN_ARRIVAL) -> Indication | None:
@@ -113,6 +116,11 @@ class Inbound:
         return MappingProxyType(self._verified)
 
     @property
+    def ages(self) -> MessageAges:
+        """How old messages were that came straight from their senders and were handed up."""
+        return self._ages
+
+    @property
     def echoes(self) -> int:
         """Packets of our own that the medium or a forwarder brought back."""
         return self._echoes
@@ -138,6 +146,8 @@ class Inbound:
                 refusal.sender = Sender(ticket=heard.signer.hashed_id8, station_id=heard.station_id)
                 return refusal
             self._verified[type(indication.message).__name__.lower()] += 1
+            if heard.area is None:
+                self._ages.note(age_ns(heard.claim))
             return indication
         if isinstance(heard, V2xError):
             if router is not None and _is_duplicate(heard) and router.hear_copy(packet, arrival, now.monotonic):

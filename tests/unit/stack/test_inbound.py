@@ -7,10 +7,11 @@ import pytest
 from shared.core.clock import NS_PER_MS
 from shared.core.errors import VerificationError
 from shared.core.report import VerificationReport as Report
+from shared.network.area import Circle
 from shared.pki.permission_sets import StationRole
 from shared.stack.inbound import Inbound
 from tests.helpers.hierarchy import Hierarchy, clock_at
-from tests.helpers.identities import cam_of, denm_of, ego, make_peer, mapem_of, spatem_of
+from tests.helpers.identities import HERE, cam_of, denm_of, ego, make_peer, mapem_of, spatem_of
 
 HIERARCHY = Hierarchy(1)
 
@@ -52,3 +53,22 @@ def test_the_account_is_for_reading_only() -> None:
     refused: Any = Inbound(make_peer(HIERARCHY, 1)).refused
     with pytest.raises(TypeError):
         refused["malformed"] = 0
+
+
+def test_what_comes_straight_from_its_sender_has_an_age_and_what_is_refused_or_geocast_has_none() -> None:
+    car, rsu, clock = make_peer(HIERARCHY, 1), make_peer(HIERARCHY, 9, StationRole.RSU), clock_at()
+    inbound = Inbound(car)
+    for waited_ms in (0, 1, 7, 1_500):
+        now = clock.advance(10 * NS_PER_MS)
+        packet = rsu.send(cam_of(rsu, now), position=ego(now), now=now)
+        assert inbound.receive(packet, clock.advance(waited_ms * NS_PER_MS)) is not None
+        assert inbound.receive(packet, clock.now()) is None
+    now = clock.advance(10 * NS_PER_MS)
+    warning = rsu.send(denm_of(rsu, now), position=ego(now), now=now, area=Circle(centre=HERE, radius_m=500.0))
+    assert inbound.receive(warning, now) is not None
+    status = inbound.ages.status()
+    assert status == {
+        "within_ms": {"1": 2, "2": 2, "5": 2, "10": 3, "20": 3, "50": 3, "100": 3, "200": 3, "500": 3, "1000": 3},
+        "count": 4,
+        "sum_s": pytest.approx(1.508),
+    }
