@@ -125,6 +125,8 @@ class StateConfig(ConfigStruct, frozen=True):
     """What is needed to cancel the unit's hazards after a restart; nothing is kept where no file is named."""
     command_socket: Path | None = None
     """Where orders come in (`rsu-agent negate`), from the agent's own user and root; nowhere where none is named."""
+    evidence: Path | None = None
+    """The folder for what a controller said that was not believed, where `[trust]` names none."""
 
 
 class LedgerRelayConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -191,6 +193,16 @@ class RsuConfig(ConfigStruct, frozen=True):
             raise ValueError("without [pki], identity.ticket is needed")
         if self.pki is not None and self.trust is None:
             raise ValueError("[pki] needs [trust]: its lists say who the authorities are and where")
+        if self.trust is not None and self.state.evidence is not None:
+            raise ValueError("evidence goes into the folder that [trust] names, and state.evidence names another")
+        has_place = self.evidence is not None or self.evidence_folder is not None
+        if self.junction is not None and self.junction.controller is not None and not has_place:
+            raise ValueError("what a controller says and nobody believes is kept: name a folder (state.evidence) or use [evidence]")
+
+    @property
+    def evidence_folder(self) -> Path | None:
+        """Where evidence is kept file by file; None where no folder is named."""
+        return self.state.evidence if self.trust is None else self.trust.evidence
 
 
 def hazards_of(config: RsuConfig, path: Path) -> tuple[Hazard, ...]:

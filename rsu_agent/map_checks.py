@@ -75,8 +75,8 @@ def check_lanes(
             _check_group(f"{origin}: lane {lane.number}: connection[{index}]: signal_group", connection, signal_groups)
     reached = {connection.to_lane for lane in lanes for connection in lane.connections}
     for lane in lanes:
-        if lane.direction is LaneDirection.EGRESS and lane.number not in reached:
-            raise ConfigError(f"{origin}: lane {lane.number}", "no connection leads to this egress lane")
+        if lane.direction.leads_out and lane.number not in reached and not _is_its_own_way(lane):
+            raise ConfigError(f"{origin}: lane {lane.number}", f"no connection leads to this {lane.direction.value} lane")
     lines = {lane.number: lane.line_m(reference) for lane in lanes}
     for lane in lanes:
         for index, connection in enumerate(lane.connections):
@@ -124,12 +124,17 @@ def _check_lane(origin: str, reference: GeoPoint, lane_width_m: float, lane: Jun
         if index and step < MIN_NODE_STEP_M:
             raise ConfigError(f"{key}: nodes[{index}]", "the same place as the node before")
     _check_outward(f"{key}: nodes", reference, lane)
-    if lane.direction is LaneDirection.INGRESS and not lane.connections:
-        raise ConfigError(key, "the lane leads nowhere: an ingress lane needs a connection")
+    if lane.direction.leads_in and not lane.connections and not _is_its_own_way(lane):
+        raise ConfigError(key, "the lane leads nowhere: whoever comes in on it needs a connection")
     if not lane.direction.leads_in and lane.connections:
         raise ConfigError(key, "an egress lane leads out of the junction and has no connection of its own")
     if len(lane.connections) > MAX_CONNECTIONS:
         raise ConfigError(key, f"{len(lane.connections)} connections, at most {MAX_CONNECTIONS} can be said")
+
+
+def _is_its_own_way(lane: JunctionLane) -> bool:
+    """Whether a lane needs no connection: a crosswalk that no light rules is walked from end to end."""
+    return lane.kind is LaneKind.CROSSWALK and lane.direction is LaneDirection.BOTH
 
 
 def _check_outward(key: str, reference: GeoPoint, lane: JunctionLane) -> None:

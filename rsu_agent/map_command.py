@@ -11,7 +11,8 @@ from rsu_agent.map_geojson import geojson_of
 from rsu_agent.map_plan import plan_of_map
 from rsu_agent.map_svg import DRAWN_REACH_M, svg_of
 from rsu_agent.map_toml import toml_of
-from rsu_agent.signal_controllers.fixed_time import FixedTimePlan, Movement, load_plan
+from rsu_agent.signal_controllers import Movement
+from rsu_agent.signal_controllers.fixed_time import FixedTimePlan, load_plan
 from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint
 from shared.service.keystore import write_new_file

@@ -12,6 +12,7 @@ Properties that editors add to style a feature (simplestyle) are passed over; an
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -74,6 +75,7 @@ class LaneFeature(ConfigStruct, frozen=True, kw_only=True, tag_field="feature", 
     width_m: float | None = None
     approach: int | None = None
     name: str | None = None
+    revocable: bool = False
 
 
 class ConnectionFeature(ConfigStruct, frozen=True, kw_only=True, tag_field="feature", tag="connection"):
@@ -180,6 +182,7 @@ def geojson_of(junction: JunctionMap) -> str:
                 kind=lane.kind.value,
                 approach=lane.approach,
                 width_m=lane.width_m,
+                revocable=lane.revocable or None,
             )
         )
         features += [
@@ -290,6 +293,7 @@ def _lanes(
                 width_m=lane.width_m,
                 approach=lane.approach,
                 name=lane.name,
+                revocable=lane.revocable,
             )
         )
     for stop_key, _ in stop_lines:
@@ -325,19 +329,7 @@ def _connected(
                 yields=each.yields,
             )
         )
-    return tuple(
-        JunctionLane(
-            number=lane.number,
-            direction=lane.direction,
-            nodes=lane.nodes,
-            connections=tuple(connections[lane.number]),
-            kind=lane.kind,
-            width_m=lane.width_m,
-            approach=lane.approach,
-            name=lane.name,
-        )
-        for lane in lanes
-    )
+    return tuple(replace(lane, connections=tuple(connections[lane.number])) for lane in lanes)
 
 
 def _turn(bend_deg: float) -> Turn:

@@ -91,11 +91,13 @@ def mapem_of(junction: JunctionMap, station_id: StationId, minute_of_year: int |
 
 
 _LANE_TYPES = {
-    LaneKind.VEHICLE: (LaneType.VEHICLE, LaneSharing.INDIVIDUAL_MOTORIZED_VEHICLE_TRAFFIC),
-    LaneKind.CROSSWALK: (LaneType.CROSSWALK, LaneSharing.PEDESTRIANS_TRAFFIC),
-    LaneKind.BIKE: (LaneType.BIKE_LANE, LaneSharing.CYCLIST_VEHICLE_TRAFFIC),
-    LaneKind.TRACKED_VEHICLE: (LaneType.TRACKED_VEHICLE, LaneSharing.TRACKED_VEHICLE_TRAFFIC),
+    LaneKind.VEHICLE: (LaneType.VEHICLE, LaneSharing.INDIVIDUAL_MOTORIZED_VEHICLE_TRAFFIC, 0x80),
+    LaneKind.CROSSWALK: (LaneType.CROSSWALK, LaneSharing.PEDESTRIANS_TRAFFIC, 0x8000),
+    LaneKind.BIKE: (LaneType.BIKE_LANE, LaneSharing.CYCLIST_VEHICLE_TRAFFIC, 0x8000),
+    LaneKind.TRACKED_VEHICLE: (LaneType.TRACKED_VEHICLE, LaneSharing.TRACKED_VEHICLE_TRAFFIC, 0x8000),
 }
+"""Type, who shares it, and the first bit of the type's attributes, which says of each that the lane is revocable."""
+
 _DIRECTIONS = {
     LaneDirection.INGRESS: mapem.LaneDirection.INGRESS_PATH,
     LaneDirection.EGRESS: mapem.LaneDirection.EGRESS_PATH,
@@ -110,7 +112,7 @@ _TURNS = {
 
 
 def _lane_of(junction: JunctionMap, lane: JunctionLane) -> mapem.Lane:
-    lane_type, sharing = _LANE_TYPES[lane.kind]
+    lane_type, sharing, revocable = _LANE_TYPES[lane.kind]
     maneuvers = AllowedManeuvers(0)
     for connection in lane.connections:
         maneuvers |= _TURNS[connection.turn]
@@ -118,6 +120,7 @@ def _lane_of(junction: JunctionMap, lane: JunctionLane) -> mapem.Lane:
         id=lane.number,
         directional_use=_DIRECTIONS[lane.direction],
         lane_type=lane_type,
+        lane_type_attributes=revocable if lane.revocable else 0,
         shared_with=sharing,
         nodes=_nodes_of(junction, lane),
         ingress_approach=lane.approach if lane.direction.leads_in else None,

@@ -107,6 +107,7 @@ class JunctionLane:
         width_m: its width, or None for the junction's common width.
         approach: number of the arm it belongs to (0..15), or None.
         name: for people, or None.
+        revocable: whether it is closed except while the controller says that it is open (bus gates, lanes that change direction).
     """
 
     number: int
@@ -117,6 +118,7 @@ class JunctionLane:
     width_m: float | None = None
     approach: int | None = None
     name: str | None = None
+    revocable: bool = False
 
     def line_m(self, reference: GeoPoint) -> tuple[tuple[float, float], ...]:
         """Return its nodes as (east, north) metres from a point."""

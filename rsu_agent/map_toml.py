@@ -41,6 +41,7 @@ class LaneDocument(config.ConfigStruct, frozen=True):
     width_m: float | None = None
     approach: int | None = None
     name: str | None = None
+    revocable: bool = False
 
 
 class MapDocument(config.ConfigStruct, frozen=True):
@@ -139,6 +140,7 @@ def _lane(origin: str, reference: GeoPoint, lane: LaneDocument) -> JunctionLane:
         width_m=lane.width_m,
         approach=lane.approach,
         name=lane.name,
+        revocable=lane.revocable,
     )
 
 
@@ -158,6 +160,7 @@ def _lane_lines(lane: JunctionLane) -> list[str]:
         *(() if lane.kind is LaneKind.VEHICLE else (f'kind = "{lane.kind.value}"',)),
         *(() if lane.approach is None else (f"approach = {lane.approach}",)),
         *(() if lane.width_m is None else (f"width_m = {lane.width_m:g}",)),
+        *(("revocable = true",) if lane.revocable else ()),
         f"nodes_deg = [{', '.join(_degrees(node) for node in lane.nodes)}]",
     ]
     for connection in lane.connections:

@@ -69,7 +69,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         if opened.problem is not None:
             log.warning("hazards of before the restart are not known", reason=str(opened.problem))
         notices = stack.enter_context(open_notices(config.state.notices))
-        evidence = None if config.trust is None else EvidenceFolder(config.trust.evidence)
+        evidence = None if config.evidence_folder is None else EvidenceFolder(config.evidence_folder)
         keeper = await stack.enter_async_context(
             opened_evidence(config, agent=agent, clock=clock, notices=notices, environment=os.environ)
         )
@@ -86,13 +86,13 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
-        stack.push_async_callback(say_goodbye, agent, radios, clock=clock, perform=perform)
         if keeper is not None:
             service.tasks.create_task(keeper.run())
         if opened.parts.junction is not None and opened.parts.junction.place is not None and agent.signals is not None:
             place, signals = opened.parts.junction.place, agent.signals
             listening = open_feed(place, signals, clock=clock, wake=loop.wake, entropy=os.urandom, environment=os.environ)
             service.tasks.create_task((await stack.enter_async_context(listening)).run())
+        stack.push_async_callback(say_goodbye, agent, radios, clock=clock, perform=perform)
         upkeep = None
         if opened.trust is not None and evidence is not None:
             putting_up = open_upkeep(

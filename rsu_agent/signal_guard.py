@@ -1,8 +1,9 @@
 """The guard between a signal controller and the air: what it does not believe is not broadcast.
 
-It holds each state against the map (every group, no lane that is not there, the same revision), against itself (a phase that should
-have ended, or ends before its own earliest end), against the conflicts (two groups that may move together), and against time: a
-green or amber cut short, a green that turns to red without its amber, a group that turns green too soon after a conflicting one.
+It holds each state against the map (every group, no lane opened that is not there or is never closed, the same revision), against
+itself (a phase that should have ended, ends in no order), against the conflicts (two groups that may move together), and against
+time: a green or amber cut short, a green that turns to red without its amber, a group that turns green too soon after a conflicting
+one.
 
 What happens between two looks is not seen. A duration is therefore measured as the longest it can have been, and a controller is
 accused only of what cannot have been otherwise. Flashing and dark signals may come at any moment: a controller that saves itself
@@ -21,6 +22,7 @@ from rsu_agent.signal_controllers import (
     PERMITTING_PHASES,
     ConflictingPairs,
     ControllerMode,
+    PhaseInterval,
     SignalGroupState,
     conflicting_permissions,
 )
@@ -34,7 +36,9 @@ OVERDUE_NS = 500 * NS_PER_MS
 TOLERANCE_NS = 100 * NS_PER_MS
 """How much less than promised a time may seem to be: news of its begin may have been later on the way than news of its end."""
 
-_RED = MovementPhaseState.STOP_AND_REMAIN
+_RED = frozenset({MovementPhaseState.STOP_AND_REMAIN, MovementPhaseState.PRE_MOVEMENT})
+"""Red is on, alone or with amber."""
+
 _NO_RULE = GroupRule()
 
 
@@ -42,10 +46,12 @@ class Doubt(Enum):
     """Why a state is not believed: words for counters."""
 
     NO_STATE = "no_state"
+    CONTRADICTION = "contradiction"
     WRONG_GROUPS = "wrong_groups"
     NO_PHASE = "no_phase"
     CONFLICT = "conflict"
     OVERDUE = "overdue"
+    ENDS = "ends"
     SHORT_GREEN = "short_green"
     SHORT_AMBER = "short_amber"
     INTERGREEN = "intergreen"
@@ -94,7 +100,7 @@ class SignalGuard:
     def __init__(self, rules: GuardRules, junction: JunctionMap) -> None:
         self._rules = rules
         self._junction = junction
-        self._lanes = frozenset(lane.number for lane in junction.lanes)
+        self._revocable = {lane.number: lane.revocable for lane in junction.lanes}
         self._seen: dict[int, _Seen] = {}
         self._green_seen: dict[int, MonotonicNs] = {}
         self._doubts: Counter[str] = Counter()
@@ -137,8 +143,9 @@ class SignalGuard:
             sentence = f"the controller was set up for revision {mode.map_revision} of the map, and this is revision {revision}"
             return Distrust(Doubt.MAP_REVISION, sentence)
         for lane in mode.enabled_lanes:
-            if lane not in self._lanes:
-                return Distrust(Doubt.ENABLED_LANE, f"the controller opens lane {lane}, which the map does not have")
+            if not self._revocable.get(lane, False):
+                what = "is never closed by the map" if lane in self._revocable else "the map does not have"
+                return Distrust(Doubt.ENABLED_LANE, f"the controller opens lane {lane}, which {what}")
         return None
 
     def _against_time(self, states: tuple[SignalGroupState, ...], now: MonotonicNs) -> Distrust | None:
@@ -158,15 +165,16 @@ class SignalGuard:
         rule = self._rules.groups.get(state.signal_group, _NO_RULE)
         group = state.signal_group
         longest = None if seen.before is None else now - seen.before + TOLERANCE_NS
-        is_regular = state.phase is _RED or state.phase in CLEARING_PHASES
-        if seen.phase in PERMITTING_PHASES and is_regular:
+        is_red = state.phase in _RED
+        if seen.phase in PERMITTING_PHASES and (is_red or state.phase in CLEARING_PHASES):
             if longest is not None and longest < rule.min_green_ns:
                 return _short(Doubt.SHORT_GREEN, group, "green", longest, rule.min_green_ns)
             unseen = now - seen.latest + TOLERANCE_NS
-            if state.phase is _RED and unseen < rule.min_amber_ns:
+            if is_red and unseen < rule.min_amber_ns:
                 amber_s = f"{rule.min_amber_ns / NS_PER_S:g} s"
                 return Distrust(Doubt.SHORT_AMBER, f"signal group {group} turned from green to red without its amber of {amber_s}")
-        if seen.phase in CLEARING_PHASES and state.phase is _RED and longest is not None and longest < rule.min_amber_ns:
+        is_over = is_red or state.phase in PERMITTING_PHASES
+        if seen.phase in CLEARING_PHASES and is_over and longest is not None and longest < rule.min_amber_ns:
             return _short(Doubt.SHORT_AMBER, group, "amber", longest, rule.min_amber_ns)
         return None
 
@@ -218,13 +226,28 @@ def unsound(
     for first, second in conflicting_permissions(states, conflicts):
         return Distrust(Doubt.CONFLICT, f"conflicting signal groups {first} and {second} are permitted together")
     for state in states:
-        running = state.intervals[0]
-        if running.max_end is None:
+        latest = state.intervals[0].max_end
+        if latest is not None and latest < utc - OVERDUE_NS:
+            return Distrust(Doubt.OVERDUE, f"the phase of signal group {state.signal_group} should have ended")
+        if (what := _disorder(state.intervals)) is not None:
+            return Distrust(Doubt.ENDS, f"a phase of signal group {state.signal_group} {what}")
+    return None
+
+
+def _disorder(intervals: tuple[PhaseInterval, ...]) -> str | None:
+    """Return what is wrong with the ends of phases that follow one another, or None."""
+    earliest: UtcNs | None = None
+    for interval in intervals:
+        least, likely, most = interval.min_end, interval.likely_end, interval.max_end
+        if least is None:
             continue
-        is_contradiction = running.min_end is not None and running.max_end < running.min_end
-        if is_contradiction or running.max_end < utc - OVERDUE_NS:
-            sentence = f"the phase of signal group {state.signal_group} should have ended, or ends before its earliest end"
-            return Distrust(Doubt.OVERDUE, sentence)
+        if most is not None and most < least:
+            return "ends before its earliest end"
+        if likely is not None and (likely < least or (most is not None and most < likely)):
+            return "most probably ends when it cannot"
+        if earliest is not None and most is not None and most < earliest:
+            return "ends before it can have begun"
+        earliest = least if earliest is None else max(earliest, least)
     return None
 
 

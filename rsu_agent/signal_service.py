@@ -1,9 +1,9 @@
 """SPATEM and MAPEM of one junction (TS 103 301 V1.3.1): the map once a second, the lights regularly and at every change.
 
 The guard (`signal_guard`) stands between controller and air. While it does not believe a state, or the controller has none to give,
-the junction is broadcast as unavailable (every group `UNAVAILABLE`, status `NO_VALID_SPAT`), once said loudly, with the evidence,
-until the state has been sound for `RECOVERY_NS`. While UTC is not known nothing is sent at all, because every time in the message
-would be a guess.
+the junction is broadcast as unavailable (every group `UNAVAILABLE`, status `NO_VALID_SPAT`) until the state has been sound for
+`RECOVERY_NS`; each kind of doubt is said loudly once in that time, with the evidence. While UTC is not known nothing is sent at
+all, because every time in the message would be a guess.
 
 A green is protected only where no way of its group gives way by the map; elsewhere it is said to be permissive, whatever the
 controller calls it. `IntersectionState.revision` is the map's revision: that the two agree is how a receiver knows which lanes the
@@ -12,9 +12,10 @@ Left out: advisory speeds, queue lengths.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from math import inf
+from typing import Final, Protocol
 
 from rsu_agent.map_data import JunctionMap, mapem_of
 from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalController, SignalGroupState
@@ -22,11 +23,12 @@ from rsu_agent.signal_controllers.guard_rules import GuardRules
 from rsu_agent.signal_guard import Distrust, Doubt, SignalGuard
 from rsu_agent.signal_prediction import PhaseHistory
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
-from shared.core.errors import ConfigError, V2xError
+from shared.core.errors import ConfigError, DecodeError, V2xError
 from shared.core.ids import StationId
 from shared.core.itstime import utc_text
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import (
+    MAX_EVENTS,
     IntersectionState,
     IntersectionStatus,
     MovementEvent,
@@ -35,6 +37,8 @@ from shared.messages.spatem import (
     Spatem,
 )
 from shared.messages.time_mark import SECONDS_PER_HOUR, minute_of_year, ms_of_minute, second_of_hour
+from shared.network.btp import BTP_OCTETS
+from shared.network.packet import MAX_SDU_OCTETS
 from shared.stack.effects import Evidence, Notice
 
 DEFAULT_SPATEM_INTERVAL_NS = 100 * NS_PER_MS
@@ -52,8 +56,22 @@ RETRY_NS = NS_PER_S
 MIN_CHANGE_NS = 20 * NS_PER_MS
 """At least so long from one SPATEM to the next, however often the lamps change."""
 
+MAX_SPATEM_OCTETS = MAX_SDU_OCTETS - BTP_OCTETS
+"""A longer message fits no packet."""
+
+HEAD_OCTETS, GROUP_OCTETS, PHASE_OCTETS = 48, 4, 12
+"""What a SPATEM has at most: besides its groups (sixteen enabled lanes included), for a group without name, and for a phase."""
+
+MAX_EVIDENCE_OCTETS = 7_500
+"""Of all documents of one evidence: as much as the evidence store keeps of one thing."""
+
+FARTHEST_NS = (SECONDS_PER_HOUR - 1) * NS_PER_S
+"""What is further away has no `TimeMark` of its own, only "more than an hour" (36000)."""
+
 NO_SPAT = IntersectionStatus.NO_VALID_SPAT_IS_AVAILABLE_AT_THIS_TIME
 NO_MAP = IntersectionStatus.NO_VALID_MAP_IS_AVAILABLE_AT_THIS_TIME
+
+_UNDATED: Final = "UTC is not known, so nothing is said of the lights"
 
 SignalItem = Spatem | Mapem | Notice | Evidence
 """What the service hands out."""
@@ -98,7 +116,8 @@ class SignalService:
         spatem_interval_ns: regular interval between SPATEMs, 20 ms to 1 s.
 
     Raises:
-        ConfigError: the interval is out of range, or map and controller name different signal groups.
+        ConfigError: the interval is out of range, map and controller name different signal groups, or so many that no packet has
+            room for all of them.
     """
 
     def __init__(
@@ -116,6 +135,8 @@ class SignalService:
         if junction.signal_groups != controller.signal_groups:
             differing = ", ".join(str(g) for g in sorted(junction.signal_groups ^ controller.signal_groups))
             raise ConfigError(junction.origin, f"map and controller do not have the same signal groups: {differing}")
+        if octets_at_most([(None, 1)] * len(junction.signal_groups)) > MAX_SPATEM_OCTETS:
+            raise ConfigError(junction.origin, f"{len(junction.signal_groups)} signal groups are more than a packet has room for")
         self._controller = controller
         self._guard = SignalGuard(rules, junction)
         self._history = PhaseHistory()
@@ -129,6 +150,8 @@ class SignalService:
         self._last_spatem: MonotonicNs | None = None
         self._link: Link | None = None
         self._distrust: Distrust | None = None
+        self._told: set[Doubt] = set()
+        self._is_undated = False
         self._trusted_again: MonotonicNs | None = None
         self._states: tuple[SignalGroupState, ...] = ()
         self._doubtful: tuple[SignalGroupState, ...] = ()
@@ -151,7 +174,9 @@ class SignalService:
 
     @property
     def distrust(self) -> str | None:
-        """Why the junction is broadcast as unavailable; None while it is believed."""
+        """Why the junction is broadcast as unavailable, or not at all; None while it is believed."""
+        if self._is_undated:
+            return _UNDATED
         return None if self._distrust is None else self._distrust.sentence
 
     @property
@@ -185,14 +210,17 @@ class SignalService:
     def poll(self, now: Instant) -> tuple[SignalItem, ...]:
         """Return what is due at `now`: messages, and what the controller has to tell.
 
-        Whenever the junction becomes available or unavailable there is a notice, in the latter case also the evidence.
+        Whenever the junction becomes available or unavailable there is a notice, in the latter case also the evidence; both again
+        for each other kind of doubt that comes up before it is available again.
         """
         out: list[SignalItem] = list(self._controller.take_notices())
         spatem_due = self._next_spatem <= now.monotonic or (self._next_change is not None and self._next_change <= now.monotonic)
         mapem_due = self._next_mapem <= now.monotonic
         if not (spatem_due or mapem_due):
             return tuple(out)
+        self._is_undated = now.utc is None
         if now.utc is None:
+            self._lose_sight()
             self._untrusted_time += 1
             self._next_spatem = self._next_mapem = MonotonicNs(now.monotonic + RETRY_NS)
             self._next_change = None
@@ -202,10 +230,8 @@ class SignalService:
             self._mapem += 1
             self._next_mapem = _following(self._next_mapem, MAPEM_INTERVAL_NS, now)
         if spatem_due:
-            before = self._distrust
             states = self._believed(now)
-            if (self._distrust is None) is not (before is None):
-                out += self._tell(now.utc)
+            out += self._news(now.utc)
             self._states = states or ()
             out.append(self._message(states, now.utc))
             self._spatem += 1
@@ -225,7 +251,7 @@ class SignalService:
         """Return junction, guard and controller as JSON values."""
         utc = now.utc
         return {
-            "available": self._distrust is None,
+            "available": self.distrust is None,
             "reason": self.distrust,
             "phases": {str(state.signal_group): state.phase.name.lower() for state in self._states},
             "groups": {} if utc is None else {str(state.signal_group): _group_status(state, utc) for state in self._states},
@@ -245,8 +271,8 @@ class SignalService:
         except V2xError as error:
             self._controller_failures += 1
             self._guard.forget()
-            no_state = Distrust(Doubt.NO_STATE, f"the controller gives no state: {error}")
-            self._distrusts(self._guard.doubt(no_state), now)
+            doubt = Doubt.CONTRADICTION if isinstance(error, DecodeError) else Doubt.NO_STATE
+            self._distrusts(self._guard.doubt(Distrust(doubt, f"the controller gives no state: {error}")), now)
             return None
         found = self._guard.judge(states, self._controller.mode, now)
         if found is not None:
@@ -256,30 +282,38 @@ class SignalService:
         if self._trusted_again is not None:
             if now.monotonic < self._trusted_again:
                 return None
-            self._trusted_again = None
-            self._distrust = None
+            self._trusted_again = self._distrust = None
             self._doubtful = ()
         return self._history.predict(states, now)
 
     def _distrusts(self, reason: Distrust, now: Instant, states: tuple[SignalGroupState, ...] = ()) -> None:
         self._history.lose_sight()
-        if self._distrust is None:
-            self._distrust = reason
-            self._doubtful = states
+        self._distrust, self._doubtful = reason, states
         self._trusted_again = MonotonicNs(now.monotonic + RECOVERY_NS)
 
-    def _tell(self, utc: UtcNs) -> tuple[Notice | Evidence, ...]:
-        """Say that the junction is believed again, or that it no longer is: why, and what was heard."""
+    def _lose_sight(self) -> None:
+        """Nothing is looked at for a while: what was seen before says nothing of what comes."""
+        self._states = ()
+        self._guard.forget()
+        self._history.lose_sight()
+
+    def _news(self, utc: UtcNs) -> tuple[Notice | Evidence, ...]:
+        """Say that the junction is believed again, or why it is not, with what was heard, where that was not said yet."""
         region, number = self._junction.intersection_id.region or 0, self._junction.intersection_id.number
         named = {"intersection": f"{region}/{number}"}
-        if self._distrust is None:
-            return (Notice("junction_available", named),)
         reason = self._distrust
+        if reason is None:
+            is_back = bool(self._told)
+            self._told.clear()
+            return (Notice("junction_available", named),) if is_back else ()
+        if reason.doubt in self._told:
+            return ()
+        self._told.add(reason.doubt)
         evidence = Evidence(
             kind="signals_not_believed",
-            subject=f"{region:04X}{number:04X}",
+            subject=f"{region:04X}{number:04X}-{reason.doubt.value}",  # each kind of doubt has room of its own
             sentence=reason.sentence,
-            documents={"state.json": _state_document(self._doubtful, reason, utc), **self._controller.evidence()},
+            documents=_documents(_state_document(self._doubtful, reason, utc), self._controller.evidence()),
         )
         return Notice("junction_unavailable", {**named, "reason": reason.sentence, "doubt": reason.doubt.value}), evidence
 
@@ -298,13 +332,14 @@ class SignalService:
             )
         else:
             mode = self._controller.mode
+            phases, is_named = _room(states)
             movements = tuple(
                 MovementState(
                     signal_group=state.signal_group,
-                    name=state.name,
+                    name=state.name if is_named else None,
                     events=tuple(
                         _event(self._said(state.signal_group, interval), utc, is_running=index == 0)
-                        for index, interval in enumerate(state.intervals)
+                        for index, interval in enumerate(state.intervals[:phases])
                     ),
                 )
                 for state in states
@@ -331,18 +366,31 @@ _UNPROTECTED = {
 }
 
 
+def octets_at_most(groups: Iterable[tuple[str | None, int]]) -> int:
+    """Return how long a SPATEM can be at most, given the name of each group and how many phases are told of it."""
+    names = (0 if name is None else 1 + len(name) for name, _ in groups)
+    return HEAD_OCTETS + sum(GROUP_OCTETS + PHASE_OCTETS * phases for _, phases in groups) + sum(names)
+
+
+def _room(states: tuple[SignalGroupState, ...]) -> tuple[int, bool]:
+    """Return how many phases of each group a packet has room for, one at least, and whether it has any for names."""
+    for phases in range(MAX_EVENTS, 0, -1):
+        if octets_at_most([(state.name, min(phases, len(state.intervals))) for state in states]) <= MAX_SPATEM_OCTETS:
+            return phases, True
+    return 1, False
+
+
 def _event(interval: PhaseInterval, utc: UtcNs, *, is_running: bool) -> MovementEvent:
     """Return a phase as a message says it; an end that should have been by now is said to be now."""
     if interval.min_end is None:
         return MovementEvent(phase=interval.phase)
-    likely = interval.likely_end
     return MovementEvent(
         phase=interval.phase,
-        start_time_s=None if is_running or interval.start is None else _time_mark_s(interval.start),
-        min_end_time_s=_time_mark_s(UtcNs(max(interval.min_end, utc))),
-        max_end_time_s=None if interval.max_end is None else _time_mark_s(UtcNs(max(interval.max_end, utc))),
-        likely_time_s=None if likely is None else _time_mark_s(UtcNs(max(likely, utc))),
-        confidence=None if likely is None else interval.confidence,
+        start_time_s=None if is_running else _time_mark_s(interval.start, utc),
+        min_end_time_s=_time_mark_s(interval.min_end, utc),
+        max_end_time_s=_time_mark_s(interval.max_end, utc),
+        likely_time_s=_time_mark_s(interval.likely_end, utc),
+        confidence=None if interval.likely_end is None else interval.confidence,
     )
 
 
@@ -364,12 +412,31 @@ def _state_document(states: tuple[SignalGroupState, ...], reason: Distrust, utc:
         "sentence": reason.sentence,
         "groups": {str(state.signal_group): _group_status(state, utc) for state in states if state.intervals},
     }
-    return json.dumps(document, indent=1).encode() + b"\n"
+    return json.dumps(document).encode() + b"\n"
 
 
-def _time_mark_s(utc: UtcNs) -> float:
-    """Return the time mark nearest to `utc`, in steps of 0.1 s; the last half step of an hour belongs to the next."""
-    return round(second_of_hour(utc), 1) % SECONDS_PER_HOUR
+def _documents(state: bytes, heard: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return what was not believed, and of what was heard the newest that there is room for; what is too long is cut."""
+    kept = {"state.json": state[:MAX_EVIDENCE_OCTETS]}
+    left = MAX_EVIDENCE_OCTETS - len(kept["state.json"])
+    for name, octets in reversed(list(heard.items())):
+        if not left:
+            break
+        kept[name] = octets[:left]
+        left -= len(kept[name])
+    return kept
+
+
+def _time_mark_s(moment: UtcNs | None, utc: UtcNs) -> float | None:
+    """Return the time mark nearest to a moment, in steps of 0.1 s, or to the present where the moment has passed.
+
+    The last half step of an hour belongs to the next; what is an hour away or more is infinitely far.
+    """
+    if moment is None:
+        return None
+    if moment - utc > FARTHEST_NS:
+        return inf
+    return round(second_of_hour(max(moment, utc)), 1) % SECONDS_PER_HOUR
 
 
 def _following(due: MonotonicNs, interval_ns: int, now: Instant) -> MonotonicNs:

@@ -8,6 +8,7 @@ lights of a simulator). All are sans-IO: what comes in is handed to them, and wh
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from rsu_agent.signal_controllers.priority import PriorityAnswer, PriorityKey, PriorityRequest
@@ -25,6 +26,25 @@ CLEARING_PHASES = frozenset({MovementPhaseState.PERMISSIVE_CLEARANCE, MovementPh
 
 ConflictingPairs = frozenset[frozenset[int]]
 """Pairs of signal groups whose movements cross and must never be permitted together."""
+
+
+class Movement(Enum):
+    """Whether a green of the group may meet conflicting traffic that has to be yielded to."""
+
+    PROTECTED = "protected"
+    PERMISSIVE = "permissive"
+
+    @property
+    def green(self) -> MovementPhaseState:
+        """The phase while the lamp is green."""
+        if self is Movement.PROTECTED:
+            return MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED
+        return MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED
+
+    @property
+    def amber(self) -> MovementPhaseState:
+        """The phase while the lamp is amber."""
+        return MovementPhaseState.PROTECTED_CLEARANCE if self is Movement.PROTECTED else MovementPhaseState.PERMISSIVE_CLEARANCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,13 @@ from collections import Counter
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
-from rsu_agent.signal_controllers.fixed_time import Movement
+from rsu_agent.map_lanes import MAX_SIGNAL_GROUP
+from rsu_agent.signal_controllers import Movement
+from rsu_agent.signal_controllers.documents import ConflictDocument, Duration, GroupDocument
 from rsu_agent.signal_controllers.guard_rules import GroupRule, GuardRules
 from rsu_agent.signal_controllers.report_message import MODES, Mode, Word
 from rsu_agent.signal_controllers.reported import ReportedController, ReportedGroup, ReportedSetup
@@ -26,33 +28,18 @@ from shared.service.mqtt_config import BrokerConfig
 DEFAULT_PORT = 6_053
 """Where controllers usually send TSCBM."""
 
-MAX_GROUPS = 254
-MAX_SECONDS = 600.0
-
-GroupNumber = Annotated[int, msgspec.Meta(ge=1, le=MAX_GROUPS)]
 OutputNumber = Annotated[int, msgspec.Meta(ge=1, le=16)]
-Duration = Annotated[float, msgspec.Meta(ge=0.0, le=MAX_SECONDS)]
 Patience = Annotated[int, msgspec.Meta(ge=200, le=10_000)]
 
 
-class GroupDocument(ConfigStruct, frozen=True, kw_only=True):
+class DrivenGroupDocument(GroupDocument, frozen=True, kw_only=True):
     """`[[group]]`: one signal group; with TSCBM exactly one of `phase`, `pedestrian` and `overlap` says what drives it."""
 
-    number: GroupNumber
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] | None = None
-    movement: Literal["protected", "permissive"] = "protected"
     min_green_s: Duration = 0.0
     amber_s: Duration = 0.0
     phase: OutputNumber | None = None
     pedestrian: OutputNumber | None = None
     overlap: OutputNumber | None = None
-
-
-class ConflictDocument(ConfigStruct, frozen=True):
-    """`[[conflict]]`: two groups whose movements cross, and the least time between the greens of both."""
-
-    groups: tuple[GroupNumber, GroupNumber]
-    intergreen_s: Duration
 
 
 class TscbmDocument(ConfigStruct, frozen=True, kw_only=True):
@@ -104,7 +91,7 @@ class MqttDocument(BrokerConfig, frozen=True, kw_only=True):
 class ControllerDocument(ConfigStruct, frozen=True, kw_only=True):
     """The whole file; either `[tscbm]` or `[mqtt]`."""
 
-    group: Annotated[tuple[GroupDocument, ...], msgspec.Meta(min_length=1, max_length=MAX_GROUPS)]
+    group: Annotated[tuple[DrivenGroupDocument, ...], msgspec.Meta(min_length=1, max_length=MAX_SIGNAL_GROUP)]
     conflict: tuple[ConflictDocument, ...] = ()
     stale_ms: Patience = 1_000
     tscbm: TscbmDocument | None = None
@@ -191,7 +178,7 @@ def _reported(origin: str, document: ControllerDocument, mqtt: MqttDocument, sta
     return ReportedPlace(controller=ReportedController(setup), broker=mqtt, topic=mqtt.topic)
 
 
-def _tscbm_group(origin: str, group: GroupDocument) -> TscbmGroup:
+def _tscbm_group(origin: str, group: DrivenGroupDocument) -> TscbmGroup:
     outputs = {Output.PHASE: group.phase, Output.PEDESTRIAN: group.pedestrian, Output.OVERLAP: group.overlap}
     driving = [(output, number) for output, number in outputs.items() if number is not None]
     if len(driving) != 1:

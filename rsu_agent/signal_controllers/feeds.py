@@ -7,7 +7,7 @@ broker may come and go: the session connects again, and meanwhile the controller
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from random import Random
@@ -32,6 +32,9 @@ ORDERS_LOOK_S = 0.1
 
 ORDER_LIFETIME_NS = 5 * NS_PER_S
 """A request the broker did not take by then is of no use."""
+
+LEAVE_S = 1.0
+"""Seconds the broker has, when the unit ends, to take what the controller is to be told last: requests that are withdrawn."""
 
 Wake = Callable[[], None]
 """Has the working loop look at its timers."""
@@ -147,9 +150,16 @@ class ReportedFeed:
             )
             self._session.put(parcel, now)
 
-    def close(self) -> None:
-        """Leave the broker."""
-        self._session.close()
+    async def leave(self) -> None:
+        """Publish what waits, as long as the broker takes no more than `LEAVE_S` for it, and leave the broker."""
+        self.publish()
+        try:
+            if self._session.is_connected:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LEAVE_S):
+                        await self._session.drained()
+        finally:
+            self._session.close()
 
     def _hear(self, message: paho.MQTTMessage) -> None:
         now = self._clock.now()
@@ -157,7 +167,7 @@ class ReportedFeed:
         if message.topic == self._state_topic:
             self._controller.hear(payload, now, is_retained=message.retain)
         elif message.topic == self._answer_topic:
-            self._controller.hear_answer(payload, now)
+            self._controller.hear_answer(payload, now, is_retained=message.retain)
         self._signals.look(now)
         self._wake()
 
@@ -187,13 +197,13 @@ async def open_reported(
     entropy: Entropy,
     credentials_directory: Path | None = None,
 ) -> AsyncIterator[ReportedFeed]:
-    """Call the broker, and leave it on leaving; raises `ConfigError` for files that cannot be used, not where nobody answers."""
+    """Call the broker, and on leaving publish what waits; raises `ConfigError` for unusable files, not where nobody answers."""
     broker = broker_of(place.broker, credentials_directory=credentials_directory)
     feed = ReportedFeed(place, broker, signals, clock=clock, wake=wake, entropy=entropy)
     try:
         yield feed
     finally:
-        feed.close()
+        await feed.leave()
 
 
 @asynccontextmanager

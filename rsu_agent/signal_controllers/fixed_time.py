@@ -10,13 +10,13 @@ Left out: plans that change by time of day, and signal programmes that react to 
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 
-from rsu_agent.signal_controllers import ConflictingPairs, ControllerMode, PhaseInterval, SignalGroupState
+from rsu_agent.map_lanes import MAX_SIGNAL_GROUP
+from rsu_agent.signal_controllers import ConflictingPairs, ControllerMode, Movement, PhaseInterval, SignalGroupState
+from rsu_agent.signal_controllers.documents import PlanDocument
 from rsu_agent.signal_controllers.guard_rules import GroupRule, GuardRules
-from rsu_agent.signal_controllers.plan_document import PlanDocument
 from rsu_agent.signal_controllers.priority import PriorityAnswer, PriorityKey, PriorityRequest, not_served
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError
@@ -31,21 +31,11 @@ MIN_CYCLE_S = 10.0
 MAX_CYCLE_S = 600.0
 """Longest cycle: every predicted end stays far inside the hour a `TimeMark` can name."""
 
-MAX_GROUPS = 254
-"""`SignalGroupID` 1..254 (0 is unknown, 255 permanently green)."""
-
 CERTAIN = 15
 """`TimeIntervalConfidence` of a plan: 100 %."""
 
 MAX_PREDICTED_INTERVALS = 4
 """The running phase and those that follow: with red, red-amber, green and amber a whole cycle."""
-
-
-class Movement(Enum):
-    """Whether a green of the group may meet conflicting traffic that has to be yielded to."""
-
-    PROTECTED = "protected"
-    PERMISSIVE = "permissive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +112,8 @@ class FixedTimePlan:
             raise ConfigError(f"{self.origin}: group", "a plan needs at least one signal group")
         numbers = [g.number for g in self.groups]
         for number in numbers:
-            if not 1 <= number <= MAX_GROUPS:
-                raise ConfigError(f"{self.origin}: group", f"signal group {number} is not within 1 to {MAX_GROUPS}")
+            if not 1 <= number <= MAX_SIGNAL_GROUP:
+                raise ConfigError(f"{self.origin}: group", f"signal group {number} is not within 1 to {MAX_SIGNAL_GROUP}")
             if numbers.count(number) > 1:
                 raise ConfigError(f"{self.origin}: group", f"signal group {number} is planned twice")
         for group in self.groups:
@@ -308,11 +298,6 @@ def _phase_table(plan: FixedTimePlan, group: PlannedGroup) -> tuple[tuple[int, M
         raise ConfigError(f"{plan.origin}: {key}", "a phase cannot last less than nothing")
     if not group.greens_s:
         raise ConfigError(f"{plan.origin}: {key}: green_s", "the group is never green")
-    green_phase, amber_phase = (
-        (MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED, MovementPhaseState.PROTECTED_CLEARANCE)
-        if group.movement is Movement.PROTECTED
-        else (MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED, MovementPhaseState.PERMISSIVE_CLEARANCE)
-    )
     spans = sorted(_green_ticks(plan, group))
     wrapped = [*spans, (spans[0][0] + cycle, 0)]
     for (begin, end), (next_begin, _) in pairwise(wrapped):
@@ -325,9 +310,9 @@ def _phase_table(plan: FixedTimePlan, group: PlannedGroup) -> tuple[tuple[int, M
             )
     table: dict[int, MovementPhaseState] = {}
     for begin, end in spans:
-        table[begin] = green_phase
+        table[begin] = group.movement.green
         if amber:
-            table[end % cycle] = amber_phase
+            table[end % cycle] = group.movement.amber
         table[(end + amber) % cycle] = MovementPhaseState.STOP_AND_REMAIN
         if red_amber:
             table[(begin - red_amber) % cycle] = MovementPhaseState.PRE_MOVEMENT

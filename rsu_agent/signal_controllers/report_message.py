@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
+from rsu_agent.map_lanes import MAX_SIGNAL_GROUP
 from shared.core.errors import DecodeError
 from shared.messages.spatem import IntersectionStatus
 from shared.messages.ssem import PrioritizationStatus
@@ -16,7 +17,6 @@ from shared.messages.ssem import PrioritizationStatus
 MAX_MESSAGE_OCTETS = 8_000
 """With its topic it fits into the largest packet our connections take."""
 
-MAX_GROUPS = 254
 MAX_NEXT = 15
 """Phases to come of one group: with the running one 16, all that a SPATEM holds."""
 
@@ -90,7 +90,7 @@ class PhaseReport(_Strict, frozen=True, kw_only=True):
 class GroupReport(PhaseReport, frozen=True, kw_only=True):
     """What one signal group shows now, and next."""
 
-    group: Annotated[int, msgspec.Meta(ge=1, le=MAX_GROUPS)]
+    group: Annotated[int, msgspec.Meta(ge=1, le=MAX_SIGNAL_GROUP)]
     next: Annotated[tuple[PhaseReport, ...], msgspec.Meta(max_length=MAX_NEXT)] = ()
 
 
@@ -115,7 +115,7 @@ class StateReport(_Strict, frozen=True, kw_only=True):
     boot: Word
     sequence: Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)]
     time: Annotated[datetime, msgspec.Meta(tz=True)]
-    groups: Annotated[tuple[GroupReport, ...], msgspec.Meta(min_length=1, max_length=MAX_GROUPS)]
+    groups: Annotated[tuple[GroupReport, ...], msgspec.Meta(min_length=1, max_length=MAX_SIGNAL_GROUP)]
     modes: Annotated[tuple[Mode, ...], msgspec.Meta(max_length=16)] = ()
     enabled_lanes: Annotated[
         tuple[Annotated[int, msgspec.Meta(ge=1, le=255)], ...], msgspec.Meta(max_length=MAX_ENABLED_LANES)

@@ -8,13 +8,12 @@ anew; a boot that was left never comes back. Left out: reports of a part of the 
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalGroupState
-from rsu_agent.signal_controllers.fixed_time import Movement
+from rsu_agent.signal_controllers import ControllerMode, Movement, PhaseInterval, SignalGroupState
 from rsu_agent.signal_controllers.hearing import Hearing
 from rsu_agent.signal_controllers.priority import (
     PriorityAction,
@@ -153,9 +152,12 @@ class ReportedController:
         hearing.take(payload, now)
         self._take(report, time)
 
-    def hear_answer(self, payload: bytes, now: Instant) -> None:
-        """Take an answer to a request for priority in; never raises for what is in it."""
+    def hear_answer(self, payload: bytes, now: Instant, *, is_retained: bool = False) -> None:
+        """Take an answer to a request for priority in; never raises for what is in it. Arguments as of `hear`."""
         if not self._hearing.may_look(now):
+            return
+        if is_retained:
+            self._hearing.refuse("retained", "an answer was retained by the broker, and may be to another request", payload, now)
             return
         try:
             answer = read_report(payload, PriorityReport)
@@ -183,10 +185,7 @@ class ReportedController:
         if self._has_restarted:
             self._has_restarted = False
             raise TransportError(self._setup.endpoint, "the controller restarted")
-        heard = self._heard_mode
-        self._mode = ControllerMode(
-            status=heard.status, enabled_lanes=heard.enabled_lanes, map_revision=heard.map_revision, has_jumped=self._has_jumped
-        )
+        self._mode = replace(self._heard_mode, has_jumped=self._has_jumped)
         self._has_jumped = False
         self._looked_at = tuple(state.phase for state in self._states)
         return self._states
@@ -270,7 +269,9 @@ class ReportedController:
         self._has_jumped |= report.jumped
         ordered = sorted(report.groups, key=lambda group: group.group)
         self._states = tuple(self._state_of(group, time) for group in ordered)
-        self._has_news |= self._has_restarted or self._looked_at != tuple(state.phase for state in self._states)
+        is_change = self._looked_at != tuple(state.phase for state in self._states)
+        is_other_mode = replace(self._mode, has_jumped=False) != self._heard_mode
+        self._has_news |= is_change or is_other_mode or self._has_jumped or self._has_restarted
 
     def _state_of(self, report: GroupReport, time: UtcNs) -> SignalGroupState:
         group = self._groups.get(report.group)
@@ -303,12 +304,12 @@ _PHASES: dict[Lamp, MovementPhaseState] = {
     "dark": MovementPhaseState.DARK,
     "unknown": MovementPhaseState.UNAVAILABLE,
 }
-_MOVING: dict[tuple[Lamp, Movement], MovementPhaseState] = {
-    ("green", Movement.PROTECTED): MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED,
-    ("green", Movement.PERMISSIVE): MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED,
-    ("amber", Movement.PROTECTED): MovementPhaseState.PROTECTED_CLEARANCE,
-    ("amber", Movement.PERMISSIVE): MovementPhaseState.PERMISSIVE_CLEARANCE,
-}
+
+
+def _phase(lamp: Lamp, movement: Movement) -> MovementPhaseState:
+    if lamp == "green":
+        return movement.green
+    return movement.amber if lamp == "amber" else _PHASES[lamp]
 
 
 def _interval(report: PhaseReport, movement: Movement, start: UtcNs | None, time: UtcNs) -> PhaseInterval:
@@ -317,7 +318,7 @@ def _interval(report: PhaseReport, movement: Movement, start: UtcNs | None, time
 
     percent = report.confidence_percent
     return PhaseInterval(
-        phase=_PHASES[report.state] if report.state in _PHASES else _MOVING[report.state, movement],
+        phase=_phase(report.state, movement),
         start=start,
         min_end=end(report.min_end_s),
         max_end=end(report.max_end_s),

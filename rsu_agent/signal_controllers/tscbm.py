@@ -13,11 +13,10 @@ controller's day are not used. Left out: predictions of phases to come, which th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalGroupState
-from rsu_agent.signal_controllers.fixed_time import Movement
+from rsu_agent.signal_controllers import ControllerMode, Movement, PhaseInterval, SignalGroupState
 from rsu_agent.signal_controllers.hearing import Hearing
 from rsu_agent.signal_controllers.priority import PriorityAnswer, PriorityKey, PriorityRequest, not_served
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
@@ -120,6 +119,7 @@ class TscbmController:
         self._has_jumped = False
         self._jumps = 0
         self._status = 0
+        self._heard_status = IntersectionStatus(0)
         self._mode = ControllerMode(status=IntersectionStatus(0), map_revision=setup.map_revision)
 
     @property
@@ -172,10 +172,7 @@ class TscbmController:
         if self._trouble is not None:
             raise self._trouble
         self._looked_at = self._shown
-        status = IntersectionStatus(0)
-        for bit, meaning in self._setup.status_bits.items():
-            status |= meaning if self._status >> bit & 1 else IntersectionStatus(0)
-        self._mode = ControllerMode(status=status, map_revision=self._setup.map_revision, has_jumped=self._has_jumped)
+        self._mode = replace(self._mode, status=self._heard_status, has_jumped=self._has_jumped)
         self._has_jumped = False
         heard = utc - age_ns
         return tuple(
@@ -248,6 +245,9 @@ class TscbmController:
 
     def _take(self, message: Tscbm, datagram: bytes, now: Instant) -> None:
         self._status = message.status
+        self._heard_status = IntersectionStatus(0)
+        for bit, meaning in self._setup.status_bits.items():
+            self._heard_status |= meaning if message.status >> bit & 1 else IntersectionStatus(0)
         if message.discontinuity & JUMP_BITS:
             self._has_jumped = True
             self._jumps += 1
@@ -258,8 +258,8 @@ class TscbmController:
             self._trouble = error
             self._hearing.refuse("contradiction", str(error), datagram, now)
         before = tuple(shown.phase for shown in self._looked_at)
-        is_change = before != tuple(shown.phase for shown in self._shown)
-        self._has_news |= is_change or self._trouble is not None or self._has_restarted
+        is_change = before != tuple(shown.phase for shown in self._shown) or self._mode.status != self._heard_status
+        self._has_news |= is_change or self._has_jumped or self._has_restarted or self._trouble is not None
 
 
 def _shown(message: Tscbm, group: TscbmGroup) -> _Shown:
@@ -284,18 +284,15 @@ def _shown(message: Tscbm, group: TscbmGroup) -> _Shown:
 def _phase(lit: tuple[bool, bool, bool], movement: Movement, *, is_flashing: bool) -> MovementPhaseState:
     """Return the phase of three lamps; what flashes while no lamp is on is not known, for one of several may be about to light."""
     red, yellow, green = lit
-    is_protected = movement is Movement.PROTECTED
     if red:
         return MovementPhaseState.STOP_THEN_PROCEED if is_flashing else MovementPhaseState.STOP_AND_REMAIN
     if yellow and is_flashing:
         return MovementPhaseState.CAUTION_CONFLICTING_TRAFFIC
     if yellow:
-        return MovementPhaseState.PROTECTED_CLEARANCE if is_protected else MovementPhaseState.PERMISSIVE_CLEARANCE
+        return movement.amber
     if is_flashing:
         return MovementPhaseState.UNAVAILABLE
-    if green:
-        return MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED if is_protected else MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED
-    return MovementPhaseState.DARK
+    return movement.green if green else MovementPhaseState.DARK
 
 
 def _interval(shown: _Shown, heard: int) -> PhaseInterval:

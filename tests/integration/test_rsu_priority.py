@@ -70,6 +70,7 @@ source = "synchronised"
 [state]
 status_socket = "status.sock"
 notices = "notices.jsonl"
+evidence = "doubts"
 
 [[radio]]
 kind = "udp"

@@ -4,9 +4,11 @@ import asyncio
 import io
 import json
 import socket
+from base64 import b64decode
 from pathlib import Path
 from random import Random
 
+import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
@@ -15,6 +17,7 @@ from rsu_agent.cli import app
 from rsu_agent.config import RsuConfig
 from rsu_agent.shell import serve
 from shared.core.clock import NS_PER_MS, ManualClock
+from shared.core.errors import ConfigError
 from shared.core.ids import StationType
 from shared.messages.spatem import MovementPhaseState, Spatem
 from shared.messages.tscbm import Tscbm, decode_tscbm, encode_tscbm
@@ -72,6 +75,7 @@ source = "synchronised"
 [state]
 status_socket = "status.sock"
 notices = "notices.jsonl"
+evidence = "doubts"
 
 [[radio]]
 kind = "udp"
@@ -173,6 +177,23 @@ def test_a_running_unit_tells_cars_what_its_controller_shows_and_not_what_it_can
     told = [notice for notice in notices if json.dumps(notice).count("junction_")]
     assert len(told) == 3
     assert "conflicting signal groups 1 and 2 are permitted together" in json.dumps(told[-1])
+    (kept,) = (tmp_path / "doubts").glob("signals_not_believed-*-CONFLICT-*.json")
+    evidence = json.loads(kept.read_text(encoding="utf-8"))
+    assert evidence["sentence"] == "conflicting signal groups 1 and 2 are permitted together"
+    heard = {name: b64decode(document) for name, document in evidence["documents"].items()}
+    assert json.loads(heard["state.json"])["groups"]["1"]["phase"] == "protected_movement_allowed"
+    assert decode_tscbm(heard["heard-8"]).greens == {2, 4, 6}
+
+
+def test_a_controller_needs_a_place_for_what_is_not_believed_of_it(tmp_path: Path) -> None:
+    config = lay_out(tmp_path, Hierarchy(3), radio_port=35_999, controller_port=6_053)
+    whole = config.read_text(encoding="utf-8")
+    config.write_text(whole.replace('evidence = "doubts"\n', ""), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"name a folder \(state\.evidence\) or use \[evidence\]"):
+        load(config, RsuConfig)
+    config.write_text(whole + '[trust]\nlists = "l"\nevidence = "e"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"and state\.evidence names another"):
+        load(config, RsuConfig)
 
 
 def test_check_config_says_which_controller_the_junction_listens_to(tmp_path: Path) -> None:

@@ -124,6 +124,11 @@ class Cabinet:
         self.told += [item for item in items if not isinstance(item, Spatem | Mapem)]
         return [item for item in items if isinstance(item, Spatem)]
 
+    def doubts(self) -> list[object]:
+        """Return, in order, why the junction became unavailable; None where it became available."""
+        told = [item for item in self.told if isinstance(item, Notice) and item.kind.startswith("junction_")]
+        return [notice.fields.get("doubt") for notice in told]
+
     def notices(self) -> list[str]:
         return [item.kind for item in self.told if isinstance(item, Notice)]
 
@@ -243,7 +248,7 @@ def test_conflicting_greens_and_a_green_without_amber_make_the_junction_unavaila
             assert phases(back[-1]) == [RED, GREEN]
             assert phases((await cabinet.show(no_amber, feed))[0]) == [UNAVAILABLE, UNAVAILABLE]
         cabinet.close()
-        assert cabinet.notices() == ["junction_unavailable", "junction_available", "junction_unavailable"]
+        assert cabinet.doubts() == ["conflict", "short_green", None, "short_amber"]
         status = cabinet.service.status(cabinet.clock.now())
         assert status["doubts"] == {"conflict": 1, "short_green": 1, "short_amber": 1}
         assert "turned from green to red without its amber" in str(status["reason"])

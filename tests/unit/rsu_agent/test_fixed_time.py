@@ -6,12 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rsu_agent.junctions
-from rsu_agent.signal_controllers import PERMITTING_PHASES, conflicting_permissions
+from rsu_agent.signal_controllers import PERMITTING_PHASES, Movement, conflicting_permissions
 from rsu_agent.signal_controllers.fixed_time import (
     Conflict,
     FixedTimeController,
     FixedTimePlan,
-    Movement,
     PlannedGroup,
     load_plan,
 )

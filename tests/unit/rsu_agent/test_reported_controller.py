@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsu_agent.signal_controllers.fixed_time import Movement
+from rsu_agent.signal_controllers import Movement
 from rsu_agent.signal_controllers.priority import MAX_REQUESTS, PriorityAction, PriorityKey, PriorityLevel, PriorityRequest
 from rsu_agent.signal_controllers.report_message import MAX_MESSAGE_OCTETS, confidence_of, report_schema
 from rsu_agent.signal_controllers.reported import MAX_ORDERS, ReportedController, ReportedGroup, ReportedSetup

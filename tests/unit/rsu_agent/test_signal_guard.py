@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from shared.core.clock import NS_PER_S, ManualClock, UtcNs
 from shared.core.itstime import utc_from_text
 from shared.messages.spatem import IntersectionStatus, MovementPhaseState
 
-MAP = load_map(Path(rsu_agent.junctions.__file__).parent / "crossing.map.toml", frozenset({1, 2}))
+PLAIN = load_map(Path(rsu_agent.junctions.__file__).parent / "crossing.map.toml", frozenset({1, 2}))
+MAP = replace(PLAIN, lanes=tuple(replace(lane, revocable=lane.number == 22) for lane in PLAIN.lanes))
 RULE = GroupRule(min_green_ns=5 * NS_PER_S, min_amber_ns=3 * NS_PER_S)
 RULES = GuardRules(groups={1: RULE, 2: RULE}, intergreen_ns={frozenset({1, 2}): 4 * NS_PER_S})
 NORMAL = ControllerMode(status=IntersectionStatus.TRAFFIC_DEPENDENT_OPERATION)
@@ -73,6 +75,9 @@ def test_a_cycle_that_keeps_every_promise_to_the_tenth_is_believed() -> None:
         ([("gr", 4.0), ("yr", 3)], None, "short_green", "the green of signal group 1 lasted at most 4.2 s, 5 s are promised"),
         ([("gr", 6), ("yr", 2.5)], ("rr", 1), "short_amber", "the amber of signal group 1 lasted at most 2.7 s, 3 s are promised"),
         ([("gr", 6)], ("rr", 1), "short_amber", "turned from green to red without its amber of 3 s"),
+        ([("gr", 6)], ("ur", 1), "short_amber", "turned from green to red without its amber of 3 s"),
+        ([("gr", 6), ("yr", 2.5)], ("ur", 1), "short_amber", "the amber of signal group 1 lasted at most 2.7 s, 3 s are promised"),
+        ([("gr", 6), ("yr", 1)], ("gr", 1), "short_amber", "the amber of signal group 1 lasted at most 1.2 s, 3 s are promised"),
         (
             [("gr", 6), ("yr", 3)],
             ("rg", 1),
@@ -131,10 +136,12 @@ def test_another_revision_of_the_map_and_a_lane_that_is_not_there_are_doubted() 
     other = ControllerMode(status=NORMAL.status, map_revision=MAP.revision + 1)
     (doubt,) = watched.see("rr", 0.1, other)
     assert doubt.sentence == "the controller was set up for revision 1 of the map, and this is revision 0"
-    (doubt,) = watched.see("rr", 0.1, ControllerMode(status=NORMAL.status, enabled_lanes=(11, 99)))
+    (doubt,) = watched.see("rr", 0.1, ControllerMode(status=NORMAL.status, enabled_lanes=(22, 99)))
     assert doubt.sentence == "the controller opens lane 99, which the map does not have"
-    assert watched.see("rr", 0.1, ControllerMode(status=NORMAL.status, enabled_lanes=(11,), map_revision=MAP.revision)) == []
-    assert watched.guard.doubts == {"map_revision": 1, "enabled_lane": 1}
+    (doubt,) = watched.see("rr", 0.1, ControllerMode(status=NORMAL.status, enabled_lanes=(11,)))
+    assert doubt.sentence == "the controller opens lane 11, which is never closed by the map"
+    assert watched.see("rr", 0.1, ControllerMode(status=NORMAL.status, enabled_lanes=(22,), map_revision=MAP.revision)) == []
+    assert watched.guard.doubts == {"map_revision": 1, "enabled_lane": 2}
 
 
 def test_a_phase_that_ends_before_its_earliest_end_is_counted_unless_the_controller_says_that_times_jumped() -> None:

@@ -13,6 +13,7 @@ from shared.core.ids import StationId
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import IntersectionStatus, MovementPhaseState, Spatem, decode_spatem, encode_spatem
 from shared.stack.effects import Evidence, Notice
+from tests.unit.rsu_agent.test_signal_guard import MAP as GATED
 from tests.unit.rsu_agent.test_signal_service import CYCLE_BEGIN, MAP, PLAN, Switchable, clock_at, drive, phases, service
 
 RED = MovementPhaseState.STOP_AND_REMAIN
@@ -114,9 +115,10 @@ def test_an_end_that_passed_half_a_second_ago_is_not_believed_any_more() -> None
 def test_open_lanes_and_the_mode_of_the_controller_are_told() -> None:
     controller = Switchable()
     mode = IntersectionStatus.PREEMPT_IS_ACTIVE | IntersectionStatus.TRAFFIC_DEPENDENT_OPERATION
-    controller.running = ControllerMode(status=mode, enabled_lanes=(11, 12), map_revision=MAP.revision)
-    (state,) = spatem_of(service(controller), clock_at(1.0).now()).intersections
-    assert (state.enabled_lanes, state.status) == ((11, 12), mode)
+    controller.running = ControllerMode(status=mode, enabled_lanes=(22,), map_revision=MAP.revision)
+    signals = SignalService(controller=controller, rules=PLAN.guard_rules, junction=GATED, station_id=StationId(1))
+    (state,) = spatem_of(signals, clock_at(1.0).now()).intersections
+    assert (state.enabled_lanes, state.status) == ((22,), mode)
 
 
 @pytest.mark.parametrize(
@@ -151,12 +153,15 @@ def test_the_evidence_of_a_doubt_is_handed_out_once_and_says_what_was_shown() ->
     controller.shown = (GREEN, GREEN)
     items = [item for _, item in drive(signals, clock, 1.0)]
     (evidence,) = [item for item in items if isinstance(item, Evidence)]
-    assert (evidence.kind, evidence.subject) == ("signals_not_believed", f"{MAP.intersection_id.region or 0:04X}0001")
+    assert (evidence.kind, evidence.subject) == ("signals_not_believed", f"{MAP.intersection_id.region or 0:04X}0001-conflict")
     document = json.loads(evidence.documents["state.json"])
     assert (document["doubt"], document["groups"]["2"]["phase"]) == ("conflict", "permissive_movement_allowed")
     controller.shown = None
-    items = [item for _, item in drive(signals, clock, RECOVERY_NS / NS_PER_S + 0.2)]
-    assert [item.kind for item in items if isinstance(item, Notice | Evidence)] == ["junction_available"]
+    items = [item for _, item in drive(signals, clock, RECOVERY_NS / NS_PER_S + 0.4)]
+    told = [item for item in items if isinstance(item, Notice | Evidence)]
+    assert [item.kind for item in told] == ["junction_unavailable", "signals_not_believed", "junction_available"]
+    assert isinstance(told[0], Notice)
+    assert told[0].fields["doubt"] == "short_amber", "the light that should not have been green goes out without its amber"
     assert any(isinstance(item, Mapem) for item in items), "the map is told whether or not the lights are believed"
 
 

@@ -207,7 +207,7 @@ def test_a_distrusted_controller_is_believed_again_after_it_was_sound_for_the_re
     assert signals.distrust is None
 
 
-def test_a_controller_that_flickers_between_sound_and_unsound_stays_unavailable_with_one_notice() -> None:
+def test_a_controller_that_flickers_between_sound_and_unsound_stays_unavailable_and_each_doubt_is_told_once() -> None:
     controller, clock = Switchable(), clock_at(1.0)
     signals = service(controller)
     heard: list[SignalItem] = []
@@ -216,7 +216,9 @@ def test_a_controller_that_flickers_between_sound_and_unsound_stays_unavailable_
         heard += [item for _, item in drive(signals, clock, 0.2)]
         controller.shown = None
         heard += [item for _, item in drive(signals, clock, 0.8)]
-    assert sum(isinstance(item, Notice) for item in heard) == 1
+    told = [item.fields["doubt"] for item in heard if isinstance(item, Notice)]
+    assert told[0] == "conflict"
+    assert sorted(told, key=str) == sorted(signals.status(clock.now())["doubts"])  # type: ignore[call-overload]
     assert all(phases(item) == [UNAVAILABLE, UNAVAILABLE] for item in heard if isinstance(item, Spatem))
 
 

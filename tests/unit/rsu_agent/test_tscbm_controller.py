@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from rsu_agent.signal_controllers.fixed_time import Movement
+from rsu_agent.signal_controllers import Movement
 from rsu_agent.signal_controllers.hearing import MAX_MESSAGES_PER_S, NOTICE_PAUSE_NS
 from rsu_agent.signal_controllers.tscbm import Output, TscbmController, TscbmGroup, TscbmSetup
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock, MonotonicNs
