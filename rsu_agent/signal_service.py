@@ -5,40 +5,27 @@ the junction is broadcast as unavailable (every group `UNAVAILABLE`, status `NO_
 `RECOVERY_NS`; each kind of doubt is said loudly once in that time, with the evidence. While UTC is not known nothing is sent at
 all, because every time in the message would be a guess.
 
-A green is protected only where no way of its group gives way by the map; elsewhere it is said to be permissive, whatever the
-controller calls it. `IntersectionState.revision` is the map's revision: that the two agree is how a receiver knows which lanes the
-groups belong to.
-Left out: advisory speeds, queue lengths.
+What the messages say is `signal_message`'s affair.
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from math import inf
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from rsu_agent.map_data import JunctionMap, mapem_of
-from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalController, SignalGroupState
+from rsu_agent.signal_controllers import SignalController, SignalGroupState
 from rsu_agent.signal_controllers.guard_rules import GuardRules
 from rsu_agent.signal_guard import Distrust, Doubt, SignalGuard
+from rsu_agent.signal_message import SignalMessages
 from rsu_agent.signal_prediction import PhaseHistory
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError, DecodeError, V2xError
 from shared.core.ids import StationId
 from shared.core.itstime import utc_text
 from shared.messages.mapem import Mapem
-from shared.messages.spatem import (
-    MAX_EVENTS,
-    IntersectionState,
-    IntersectionStatus,
-    MovementEvent,
-    MovementPhaseState,
-    MovementState,
-    Spatem,
-)
-from shared.messages.time_mark import SECONDS_PER_HOUR, minute_of_year, ms_of_minute, second_of_hour
-from shared.network.btp import BTP_OCTETS
-from shared.network.packet import MAX_SDU_OCTETS
+from shared.messages.spatem import Spatem
+from shared.messages.time_mark import minute_of_year
 from shared.stack.effects import Evidence, Notice
 
 DEFAULT_SPATEM_INTERVAL_NS = 100 * NS_PER_MS
@@ -56,20 +43,8 @@ RETRY_NS = NS_PER_S
 MIN_CHANGE_NS = 20 * NS_PER_MS
 """At least so long from one SPATEM to the next, however often the lamps change."""
 
-MAX_SPATEM_OCTETS = MAX_SDU_OCTETS - BTP_OCTETS
-"""A longer message fits no packet."""
-
-HEAD_OCTETS, GROUP_OCTETS, PHASE_OCTETS = 48, 4, 12
-"""What a SPATEM has at most: besides its groups (sixteen enabled lanes included), for a group without name, and for a phase."""
-
 MAX_EVIDENCE_OCTETS = 7_500
 """Of all documents of one evidence: as much as the evidence store keeps of one thing."""
-
-FARTHEST_NS = (SECONDS_PER_HOUR - 1) * NS_PER_S
-"""What is further away has no `TimeMark` of its own, only "more than an hour" (36000)."""
-
-NO_SPAT = IntersectionStatus.NO_VALID_SPAT_IS_AVAILABLE_AT_THIS_TIME
-NO_MAP = IntersectionStatus.NO_VALID_MAP_IS_AVAILABLE_AT_THIS_TIME
 
 _UNDATED: Final = "UTC is not known, so nothing is said of the lights"
 
@@ -135,13 +110,11 @@ class SignalService:
         if junction.signal_groups != controller.signal_groups:
             differing = ", ".join(str(g) for g in sorted(junction.signal_groups ^ controller.signal_groups))
             raise ConfigError(junction.origin, f"map and controller do not have the same signal groups: {differing}")
-        if octets_at_most([(None, 1)] * len(junction.signal_groups)) > MAX_SPATEM_OCTETS:
-            raise ConfigError(junction.origin, f"{len(junction.signal_groups)} signal groups are more than a packet has room for")
         self._controller = controller
         self._guard = SignalGuard(rules, junction)
         self._history = PhaseHistory()
         self._junction = junction
-        self._permissive = junction.permissive_groups()
+        self._messages = SignalMessages(junction, station_id)
         self._station_id = station_id
         self._interval_ns = spatem_interval_ns
         self._next_spatem = MonotonicNs(0)
@@ -233,7 +206,12 @@ class SignalService:
             states = self._believed(now)
             out += self._news(now.utc)
             self._states = states or ()
-            out.append(self._message(states, now.utc))
+            is_other_map = self._distrust is not None and self._distrust.doubt is Doubt.MAP_REVISION
+            out.append(
+                self._messages.unavailable(now.utc, is_other_map=is_other_map)
+                if states is None
+                else self._messages.believed(states, self._controller.mode, now.utc)
+            )
             self._spatem += 1
             self._last_spatem = now.monotonic
             due = min(self._next_spatem, now.monotonic)
@@ -317,82 +295,6 @@ class SignalService:
         )
         return Notice("junction_unavailable", {**named, "reason": reason.sentence, "doubt": reason.doubt.value}), evidence
 
-    def _said(self, group: int, interval: PhaseInterval) -> PhaseInterval:
-        """Return a phase as it may be said: where a way of the group gives way by the map, no green of it is protected."""
-        unprotected = _UNPROTECTED.get(interval.phase) if group in self._permissive else None
-        return interval if unprotected is None else replace(interval, phase=unprotected)
-
-    def _message(self, states: tuple[SignalGroupState, ...] | None, utc: UtcNs) -> Spatem:
-        if states is None:
-            is_other_map = self._distrust is not None and self._distrust.doubt is Doubt.MAP_REVISION
-            mode = ControllerMode(status=NO_SPAT | NO_MAP if is_other_map else NO_SPAT)
-            movements = tuple(
-                MovementState(signal_group=group, events=(MovementEvent(phase=MovementPhaseState.UNAVAILABLE),))
-                for group in sorted(self._junction.signal_groups)
-            )
-        else:
-            mode = self._controller.mode
-            phases, is_named = _room(states)
-            movements = tuple(
-                MovementState(
-                    signal_group=state.signal_group,
-                    name=state.name if is_named else None,
-                    events=tuple(
-                        _event(self._said(state.signal_group, interval), utc, is_running=index == 0)
-                        for index, interval in enumerate(state.intervals[:phases])
-                    ),
-                )
-                for state in states
-            )
-        return Spatem(
-            station_id=self._station_id,
-            intersections=(
-                IntersectionState(
-                    id=self._junction.intersection_id,
-                    revision=self._junction.revision,
-                    status=mode.status,
-                    movements=movements,
-                    minute_of_year=minute_of_year(utc),
-                    timestamp_ms=ms_of_minute(utc),
-                    enabled_lanes=mode.enabled_lanes,
-                ),
-            ),
-        )
-
-
-_UNPROTECTED = {
-    MovementPhaseState.PROTECTED_MOVEMENT_ALLOWED: MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED,
-    MovementPhaseState.PROTECTED_CLEARANCE: MovementPhaseState.PERMISSIVE_CLEARANCE,
-}
-
-
-def octets_at_most(groups: Iterable[tuple[str | None, int]]) -> int:
-    """Return how long a SPATEM can be at most, given the name of each group and how many phases are told of it."""
-    names = (0 if name is None else 1 + len(name) for name, _ in groups)
-    return HEAD_OCTETS + sum(GROUP_OCTETS + PHASE_OCTETS * phases for _, phases in groups) + sum(names)
-
-
-def _room(states: tuple[SignalGroupState, ...]) -> tuple[int, bool]:
-    """Return how many phases of each group a packet has room for, one at least, and whether it has any for names."""
-    for phases in range(MAX_EVENTS, 0, -1):
-        if octets_at_most([(state.name, min(phases, len(state.intervals))) for state in states]) <= MAX_SPATEM_OCTETS:
-            return phases, True
-    return 1, False
-
-
-def _event(interval: PhaseInterval, utc: UtcNs, *, is_running: bool) -> MovementEvent:
-    """Return a phase as a message says it; an end that should have been by now is said to be now."""
-    if interval.min_end is None:
-        return MovementEvent(phase=interval.phase)
-    return MovementEvent(
-        phase=interval.phase,
-        start_time_s=None if is_running else _time_mark_s(interval.start, utc),
-        min_end_time_s=_time_mark_s(interval.min_end, utc),
-        max_end_time_s=_time_mark_s(interval.max_end, utc),
-        likely_time_s=_time_mark_s(interval.likely_end, utc),
-        confidence=None if interval.likely_end is None else interval.confidence,
-    )
-
 
 def _group_status(state: SignalGroupState, utc: UtcNs) -> dict[str, object]:
     running = state.intervals[0]
@@ -425,18 +327,6 @@ def _documents(state: bytes, heard: Mapping[str, bytes]) -> dict[str, bytes]:
         kept[name] = octets[:left]
         left -= len(kept[name])
     return kept
-
-
-def _time_mark_s(moment: UtcNs | None, utc: UtcNs) -> float | None:
-    """Return the time mark nearest to a moment, in steps of 0.1 s, or to the present where the moment has passed.
-
-    The last half step of an hour belongs to the next; what is an hour away or more is infinitely far.
-    """
-    if moment is None:
-        return None
-    if moment - utc > FARTHEST_NS:
-        return inf
-    return round(second_of_hour(max(moment, utc)), 1) % SECONDS_PER_HOUR
 
 
 def _following(due: MonotonicNs, interval_ns: int, now: Instant) -> MonotonicNs:
