@@ -7,28 +7,25 @@ here.
 """
 
 import os
-from collections.abc import Callable
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 from random import SystemRandom
 
 from structlog.typing import FilteringBoundLogger
 
-from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import make_agent, open_unit
 from rsu_agent.config import RsuConfig
-from rsu_agent.console.open_console import OpenConsole, open_console
-from rsu_agent.evidence_keeper import EvidenceKeeper
+from rsu_agent.console.open_console import open_console
 from rsu_agent.evidence_open import opened_evidence
-from rsu_agent.hazard_feeds import HazardFeed, hazard_feeds
-from rsu_agent.ledger_relay import OpenRelay, open_relay
+from rsu_agent.hazard_feeds import hazard_feeds
+from rsu_agent.ledger_relay import open_relay
 from rsu_agent.metrics import open_metrics
 from rsu_agent.orders import obeying
 from rsu_agent.signal_controllers.feeds import open_feed
-from rsu_agent.witness import RsuWitness, opened_witness
+from rsu_agent.unit_status import UnitStatus
+from rsu_agent.witness import opened_witness
 from shared.core.clock import Clock
-from shared.service.capture import Capture, capture_of
+from shared.service.capture import capture_of
 from shared.service.command_socket import CommandSocket
 from shared.service.evidence import EvidenceFolder
 from shared.service.last_words import say_goodbye
@@ -39,10 +36,8 @@ from shared.service.performer import Performer
 from shared.service.radio_intake import feed_intake
 from shared.service.run import Perform, Service, WorkingLoop, settle_heap
 from shared.service.status_socket import StatusSocket
-from shared.service.upkeep import Upkeep
 from shared.service.verification_pool import VerificationPool
 from shared.stack.intake import Intake
-from shared.transport.radio_set import RadioSet
 
 
 async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock, log: FilteringBoundLogger) -> None:
@@ -116,20 +111,25 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         witness = None
         if config.witness is not None:
             witness = await stack.enter_async_context(opened_witness(config.witness, clock=clock, log=log))
-        snapshot = partial(_status, agent, radios, capture, intake, upkeep, evidence, keeper, relay, witness, config, clock)
-        feeds = hazard_feeds(config, opened.parts, agent, loop, clock=clock, log=log, environment=os.environ)
-        for feed in feeds:
+        status = UnitStatus(agent, intake, clock=clock, time_source=config.time.source)
+        status.add("radios", radios)
+        status.add("capture", capture)
+        status.add("upkeep", upkeep)
+        status.add("evidence", evidence)
+        status.add("evidence_store", keeper)
+        status.add("ledger_relay", relay)
+        status.add("witness", witness)
+        for feed in hazard_feeds(config, opened.parts, agent, loop, clock=clock, log=log, environment=os.environ):
+            status.add(feed.name, feed)
             service.tasks.create_task(feed.run())
-        brief = partial(_with_feeds, partial(snapshot, brief=True), feeds)
-        snapshot = partial(_with_feeds, snapshot, feeds)
         if config.http is not None:
             opening_console = open_console(
                 config.http,
                 agent,
                 None if opened.parts.junction is None else opened.parts.junction.lanes,
                 position=config.station.position,
-                status=snapshot,
-                brief=brief,
+                status=status.whole,
+                brief=status.brief,
                 obey=obeying(agent, loop, signs=config.signs),
                 clock=clock,
                 log=log,
@@ -137,10 +137,10 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             console = stack.enter_context(opening_console)
             service.tasks.create_task(console.run())
             log.info("console", address=console.http.url)
-            snapshot, brief = partial(_with_console, snapshot, console), partial(_with_console, brief, console)
-        await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
+            status.add("http", console)
+        await stack.enter_async_context(StatusSocket(config.state.status_socket, status.whole))
         if config.metrics is not None:
-            metrics = await stack.enter_async_context(open_metrics(config.metrics, brief))
+            metrics = await stack.enter_async_context(open_metrics(config.metrics, status.brief))
             service.tasks.create_task(metrics.run())
             log.info("metrics", address=f"{metrics.url}/metrics")
         if config.state.command_socket is not None:
@@ -151,40 +151,3 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         log.info("ready", station_id=config.station.station_id, radios=place_of(config.radio))
         settle_heap()
         await loop.run()
-
-
-def _with_feeds(status: Callable[[], dict[str, object]], feeds: tuple[HazardFeed, ...]) -> dict[str, object]:
-    return {**status(), **{feed.name: feed.status() for feed in feeds}}
-
-
-def _with_console(status: Callable[[], dict[str, object]], console: OpenConsole) -> dict[str, object]:
-    return {**status(), "http": console.status()}
-
-
-def _status(
-    agent: RsuAgent,
-    radios: RadioSet,
-    capture: Capture | None,
-    intake: Intake,
-    upkeep: Upkeep | None,
-    evidence: EvidenceFolder | None,
-    keeper: EvidenceKeeper | None,
-    relay: OpenRelay | None,
-    witness: RsuWitness | None,
-    config: RsuConfig,
-    clock: Clock,
-    *,
-    brief: bool = False,
-) -> dict[str, object]:
-    return {
-        **agent.status(clock.now(), brief=brief),
-        "shed": dict(intake.shed),
-        "upkeep": None if upkeep is None else upkeep.status(),
-        "evidence": None if evidence is None else evidence.status(),
-        "evidence_store": None if keeper is None else keeper.status(),
-        "ledger_relay": None if relay is None else relay.status(),
-        "witness": None if witness is None else witness.status(),
-        "time_source": config.time.source,
-        "radios": radios.status(),
-        "capture": None if capture is None else capture.status(),
-    }
