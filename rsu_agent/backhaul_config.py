@@ -16,6 +16,7 @@ from typing import Annotated
 
 import msgspec
 
+from rsu_agent.backhaul_documents import COMMON_LEVEL
 from rsu_agent.detector_config import ShortName
 from shared.service.local_mqtt import Topic
 from shared.service.mqtt_config import BrokerConfig
@@ -37,7 +38,9 @@ class BackhaulConfig(BrokerConfig, frozen=True, kw_only=True):
     reach_m: Annotated[float, msgspec.Meta(gt=0.0, le=50_000.0)] = 5_000.0
 
     def __post_init__(self) -> None:
-        """Refuse an interval nobody could keep to."""
+        """Refuse an interval nobody could keep to, and the name under which the centre speaks to all units."""
         super().__post_init__()
+        if self.unit == COMMON_LEVEL:
+            raise ValueError(f"unit: {self.unit!r} is the level of hazards for all units, and can be no unit's name")
         if 0.0 < self.traffic_interval_s < 0.2:
             raise ValueError(f"traffic_interval_s: {self.traffic_interval_s} is less than 0.2 and not 0")

@@ -2,7 +2,7 @@
 
     <topic>/<unit>/state            retained: whether the unit is there
     <topic>/<unit>/traffic          who was heard lately, verified; a part of at most `PEERS_PER_DOCUMENT`
-    <topic>/<unit>/event            what others warn of: new, changed, over
+    <topic>/<unit>/event/<number>   retained: what others warn of; an empty document says that it is over
     <topic>/<unit>/answer           what became of a hazard of the centre's
     <topic>/<unit>/hazard/<id>      retained, from the centre: a hazard for this unit; an empty document takes it back
     <topic>/hazard/<id>             the same for every unit that is near it
@@ -11,6 +11,8 @@ Tickets are not told: where a car was is the centre's business, who it was an ho
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated
 
 import msgspec
@@ -30,13 +32,20 @@ MAX_CENTRE_ID = 48
 ALL_UNITS = "all:"
 """Begins the id under which a hazard for every unit is known here."""
 
+COMMON_LEVEL = "hazard"
+"""The level of a topic below which hazards are."""
+
 PEERS_PER_DOCUMENT = 24
 """Peers of one traffic document: it fits into one publication."""
 
 MAX_EVENTS_FOLLOWED = 256
 """Events whose changes are told."""
 
+MAX_EVENT_EXPIRY_S = 600
+"""The broker forgets an event after this: what a unit was lost with is not believed for long. In half of it, it is told again."""
+
 _FIELD = "hazard document"
+_AT_ONCE = MonotonicNs(0)
 
 
 class _HazardDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,10 +75,10 @@ class Topics:
     @property
     def filters(self) -> tuple[str, str]:
         """What the unit listens to."""
-        return f"{self._prefix}/hazard/+", f"{self._prefix}/{self._unit}/hazard/+"
+        return f"{self._prefix}/{COMMON_LEVEL}/+", f"{self._prefix}/{self._unit}/{COMMON_LEVEL}/+"
 
     def own(self, what: str) -> str:
-        """Return where the unit tells something: `state`, `traffic`, `event` or `answer`."""
+        """Return where the unit tells something: `state`, `traffic`, `answer`, or `event/<number>`."""
         return f"{self._prefix}/{self._unit}/{what}"
 
     def hazard_id(self, topic: str) -> str:
@@ -140,31 +149,56 @@ def traffic_documents(peers: Iterable[Peer], since: MonotonicNs, now: Instant) -
         yield msgspec.json.encode({"utc": _utc(now), "peers": part})
 
 
+@dataclass(frozen=True, slots=True)
+class EventDocument:
+    """What is told of one event, and for how long the broker keeps it; nothing when it is over."""
+
+    number: int
+    octets: bytes
+    expiry_s: int
+
+
+@dataclass(slots=True)
+class _Followed:
+    """An event that was told of: what of it, and when to say so again."""
+
+    number: int
+    version: tuple[int, bool] | None = None
+    again: MonotonicNs = _AT_ONCE
+
+
 class EventNews:
-    """Notices what has changed among the events that others tell of."""
+    """Notices what has changed among the events that others tell of.
+
+    Two tickets may use one action id and make two events of it (`received_events`), so each has a number of this unit's own.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[EventKey, tuple[int, bool]] = {}
+        self._followed: dict[EventKey, _Followed] = {}
+        self._last_number = 0
 
-    def changes(self, events: Iterable[ReceivedEvent], now: Instant) -> Iterator[bytes]:
-        """Return a document for each event that is new, has changed, or is over since the last call."""
-        present: dict[EventKey, ReceivedEvent] = {}
-        for event in events:
-            if len(present) >= MAX_EVENTS_FOLLOWED:
-                break
-            present[event.key] = event
-        for key in [key for key in self._known if key not in present]:
-            del self._known[key]
-            action_id = key[0]
-            fields = {"station_id": action_id.originating_station_id, "sequence_number": action_id.sequence_number}
-            yield msgspec.json.encode({"utc": _utc(now), "news": "over", **fields})
+    def repeat(self) -> None:
+        """Tell everything that lasts once more."""
+        for followed in self._followed.values():
+            followed.version = None
+
+    def changes(self, events: Iterable[ReceivedEvent], now: Instant) -> Iterator[EventDocument]:
+        """Return a document for each event that is new, has changed, is to be told again, or is over since the last call."""
+        present = {event.key: event for event in islice(events, MAX_EVENTS_FOLLOWED)}
+        for key in [key for key in self._followed if key not in present]:
+            yield EventDocument(self._followed.pop(key).number, b"", MAX_EVENT_EXPIRY_S)
         for key, event in present.items():
+            followed = self._followed.get(key)
+            if followed is None:
+                self._last_number += 1
+                followed = self._followed[key] = _Followed(self._last_number)
             version = int(event.denm.reference_time), event.is_disputed
-            before = self._known.get(key)
-            if before == version:
+            if followed.version == version and now.monotonic < followed.again:
                 continue
-            self._known[key] = version
-            yield msgspec.json.encode({"utc": _utc(now), "news": "new" if before is None else "changed", **_event(event, now)})
+            followed.version = version
+            expiry_s = max(1, min(MAX_EVENT_EXPIRY_S, (event.expires - now.monotonic) // NS_PER_S))
+            followed.again = MonotonicNs(now.monotonic + expiry_s * NS_PER_S // 2)
+            yield EventDocument(followed.number, msgspec.json.encode({"utc": _utc(now), **_event(event, now)}), expiry_s)
 
 
 def _event(event: ReceivedEvent, now: Instant) -> dict[str, object]:
@@ -172,6 +206,7 @@ def _event(event: ReceivedEvent, now: Instant) -> dict[str, object]:
     return {
         "station_id": action_id.originating_station_id,
         "sequence_number": action_id.sequence_number,
+        "station_type": denm.station_type,
         "cause_code": denm.cause_code,
         "sub_cause_code": denm.sub_cause_code,
         "cause": hazard_words(denm.cause_code or 0, denm.sub_cause_code),

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from rsu_agent.backhaul import Backhaul
+from rsu_agent.backhaul import MAX_WAITING, Backhaul
 from rsu_agent.backhaul_config import BackhaulConfig
 from rsu_agent.placed_hazards import HazardSource
 from shared.core.clock import NS_PER_S
@@ -56,13 +56,17 @@ class Centre:
     def __init__(self, client: aiomqtt.Client) -> None:
         self._client = client
         self.heard: list[tuple[str, dict[str, object], bool]] = []
+        self.ended: list[str] = []
 
     async def listen(self) -> None:
         async for message in self._client.messages:
-            octets = bytes(message.payload)
-            if octets and "/hazard/" not in str(message.topic):
-                document = json.loads(octets)
-                self.heard.append((str(message.topic).removeprefix(f"{TOPIC}/"), document, message.retain))
+            octets, topic = bytes(message.payload), str(message.topic).removeprefix(f"{TOPIC}/")
+            if "hazard/" in topic:
+                continue
+            if octets:
+                self.heard.append((topic, json.loads(octets), message.retain))
+            else:
+                self.ended.append(topic)
 
     async def says(self, where: str, octets: bytes) -> None:
         await self._client.publish(f"{TOPIC}/{where}", octets, qos=1, retain=True)
@@ -170,6 +174,75 @@ def test_a_unit_that_comes_later_finds_what_holds_and_takes_back_what_does_not_a
         run(scene)
 
 
+@pytest.mark.parametrize("document", [hazard(displaced(HERE, 9_000.0, 0.0)), hazard(until_s=5)])
+def test_a_hazard_that_is_moved_away_or_ends_is_withdrawn(tmp_path: Path, document: bytes) -> None:
+    unit = WorkingUnit(HIERARCHY)
+
+    async def scene() -> None:
+        async with centre_at(broker) as centre, connected(unit, broker, "unit") as backhaul:
+            for where in ("hazard/common", "unit/hazard/own"):
+                await centre.says(where, hazard())
+            await unit.until(lambda: len(unit.agent.hazards.placed) == 2)
+            await centre.says("unit/hazard/own", b"{")
+            await unit.until(lambda: counted(backhaul, "malformed") == 1)
+            assert len(unit.agent.hazards.placed) == 2, "what is no document changes nothing"
+            for where in ("hazard/common", "unit/hazard/own"):
+                await centre.says(where, document)
+            await unit.until(lambda: unit.agent.hazards.placed == ())
+            await unit.until(lambda: len(centre.told("unit/answer")) == 5)
+            assert [each["accepted"] for each in centre.told("unit/answer")] == [True, True, False, True, True]
+
+    with MosquittoBroker(tmp_path) as broker:
+        run(scene)
+
+
+def test_a_unit_finds_its_hazards_among_those_of_a_whole_country(tmp_path: Path) -> None:
+    unit, far = WorkingUnit(HIERARCHY), hazard(displaced(HERE, 0.0, 90_000.0))
+
+    async def scene() -> None:
+        async with centre_at(broker) as centre:
+            for number in range(700):
+                await centre.says(f"hazard/far{number}", far)
+            await centre.says("hazard/near", hazard())
+        async with connected(unit, broker, "unit") as backhaul:
+            await unit.until(lambda: counted(backhaul, "not_here") == 700 and counted(backhaul, "accepted") == 1)
+            assert [name.hazard_id for name in unit.agent.hazards.placed] == ["all:near"]
+            assert counted(backhaul, "overrun") == 0
+
+    with MosquittoBroker(tmp_path) as broker:
+        run(scene)
+
+
+def test_of_what_waits_the_latest_counts_and_what_is_too_much_is_lost_and_takes_nothing_back(tmp_path: Path) -> None:
+    unit = WorkingUnit(HIERARCHY)
+
+    async def scene() -> None:
+        async with centre_at(broker) as centre:
+            await centre.says("unit/hazard/stays", hazard())
+        async with connected(unit, broker, "unit", settle_s=0.3) as backhaul:
+            await unit.until(lambda: len(unit.agent.hazards.placed) == 1)
+            backhaul.take(f"{TOPIC}/unit/hazard/h", hazard())
+            backhaul.take(f"{TOPIC}/unit/hazard/h", b"")
+            for number in range(MAX_WAITING):
+                backhaul.take(f"{TOPIC}/hazard/h{number}", b"")
+            await unit.until(lambda: counted(backhaul, "no_such_hazard") == MAX_WAITING)
+            assert counted(backhaul, "overrun") == 1
+        async with centre_at(broker) as centre:
+            await centre.says("unit/hazard/stays", b"")
+        async with connected(unit, broker, "unit", settle_s=0.3) as backhaul:
+            await unit.until(lambda: backhaul.status()["is_connected"] is True)
+            for number in range(MAX_WAITING + 1):
+                backhaul.take(f"{TOPIC}/hazard/h{number}", b"")
+            assert counted(backhaul, "overrun") == 1
+            settled = asyncio.get_running_loop().time() + 0.4
+            await unit.until(lambda: asyncio.get_running_loop().time() > settled)
+            await unit.until(lambda: counted(backhaul, "no_such_hazard") == MAX_WAITING)
+            assert len(unit.agent.hazards.placed) == 1
+
+    with MosquittoBroker(tmp_path) as broker:
+        run(scene)
+
+
 @pytest.mark.parametrize(
     ("where", "document", "counter", "reason"),
     [
@@ -221,19 +294,21 @@ def test_the_centre_hears_of_verified_traffic_and_warnings_and_of_no_ticket(tmp_
                 unit.agent.on_packet(speaker.send(cam_of(speaker, now), position=ego(now), now=now), now)
             area = Circle(centre=HERE, radius_m=300.0)
             unit.agent.on_packet(car.send(denm_of(car, now), position=ego(now), now=now, area=area), now)
-            await unit.until(lambda: bool(centre.told("unit/traffic")) and bool(centre.told("unit/event")))
+            await unit.until(lambda: bool(centre.told("unit/traffic")) and bool(centre.told("unit/event/1")))
             peers = centre.told("unit/traffic")[0]["peers"]
             assert isinstance(peers, list)
             assert [(peer["station_id"], peer["lat_deg"], peer["speed_mps"]) for peer in peers] == [(17, 48.137, 13.9)]
             assert peers[0]["heading_deg"] == 90.0
-            event = centre.told("unit/event")[0]
-            assert (event["news"], event["station_id"], event["cause"]) == ("new", 17, "stationary vehicle")
+            event = centre.told("unit/event/1")[0]
+            assert (event["station_id"], event["station_type"], event["cause"]) == (17, 5, "stationary vehicle")
+            async with centre_at(broker) as later:
+                await unit.until(lambda: bool(later.told("unit/event/1")))
+                assert later.told("unit/event/1") == [event], "a centre that comes later finds it"
             ticket = next(iter(unit.agent.peers)).ticket.hex()
             assert ticket not in json.dumps([document for _, document, _ in centre.heard])
             unit.clock.advance(700 * NS_PER_S)
             unit.agent.events.expire(unit.clock.now().monotonic)
-            await unit.until(lambda: len(centre.told("unit/event")) == 2)
-            assert centre.told("unit/event")[1]["news"] == "over"
+            await unit.until(lambda: centre.ended == ["unit/event/1"])
 
     with MosquittoBroker(tmp_path) as broker:
         run(scene)
@@ -256,7 +331,7 @@ def test_whether_a_unit_is_there_is_kept_at_the_broker(tmp_path: Path) -> None:
         run(scene)
 
 
-def test_without_its_broker_a_unit_works_on_and_tells_later_what_matters(tmp_path: Path) -> None:
+def test_without_its_broker_a_unit_works_on_and_tells_what_lasts_once_it_is_back(tmp_path: Path) -> None:
     unit = WorkingUnit(HIERARCHY)
     car = make_peer(HIERARCHY, 17)
 
@@ -267,10 +342,13 @@ def test_without_its_broker_a_unit_works_on_and_tells_later_what_matters(tmp_pat
             unit.agent.on_packet(car.send(denm_of(car, now), position=ego(now), now=now, area=area), now)
             await unit.until(lambda: unit.agent.sent.get("cam", 0) > 3)
             assert backhaul.status()["is_connected"] is False
-            await asyncio.to_thread(broker.start)
-            async with centre_at(broker) as centre:
-                await unit.until(lambda: bool(centre.told("unit/event")))
-                assert centre.told("unit/event")[0]["station_id"] == 17
+            for _ in range(2):
+                await unit.until(lambda: backhaul.status()["is_connected"] is False)
+                await asyncio.to_thread(broker.start)
+                async with centre_at(broker) as centre:
+                    await unit.until(lambda: bool(centre.told("unit/event/1")))
+                    assert centre.told("unit/event/1")[0]["station_id"] == 17
+                await asyncio.to_thread(broker.kill)
 
     broker = MosquittoBroker(tmp_path)
     try:

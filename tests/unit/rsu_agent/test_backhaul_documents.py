@@ -3,25 +3,37 @@
 import json
 from contextlib import suppress
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from rsu_agent.backhaul_documents import ALL_UNITS, PEERS_PER_DOCUMENT, EventNews, Topics, decode_hazard, traffic_documents
+from rsu_agent.backhaul_config import BackhaulConfig
+from rsu_agent.backhaul_documents import (
+    ALL_UNITS,
+    MAX_EVENT_EXPIRY_S,
+    PEERS_PER_DOCUMENT,
+    EventNews,
+    Topics,
+    decode_hazard,
+    traffic_documents,
+)
 from rsu_agent.composition import RsuParts, make_agent
 from rsu_agent.object_lists import MAX_OBJECTS, decode_object_list
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.core.errors import ConfigError, DecodeError
 from shared.core.geo import displaced
-from shared.core.ids import StationId
+from shared.core.ids import ActionId, StationId
 from shared.core.itstime import utc_from_text
 from shared.facilities.received_events import ReceivedEvents
-from shared.messages.denm import Denm
+from shared.messages.denm import Denm, Termination
 from shared.network.area import Circle
 from shared.pki.permission_sets import StationRole
 from shared.service.mqtt_documents import MAX_DOCUMENT_OCTETS
 from shared.stack.inbound import Inbound
+from shared.stack.station import Station
 from tests.helpers.hierarchy import Hierarchy, clock_at
 from tests.helpers.identities import HERE, cam_of, denm_of, ego, make_peer
 from tests.helpers.pools import pool_of
@@ -48,29 +60,70 @@ def test_traffic_is_told_in_parts_that_fit_and_only_of_who_was_heard_since() -> 
     assert list(traffic_documents(agent.peers, now.monotonic, clock.advance(NS_PER_S))) == []
 
 
+class Warned:
+    """Events heard from cars, and the news of them."""
+
+    def __init__(self) -> None:
+        self.clock, self.events, self.news = clock_at(), ReceivedEvents(), EventNews()
+        self._listener = Inbound(make_peer(HIERARCHY, 99))
+
+    def warns(self, car: Station, **changes: Any) -> None:
+        now = self.clock.now()
+        denm = replace(denm_of(car, now), **changes)
+        heard = self._listener.receive(car.send(denm, position=ego(now), now=now, area=Circle(centre=HERE, radius_m=300.0)), now)
+        indication = None if heard is None else heard.of(Denm)
+        assert indication is not None
+        self.events.hear(indication, now)
+
+    def told(self) -> list[tuple[int, bool]]:
+        """Which events are told of now, and whether they last."""
+        self.events.expire(self.clock.now().monotonic)
+        return [(each.number, bool(each.octets)) for each in self.news.changes(self.events, self.clock.now())]
+
+
 def test_an_event_is_told_when_it_is_new_when_it_changes_and_when_it_is_over_and_not_in_between() -> None:
-    clock, events, news = clock_at(), ReceivedEvents(), EventNews()
-    listener, car = Inbound(make_peer(HIERARCHY, 99)), make_peer(HIERARCHY, 9)
+    warned, car = Warned(), make_peer(HIERARCHY, 9)
+    warned.warns(car)
+    assert (warned.told(), warned.told()) == ([(1, True)], [])
+    warned.clock.advance(NS_PER_S)
+    warned.warns(car)
+    assert (warned.told(), warned.told()) == ([(1, True)], [])
+    warned.news.repeat()
+    assert (warned.told(), warned.told()) == ([(1, True)], [])
+    warned.clock.advance(601 * NS_PER_S)
+    assert (warned.told(), warned.told()) == ([(1, False)], [])
+    warned.warns(car)
+    assert warned.told() == [(2, True)], "another event has another number"
 
-    def warns() -> None:
-        now = clock.now()
-        packet = car.send(denm_of(car, now), position=ego(now), now=now, area=Circle(centre=HERE, radius_m=300.0))
-        heard = listener.receive(packet, now)
-        denm = None if heard is None else heard.of(Denm)
-        assert denm is not None
-        events.hear(denm, now)
 
-    def told() -> list[str]:
-        return [json.loads(each)["news"] for each in news.changes(events, clock.now())]
+def test_the_broker_forgets_an_event_whose_unit_was_lost_and_no_other() -> None:
+    warned = Warned()
+    warned.warns(make_peer(HIERARCHY, 9), validity_duration_s=40_000)
+    warned.warns(make_peer(HIERARCHY, 8), validity_duration_s=60)
+    now = warned.clock.now()
+    assert [each.expiry_s for each in warned.news.changes(warned.events, now)] == [MAX_EVENT_EXPIRY_S, 60]
+    warned.clock.advance((MAX_EVENT_EXPIRY_S // 2 - 1) * NS_PER_S)
+    assert warned.told() == [(2, False)]
+    warned.clock.advance(NS_PER_S)
+    assert warned.told() == [(1, True)]
 
-    warns()
-    assert (told(), told()) == (["new"], [])
-    clock.advance(NS_PER_S)
-    warns()
-    assert (told(), told()) == (["changed"], [])
-    clock.advance(601 * NS_PER_S)
-    events.expire(clock.now().monotonic)
-    assert (told(), told()) == (["over"], [])
+
+def test_who_warns_under_anothers_action_id_and_takes_that_back_ends_its_own_event_alone() -> None:
+    warned, car, impostor = Warned(), make_peer(HIERARCHY, 9), make_peer(HIERARCHY, 8)
+    warned.warns(car)
+    claimed = ActionId(car.identity.station_id, 1)
+    warned.warns(impostor, action_id=claimed)
+    assert warned.told() == [(1, True), (2, True)]
+    warned.clock.advance(NS_PER_S)
+    ended = {"termination": Termination.IS_CANCELLATION, "cause_code": None, "information_quality": None}
+    warned.warns(impostor, action_id=claimed, **ended)
+    assert warned.told() == [(2, False)]
+
+
+def test_no_unit_is_called_like_the_level_of_hazards_for_all() -> None:
+    with pytest.raises(ValueError, match="can be no unit's name"):
+        BackhaulConfig(host="127.0.0.1", unit="hazard")
+    assert BackhaulConfig(host="127.0.0.1", unit="hazards").unit == "hazards"
 
 
 @pytest.mark.parametrize(
