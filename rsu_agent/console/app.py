@@ -12,8 +12,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, suppress
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
@@ -77,9 +78,7 @@ class _Events(Response):
             try:
                 watcher = stack.enter_context(self._feed.watch(client_of(client[0] if client else "")))
             except TransportError as full:
-                refusal = PlainTextResponse(f"{full.reason}\n", 503, {"retry-after": str(RETRY_FULL_S)})
-                await refusal(scope, receive, send)
-                return
+                raise HTTPException(503, full.reason, {"retry-after": str(RETRY_FULL_S)}) from None
             stream = StreamingResponse(_told(watcher, self._stream_s), media_type="text/event-stream")
             with suppress(TimeoutError):
                 async with asyncio.timeout(None) as reading:

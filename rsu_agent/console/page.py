@@ -11,7 +11,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
-SCRIPTS = ("words", "nodes", "plan", "moving", "lists", "orders", "main")
+SCRIPTS = ("words", "nodes", "speech", "plan", "sight", "moving", "lists", "orders", "main")
 """In the order they are read."""
 
 _PLACEHOLDER = re.compile(r"\{\{(style|scripts)\}\}")

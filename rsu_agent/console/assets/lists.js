@@ -20,7 +20,7 @@ const showLights = (lights, atMs) => {
     fresh: () => {
       const node = make("li", "light");
       const words = make("div");
-      words.append(make("p", "light-name"), make("p", "light-phase"), make("p", "light-left soft"));
+      words.append(make("p", "light-name"), make("p", "light-phase"), make("p", "light-left"));
       node.append(lampOf(), words);
       return node;
     },
@@ -47,7 +47,7 @@ const showAsking = (asking) => {
     },
     fill: (node, each) => {
       const [title, words] = node.children;
-      say(title, `${each.level[0].toUpperCase()}${each.level.slice(1)}: ${each.answer}`);
+      say(title, `${capital(each.level)}: ${each.answer}`);
       say(words, `Station ${each.station_id}, from ${each.way}`);
     },
   });
@@ -63,7 +63,7 @@ const showHazards = (hazards) => {
     },
     fill: (node, hazard) => {
       const [words, more, button] = node.children;
-      say(words, hazard.words[0].toUpperCase() + hazard.words.slice(1));
+      say(words, capital(hazard.words));
       const who = hazard.is_own ? "Announced by this unit" : `Told by station ${hazard.station_id}`;
       const far = hazard.distance_m === null ? "" : `, ${metres(hazard.distance_m)} away`;
       say(more, `${who}${far}${hazard.is_disputed ? "; others say that it is not there" : ""}`);
@@ -77,16 +77,18 @@ const showRefusals = (refusals, atMs) => {
   keepList(at("refusals"), kept.refusals, refusals.map((each) => [`${each.source} ${each.reason}`, each]), {
     fresh: () => {
       const node = make("li");
-      node.append(make("p", "strong"), make("p"), make("p", "soft"));
+      const head = make("p", "row");
+      head.append(make("span", "strong"), make("span", "count"));
+      node.append(head, make("p"), make("p", "soft"));
       return node;
     },
     fill: (node, each) => {
-      const [title, words, more] = node.children;
+      const [head, words, more] = node.children;
       mark(node, "reason", each.reason);
-      say(title, each.reason.replaceAll("_", " "));
+      say(head.firstChild, capital(each.reason.replaceAll("_", " ")));
+      say(head.lastChild, `${countWords(each.count)} so far`);
       say(words, each.words);
-      const source = each.source === "radio" ? "" : `${each.source}, `;
-      say(more, `${source}${each.count} so far, last ${ago(each.last_ms, atMs)}`);
+      say(more, capital(`${each.source === "radio" ? "" : `by the ${each.source}, `}${ago(each.last_ms, atMs)}`));
     },
   });
   at("refusals-none").hidden = refusals.length > 0;
@@ -105,31 +107,42 @@ const showHealth = (health) => {
       const [title, words] = node.querySelectorAll("p");
       mark(node, "state", each.state);
       say(node.firstChild, STATES[each.state] ?? each.state);
-      say(title, each.part[0].toUpperCase() + each.part.slice(1));
+      say(title, capital(each.part));
       say(words, each.words);
     },
   });
 };
 
-// Those in doubt come first, then the nearest: the table is for reading, so it is not drawn as often as the plan.
+// Those in doubt come first, then the nearest: the table is for reading, so it is not drawn as often as the plan, and while somebody
+// is in it with the keyboard nobody changes places.
+const inOrder = (vehicles) => {
+  const sorted = [...vehicles].sort(nearestFirst);
+  const body = at("vehicles").tBodies[0];
+  if (!body.contains(document.activeElement)) return sorted.slice(0, MAX_ROWS);
+  const held = [...body.rows].map((row) => row.dataset.ticket).filter((ticket) => vehicles.has(ticket));
+  const others = sorted.filter(([ticket]) => !held.includes(ticket)).slice(0, MAX_ROWS - held.length);
+  return [...held.map((ticket) => [ticket, vehicles.get(ticket)]), ...others];
+};
 const nearestFirst = ([, a], [, b]) =>
   trustOf(a[ROW.trust]).rank - trustOf(b[ROW.trust]).rank || distanceOf(a) - distanceOf(b);
 const distanceOf = (row) => (row[ROW.east] === null ? Infinity : Math.hypot(row[ROW.east], row[ROW.north]));
 
 const showVehicles = (vehicles) => {
-  const sorted = [...vehicles].sort(nearestFirst);
-  keepList(at("vehicles").tBodies[0], kept.vehicles, sorted.slice(0, MAX_ROWS), {
+  keepList(at("vehicles").tBodies[0], kept.vehicles, inOrder(vehicles), {
     fresh: (ticket) => {
       const node = make("tr");
       node.dataset.ticket = ticket;
       const name = make("th");
       name.scope = "row";
+      name.setAttribute("role", "rowheader");
       const button = make("button", "link", ticket.replace(REFUSED_PREFIX, ""));
       button.type = "button";
       button.addEventListener("click", () => choose(ticket));
       name.append(button);
       node.append(name, make("td"), make("td", "n"), make("td", "n"), make("td", "why"));
       node.children[1].append(make("span", "tag"));
+      node.setAttribute("role", "row");  // said, for a narrow screen lays rows out in another way
+      for (const cell of node.querySelectorAll("td")) cell.setAttribute("role", "cell");
       return node;
     },
     fill: (node, row) => {
@@ -141,10 +154,11 @@ const showVehicles = (vehicles) => {
       say(why, whyOf(row));
     },
   });
-  const count = (trust) => sorted.filter(([, row]) => row[ROW.trust] === trust).length;
+  at("vehicles").hidden = vehicles.size === 0;
+  const count = (trust) => [...vehicles.values()].filter((row) => row[ROW.trust] === trust).length;
   const [bad, odd] = [count("distrusted") + count("refused"), count("doubted")];
-  say(at("vehicles-words"), vehicleWords(sorted.length, bad, odd));
-  say(at("count-vehicles"), String(sorted.length));
+  say(at("vehicles-words"), vehicleWords(vehicles.size, bad, odd));
+  say(at("count-vehicles"), String(vehicles.size));
   say(at("count-distrusted"), String(bad + odd));
   mark(at("count-distrusted").parentElement, "state", bad ? "bad" : odd ? "odd" : "good");
 };
@@ -176,5 +190,5 @@ const showChosen = () => {
   const station = row[ROW.station] === null ? "Claims to be there" : `Station ${row[ROW.station]}`;
   const why = whyOf(row);
   const words = `${trustOf(row[ROW.trust]).word}${why === "" ? "" : `: ${why}`}`;
-  say(at("chosen-words"), `${station}, ${kmh(row[ROW.speed])}${heading}. ${words[0].toUpperCase()}${words.slice(1)}.`);
+  say(at("chosen-words"), `${station}, ${kmh(row[ROW.speed])}${heading}. ${capital(words)}.`);
 };

@@ -4,55 +4,49 @@
 const LOST_AFTER_MS = 3000;
 const REOPEN_AFTER_MS = 2000;
 const WATCH_EVERY_MS = 500;
-const SPEAK_EVERY_MS = 1500;
+const EVENTS = "console/events";
 
 const unit = {
   atMs: null, heardAt: -Infinity, unavailable: null, lights: [], vehicles: new Map(), hazards: [], refusals: [], health: [],
-  counts: {}, stationId: null, orders: null, source: null, reopening: null, tableAt: -Infinity, listed: false,
+  counts: {}, stationId: null, orders: null, source: null, reopening: null, whyNot: null, tableAt: -Infinity, listed: false,
 };
 
-const announced = { waiting: [], at: -Infinity };
-
-// Things worth interrupting a listener for, one at a time; the latest are enough.
-const announce = (words) => {
-  announced.waiting = [...announced.waiting.filter((each) => each !== words), words].slice(-4);
-};
-
-const speak = () => {
-  if (announced.waiting.length === 0 || performance.now() - announced.at < SPEAK_EVERY_MS) return;
-  announced.at = performance.now();
-  at("announcer").textContent = announced.waiting.shift();
-};
-
-const BANNERS = {
-  live: ["well", "The unit works as it should"],
-  waiting: ["wait", "Connecting to the unit"],
-  lost: ["lost", "No connection: what you see is old"],
+// How the unit is: the line at the top, a word and a sentence.
+const bannerOf = (state) => {
+  if (state === "waiting") return ["wait", unit.whyNot ?? "Connecting to the unit"];
+  if (state === "lost") {
+    const seconds = Math.floor((performance.now() - unit.heardAt) / 1000);
+    return ["lost", `${unit.whyNot ?? "No connection"}: what you see is ${seconds} s old`];
+  }
+  if (unit.unavailable !== null) return ["trouble", `Lights not believed: ${unit.unavailable}`];
+  const worst = unit.health.find((each) => each.state !== "good");
+  return worst ? [STATES[worst.state], `${capital(worst.part)}: ${worst.words}`] : ["well", "The unit works as it should"];
 };
 
 const judge = () => {
   const isHeard = performance.now() - unit.heardAt < LOST_AFTER_MS;
   const state = unit.stationId === null ? "waiting" : isHeard ? "live" : "lost";
-  let [word, text] = BANNERS[state];
-  const worst = unit.health.find((each) => each.state !== "good");
-  if (state === "live" && unit.unavailable !== null) [word, text] = ["trouble", `Lights not believed: ${unit.unavailable}`];
-  else if (state === "live" && worst) [word, text] = [STATES[worst.state], `${worst.part[0].toUpperCase()}${worst.part.slice(1)}: ${worst.words}`];
+  const [word, text] = bannerOf(state);
   const root = document.documentElement;
-  if (root.dataset.state === "live" && state === "lost" && !document.hidden) announce("The connection to the unit is lost.");
-  if (root.dataset.state === "lost" && state === "live") announce("The unit is heard again.");
+  if (root.dataset.state === "live" && state === "lost" && !document.hidden) {
+    announce("connection", () => "The connection to the unit is lost.");
+  }
+  if (root.dataset.state === "lost" && state === "live") announce("connection", () => "The unit is heard again.");
   mark(root, "state", state);
   mark(at("banner"), "word", word);
-  say(at("banner-word"), word[0].toUpperCase() + word.slice(1));
+  say(at("banner-word"), capital(word));
   say(at("banner-words"), text);
   say(at("clock"), clockTime(unit.atMs));
 };
 
 const take = (told) => {
   unit.heardAt = performance.now();
+  unit.whyNot = null;
   unit.atMs = told.at_ms;
   if (told.unavailable !== undefined) {
     if (told.unavailable !== unit.unavailable && unit.listed) {
-      announce(told.unavailable === null ? "The lights are believed again." : `The lights are not believed: ${told.unavailable}`);
+      const words = told.unavailable === null ? "The lights are believed again." : `The lights are not believed: ${told.unavailable}`;
+      announce("lights", () => words);
     }
     unit.unavailable = told.unavailable;
   }
@@ -83,17 +77,24 @@ const takeVehicles = (changed, gone) => {
     const before = unit.vehicles.get(ticket);
     const isWorse = trustOf(row[ROW.trust]).rank === 0 && before?.[ROW.trust] !== row[ROW.trust];
     if (isWorse) unit.tableAt = -Infinity;
-    if (isWorse && unit.listed) announce(`${nameOf(ticket)}, ${trustOf(row[ROW.trust]).word}: ${row[ROW.why]}`);
+    if (isWorse && unit.listed) announce("vehicles", (count) => worseWords(count, ticket, row));
     unit.vehicles.set(ticket, row);
   }
   for (const ticket of gone) unit.vehicles.delete(ticket);
   moveVehicles(changed, gone);
 };
 
+const worseWords = (count, ticket, row) =>
+  count === 1
+    ? `${nameOf(ticket)}, ${trustOf(row[ROW.trust]).word}: ${row[ROW.why]}`
+    : `${count} vehicles more that are not believed or refused`;
+
 const takeHazards = (hazards) => {
   const known = new Set(unit.hazards.map((each) => each.key));
   const fresh = hazards.filter((each) => !known.has(each.key));
-  if (unit.listed && fresh.length > 0) announce(`New hazard: ${fresh[0].words}`);
+  for (const { words } of unit.listed ? fresh : []) {
+    announce("hazards", (count) => (count === 1 ? `New hazard: ${words}` : `${count} new hazards, the latest: ${words}`));
+  }
   unit.hazards = hazards;
   showHazards(hazards);
   showHazardsOnPlan(hazards);
@@ -101,7 +102,7 @@ const takeHazards = (hazards) => {
 
 const takeCounts = (counts) => {
   unit.counts = counts;
-  for (const name of ["sent", "verified", "refused"]) say(at(`count-${name}`), Number(counts[name] ?? 0).toLocaleString("en"));
+  for (const name of ["sent", "verified", "refused"]) say(at(`count-${name}`), countWords(counts[name] ?? 0));
 };
 
 const takeWhole = (told) => {
@@ -122,14 +123,28 @@ const takeWhole = (told) => {
 const open = () => {
   unit.source?.close();
   clearTimeout(unit.reopening);
-  const source = new EventSource("console/events");
+  const source = new EventSource(EVENTS);
   unit.source = source;
   source.addEventListener("whole", (event) => takeWhole(JSON.parse(event.data)));
   source.addEventListener("change", (event) => take(JSON.parse(event.data)));
   source.addEventListener("beat", (event) => take(JSON.parse(event.data)));
   source.addEventListener("error", () => {
-    if (source.readyState === EventSource.CLOSED) unit.reopening = setTimeout(open, REOPEN_AFTER_MS);
+    if (source.readyState !== EventSource.CLOSED) return;
+    unit.reopening = setTimeout(open, REOPEN_AFTER_MS);
+    askWhy();
   });
+};
+
+// A stream that is refused does not say why; whoever asks for it in another way is told.
+const askWhy = async () => {
+  const asking = new AbortController();
+  try {
+    const answer = await fetch(EVENTS, { signal: asking.signal, credentials: "omit", redirect: "error" });
+    unit.whyNot = answer.ok ? null : `The unit answers: ${(await answer.json()).refused}`;
+  } catch {
+    unit.whyNot = null;
+  }
+  asking.abort();
 };
 
 // A page that nobody looks at takes no events.

@@ -3,11 +3,17 @@
 
 const ROW = { station: 0, east: 1, north: 2, heading: 3, speed: 4, trust: 5, why: 6, isSilent: 7, refused: 8 };
 
-const moving = { nodes: new Map(), chosen: null };
+const STILL_EVERY_MS = 1000;
+
+const moving = { nodes: new Map(), chosen: null, placedAt: -Infinity };
+
+// Whoever wants little motion sees vehicles move once a second; what is thought of them is shown at once all the same.
+const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 const freshVehicle = (ticket) => {
   const node = draw("g", { class: "vehicle", "data-ticket": ticket });
   node.append(
+    draw("circle", { r: 6, class: "reach" }),
     draw("circle", { r: 4.6, class: "alarm" }),
     draw("circle", { r: 4.6, class: "chosen" }),
     draw("g", { class: "body" }, draw("path", { d: "M0-3.1 2 2.3 0 1.2-2 2.3Z" })),
@@ -22,21 +28,24 @@ const placeVehicle = (node, row) => {
   node.style.display = known ? "" : "none";
   if (!known) return;
   node.setAttribute("transform", `translate(${row[ROW.east]} ${-row[ROW.north]})`);
-  node.children[2].setAttribute("transform", `rotate(${row[ROW.heading] ?? 0})`);
+  node.children[3].setAttribute("transform", `rotate(${row[ROW.heading] ?? 0})`);
   mark(node, "trust", row[ROW.trust]);
   mark(node, "silent", row[ROW.isSilent] ? "yes" : "no");
 };
 
 // Takes rows of vehicles that changed and tickets of those that are gone.
 const moveVehicles = (changed, gone) => {
-  const layer = at("vehicles-layer");
-  for (const [ticket, row] of Object.entries(changed)) {
+  const isTime = performance.now() - moving.placedAt >= STILL_EVERY_MS;
+  if (isTime) moving.placedAt = performance.now();
+  for (const [ticket, row] of still.matches && isTime ? unit.vehicles : Object.entries(changed)) {
     let node = moving.nodes.get(ticket);
+    const isNews = node === undefined || node.dataset.trust !== row[ROW.trust];
+    if (still.matches && !isTime && !isNews) continue;
     if (node === undefined) {
-      node = layer.appendChild(freshVehicle(ticket));
+      node = at("vehicles-layer").appendChild(freshVehicle(ticket));
       moving.nodes.set(ticket, node);
     }
-    if (trustOf(row[ROW.trust]).rank === 0 && node.dataset.trust !== row[ROW.trust]) layer.append(node);
+    if (isNews && trustOf(row[ROW.trust]).rank === 0) at("vehicles-layer").append(node);
     placeVehicle(node, row);
   }
   for (const ticket of gone) {

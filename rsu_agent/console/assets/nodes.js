@@ -27,24 +27,26 @@ const mark = (node, name, value) => {
   if (node.dataset[name] !== value) node.dataset[name] = value;
 };
 
-// Keeps a list's nodes: `wanted` is [key, value] in order; nodes are made once, filled anew, and removed with their key.
+// Keeps a list's nodes: `wanted` is [key, value] in order; nodes are made once, filled anew, and removed with their key. Whoever
+// is in a node that goes finds themselves at the head of the section, not at the top of the page.
 const keepList = (holder, kept, wanted, { fresh, fill }) => {
-  const left = new Set(kept.keys());
-  let before = null;
+  const keys = new Set(wanted.map(([key]) => key));
+  for (const [key, node] of kept) {
+    if (keys.has(key)) continue;
+    const held = node.contains(document.activeElement);
+    node.remove();
+    kept.delete(key);
+    if (held) holder.closest("section")?.focus();
+  }
+  let place = holder.firstElementChild;
   for (const [key, value] of wanted) {
-    left.delete(key);
     let node = kept.get(key);
     if (node === undefined) {
       node = fresh(key);
       kept.set(key, node);
     }
     fill(node, value);
-    const place = before === null ? holder.firstElementChild : before.nextElementSibling;
-    if (place !== node) holder.insertBefore(node, place);
-    before = node;
-  }
-  for (const key of left) {
-    kept.get(key).remove();
-    kept.delete(key);
+    if (node === place) place = place.nextElementSibling;
+    else holder.insertBefore(node, place);
   }
 };

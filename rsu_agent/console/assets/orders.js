@@ -71,11 +71,32 @@ const beginPlacing = (isPlacing) => {
   orders.isPlacing = isPlacing;
   orders.where.setAttribute("aria-pressed", String(isPlacing));
   at("plan").classList.toggle("is-placing", isPlacing);
+  if (!isPlacing) return;
+  at("plan").focus();
+  say(orders.answer, "Point at the place on the plan, or move the cross there with the arrow keys and press Enter.");
 };
 
-const putHazard = ([east, north]) => {
-  orders.place = [east, north];
+// Moves the cross from the middle of what is in sight; true for a key that means something here.
+const placeWithKey = (key) => {
+  if (key === "Enter" || key === "Escape") {
+    beginPlacing(false);
+    orders.where.focus();
+    return true;
+  }
+  if (!Object.hasOwn(MOVES, key)) return false;
+  const [east, north] = orders.place ?? [plan.box.x, -plan.box.y];
+  const step = plan.box.half / 25;
+  moveCross([east + MOVES[key][0] * step, north - MOVES[key][1] * step]);
+  return true;
+};
+
+const putHazard = (place) => {
   beginPlacing(false);
+  moveCross(place);
+};
+
+const moveCross = ([east, north]) => {
+  orders.place = [east, north];
   const sign = at("placed");
   sign.setAttribute("transform", `translate(${east} ${-north})`);
   sign.setAttribute("visibility", "visible");

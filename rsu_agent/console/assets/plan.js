@@ -1,35 +1,48 @@
 // Draws what does not move: lanes, ways across, stop lines; and the lights on them. Metres; north is up, so y is north turned over.
 
-const ARROWS = { left: "↰", straight: "↑", right: "↱", u_turn: "↶" };
-const ZOOM_STEP = 1.5;
-const NEAREST_M = 15;
 const FIRST_SIGHT_M = 75;
 const MARKING_M = 0.18;
+const LIGHT_M = 1.8;
+const ARROW_FROM_LINE_M = 9;
+const ARROWS = {
+  straight: "M0 2.2V-2.2M-.7-1.2 0-2.3.7-1.2",
+  left: "M0 2.2V.2Q0-1-1.3-1M-.5-1.7-1.5-1-.5-.3",
+  right: "M0 2.2V.2Q0-1 1.3-1M.5-1.7 1.5-1 .5-.3",
+  u_turn: "M.5 2.2V-.6A.8.8 0 0 0-1.1-.6V.5M-1.8-.3-1.1.7-.4-.3",
+};
 
-const plan = { box: null, whole: null, lights: new Map(), ways: new Map() };
+// What is in sight, the whole, and how far one sees at first: half widths in metres.
+const plan = { box: null, whole: null, first: FIRST_SIGHT_M, lights: new Map(), ways: new Map() };
 
 const path = (points) => points.map(([east, north], n) => `${n ? "L" : "M"}${east} ${-north}`).join("");
 
 const drawPlan = (geometry) => {
   const ground = at("ground");
   ground.replaceChildren();
+  at("lights-layer").replaceChildren();
   plan.lights.clear();
   plan.ways.clear();
   const [west, south, east, north] = geometry === null ? [-150, -150, 150, 150] : geometry.bounds_m;
   plan.whole = { x: (west + east) / 2, y: -(south + north) / 2, half: Math.max(east - west, north - south) / 2 + 4 };
-  if (plan.box === null) plan.box = { ...plan.whole, half: Math.min(FIRST_SIGHT_M, plan.whole.half) };
-  if (geometry !== null) {
+  plan.first = Math.min(FIRST_SIGHT_M, plan.whole.half);
+  if (plan.box === null) plan.box = { ...plan.whole, half: plan.first };
+  if (geometry === null) {
+    ground.append(draw("circle", { r: 2.2, class: "unit-mark" }));
+  } else {
     drawRoads(geometry, ground);
-    for (const signal of geometry.signals) drawSignal(signal, ground);
+    drawArrows(geometry, ground);
+    for (const signal of geometry.signals) drawSignal(signal);
   }
+  at("plan-none").hidden = geometry !== null;
+  say(at("plan-none"), "This unit speaks for no junction: who is around is drawn, with the unit in the middle");
   lookAt();
 };
 
 // Kerb, asphalt and markings are each one layer over all lanes, so that lanes side by side grow together into a road.
 const drawRoads = (geometry, ground) => {
   const layer = (name) => ground.appendChild(draw("g", { class: name }));
-  const layers = ["kerb", "road", "across", "rim", "ways", "stops"].map((name) => [name, layer(name)]);
-  const { kerb, road, across, rim, ways, stops } = Object.fromEntries(layers);
+  const layers = ["kerb", "road", "middle", "across", "rim", "ways", "stops"].map((name) => [name, layer(name)]);
+  const { kerb, road, middle, across, rim, ways, stops } = Object.fromEntries(layers);
   const isRoad = (lane) => lane.kind === "vehicle" || lane.kind === "tracked_vehicle" || lane.kind === "bike_lane";
   const widths = new Map(geometry.lanes.map((lane) => [lane.number, lane.width_m]));
   for (const lane of geometry.lanes.filter(isRoad)) {
@@ -39,6 +52,8 @@ const drawRoads = (geometry, ground) => {
     if (lane.stop_line_m) stops.append(draw("path", { d: path(lane.stop_line_m), class: "stop" }));
     for (const d of edges(lane)) rim.append(draw("path", { d, "stroke-width": MARKING_M }));
   }
+  const ends = geometry.connections.flatMap((way) => [way.path_m[0], way.path_m.at(-1)]);
+  if (ends.length > 2) middle.append(draw("path", { d: `${path(hull(ends))}Z` }));
   for (const lane of geometry.lanes.filter((each) => each.kind === "crosswalk")) {
     across.append(draw("path", { d: path(lane.centre_m), "stroke-width": lane.width_m, class: "crosswalk" }));
   }
@@ -47,10 +62,42 @@ const drawRoads = (geometry, ground) => {
     const width = widths.get(way.from_lane) ?? 3;
     kerb.append(draw("path", { d, "stroke-width": width + 1 }));
     across.insertBefore(draw("path", { d, "stroke-width": width + 0.1, class: "lane" }), across.querySelector(".crosswalk"));
-    const line = ways.appendChild(draw("path", { d, class: "way", "marker-end": "url(#way-end)" }));
+    const manner = way.yields ? "way gives-way" : "way";
+    const line = ways.appendChild(draw("path", { d, class: manner, "marker-end": "url(#way-end)" }));
     if (way.signal_group === null) continue;
     if (!plan.ways.has(way.signal_group)) plan.ways.set(way.signal_group, []);
     plan.ways.get(way.signal_group).push(line);
+  }
+};
+
+// The middle of a junction is asphalt too, also where nobody's way leads across it: all that lies between the ways' ends.
+const hull = (points) => {
+  const sorted = [...points].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  const turn = (o, a, b) => (a[0] - o[0]) * (b[1] - o[1]) - (a[1] - o[1]) * (b[0] - o[0]);
+  const half = (all) => {
+    const kept = [];
+    for (const point of all) {
+      while (kept.length > 1 && turn(kept.at(-2), kept.at(-1), point) <= 0) kept.pop();
+      kept.push(point);
+    }
+    return kept.slice(0, -1);
+  };
+  return [...half(sorted), ...half(sorted.reverse())];
+};
+
+// Arrows painted on the lanes: where the ways lead that begin at each.
+const drawArrows = (geometry, ground) => {
+  const painted = ground.appendChild(draw("g", { class: "arrows" }));
+  for (const lane of geometry.lanes.filter((each) => each.stop_line_m)) {
+    const turns = new Set(geometry.connections.filter((way) => way.from_lane === lane.number && way.turn).map((way) => way.turn));
+    const [[east, north], [nextEast, nextNorth]] = lane.centre_m;
+    const length = Math.hypot(nextEast - east, nextNorth - north);
+    if (length < 2 * ARROW_FROM_LINE_M) continue;
+    const part = ARROW_FROM_LINE_M / length;
+    const where = [east + (nextEast - east) * part, north + (nextNorth - north) * part];
+    const heading = (Math.atan2(east - nextEast, north - nextNorth) * 180) / Math.PI;
+    const d = [...turns].map((turn) => ARROWS[turn] ?? "").join("");
+    painted.append(draw("path", { d, transform: `translate(${where[0]} ${-where[1]}) rotate(${heading})` }));
   }
 };
 
@@ -68,10 +115,10 @@ const edges = (lane) =>
   });
 
 // A light stands before its stop line; what it shows is told by colour, by shape and by the list beside the plan.
-const drawSignal = (signal, ground) => {
+const drawSignal = (signal) => {
   const turn = (signal.heading_deg * Math.PI) / 180;
-  const [east, north] = [signal.at_m[0] + Math.sin(turn) * 1.6, signal.at_m[1] + Math.cos(turn) * 1.6];
-  const where = `translate(${east} ${-north}) rotate(${signal.heading_deg})`;
+  const [east, north] = [signal.at_m[0] + Math.sin(turn) * LIGHT_M, signal.at_m[1] + Math.cos(turn) * LIGHT_M];
+  const where = `translate(${east} ${-north}) rotate(${signal.heading_deg}) scale(1.15)`;
   const lamp = draw("g", { class: "signal", transform: where, "data-lamp": "unknown", "data-group": signal.signal_group });
   lamp.append(
     draw("circle", { r: 1.35, class: "signal-plate" }),
@@ -82,7 +129,7 @@ const drawSignal = (signal, ground) => {
     draw("path", { d: "M0-1 .95.75H-.95Z", class: "shape for-green" }),
     draw("path", { d: "M-.55-.4c0-.8 1.1-.8 1.1 0 0 .5-.55.4-.55.9m0 .35v.1", class: "shape for-unknown" }),
   );
-  ground.append(lamp);
+  at("lights-layer").append(lamp);
   if (!plan.lights.has(signal.signal_group)) plan.lights.set(signal.signal_group, []);
   plan.lights.get(signal.signal_group).push(lamp);
 };
@@ -93,56 +140,4 @@ const showLightsOnPlan = (lights) => {
     for (const node of plan.lights.get(group) ?? []) mark(node, "lamp", lamp);
     for (const node of plan.ways.get(group) ?? []) mark(node, "lamp", lamp);
   }
-};
-
-const lookAt = () => {
-  const { x, y, half } = plan.box;
-  at("plan").setAttribute("viewBox", `${x - half} ${y - half} ${2 * half} ${2 * half}`);
-  at("zoom-in").disabled = half <= NEAREST_M;
-  at("zoom-out").disabled = half >= plan.whole.half * 4;
-};
-
-const zoom = (factor) => {
-  plan.box.half = Math.min(Math.max(plan.box.half * factor, NEAREST_M), plan.whole.half * 4);
-  lookAt();
-};
-
-const showWhole = () => {
-  plan.box = { ...plan.whole };
-  lookAt();
-};
-
-// Where on the plan a pointer is, as metres east and north.
-const placeOf = (event) => {
-  const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(at("plan").getScreenCTM().inverse());
-  return [x, -y];
-};
-
-const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-
-const attendPlan = () => {
-  const drawing = at("plan");
-  let held = null;
-  drawing.addEventListener("pointerdown", (event) => {
-    held = { id: event.pointerId, x: event.clientX, y: event.clientY, box: { ...plan.box } };
-  });
-  drawing.addEventListener("pointermove", (event) => {
-    if (held === null || held.id !== event.pointerId || event.pointerType === "touch") return;
-    const scale = 1 / drawing.getScreenCTM().a;
-    plan.box.x = held.box.x - (event.clientX - held.x) * scale;
-    plan.box.y = held.box.y - (event.clientY - held.y) * scale;
-    lookAt();
-  });
-  for (const end of ["pointerup", "pointercancel", "pointerleave"]) drawing.addEventListener(end, () => (held = null));
-  drawing.addEventListener("keydown", (event) => {
-    const step = Object.hasOwn(MOVES, event.key) ? MOVES[event.key] : null;
-    if (step === null) return;
-    event.preventDefault();
-    plan.box.x += (step[0] * plan.box.half) / 5;
-    plan.box.y += (step[1] * plan.box.half) / 5;
-    lookAt();
-  });
-  at("zoom-in").addEventListener("click", () => zoom(1 / ZOOM_STEP));
-  at("zoom-out").addEventListener("click", () => zoom(ZOOM_STEP));
-  at("zoom-whole").addEventListener("click", showWhole);
 };

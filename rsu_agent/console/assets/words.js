@@ -26,6 +26,8 @@ const STATES = { good: "well", odd: "look", bad: "trouble" };
 const POINTS = ["north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"];
 const pointOf = (degrees) => POINTS[Math.round(degrees / 45) % 8];
 
+const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+const countWords = (count) => count.toLocaleString("en", count < 100000 ? {} : { notation: "compact", maximumFractionDigits: 1 });
 const kmh = (mps) => (mps === null ? "–" : `${Math.round(mps * 3.6)} km/h`);
 const metres = (m) => (m < 1000 ? `${Math.round(m)} m` : `${(m / 1000).toFixed(1)} km`);
 const clockTime = (ms) => (ms === null ? "time not known" : `${new Date(ms).toISOString().slice(11, 19)} UTC`);
