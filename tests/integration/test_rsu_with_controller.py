@@ -39,6 +39,8 @@ HEARD = decode_tscbm(data_file("messages/v2xhub_ntcip1202_tscbm_spat_17212383987
 GROUP, LOOPBACK = "239.137.71.31", "127.0.0.1"
 PATIENCE_S = 60.0
 TURN_NS, DATAGRAM_TURNS = 10 * NS_PER_MS, 10
+GATE_NS = 150 * NS_PER_MS
+"""After so long without a word the channel is the unit's again."""
 
 RED = MovementPhaseState.STOP_AND_REMAIN
 GREEN = MovementPhaseState.PERMISSIVE_MOVEMENT_ALLOWED
@@ -85,6 +87,7 @@ port = {radio_port}
 [junction]
 controller = "crossing.tscbm.toml"
 map = "crossing.map.toml"
+spatem_interval_ms = 1000
 """,
         encoding="utf-8",
     )
@@ -103,6 +106,16 @@ class Street:
         self._sequence = 0
         self._turns = 0
 
+    async def told_at_once(self, phases: list[MovementPhaseState], shown: Tscbm) -> None:
+        """Have the controller show a state, and let no time pass until the car hears these phases: only the change can say so.
+
+        The lights are told once a second otherwise; what was said before has left the channel when the controller speaks.
+        """
+        self._clock.advance(GATE_NS)
+        self._say(shown)
+        while self._phases_in((await self._radio.receive()).packet) != phases:
+            pass
+
     async def until_told(self, phases: list[MovementPhaseState], shown: Tscbm) -> None:
         """Have the controller show a state ten times a second until the car hears these phases."""
         receiving = asyncio.ensure_future(self._radio.receive())
@@ -110,20 +123,26 @@ class Street:
             self._clock.advance(TURN_NS)
             self._turns += 1
             if self._turns % DATAGRAM_TURNS == 0:
-                self._sequence += 1
-                datagram = encode_tscbm(replace(shown, sequence=self._sequence % 256))
-                self._socket.sendto(datagram, (LOOPBACK, self._port))
+                self._say(shown)
             await asyncio.wait((receiving,), timeout=0.005)
             if not receiving.done():
                 continue
-            indication = self._car.receive(receiving.result().packet, self._clock.now())
-            spatem = None if indication is None else indication.of(Spatem)
-            if spatem is not None and [each.events[0].phase for each in spatem.message.intersections[0].movements] == phases:
+            if self._phases_in(receiving.result().packet) == phases:
                 return
             receiving = asyncio.ensure_future(self._radio.receive())
 
     def close(self) -> None:
         self._socket.close()
+
+    def _say(self, shown: Tscbm) -> None:
+        self._sequence += 1
+        self._socket.sendto(encode_tscbm(replace(shown, sequence=self._sequence % 256)), (LOOPBACK, self._port))
+
+    def _phases_in(self, packet: bytes) -> list[MovementPhaseState] | None:
+        """Return what each group shows; None where the packet is no SPATEM, or was heard before."""
+        indication = self._car.receive(packet, self._clock.now())
+        spatem = None if indication is None else indication.of(Spatem)
+        return None if spatem is None else [each.events[0].phase for each in spatem.message.intersections[0].movements]
 
 
 def free_port() -> int:
@@ -159,7 +178,7 @@ def test_a_running_unit_tells_cars_what_its_controller_shows_and_not_what_it_can
             running = asyncio.create_task(unit())
             await street.until_told([UNAVAILABLE, UNAVAILABLE], HEARD)
             await street.until_told([RED, GREEN], HEARD)
-            await street.until_told([RED, AMBER], amber)
+            await street.told_at_once([RED, AMBER], amber)
             await street.until_told([UNAVAILABLE, UNAVAILABLE], both)
             status = await asyncio.to_thread(read_status, tmp_path / "status.sock")
             running.cancel()

@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace as changed
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,6 +18,7 @@ import rsu_agent.junctions
 from rsu_agent.map_data import load_map
 from rsu_agent.signal_controllers.controller_file import LoadedController, ReportedPlace, TscbmPlace, load_controller
 from rsu_agent.signal_controllers.feeds import TscbmFeed, open_reported, open_tscbm
+from rsu_agent.signal_controllers.priority import PriorityAction
 from rsu_agent.signal_controllers.reported import ReportedController
 from rsu_agent.signal_service import RECOVERY_NS, SignalItem, SignalService
 from shared.core.clock import NS_PER_MS, NS_PER_S, ManualClock, UtcNs
@@ -327,14 +329,14 @@ class Peer:
         """Nothing is waited for any more."""
 
 
-def report(clock: ManualClock, sequence: int, boot: str = "first") -> dict[str, Any]:
+def report(clock: ManualClock, sequence: int, boot: str = "first", lamp: str = "green") -> dict[str, Any]:
     return {
         "version": 1,
         "controller": "K123",
         "boot": boot,
         "sequence": sequence,
         "time": utc_text(clock.now().require_utc()),
-        "groups": [{"group": 1, "state": "red", "min_end_s": 3.0}, {"group": 2, "state": "green", "min_end_s": 3.0}],
+        "groups": [{"group": 1, "state": "red", "min_end_s": 3.0}, {"group": 2, "state": lamp, "min_end_s": 3.0}],
     }
 
 
@@ -358,6 +360,12 @@ def test_a_controller_at_a_real_broker_drives_the_junction_and_answers_a_request
             await _heard(controller, woken, "taken", 1, clock)
             (spatem,) = [item for item in service.poll(clock.now()) if isinstance(item, Spatem)]
             assert phases(spatem) == [RED, GREEN]
+            clock.advance(30 * NS_PER_MS)
+            peer.say("signals/crossing/state", report(clock, 3, lamp="amber"))
+            await _heard(controller, woken, "taken", 2, clock)
+            assert service.next_due() <= clock.now().monotonic, "a change waits for no beat"
+            (spatem,) = [item for item in service.poll(clock.now()) if isinstance(item, Spatem)]
+            assert phases(spatem) == [RED, MovementPhaseState.PERMISSIVE_CLEARANCE]
             await peer.link.listen([("signals/crossing/priority/request", 1)], no_local=True)
             assert controller.ask_priority(REQUEST, clock.now()).status is PrioritizationStatus.REQUESTED
             feed.publish()
@@ -369,6 +377,9 @@ def test_a_controller_at_a_real_broker_drives_the_junction_and_answers_a_request
             while (known := controller.priority(REQUEST.key)) is None or known.status is not PrioritizationStatus.GRANTED:
                 woken.clear()
                 await woken.wait()
+            controller.ask_priority(changed(REQUEST, action=PriorityAction.CANCEL), clock.now())
+        withdrawn = json.loads(await peer.orders.get())
+        assert (withdrawn["action"], withdrawn["requester"]) == ("cancel", order["requester"]), "the unit's last word to it"
         peer.link.leave()
         peer.link.abandon()
 

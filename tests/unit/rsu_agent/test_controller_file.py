@@ -57,6 +57,8 @@ TSCBM, MQTT = "crossing.tscbm.toml", "crossing.mqtt.toml"
         (TSCBM, "phase = 4", "phase = 17", "group[0].phase", "<= 16"),
         (TSCBM, "phase = 4", "phase = 4\noverlap = 1", ": group 1", "exactly one of phase, pedestrian and overlap"),
         (TSCBM, "phase = 4", "", ": group 1", "exactly one of phase, pedestrian and overlap"),
+        (TSCBM, 'name = "north-south"', 'name = "Nord-S\u00fcd"', "group[0].name", "matching regex"),
+        (TSCBM, 'name = "north-south"', f'name = "{"n" * 64}"', "group[0].name", "<= 63"),
         (TSCBM, "number = 2", "number = 1", ": group 1", "the number is given twice"),
         (TSCBM, "groups = [1, 2]", "groups = [1, 3]", ": conflict of groups 1 and 3", "there is no signal group 3"),
         (TSCBM, "groups = [1, 2]", "groups = [1, 1]", ": conflict of groups 1 and 1", "cannot conflict with itself"),

@@ -190,6 +190,13 @@ def test_a_plan_file_with_an_unknown_key_is_refused_by_file_and_key(tmp_path: Pa
         load_plan(file)
 
 
+def test_a_plan_file_that_calls_a_group_what_no_message_can_say_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "plan.toml"
+    file.write_text(EXAMPLE.read_text().replace('"north-south"', '"Nord-S\u00fcd"', 1), encoding="utf-8")
+    with pytest.raises(ConfigError, match="regex"):
+        load_plan(file)
+
+
 def test_a_plan_file_that_names_a_conflict_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "plan.toml"
     file.write_text(EXAMPLE.read_text() + "\n[[conflict]]\ngroups = [2, 1]\nintergreen_s = 4.0\n")

@@ -96,6 +96,14 @@ def test_a_lane_of_its_own_width_says_the_difference_at_its_first_node() -> None
 
 
 @pytest.mark.parametrize("kind", LaneKind)
+def test_a_lane_that_is_not_always_open_says_so_whatever_it_is_for(kind: LaneKind) -> None:
+    sound = junction(replace(INGRESS, kind=kind, revocable=True), EGRESS)
+    revocable, other = decode_mapem(encode_mapem(mapem_of(sound, StationId(5), None))).intersections[0].lanes
+    assert revocable.lane_type_attributes == (0x80 if kind is LaneKind.VEHICLE else 0x8000)
+    assert other.lane_type_attributes == 0
+
+
+@pytest.mark.parametrize("kind", LaneKind)
 def test_every_kind_of_lane_can_be_said(kind: LaneKind) -> None:
     message = mapem_of(junction(replace(INGRESS, kind=kind), EGRESS), StationId(5), None)
     assert decode_mapem(encode_mapem(message)).intersections[0].lanes[0].lane_type.name.lower().startswith(kind.value)
@@ -112,6 +120,9 @@ def test_nodes_may_be_given_in_degrees(tmp_path: Path) -> None:
     ("lanes", "key", "reason"),
     [
         ((replace(INGRESS, connections=()), EGRESS), "lane 1", "leads nowhere"),
+        ((INGRESS, replace(EGRESS, direction=LaneDirection.BOTH)), "lane 2", "leads nowhere"),
+        ((replace(INGRESS, direction=LaneDirection.BOTH), EGRESS), "lane 1", "no connection leads to this both lane"),
+        ((replace(INGRESS, kind=LaneKind.CROSSWALK, connections=()), EGRESS), "lane 1", "leads nowhere"),
         ((INGRESS,), "lane 1: connection[0]: to_lane", "there is no lane 2"),
         ((replace(INGRESS, connections=(way(1),)),), "lane 1: connection[0]: to_lane", "leads to itself"),
         (

@@ -265,6 +265,43 @@ def _changed(action: PriorityAction, request_id: int = 3) -> PriorityRequest:
     )
 
 
+def test_an_answer_a_broker_kept_may_be_to_another_request() -> None:
+    line = Line(takes_priority=True)
+    line.say()
+    line.controller.ask_priority(REQUEST, line.now)
+    line.controller.hear_answer(answer("granted"), line.now, is_retained=True)
+    assert line.refused() == {"retained": 1}
+    known = line.controller.priority(REQUEST.key)
+    assert known is not None
+    assert known.status is PrioritizationStatus.REQUESTED
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"jumped": True}, {"enabled_lanes": [11]}, {"modes": ["preempted"]}, {"map_revision": 4}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_is_said_besides_the_lamps_is_news_too_and_the_same_again_is_none(changes: dict[str, Any]) -> None:
+    line = Line()
+    line.say()
+    line.controller.state(line.now)
+    line.say()
+    assert line.controller.next_change(line.now) != line.now.monotonic
+    line.say(**changes)
+    assert line.controller.next_change(line.now) == line.now.monotonic
+    line.controller.state(line.now)
+    line.say(**{key: value for key, value in changes.items() if key != "jumped"})
+    assert line.controller.next_change(line.now) != line.now.monotonic
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59", "2026-12-31T23:59:60Z"])
+def test_a_time_at_the_ends_of_the_calendar_is_refused_and_no_trouble(time: str) -> None:
+    line = Line()
+    line.say(time=time)
+    (word,) = line.controller.status(line.now)["refused"]  # type: ignore[misc,attr-defined]
+    assert word in {"late", "future", "malformed"}
+
+
 @pytest.mark.parametrize(
     ("payload", "code"),
     [

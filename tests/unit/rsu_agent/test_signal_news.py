@@ -1,13 +1,16 @@
 """What a controller that speaks for itself has the junction say: news at once, ends as far as they are known, lanes, evidence."""
 
 import json
+from base64 import b64encode
 from dataclasses import replace
+from random import Random
 
 import pytest
 
+from rsu_agent.evidence_desk import EvidenceDesk
 from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalGroupState
 from rsu_agent.signal_controllers.simulated import SimulatedController
-from rsu_agent.signal_service import MIN_CHANGE_NS, RECOVERY_NS, SignalService
+from rsu_agent.signal_service import MAX_EVIDENCE_OCTETS, MIN_CHANGE_NS, RECOVERY_NS, SignalService
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.ids import StationId
 from shared.messages.mapem import Mapem
@@ -163,6 +166,64 @@ def test_the_evidence_of_a_doubt_is_handed_out_once_and_says_what_was_shown() ->
     assert isinstance(told[0], Notice)
     assert told[0].fields["doubt"] == "short_amber", "the light that should not have been green goes out without its amber"
     assert any(isinstance(item, Mapem) for item in items), "the map is told whether or not the lights are believed"
+
+
+def test_a_controller_that_was_silent_and_then_shows_what_cannot_be_is_told_of_a_second_time() -> None:
+    controller, clock = Switchable(), clock_at(1.0)
+    signals = service(controller)
+    controller.failing = True
+    heard = drive(signals, clock, 1.0)
+    controller.failing, controller.shown = False, (GREEN, GREEN)
+    heard += drive(signals, clock, 1.0)
+    told = [item for _, item in heard if isinstance(item, Notice | Evidence)]
+    assert [item.fields["doubt"] for item in told if isinstance(item, Notice)] == ["no_state", "conflict"]
+    assert [json.loads(item.documents["state.json"])["doubt"] for item in told if isinstance(item, Evidence)] == [
+        "no_state",
+        "conflict",
+    ]
+    assert signals.distrust == "conflicting signal groups 1 and 2 are permitted together"
+
+
+def test_evidence_is_cut_to_what_is_kept_the_newest_of_what_was_heard_first() -> None:
+    controller, clock = Switchable(), clock_at(1.0)
+    controller.heard = {f"heard-{number}": bytes([number]) * 3_000 for number in range(1, 9)}
+    signals = service(controller)
+    controller.shown = (GREEN, GREEN)
+    (evidence,) = [item for item in signals.poll(clock.now()) if isinstance(item, Evidence)]
+    assert sum(map(len, evidence.documents.values())) == MAX_EVIDENCE_OCTETS
+    assert list(evidence.documents) == ["state.json", "heard-8", "heard-7", "heard-6"]
+    assert evidence.documents["heard-8"] == controller.heard["heard-8"]
+    desk = EvidenceDesk(next_id=0, run=1, entropy=Random(1).randbytes, chain=lambda: ())
+    desk.disbelieved(evidence, clock.now())
+    (entry,) = desk.take().entries
+    assert b64encode(controller.heard["heard-8"]) in entry.entry
+
+
+def test_while_utc_is_not_known_no_light_is_believed_and_what_was_seen_before_is_not_held_against_the_controller() -> None:
+    controller, clock = Switchable(), clock_at(1.0)
+    signals = service(controller)
+    drive(signals, clock, 1.0)
+    assert signals.phases
+    clock.set_utc(None)
+    drive(signals, clock, 3.0)
+    status = signals.status(clock.now())
+    assert (signals.phases, status["available"], status["phases"]) == ((), False, {})
+    assert signals.distrust == status["reason"] == "UTC is not known, so nothing is said of the lights"
+    clock.set_utc(UtcNs(CYCLE_BEGIN + 30 * NS_PER_S))
+    heard = drive(signals, clock, 1.5)
+    assert [item for _, item in heard if isinstance(item, Notice)] == []
+    assert phases(next(item for _, item in heard if isinstance(item, Spatem))) == [RED, GREEN]
+    assert signals.distrust is None
+
+
+def test_a_clock_that_jumps_takes_the_lights_of_a_plan_with_it_and_that_is_not_believed_at_once() -> None:
+    clock = clock_at(10.0)
+    signals = service()
+    drive(signals, clock, 1.0)
+    clock.set_utc(UtcNs(CYCLE_BEGIN + 35 * NS_PER_S))
+    heard = drive(signals, clock, RECOVERY_NS / NS_PER_S + 1.0)
+    said = [phases(item) for _, item in heard if isinstance(item, Spatem)]
+    assert (said[0], said[-1]) == ([UNAVAILABLE, UNAVAILABLE], [RED, GREEN])
 
 
 def test_the_status_says_what_is_shown_how_long_and_why_not() -> None:

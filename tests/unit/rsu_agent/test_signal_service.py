@@ -37,6 +37,7 @@ class Switchable(FixedTimeController):
         self.shown: tuple[MovementPhaseState, ...] | None = None
         self.failing = False
         self.end: UtcNs | None = None
+        self.heard: dict[str, bytes] = {}
         self.running = ControllerMode(status=IntersectionStatus.TRAFFIC_DEPENDENT_OPERATION)
 
     @property
@@ -60,6 +61,9 @@ class Switchable(FixedTimeController):
 
     def next_change(self, now: Instant) -> MonotonicNs | None:
         return None
+
+    def evidence(self) -> dict[str, bytes]:
+        return self.heard
 
 
 def service(controller: FixedTimeController | Switchable | None = None, interval_ms: int = 100) -> SignalService:
@@ -232,13 +236,15 @@ def test_a_controller_that_fails_makes_the_junction_unavailable_and_says_why() -
     assert signals.counters.controller_failures == 1
 
 
-def interval(phase: MovementPhaseState, min_end_s: float, max_end_s: float | None) -> PhaseInterval:
+def interval(
+    phase: MovementPhaseState, min_end_s: float, max_end_s: float | None, likely_end_s: float | None = None
+) -> PhaseInterval:
     return PhaseInterval(
         phase=phase,
         start=None,
         min_end=UtcNs(CYCLE_BEGIN + round(min_end_s * NS_PER_S)),
         max_end=None if max_end_s is None else UtcNs(CYCLE_BEGIN + round(max_end_s * NS_PER_S)),
-        likely_end=None,
+        likely_end=None if likely_end_s is None else UtcNs(CYCLE_BEGIN + round(likely_end_s * NS_PER_S)),
     )
 
 
@@ -253,6 +259,12 @@ def group_state(number: int, *intervals: PhaseInterval) -> SignalGroupState:
         ((group_state(1, interval(RED, 5, None)), group_state(1, interval(RED, 5, None))), "speaks for signal groups [1, 1]"),
         ((group_state(1, interval(RED, 5, 4)), group_state(2, interval(RED, 5, 9))), "ends before its earliest end"),
         ((group_state(1, interval(RED, -5, -1)), group_state(2, interval(RED, 5, 9))), "should have ended"),
+        ((group_state(1, interval(RED, 5, 9, 10)), group_state(2, interval(RED, 5, 9))), "most probably ends when it cannot"),
+        ((group_state(1, interval(RED, 5, None, 4)), group_state(2, interval(RED, 5, 9))), "most probably ends when it cannot"),
+        (
+            (group_state(1, interval(RED, 5, 9), interval(GREEN, 3, 4)), group_state(2, interval(RED, 5, 9))),
+            "signal group 1 ends before it can have begun",
+        ),
         ((group_state(1), group_state(2, interval(RED, 5, 9))), "has no phase"),
     ],
 )

@@ -245,6 +245,20 @@ def test_the_discontinuity_bits_say_once_that_times_jumped_and_the_version_above
     assert line.controller.status(line.now)["discontinuities"] == 1
 
 
+@pytest.mark.parametrize("changes", [{"discontinuity": 1}, {"status": 0b100}], ids=["jump", "mode"])
+def test_a_jump_and_another_mode_are_news_too(changes: dict[str, int]) -> None:
+    line = Line(status_bits={2: IntersectionStatus.FAILURE_FLASH})
+    line.say([1, 2])
+    line.phases()
+    line.say([3])
+    assert line.controller.next_change(line.now) != line.now.monotonic
+    line.say([4], replace(HEARD, **changes))
+    assert line.controller.next_change(line.now) == line.now.monotonic
+    line.phases()
+    line.say([5], replace(HEARD, **{**changes, "discontinuity": 0}))
+    assert line.controller.next_change(line.now) != line.now.monotonic
+
+
 def test_the_status_octet_means_what_the_operator_says_it_means() -> None:
     line = Line(status_bits={2: IntersectionStatus.FAILURE_FLASH, 3: IntersectionStatus.PREEMPT_IS_ACTIVE})
     line.say([1], replace(HEARD, status=0b0101))
