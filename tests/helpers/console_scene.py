@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
 
 import httpx
 
+from shared.core.clock import NS_PER_S, Instant
+from shared.core.geo import displaced
 from shared.security.sign import TicketCredential
 from tests.helpers.chromium import Page, chromium
 from tests.helpers.hierarchy import Hierarchy
@@ -36,6 +37,7 @@ QUEUES = (
     (5.0, -17.5, 0.0, 2, -7.5, 0.0),
     (3.4, 52.0, 0.0, 1, 0.0, 12.0),
 )
+LONG_ENOUGH_STEPS = 6
 PICTURES = {"light": (1360, 1120, "light"), "dark": (1360, 1120, "dark"), "phone": (390, 1290, "light")}
 
 
@@ -57,28 +59,28 @@ class Street:
     humble: LiveCar
     humble_ticket: TicketCredential
     stranger: LiveCar
-    _moved_s: float = field(default_factory=monotonic)
+    _spoke: dict[str, Instant] = field(default_factory=dict)
     _steps: int = 0
 
     def step(self) -> None:
-        """Move everybody by the time that has passed, and have each speak once."""
-        now_s = monotonic()
-        passed_s, self._moved_s = now_s - self._moved_s, now_s
+        """Move everybody by the time that has passed since they spoke last, and have each speak."""
         self._steps += 1
         self.liar.east_m = -72.0 if self._steps % 2 else 58.0
-        for car in (*self.honest, self.humble):
-            along_m = car.speed_mps * passed_s
-            car.east_m += along_m * {90.0: 1, 270.0: -1}.get(car.heading_deg, 0)
-            car.north_m += along_m * {0.0: 1, 180.0: -1}.get(car.heading_deg, 0)
         for car in (*self.honest, self.humble, self.liar, self.stranger):
-            self.unit.hear_car(car)
+            now = CLOCK.now()
+            if car is not self.liar and car is not self.stranger:
+                along_m = car.speed_mps * (now.monotonic - self._spoke.get(car.ticket, now).monotonic) / NS_PER_S
+                car.east_m += along_m * {90.0: 1, 270.0: -1}.get(car.heading_deg, 0)
+                car.north_m += along_m * {0.0: 1, 180.0: -1}.get(car.heading_deg, 0)
+            self._spoke[car.ticket] = now
+            self.unit.hear(car.cam(now))
 
     def overstep(self) -> None:
         """Have a car warn of roadworks, which is not for cars."""
         self.unit.hear(roadworks_by(self.humble.station, self.humble_ticket, CLOCK.now()))
 
 
-def _parked(hierarchy: Hierarchy, seed: int, east_m: float, north_m: float, heading_deg: float, speed_mps: float) -> LiveCar:
+def _placed(hierarchy: Hierarchy, seed: int, east_m: float, north_m: float, heading_deg: float, speed_mps: float) -> LiveCar:
     car = live_car(hierarchy, seed)
     car.east_m, car.north_m, car.heading_deg, car.speed_mps = east_m, north_m, heading_deg, speed_mps
     return car
@@ -87,7 +89,7 @@ def _parked(hierarchy: Hierarchy, seed: int, east_m: float, north_m: float, head
 @contextmanager
 def street(folder: Path) -> Iterator[Street]:
     """Run a unit on such a street while the block runs."""
-    offset_s = (CLOCK.now().require_utc() / 1e9 - CYCLE_AT_S) % PLAN.cycle_s
+    offset_s = (CLOCK.now().require_utc() / NS_PER_S - CYCLE_AT_S) % PLAN.cycle_s
     hierarchy = live_hierarchy(51)
     with live_unit(folder, hierarchy=hierarchy, plan=replace(PLAN, offset_s=round(offset_s, 1))) as unit:
         humble_ticket = hierarchy.ticket()
@@ -95,18 +97,18 @@ def street(folder: Path) -> Iterator[Street]:
         humble.east_m, humble.north_m, humble.speed_mps = -66.0, -1.7, 4.0
         scene = Street(
             unit=unit,
-            liar=_parked(hierarchy, 60, -72.0, -5.0, 90.0, 10.0),
+            liar=_placed(hierarchy, 60, -72.0, -5.0, 90.0, 10.0),
             humble=humble,
             humble_ticket=humble_ticket,
-            stranger=_parked(live_hierarchy(52), 62, -34.0, 26.0, 90.0, 10.0),
+            stranger=_placed(live_hierarchy(52), 62, -34.0, 26.0, 90.0, 10.0),
         )
         for number, (east_m, north_m, heading_deg, cars, apart_m, speed_mps) in enumerate(QUEUES):
             for nth in range(cars):
                 aside = (apart_m * nth, 0.0) if heading_deg in {90.0, 270.0} else (0.0, apart_m * nth)
                 place = (east_m + aside[0], north_m + aside[1])
-                scene.honest.append(_parked(hierarchy, 100 + 10 * number + nth, *place, heading_deg, speed_mps))
+                scene.honest.append(_placed(hierarchy, 100 + 10 * number + nth, *place, heading_deg, speed_mps))
         _warn(unit)
-        for _ in range(6):
+        for _ in range(LONG_ENOUGH_STEPS):
             scene.step()
         unit.hear(b"noise")
         scene.overstep()
@@ -114,8 +116,8 @@ def street(folder: Path) -> Iterator[Street]:
 
 
 def _warn(unit: LiveUnit) -> None:
-    hazard = {"cause": "accident", "lat_deg": CENTRE.lat_deg + 30 / 111_200, "lon_deg": CENTRE.lon_deg + 42 / 74_300}
-    hazard |= {"relevance_distance_m": 50, "radius_m": 24}
+    place = displaced(CENTRE, 42.0, 30.0)
+    hazard = {"cause": "accident", "lat_deg": place.lat_deg, "lon_deg": place.lon_deg, "relevance_distance_m": 50, "radius_m": 24}
     order = {"order": "place_hazard", "id": "accident", "lasts_s": 600, "hazard": hazard}
     answer = httpx.post(f"{unit.console.http.url}/api/orders", json=order, headers={"authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200, answer.text
@@ -141,7 +143,7 @@ def _take_pictures(folder: Path) -> None:
         for name, (width, height, scheme) in PICTURES.items():
             show(page, width, height, scheme)
             scene.overstep()
-            for _ in range(6):
+            for _ in range(LONG_ENOUGH_STEPS):
                 scene.step()
                 page.evaluate(f"new Promise((done) => setTimeout(done, {1_000 * STEP_S:g}))")
             if name == "light":
