@@ -1,19 +1,27 @@
+import asyncio
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from rsu_agent.evidence_anchoring import EvidenceAnchoring
 from rsu_agent.evidence_format import BatchState, StoredEntry
 from rsu_agent.evidence_store import EvidenceStore, open_evidence, read_evidence
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import StorageError
-from shared.ledger.merkle import leaf_hash
+from shared.ledger.merkle import leaf_hash, verify_inclusion
 from shared.records.evidence_record import BatchTree, EvidenceKind, EvidenceRecord, commitment_of_batch
 from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.hierarchy import NOON
-from tests.helpers.unit_evidence import FILE, in_a_child, killing
+from tests.helpers.ledger import ORIGIN, MemoryLog
+from tests.helpers.online_ledger import AsyncLog
+from tests.helpers.unit_evidence import FILE, WITNESSED, in_a_child, killing, witnessed_log
+
+T = TypeVar("T")
 
 STATION = 4049
 PLENTY = 1 << 40
@@ -157,6 +165,58 @@ def test_a_store_stays_within_its_size_however_long_it_goes_on(tmp_path: Path) -
     assert (tmp_path / FILE).stat().st_size <= 2 * bound
 
 
+def refusal(number: int, *, octets: int = 1_000) -> StoredEntry:
+    record = replace(entry(number, octets=octets).record, kind=EvidenceKind.REFUSED, word="malformed")
+    return StoredEntry(id=number, record=record, entry=record.encode())
+
+
+def test_a_flood_of_refusals_takes_no_room_from_what_the_unit_said_and_that_is_still_proven(tmp_path: Path) -> None:
+    """Each minute 10 lights, and between them 40 refusals, four times as large as all lights."""
+    of_others, bound = 200_000, 4_000_000
+    with open_evidence(tmp_path / FILE).store as store:
+        for minute in range(40):
+            ids = range(minute * 50, (minute + 1) * 50)
+            store.append([entry(number) if number % 5 == 0 else refusal(number) for number in ids], {})
+            store.close_batch(STATION, UtcNs(NOON + minute * 60 * NS_PER_S))
+            store.thin(max_bytes=of_others)
+            assert store.expire(before=None, max_bytes=bound).batches == 0
+        lights = store.between(EvidenceKind.SENT, "spatem", 0, 1 << 60, 1_000)
+        assert [each.entry for each in lights] == [entry(number).entry for number in range(0, 2_000, 5)]
+        refusals = store.between(EvidenceKind.REFUSED, None, 0, 1 << 60, 10_000)
+        assert 100 < len(refusals) < 200
+        assert sum(len(each.entry) for each in refusals) <= of_others
+        assert refusals[-1].entry == refusal(1_999).entry
+        for light in lights:
+            batch = store.batch_of(light.id)
+            assert batch is not None
+            tree, position = store.tree_of(batch.statement), light.id - batch.statement.first
+            verify_inclusion(leaf_hash(light.entry), position, tree.size, tree.path(position), batch.statement.root)
+        assert store.thin(max_bytes=of_others) == 0
+        assert store.thin(max_bytes=0) == len(refusals)
+        assert store.status()["records"] == 2_000
+
+
+def test_a_clock_set_to_a_wrong_year_takes_only_so_many_batches_with_it_at_a_time(tmp_path: Path) -> None:
+    with open_evidence(tmp_path / FILE).store as store:
+        closed_batches(store, 30, size=1)
+        far = UtcNs(NOON + 10**18)
+        assert store.expire(before=far, max_bytes=PLENTY, most=4).batches == 4
+        assert store.expire(before=far, max_bytes=PLENTY, most=4).batches == 4
+        assert store.status()["records"] == 22
+
+
+def test_who_reads_beside_the_agent_sees_one_moment_though_records_leave_meanwhile(tmp_path: Path) -> None:
+    with open_evidence(tmp_path / FILE).store as writer:
+        closed_batches(writer, 3)
+        with read_evidence(tmp_path / FILE) as reader, reader.unchanging():
+            batch = reader.batch_of(0)
+            assert batch is not None
+            writer.expire(before=None, max_bytes=0)
+            assert reader.tree_of(batch.statement).size == 20
+        with read_evidence(tmp_path / FILE) as reader, pytest.raises(StorageError, match="are not those it was closed with"):
+            reader.tree_of(batch.statement)
+
+
 def test_a_batch_closed_without_a_date_is_as_old_as_the_next_that_has_one(tmp_path: Path) -> None:
     with open_evidence(tmp_path / FILE).store as store:
         for number, closed in enumerate((None, NOON, None)):
@@ -166,50 +226,72 @@ def test_a_batch_closed_without_a_date_is_as_old_as_the_next_that_has_one(tmp_pa
         assert store.expire(before=UtcNs(NOON + NS_PER_S), max_bytes=PLENTY).batches == 2
 
 
-def work(store: EvidenceStore, first: int, *, tell: int | None = None) -> None:
-    """Go on at record `first`: store, close, submit, prove, let go; tell the numbers that were acknowledged."""
-    for start in range(first, 20, 10):
+class Telling:
+    """A log that says what it is given, for whoever outlives this process."""
+
+    def __init__(self, log: MemoryLog, tell: int | None) -> None:
+        self._log = AsyncLog(log)
+        self._tell = tell
+
+    async def submit(self, entry: bytes) -> int:
+        if self._tell is not None:
+            os.write(self._tell, b"c" + entry)
+        return await self._log.submit(entry)
+
+    async def read(self, path: str) -> bytes:
+        return await self._log.read(path)
+
+    def trust(self) -> None:
+        """There is no other place."""
+
+    def distrust(self) -> None:
+        """There is no other place."""
+
+
+def work(store: EvidenceStore, log: MemoryLog, *, tell: int | None = None) -> None:
+    """Go on where the store is: store, close, take to the ledger; tell what was acknowledged and what was submitted."""
+
+    async def aside(act: Callable[[EvidenceStore], T]) -> T:
+        return act(store)
+
+    for start in range(store.next_id(), 20, 10):
         store.append(entries(start, start + 10), {start.to_bytes(8): b"certificate"})
         if tell is not None:
-            os.write(tell, bytes((start,)))
+            os.write(tell, b"r" + start.to_bytes(32))
         store.close_batch(STATION, NOON)
-    for batch in store.unproven(9):
-        store.mark_submitted(batch.commitment)
-        store.mark_sequenced(batch.commitment, 5)
-        store.store_proof(batch.commitment, log_index=5, proof=b"proof")
-        if tell is not None:
-            os.write(tell, bytes((100 + batch.statement.number,)))
-    store.set_trusted_note(b"note")
+    anchoring = EvidenceAnchoring(aside=aside, medium=Telling(log, tell), origin=ORIGIN, policy=WITNESSED)
+    while store.unproven(1):
+        asyncio.run(anchoring.round())
 
 
-def test_killed_between_any_two_steps_nothing_acknowledged_is_lost_and_nothing_is_doubled(tmp_path: Path) -> None:
-    with open_evidence(tmp_path / "whole.db").store as store:
-        work(store, 0)
-        expected = stored(store)
+def test_killed_between_any_two_steps_nothing_acknowledged_is_lost_and_no_minute_is_committed_twice(tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh.db"
+    open_evidence(fresh).store.close()
+    expected = [each.entry for each in entries(0, 20)]
     for step in range(200):
         path = tmp_path / f"{step}.db"
-        open_evidence(path).store.close()
+        path.write_bytes(fresh.read_bytes())
 
         def child(tell: int, path: Path = path, step: int = step) -> None:
             with open_evidence(path, killing(step)).store as store:
-                work(store, 0, tell=tell)
+                work(store, witnessed_log(NOON), tell=tell)
 
         was_killed, told = in_a_child(child)
+        frames = [told[at : at + 33] for at in range(0, len(told), 33)]
+        log = witnessed_log(NOON)
+        for commitment in dict.fromkeys(frame[1:] for frame in frames if frame[:1] == b"c"):
+            log.submit(commitment)
         with open_evidence(path).store as store:
             held = stored(store)
-            acknowledged = [each for each in told if each < 100]
-            assert len(held) >= 10 * len(acknowledged)
+            assert len(held) >= 10 * sum(frame[:1] == b"r" for frame in frames)
             assert held == expected[: len(held)]
-            for number in (each - 100 for each in told if each >= 100):
-                batch = store.batch_of(10 * number)
-                assert batch is not None
-                assert batch.state is BatchState.PROVEN
             if store.unbatched():
                 store.close_batch(STATION, NOON)
-            work(store, len(held))
+            work(store, log)
             assert stored(store) == expected
-            batches = [store.batch_of(number) for number in range(20)]
+            batches = [store.batch_of(number) for number in (0, 10)]
             assert all(each is not None and each.state is BatchState.PROVEN for each in batches)
+            assert log.entries == [each.commitment for each in batches if each is not None]
         if not was_killed:
             assert step > 20
             return
