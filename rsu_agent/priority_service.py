@@ -7,10 +7,11 @@ Whose ticket may not ask at all is never heard here: `permission_denied` before.
 `REJECTED` for a few seconds, unless it speaks in another station's name. Requests for other junctions are not ours to answer.
 
 A sender may repeat itself as often as it likes: answers go out no closer together than `LEAST_INTERVAL_NS`, and the controller
-hears of changes no oftener. Left out: requests relayed for others, and priority that no vehicle asked for.
+hears of changes no oftener. A message that was held back until its sender had said something newer changes nothing. Left out:
+requests relayed for others, and priority that no vehicle asked for.
 """
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -24,7 +25,7 @@ from rsu_agent.priority_ways import describe
 from rsu_agent.signal_controllers import ConflictingPairs
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
 from shared.core.ids import HashedId8, StationId
-from shared.core.itstime import utc_text
+from shared.core.itstime import Time64, utc_text
 from shared.messages.srem import PriorityRequestType, SignalRequest, Srem
 from shared.messages.ssem import PrioritizationStatus, RequestStatus, SignalStatus, Ssem
 from shared.messages.time_mark import minute_of_year, ms_of_minute
@@ -52,6 +53,9 @@ UNANSWERED: Final = frozenset({PriorityRefusal.OTHERS_NAME})
 
 MAX_NOTICES_PER_S = 8
 """Most changes told in a second; further ones are counted."""
+
+MAX_SENDERS = 64
+"""Tickets of which it is remembered when they signed what was heard last; beyond it the one heard longest ago is forgotten."""
 
 MSG_COUNT = 128
 """`MsgCount` runs from 0 to 127."""
@@ -124,6 +128,7 @@ class PriorityService:
         )
         self._refused: dict[RequestKey, Refused] = {}
         self._latest: deque[Refused] = deque(maxlen=MAX_REFUSALS_SHOWN)
+        self._last_signed: OrderedDict[HashedId8, Time64] = OrderedDict()
         self._counters: Counter[str] = Counter()
         self._answers: tuple[RequestStatus, ...] = ()
         self._told: dict[int, PrioritizationStatus] = {}
@@ -136,7 +141,7 @@ class PriorityService:
 
     @property
     def counters(self) -> dict[str, int]:
-        """What was done: `requests`, `cancelled`, `nothing_to_cancel`, `elsewhere`, `answers`, and refusals by their words."""
+        """What was done: `requests`, `cancelled`, `nothing_to_cancel`, `elsewhere`, `outdated`, `answers`; and refusals."""
         return dict(self._counters)
 
     @property
@@ -154,6 +159,9 @@ class PriorityService:
         own = [wish for wish in indication.message.requests if wish.id == self._junction.intersection_id]
         self._counters["elsewhere"] += len(indication.message.requests) - len(own)
         if not own:
+            return ()
+        if not self._is_newer(indication):
+            self._counters["outdated"] += 1
             return ()
         try:
             check_sender(indication, now)
@@ -221,6 +229,18 @@ class PriorityService:
             "refusals": [_refused_status(refused) for refused in self.refusals],
             "counters": self.counters,
         }
+
+    def _is_newer(self, indication: Verified[Srem]) -> bool:
+        """Tell whether a message was signed after all that was heard of its ticket: what overtook it on the way counts."""
+        ticket, signed = indication.signer.hashed_id8, indication.generation_time
+        before = self._last_signed.get(ticket)
+        if before is not None and signed <= before:
+            return False
+        self._last_signed[ticket] = signed
+        self._last_signed.move_to_end(ticket)
+        if len(self._last_signed) > MAX_SENDERS:
+            self._last_signed.popitem(last=False)
+        return True
 
     def _take(self, indication: Verified[Srem], wish: SignalRequest, now: Instant) -> None:
         ticket = indication.signer.hashed_id8

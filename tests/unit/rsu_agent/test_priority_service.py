@@ -3,18 +3,31 @@
 from msgspec.structs import replace
 
 from rsu_agent.priority_queue import MAX_LIVE, MAX_LIVE_PER_TICKET
-from rsu_agent.priority_service import MAX_REFUSED_ANSWERED, PriorityPolicy
+from rsu_agent.priority_service import MAX_REFUSED_ANSWERED, PriorityPolicy, PriorityService
 from rsu_agent.signal_controllers.priority import PriorityAction
 from shared.cli.status_words import items
 from shared.core.clock import NS_PER_MS, NS_PER_S
 from shared.messages.requestor import BasicVehicleRole
-from shared.messages.srem import PriorityRequestType
+from shared.messages.srem import PriorityRequestType, Srem
 from shared.messages.ssem import PrioritizationStatus as Status
 from shared.messages.ssem import Ssem, decode_ssem, encode_ssem
 from shared.pki.permission_sets import StationRole
 from shared.stack.effects import Notice
 from shared.stack.station import Station
-from tests.helpers.priority import EAST_WEST, FROM_EAST, FROM_NORTH, NORTH_SOUTH, TO_SOUTH, AskedJunction, srem_of
+from tests.helpers.identities import ego
+from tests.helpers.priority import (
+    EAST_WEST,
+    FROM_EAST,
+    FROM_NORTH,
+    MAP,
+    NEAR,
+    NORTH_SOUTH,
+    PLAN,
+    TO_SOUTH,
+    UNIT_ID,
+    AskedJunction,
+    srem_of,
+)
 
 BUS, AMBULANCE = BasicVehicleRole.PUBLIC_TRANSPORT, BasicVehicleRole.AMBULANCE
 UPDATE, CANCELLATION = PriorityRequestType.PRIORITY_REQUEST_UPDATE, PriorityRequestType.PRIORITY_CANCELLATION
@@ -277,3 +290,36 @@ def test_the_status_says_who_waits_for_what_and_who_was_refused_why() -> None:
     (refusal,) = items(status["refusals"])
     assert refusal["reason"] == "priority_role_not_permitted"
     assert refusal["station_id"] == 1
+
+
+def test_a_request_held_back_until_it_was_taken_back_is_not_asked_again() -> None:
+    junction = AskedJunction()
+    bus = a_bus(junction)
+    assert junction.ask(bus, srem_of(bus, junction.clock.now(), role=BUS, kind=CANCELLATION)) == [], "known by its certificate"
+    now = junction.clock.now()
+    held = bus.send(srem_of(bus, now, role=BUS, sequence_number=1), position=ego(now, NEAR), now=now)
+    assert junction.ask(bus, srem_of(bus, junction.clock.now(), role=BUS, sequence_number=2)) == []
+    assert junction.answers() == {(1, 1): Status.GRANTED}
+    assert junction.ask(bus, srem_of(bus, junction.clock.now(), role=BUS, kind=CANCELLATION, sequence_number=3)) == []
+    heard = junction.unit.receive(held, junction.clock.now())
+    late = None if heard is None else heard.of(Srem)
+    assert late is not None, "it is fresh, and was never heard"
+    assert junction.service.hear(late, junction.clock.now()) == ()
+    assert junction.answers() == {}
+    assert junction.controller.served == set()
+    assert junction.service.counters["outdated"] == 1
+
+
+def test_a_unit_that_was_lost_takes_up_who_goes_on_asking() -> None:
+    junction = AskedJunction()
+    bus = a_bus(junction)
+    junction.ask(bus, srem_of(bus, junction.clock.now(), role=BUS))
+    assert junction.answers() == {(1, 1): Status.GRANTED}
+    junction.service = PriorityService(
+        control=junction.controller, junction=MAP, conflicts=PLAN.conflicting_pairs, station_id=UNIT_ID
+    )
+    junction.ask(bus, srem_of(bus, junction.clock.now(), role=BUS, kind=UPDATE))
+    assert junction.answers() == {(1, 1): Status.GRANTED}
+    assert junction.controller.asked == [(PriorityAction.ASK, 1, NS)] * 2, "the same order under the same name"
+    junction.ask(bus, srem_of(bus, junction.clock.now(), role=BUS, kind=CANCELLATION))
+    assert junction.controller.served == set()
