@@ -82,7 +82,7 @@ controller = "crossing.mqtt.toml"
 map = "crossing.map.toml"
 
 [junction.priority]
-reservice_s = 5
+reservice_s = 0
 """,
         encoding="utf-8",
     )
@@ -95,8 +95,15 @@ class Cabinet:
     def __init__(self, broker: MosquittoBroker, clock: ManualClock) -> None:
         self.link = MqttConnection(plain(broker.host, broker.port), self, client_id="cabinet", session_expiry_s=0)
         self.orders: list[tuple[str, list[int]]] = []
+        self._told = asyncio.Event()
         self._clock = clock
         self._sequence = 0
+
+    async def until_told(self, order: tuple[str, list[int]], times: int) -> None:
+        """Wait until it was told something so many times."""
+        while self.orders.count(order) < times:
+            self._told.clear()
+            await self._told.wait()
 
     async def open(self) -> None:
         await self.link.connect()
@@ -117,6 +124,7 @@ class Cabinet:
     def heard(self, message: paho.MQTTMessage) -> None:
         order = json.loads(bytes(message.payload))
         self.orders.append((order["action"], order["signal_groups"]))
+        self._told.set()
         if order["action"] != "cancel":
             named = {key: order[key] for key in ("version", "controller", "requester", "request_id")}
             self._say("priority/answer", {**named, "status": "granted", "reason": "green is kept"})
@@ -204,14 +212,17 @@ def test_a_bus_is_let_through_by_a_controller_behind_a_broker_and_told_so_on_the
         await street.ask(PriorityRequestType.PRIORITY_CANCELLATION)
         await street.until_answered({(1, 2): PrioritizationStatus.REJECTED})
         status = await asyncio.to_thread(read_status, tmp_path / "status.sock")
+        assert cabinet.orders[-1] == ("cancel", [1])
+        packets.update(street.packets)
+        await street.ask(PriorityRequestType.PRIORITY_REQUEST, request_id=3)
+        await street.until_answered({(1, 3): PrioritizationStatus.GRANTED})
         running.cancel()
         await asyncio.wait((running,))
+        await cabinet.until_told(("cancel", [1]), 2)
         cabinet.link.leave()
         cabinet.link.abandon()
         radio.close()
-        packets.update(street.packets)
         assert cabinet.orders[0] == ("ask", [1])
-        assert cabinet.orders[-1] == ("cancel", [1])
         assert status["refused"] == {"priority_role_not_permitted": 1}
         priority = status["priority"]
         assert isinstance(priority, dict)
