@@ -212,7 +212,7 @@ def test_a_bus_is_let_through_by_a_controller_behind_a_broker_and_told_so_on_the
         await street.ask(PriorityRequestType.PRIORITY_CANCELLATION)
         await street.until_answered({(1, 2): PrioritizationStatus.REJECTED})
         status = await asyncio.to_thread(read_status, tmp_path / "status.sock")
-        assert cabinet.orders[-1] == ("cancel", [1])
+        await cabinet.until_told(("cancel", [1]), 1)
         packets.update(street.packets)
         await street.ask(PriorityRequestType.PRIORITY_REQUEST, request_id=3)
         await street.until_answered({(1, 3): PrioritizationStatus.GRANTED})
