@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint, offset_m
-from shared.facilities.event_report import EventReport
+from shared.core.ids import ActionId, StationId, StationType
+from shared.core.itstime import TimestampIts
+from shared.facilities.event_report import EventReport, announcing_denm
 from shared.messages.cdd import PathPoint
-from shared.messages.denm import MAX_TRACES, Alacarte, RelevanceDistance, RelevanceTrafficDirection, RoadWorks
+from shared.messages.denm import MAX_TRACES, Alacarte, RelevanceDistance, RelevanceTrafficDirection, RoadWorks, encode_denm
 from shared.network.area import Circle
+from shared.network.btp import BTP_OCTETS
+from shared.network.packet import MAX_SDU_OCTETS
 
 MIN_REPETITION_S, MAX_REPETITION_S = 0.1, 10.0
 """`TransmissionInterval` says 1 ms to 10 s; faster than ten times a second serves nobody."""
@@ -21,6 +25,9 @@ MIN_VALIDITY_S, MAX_VALIDITY_S = 10, 86_400
 
 MAX_RADIUS_M = 1_780.0
 """A circle of 10 km2, the largest area a station may geo-broadcast to (EN 302 636-4-1 itsGnMaxGeoAreaSize)."""
+
+MAX_MESSAGE_OCTETS = MAX_SDU_OCTETS - BTP_OCTETS
+"""What one packet carries: many long traces are more than that."""
 
 MAX_TRACE_POINTS = 40
 """`PathHistory`."""
@@ -97,6 +104,23 @@ class Hazard:
             raise ConfigError(f"{self.origin}: traces", f"{len(self.traces)} traces, at most {MAX_TRACES} can be said")
         for index, trace in enumerate(self.traces):
             _check_trace(f"{self.origin}: traces[{index}]", self.position, trace)
+        self._check_length()
+
+    def _check_length(self) -> None:
+        action_id, moment = ActionId(StationId(0), 0), TimestampIts(0)
+        denm = announcing_denm(
+            report_of_hazard(self, ""),
+            station_id=action_id.originating_station_id,
+            station_type=StationType.ROAD_SIDE_UNIT,
+            action_id=action_id,
+            detection_time=moment,
+            reference_time=moment,
+        )
+        octets = len(encode_denm(denm))
+        if octets > MAX_MESSAGE_OCTETS:
+            raise ConfigError(
+                f"{self.origin}: traces", f"they make {octets} octets of a message, and {MAX_MESSAGE_OCTETS} can be said"
+            )
 
     def _check(self, key: str, value: float, least: float, most: float) -> None:
         if not least <= value <= most:

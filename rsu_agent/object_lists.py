@@ -15,12 +15,10 @@ import msgspec
 from shared.core.clock import UtcNs
 from shared.core.errors import DecodeError
 from shared.core.itstime import utc_from_text
+from shared.service.mqtt_documents import MAX_DOCUMENT_OCTETS
 
 MAX_OBJECTS = 64
 """Objects of one list."""
-
-MAX_LIST_OCTETS = 16_384
-"""Octets of one list; longer ones are refused unread."""
 
 ObjectKind = Literal["person", "cyclist", "motorcycle", "car", "van", "lorry", "bus", "animal", "obstacle", "unknown"]
 """What an object is taken for."""
@@ -68,8 +66,8 @@ _DECODER = msgspec.json.Decoder(_Document)
 
 def decode_object_list(octets: bytes) -> ObjectList:
     """Read a list; raises `DecodeError` that names the field."""
-    if len(octets) > MAX_LIST_OCTETS:
-        raise DecodeError(_FIELDS, f"{len(octets)} octets; a list has at most {MAX_LIST_OCTETS}")
+    if len(octets) > MAX_DOCUMENT_OCTETS:
+        raise DecodeError(_FIELDS, f"{len(octets)} octets; a list has at most {MAX_DOCUMENT_OCTETS}")
     try:
         document = _DECODER.decode(octets)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -17,6 +17,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from rsu_agent.hazard import MAX_MESSAGE_OCTETS, MAX_RADIUS_M
 from shared.core.clock import UtcNs
 from shared.core.errors import ConfigError, EncodeError
 from shared.core.geo import GeoPoint
@@ -41,9 +42,6 @@ from shared.service.config import ConfigStruct, load
 
 MAX_SIGNS = 32
 """Most signs of one unit."""
-
-MAX_RADIUS_M = 1_780.0
-"""A circle of 10 km2, the largest area a station may geo-broadcast to (EN 302 636-4-1 itsGnMaxGeoAreaSize)."""
 
 UNITS_PER_DEGREE = 10_000_000
 """Places are rounded to this before they are compared, so that rounding does not add up along a line."""
@@ -265,9 +263,11 @@ def _sign(key: str, provider: ProviderDocument, document: SignDocument) -> Sign:
         ),
     )
     try:
-        encode_ivim(sign.ivim(StationId(0), IviStatus.NEW, TimestampIts(0)))
+        octets = len(encode_ivim(sign.ivim(StationId(0), IviStatus.NEW, TimestampIts(0))))
     except EncodeError as error:
         raise ConfigError(key, f"cannot be said: {error}") from None
+    if octets > MAX_MESSAGE_OCTETS:
+        raise ConfigError(key, f"cannot be said: {octets} octets are more than the {MAX_MESSAGE_OCTETS} of one message")
     return sign
 
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from rsu_agent.hazard import MAX_MESSAGE_OCTETS
 from rsu_agent.hazard_service import Announcement, Hazard, HazardService, relevance_distance
 from shared.core.clock import NS_PER_S, ManualClock, MonotonicNs
 from shared.core.errors import ConfigError
@@ -9,6 +10,7 @@ from shared.core.geo import GeoPoint, displaced, distance_m
 from shared.core.ids import ActionId, StationId
 from shared.core.itstime import time64_of, timestamp_its, utc_from_text
 from shared.messages.denm import (
+    Denm,
     RelevanceDistance,
     RelevanceTrafficDirection,
     Termination,
@@ -16,6 +18,9 @@ from shared.messages.denm import (
     encode_denm,
 )
 from shared.network.area import Circle
+from shared.pki.permission_sets import StationRole
+from tests.helpers.hierarchy import Hierarchy, clock_at
+from tests.helpers.identities import ego, make_peer
 
 NOON = utc_from_text("2026-11-22T12:00:00Z")
 SITE = GeoPoint(48.137, 11.575)
@@ -183,6 +188,20 @@ def test_an_impossible_hazard_is_refused_by_file_and_key(change: dict[str, objec
     with pytest.raises(ConfigError) as refusal:
         replace(ROADWORKS, **change)  # type: ignore[arg-type]
     assert refusal.value.path == f"rsu.toml: hazard[0]: {key}"
+
+
+def test_a_hazard_too_long_for_one_message_is_refused_and_the_longest_that_fits_can_be_said() -> None:
+    way = tuple(displaced(SITE, 71.0 * number, 53.0 * number) for number in range(1, 41))
+    with pytest.raises(ConfigError, match=f"octets of a message, and {MAX_MESSAGE_OCTETS} can be said"):
+        replace(ROADWORKS, traces=(way,) * 7)
+    hierarchy, clock = Hierarchy(1), clock_at()
+    unit, now = make_peer(hierarchy, 42, StationRole.RSU), clock.now()
+    (said,) = HazardService((replace(ROADWORKS, traces=(way,) * 5),), StationId(42)).poll(now)
+    packet = unit.send(said.denm, position=ego(now), now=now, area=said.area)
+    heard = make_peer(hierarchy, 9).receive(packet, now)
+    denm = None if heard is None else heard.of(Denm)
+    assert denm is not None
+    assert len(encode_denm(denm.message)) > 1_300
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from rsu_agent.config import RsuConfig
 from rsu_agent.detector_config import detectors_of
 from rsu_agent.hazard_service import HazardService
-from rsu_agent.object_lists import MAX_LIST_OCTETS, MAX_OBJECTS, decode_object_list
+from rsu_agent.object_lists import MAX_OBJECTS, decode_object_list
 from rsu_agent.object_watch import ObjectWatch
 from rsu_agent.placed_hazards import Finding, Gone
 from shared.core.clock import NS_PER_MS, NS_PER_S, ManualClock
@@ -20,6 +20,7 @@ from shared.core.itstime import utc_from_text, utc_text
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import Termination
 from shared.service.config import load
+from shared.service.mqtt_documents import MAX_DOCUMENT_OCTETS
 
 NOON = utc_from_text("2026-11-22T12:00:00Z")
 HERE = GeoPoint(48.137, 11.575)
@@ -223,7 +224,7 @@ _GOOD = {"utc": utc_text(NOON), "objects": [seen()]}
         json.dumps({**_GOOD, "objects": [seen(speed_mps=float("nan"))]}).encode(),
         json.dumps({**_GOOD, "objects": [seen(heading_deg=360.0)]}).encode(),
         json.dumps({**_GOOD, "objects": [seen(confidence=1.1)]}).encode(),
-        b" " * (MAX_LIST_OCTETS + 1),
+        b" " * (MAX_DOCUMENT_OCTETS + 1),
     ],
 )
 def test_what_is_no_object_list_is_refused_and_counted(tmp_path: Path, octets: bytes) -> None:

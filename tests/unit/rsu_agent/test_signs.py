@@ -100,6 +100,11 @@ def test_a_sign_of_vienna_has_its_letter_number_and_value(tmp_path: Path) -> Non
         ("", "[[sign.pictogram]]\niso14823 = 1000\n", "iso14823"),
         ("", PICTOGRAM + '[[sign.text]]\nlanguage = "de"\ntext = "x"\n', "language"),
         ("", PICTOGRAM + SIGN + PICTOGRAM, "1 is given twice"),
+        (
+            "",
+            PICTOGRAM + '[[sign.text]]\nlanguage = "DE"\ntext = "{}"\n'.format("\U0001f6a7" * 100) * 4,
+            "more than the 1394 of one",
+        ),
     ],
 )
 def test_a_file_that_says_what_no_sign_can_is_refused_with_its_key(
