@@ -4,12 +4,12 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.live import Live
 
 from rsu_agent import hazard_cli
 from rsu_agent.composition import make_agent, read_parts
@@ -18,6 +18,7 @@ from rsu_agent.console.http_door import read_http
 from rsu_agent.evidence_cli import evidence
 from rsu_agent.evidence_open import check_evidence
 from rsu_agent.hazard_feeds import describe_hazard_ways
+from rsu_agent.live_view import watch
 from rsu_agent.map_command import map_command
 from rsu_agent.shell import serve
 from rsu_agent.sign_files import load_signs
@@ -165,13 +166,7 @@ def status(
     if once or not console.is_terminal:
         console.print(status_tables(read_status(socket)))
         return
-    with Live(status_tables(read_status(socket)), console=console, auto_refresh=False) as live:
-        try:
-            while True:
-                time.sleep(REFRESH_S)
-                live.update(status_tables(read_status(socket)), refresh=True)
-        except KeyboardInterrupt:
-            return
+    watch(partial(read_status, socket), console, partial(time.sleep, REFRESH_S))
 
 
 @app.command()

@@ -1,12 +1,12 @@
 """The status of a running unit as tables for people; what a machine reads is the same document as JSON."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from rsu_agent.peer_tables import held_in, held_table, peers_in, peers_table, refused_senders_in, refused_senders_table
 from shared.cli.status_words import (
-    counted,
     items,
     network_rows,
     number,
@@ -34,9 +34,7 @@ SHOWN_EVENTS = 20
 
 def status_tables(document: Mapping[str, object]) -> RenderableType:
     """Return the document as tables: the unit, its junction, what others warn of, its neighbours."""
-    return Group(
-        _unit(document), _junction(document), _priority(document), _events(document), _peers(document), _refused_senders(document)
-    )
+    return Group(_unit(document), _junction(document), _priority(document), _events(document), *_peers(document))
 
 
 def _unit(document: Mapping[str, object]) -> Table:
@@ -156,51 +154,9 @@ def _priority(document: Mapping[str, object]) -> RenderableType:
     return table
 
 
-def _peers(document: Mapping[str, object]) -> RenderableType:
-    peers = sorted(items(document.get("peers")), key=lambda peer: (-number(peer.get("points")), number(peer.get("silent_s"))))
-    ignored = sum(peer.get("standing") == "ignored" for peer in peers)
-    title = counted(len(peers), "peer") + (f", {ignored} ignored" if ignored else "")
-    table = Table(title=title, title_justify="left")
-    for column in ("ticket", "station", "known s", "silent s", "m/s", "messages", "standing"):
-        table.add_column(column, no_wrap=column in {"ticket", "station", "standing"})
-    for peer in peers[:SHOWN_PEERS]:
-        names = ("ticket", "station_id", "known_s", "silent_s", "speed_mps")
-        cells = (tenth(peer.get(name)) for name in names)
-        table.add_row(*cells, pairs(peer.get("messages")), text(peer.get("standing")), style=_style(peer))
-    held = [peer for peer in peers if peer.get("why") is not None or peer.get("refused")]
-    return Group(table, _held_against(held)) if held else table
-
-
-def _held_against(peers: Sequence[Mapping[str, object]]) -> Table:
-    """Return what speaks against peers; the shares are those of the opinion: belief, disbelief, uncertainty."""
-    table = Table(title=f"held against {counted(len(peers), 'peer')}", title_justify="left")
-    for column in ("ticket", "points", "b / d / u", "refused", "last found"):
-        table.add_column(column, no_wrap=column in {"ticket", "points", "b / d / u"})
-    for peer in peers[:SHOWN_PEERS]:
-        opinion = section(peer, "opinion")
-        shares = " ".join(f"{number(opinion.get(name)):.2f}" for name in ("belief", "disbelief", "uncertainty"))
-        cells = (text(peer.get("ticket")), tenth(peer.get("points")), shares, pairs(peer.get("refused")), text(peer.get("why")))
-        table.add_row(*cells, style=_style(peer))
-    return table
-
-
-def _style(peer: Mapping[str, object]) -> str | None:
-    return {"ignored": "red", "doubted": "yellow"}.get(text(peer.get("standing")))
-
-
-def _refused_senders(document: Mapping[str, object]) -> RenderableType:
-    senders = sorted(items(document.get("refused_senders")), key=lambda sender: number(sender.get("silent_s")))
-    if not senders:
-        return "nobody was turned away lately"
-    table = Table(
-        "ticket it names",
-        "silent s",
-        "refused",
-        "why",
-        title=f"{counted(len(senders), 'name')} on refused packets",
-        title_justify="left",
-    )
-    for sender in senders[:SHOWN_REFUSED_SENDERS]:
-        refused, why = pairs(sender.get("refused")), text(sender.get("why"))
-        table.add_row(text(sender.get("claimed_ticket")), tenth(sender.get("silent_s")), refused, why)
-    return table
+def _peers(document: Mapping[str, object]) -> Iterator[RenderableType]:
+    peers, senders = peers_in(document), refused_senders_in(document)
+    yield peers_table(peers, SHOWN_PEERS)
+    if held := held_in(peers):
+        yield held_table(held, SHOWN_PEERS)
+    yield refused_senders_table(senders, SHOWN_REFUSED_SENDERS) if senders else "nobody was turned away lately"
