@@ -266,6 +266,7 @@ class RsuAgent:
                 effects += (answer,) if isinstance(answer, Notice) else self._send(answer, None, now)
         for announcement in self._hazards.poll(now):
             effects += self._send(announcement.denm, announcement.area, now)
+        effects += self._hazards.take_notices()
         for said in self._signs.poll(now):
             effects += self._send(said.ivim, said.area, now)
         effects += self._keep()

@@ -11,20 +11,20 @@ believes the unit believes it then. So an event counts only when
 and nobody disputes it. A roadside unit is no witness: it repeats what it was told, and two that believed each other would never
 end. It is told at the middle of what they say, and of its details what all of them say. Once fewer agree, it is told of for
 `hold_s` more and then cancelled. Each counts once for a cause, and at most `MAX_CONSIDERED` at a time, so that a flood costs a
-bounded moment.
+bounded moment. What one alone has warned of for `ALONE_NS` is noted, once.
 
 Left out: who is behind two tickets that drive apart and make sense, each by itself; against a liar who holds several of those only
 more `witnesses` help.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot
 
 from rsu_agent.hazard import Hazard
 from rsu_agent.peers import Peer
-from rsu_agent.placed_hazards import Finding, Gone, HazardSource
+from rsu_agent.placed_hazards import Finding, Gone, HazardSource, Unheeded
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.geo import GeoPoint, displaced, heading_difference_deg, offset_m
 from shared.core.ids import HashedId8, StationType
@@ -49,6 +49,12 @@ INFORMATION_QUALITY = 4
 MOVED_M = 20.0
 """An event whose middle has moved so far is told of anew."""
 
+ALONE_NS = 5 * NS_PER_S
+"""How long a warning is there before it is noted that it is not told of."""
+
+MAX_UNHEEDED_A_MINUTE = 16
+"""Such warnings told in a minute; further ones are counted."""
+
 TOGETHER_NS = 2 * NS_PER_S
 """Where two witnesses are is compared when both were heard within so long: each is moved on by its own speed."""
 
@@ -71,6 +77,9 @@ DEFAULT_CAUSES = frozenset(
     }
 )
 """What a second vehicle can see too; one's own breakdown or emergency is nobody else's to confirm."""
+
+_Near = tuple[float, CauseCode, tuple[float, float], ReceivedEvent]
+"""A warning that may count: how far away, of what, where east and north of the unit, and itself."""
 
 Find = Callable[[HashedId8], Peer | None]
 """Returns what is known of a ticket's holder; None for a stranger."""
@@ -169,20 +178,28 @@ class Corroboration:
         self._find = find
         self._here = here
         self._told: list[_Told] = []
+        self._alone: dict[tuple[HashedId8, CauseCode], MonotonicNs] = {}
+        self._unheeded: set[tuple[HashedId8, CauseCode]] = set()
+        self._unheeded_until = MonotonicNs(0)
+        self._unheeded_left = MAX_UNHEEDED_A_MINUTE
         self._apart: set[frozenset[HashedId8]] = set()
         self._next = MonotonicNs(0)
         self._number = 0
         self._counters: Counter[str] = Counter()
 
-    def look(self, now: Instant) -> tuple[Finding | Gone, ...]:
-        """Return what has been corroborated since the last call, has moved, or is corroborated no more."""
+    def look(self, now: Instant) -> tuple[Finding | Gone | Unheeded, ...]:
+        """Return what has been corroborated since the last call, has moved, is corroborated no more, or never was."""
         self._next = MonotonicNs(now.monotonic + LOOK_EVERY_NS)
-        news: list[Finding | Gone] = []
-        testimonies = self._testimonies(now)
+        news: list[Finding | Gone | Unheeded] = []
+        near = sorted(self._near(), key=lambda each: each[0])
+        testimonies = self._testimonies(near, now)
         tickets = {each.ticket for each in testimonies}
         self._apart = {pair for pair in self._apart if pair <= tickets}
+        agreed: set[tuple[HashedId8, CauseCode]] = set()
         for group in self._groups(testimonies):
             news += self._agreed(group, now.monotonic)
+            agreed |= {(each.ticket, each.cause) for each in group.testimonies}
+        news += self._left_alone(near[:MAX_CONSIDERED], agreed, now.monotonic)
         for told in tuple(self._told):
             if now.monotonic - told.agreed > round(self._policy.hold_s * NS_PER_S):
                 self._told.remove(told)
@@ -201,10 +218,27 @@ class Corroboration:
             "counters": dict(self._counters),
         }
 
-    def _testimonies(self, now: Instant) -> list[_Testimony]:
+    def _left_alone(self, near: Sequence[_Near], agreed: set[tuple[HashedId8, CauseCode]], now: MonotonicNs) -> Iterable[Unheeded]:
+        """Yield, once each and so many a minute, what is not told of though somebody has warned of it for `ALONE_NS`."""
+        alone = {(event.key[1], cause): event for _, cause, _, event in near if not _is_roadside(event)}
+        alone = {key: event for key, event in alone.items() if key not in agreed}
+        self._alone = {key: self._alone.get(key, now) for key in alone}
+        self._unheeded &= alone.keys()
+        if now >= self._unheeded_until:
+            self._unheeded_until, self._unheeded_left = MonotonicNs(now + 60 * NS_PER_S), MAX_UNHEEDED_A_MINUTE
+        for key, since in self._alone.items():
+            if now - since < ALONE_NS or key in self._unheeded:
+                continue
+            self._unheeded.add(key)
+            self._counters["unheeded"] += 1
+            if self._unheeded_left > 0:
+                self._unheeded_left -= 1
+                yield Unheeded(_unheeded_fields(alone[key]))
+
+    def _testimonies(self, near: Sequence[_Near], now: Instant) -> list[_Testimony]:
         """Return what counts, once for each ticket and cause, the nearest first."""
         found: dict[tuple[HashedId8, CauseCode], _Testimony] = {}
-        for _, cause, place, event in sorted(self._near(), key=lambda each: each[0]):
+        for _, cause, place, event in near:
             if len(found) >= MAX_CONSIDERED:
                 self._counters["too_many"] += 1
                 break
@@ -239,7 +273,7 @@ class Corroboration:
             velocity_mps=velocity_mps(peer.speed_mps, peer.heading_deg) or (0.0, 0.0),
         )
 
-    def _near(self) -> Iterable[tuple[float, CauseCode, tuple[float, float], ReceivedEvent]]:
+    def _near(self) -> Iterable[_Near]:
         for event in self._events:
             try:
                 cause = CauseCode(event.denm.cause_code or 0)
@@ -339,6 +373,19 @@ class Corroboration:
             heading_deg=heading_deg,
             information_quality=INFORMATION_QUALITY,
         )
+
+
+def _unheeded_fields(event: ReceivedEvent) -> Mapping[str, object]:
+    action_id, place = event.denm.action_id, event.position
+    return {
+        "station_id": action_id.originating_station_id,
+        "sequence_number": action_id.sequence_number,
+        "ticket": event.key[1].hex(),
+        "cause_code": event.denm.cause_code,
+        "lat_deg": None if place is None else place.lat_deg,
+        "lon_deg": None if place is None else place.lon_deg,
+        "reason": "disputed" if event.is_disputed else "too few witnesses that count",
+    }
 
 
 def _is_roadside(event: ReceivedEvent) -> bool:

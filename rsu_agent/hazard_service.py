@@ -27,6 +27,7 @@ from rsu_agent.placed_hazards import (
     HazardWatch,
     NoSuchHazardError,
     PlacedName,
+    Unheeded,
     check_hazard_id,
     check_lasts_s,
     parse_placed_name,
@@ -39,6 +40,7 @@ from shared.facilities.event_report import Announcement, EventReport, NoSuchEven
 from shared.facilities.originated_events import LiveEvent, OriginatedEvents
 from shared.facilities.saved_events import EventKeeper, NothingKept, SavedEvents, read_saved
 from shared.messages.denm import Denm, Termination
+from shared.stack.effects import Notice
 from shared.stack.indication import Verified
 
 __all__ = ["Announcement", "Hazard", "HazardService", "relevance_distance"]
@@ -109,6 +111,7 @@ class HazardService:
         self._keeper = NothingKept() if keeper is None else keeper
         self._is_kept = not isinstance(self._keeper, NothingKept)
         self._watches = watches
+        self._notices: list[Notice] = []
         self._kept_revision: int | None = None
         self._has_stopped = False
         self._counters: Counter[str] = Counter()
@@ -199,6 +202,11 @@ class HazardService:
         self._keep()
         return due
 
+    def take_notices(self) -> tuple[Notice, ...]:
+        """Return what there is to tell the operator since it was last asked."""
+        notices, self._notices = tuple(self._notices), []
+        return notices
+
     def next_due(self) -> MonotonicNs | None:
         """Return when `poll` next has something to say; None without hazards."""
         if self._resumed is not None:
@@ -287,6 +295,9 @@ class HazardService:
             if due is None or due > now.monotonic:
                 continue
             for seen in watch.look(now):
+                if isinstance(seen, Unheeded):
+                    self._notices.append(Notice("hazard_not_corroborated", seen.fields))
+                    continue
                 try:
                     if isinstance(seen, Finding):
                         self._place(PlacedName(source=watch.source, hazard_id=seen.hazard_id), seen.hazard, now)

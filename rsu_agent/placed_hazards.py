@@ -142,6 +142,13 @@ class Gone:
     hazard_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unheeded:
+    """A watch heard of something of which it does not tell, and why: fields of a notice."""
+
+    fields: Mapping[str, object]
+
+
 class HazardWatch(Protocol):
     """Looks out for hazards: by detectors, or by what vehicles say. Its hazards last while it says so."""
 
@@ -150,7 +157,7 @@ class HazardWatch(Protocol):
         """In whose name it speaks."""
         ...
 
-    def look(self, now: Instant) -> tuple[Finding | Gone, ...]:
+    def look(self, now: Instant) -> tuple[Finding | Gone | Unheeded, ...]:
         """Return what has changed since it was last asked."""
         ...
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from rsu_agent.agent import RsuAgent
 from rsu_agent.composition import RsuParts, make_agent
-from rsu_agent.corroboration import LOOK_EVERY_NS, MAX_CONSIDERED, Corroboration, Policy
+from rsu_agent.corroboration import LOOK_EVERY_NS, MAX_CONSIDERED, MAX_UNHEEDED_A_MINUTE, Corroboration, Policy
 from rsu_agent.corroboration_config import CorroborationConfig
 from rsu_agent.peers import Peer, PeerTable
 from shared.core.clock import NS_PER_MS, NS_PER_S, ManualClock, MonotonicNs
@@ -20,7 +20,7 @@ from shared.messages.cdd import CauseCode
 from shared.messages.denm import Denm, RelevanceDistance, RelevanceTrafficDirection, Termination
 from shared.network.area import Circle
 from shared.pki.permission_sets import StationRole
-from shared.stack.effects import Transmit
+from shared.stack.effects import Notice, Transmit
 from shared.stack.inbound import Inbound
 from shared.stack.station import Station
 from tests.helpers.hierarchy import Hierarchy, clock_at
@@ -50,6 +50,7 @@ class Road:
         self.clock: ManualClock = clock_at()
         self.around: dict[int, GeoPoint] = {}
         self.said: list[bytes] = []
+        self.notices: list[Notice] = []
         self._listener = Inbound(make_peer(HIERARCHY, 99))
         self._cars: dict[int, Station] = {}
 
@@ -96,6 +97,8 @@ class Road:
         while max(self.agent.next_due(), self.clock.now().monotonic) <= end:
             now = self.clock.advance_to(MonotonicNs(max(self.agent.next_due(), self.clock.now().monotonic)))
             for effect in self.agent.on_timer(now):
+                if isinstance(effect, Notice):
+                    self.notices.append(effect)
                 if not isinstance(effect, Transmit):
                     continue
                 self.said.append(effect.packet)
@@ -133,6 +136,33 @@ def test_what_one_car_warns_of_is_not_told_and_what_two_warn_of_is() -> None:
     assert place.lon_deg is not None
     assert distance_m(GeoPoint(place.lat_deg, place.lon_deg), displaced(SITE, 10.0, 0.0)) < 1.0
     assert place.information_quality == 4
+
+
+def not_corroborated(road: Road) -> list[Notice]:
+    return [each for each in road.notices if each.kind == "hazard_not_corroborated"]
+
+
+def test_what_one_car_alone_has_warned_of_for_a_while_is_noted_once_and_by_whom() -> None:
+    road = Road(Policy())
+    known(road, 1, 2)
+    road.warns(1)
+    road.runs(3.0)
+    assert not_corroborated(road) == [], "somebody may still confirm it"
+    road.runs(10.0)
+    (noted,) = not_corroborated(road)
+    assert (noted.fields["station_id"], noted.fields["cause_code"]) == (1, CauseCode.STATIONARY_VEHICLE)
+    assert noted.fields["reason"] == "too few witnesses that count"
+    road.warns(2)
+    assert road.runs(10.0)
+    assert len(not_corroborated(road)) == 1
+
+
+def test_many_who_warn_each_alone_do_not_fill_the_journal() -> None:
+    road = Road(Policy())
+    for number in range(1, MAX_UNHEEDED_A_MINUTE + 10):
+        road.warns(number, displaced(SITE, 0.0, 0.5 * number), at=displaced(SITE, 0.0, 500.0))
+    road.runs(12.0)
+    assert len(not_corroborated(road)) == MAX_UNHEEDED_A_MINUTE
 
 
 def test_without_a_policy_it_is_never_told() -> None:
