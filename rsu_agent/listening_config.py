@@ -9,6 +9,9 @@ from shared.core.errors import DecodeError
 from shared.ledger.note import check_name
 from shared.service.config import ConfigStruct
 
+DEFAULT_METRICS_LISTEN = "127.0.0.1:9464"
+"""Whoever is on this machine may read the metrics; others only where the operator says so."""
+
 MAX_PORT = 65_535
 MAX_PORT_DIGITS = 5
 
@@ -28,10 +31,10 @@ class MetricsConfig(ConfigStruct, frozen=True, kw_only=True):
     """`[metrics]`: the unit's counters for a Prometheus server, over HTTP without a password: keep it on a network of your own.
 
     Attributes:
-        listen: address and port (`127.0.0.1:9464`; port 0: a free one).
+        listen: address and port; port 0: a free one.
     """
 
-    listen: str
+    listen: str = DEFAULT_METRICS_LISTEN
 
     def __post_init__(self) -> None:
         """Refuse an address that is none."""

@@ -1,8 +1,8 @@
 """The unit's counters as a Prometheus server reads them (text exposition format 0.0.4), served at `GET /metrics`.
 
 They are made of the status document, so what a dashboard shows is what `rsu-agent status` says. Names are `v2x_rsu_...`, each with
-its unit; what is counted by reason has the reason as a label, and labels come from closed sets of our own words, never from a
-peer. Left out: a library for it, and one line for each peer, whose names would fill a database.
+its unit; what is counted by reason has the reason as a label, and labels come from closed sets of our own words and from the
+configuration, never from a peer. Left out: a library for it, and one line for each peer, whose names would fill a database.
 """
 
 import socket
@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from rsu_agent.console.health import State, health_of
 from rsu_agent.listening_config import MetricsConfig
 from shared.cli.status_words import items, section
 from shared.operator.http_server import listen, serve, url_of
@@ -43,6 +44,8 @@ _TOTALS: tuple[tuple[str, str, str], ...] = (
 )
 """Members of the status that are one number."""
 
+_TROUBLE = {State.GOOD.value: 0, State.ODD.value: 1, State.BAD.value: 2}
+
 
 def metrics_text(document: Mapping[str, object]) -> str:
     """Return a unit's status document as metrics."""
@@ -57,9 +60,9 @@ def _lines(document: Mapping[str, object]) -> Iterator[str]:
             yield _sample(name, count, **{label: word})
     priority = section(document, "priority")
     if priority:
-        yield from _head("priority_total", "counter", "Requests for priority at the junction, by what became of them.")
+        yield from _head("priority_requests_total", "counter", "Requests for priority at the junction, by what became of them.")
         for word, count in section(priority, "counters").items():
-            yield _sample("priority_total", count, what=word)
+            yield _sample("priority_requests_total", count, what=word)
     for member, name, words in _TOTALS:
         if (count := document.get(member)) is not None:
             yield from _head(name, "counter", words)
@@ -69,7 +72,7 @@ def _lines(document: Mapping[str, object]) -> Iterator[str]:
     for standing, count in section(document, "standings").items():
         yield _sample("peers", count, standing=standing)
     yield from _gauge("refused_senders", document.get("names_refused"), "Names that refused packets carried lately.")
-    yield from _gauge("hazards", len(items(document.get("hazards"))), "Hazards announced.")
+    yield from _gauge("hazards_announced", len(items(document.get("hazards"))), "Hazards announced now.")
     yield from _head("hazards_total", "counter", "What became of hazards of our own.")
     for word, count in section(section(document, "hazard_sources"), "counters").items():
         yield _sample("hazards_total", count, what=word)
@@ -81,6 +84,9 @@ def _lines(document: Mapping[str, object]) -> Iterator[str]:
     junction = document.get("junction")
     if isinstance(junction, Mapping):
         yield from _gauge("junction_available", junction.get("available"), "Whether the lights are believed and told.")
+    yield from _head("part_trouble", "gauge", "How a part of the unit is: 0 good, 1 odd, 2 bad.")
+    for part in health_of(document):
+        yield _sample("part_trouble", _TROUBLE[part.state], part=part.part)
 
 
 def _ages(ages: Mapping[str, object]) -> Iterator[str]:

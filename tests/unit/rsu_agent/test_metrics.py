@@ -4,12 +4,17 @@ import asyncio
 import re
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 
 from rsu_agent.listening_config import MetricsConfig
 from rsu_agent.metrics import TEXT_TYPE, metrics_text, open_metrics
+from shared.cli.status_words import items
 from shared.core.errors import ConfigError
 from shared.transport.bounded_http import BoundedHttp, HttpAnswer
+from tests.helpers.hierarchy import clock_at
+from tests.helpers.identities import make_peer
+from tests.unit.rsu_agent.test_refusals_of_peers import FOREIGN, HIERARCHY, cam, unit
 
 STATUS: Mapping[str, object] = {
     "utc": None,
@@ -21,6 +26,7 @@ STATUS: Mapping[str, object] = {
     "standings": {"believed": 1, "doubted": 0, "ignored": 2},
     "names_refused": 1,
     "junction": {"available": False},
+    "radios": {"its-g5": {"fault": None, "sent": 1, "received": 2}},
     "hazard_sources": {"counters": {"placed": 5, "over": 2}},
     "http": {"requests": {"token.wrong": 9, "/api/orders 401": 9}},
 }
@@ -58,8 +64,29 @@ def test_counts_have_their_reason_as_a_label_and_odd_words_are_escaped() -> None
         'v2x_rsu_hazards_total{what="placed"} 5',
         'v2x_rsu_operator_tokens_total{token="wrong"} 9',
         'v2x_rsu_operator_tokens_total{token="right"} 0',
+        "v2x_rsu_hazards_announced 0",
+        'v2x_rsu_part_trouble{part="clock"} 2',
+        'v2x_rsu_part_trouble{part="radio its-g5"} 0',
     ):
         assert f"\n{line}\n" in text
+
+
+def test_a_name_that_a_peer_chose_is_nowhere_in_the_metrics_and_their_lines_do_not_grow_with_peers() -> None:
+    agent, clock = unit(), clock_at()
+    few = metrics_text(agent.status(clock.now())).count("\n")
+    for number in range(1, 60):
+        agent.on_packet(cam(make_peer(HIERARCHY, number), clock.now()), clock.now())
+        agent.on_packet(cam(make_peer(FOREIGN, number), clock.now()), clock.now())
+    status = agent.status(clock.now())
+    text = metrics_text(status)
+    assert text.count("\n") - few == 2, "messages verified, packets refused"
+    assert len(items(status["peers"])) == 59
+    for peer in (*items(status["peers"]), *items(status["refused_senders"])):
+        assert str(peer.get("ticket", peer.get("claimed_ticket"))) not in text
+
+
+def test_without_an_address_they_are_for_this_machine_alone() -> None:
+    assert msgspec.convert({}, MetricsConfig).address == ("127.0.0.1", 9464)
 
 
 def test_they_are_served_anew_for_each_who_asks_and_nothing_else_is() -> None:

@@ -259,7 +259,7 @@ def test_a_strangers_an_expired_and_an_under_privileged_request_are_refused_each
     assert controller.told.asked == []
     status = agent.status(now)
     text = metrics_text(status)
-    assert 'v2x_rsu_priority_total{what="priority_role_not_permitted"} 1' in text
+    assert 'v2x_rsu_priority_requests_total{what="priority_role_not_permitted"} 1' in text
     assert 'v2x_rsu_packets_refused_total{reason="expired_certificate"} 1' in text
     assert "does not show a vehicle in the role fire" in shown(status)
     assert status["priority"]["refusals"][0]["reason"] == "priority_role_not_permitted"  # type: ignore[index]
