@@ -120,7 +120,7 @@ class Witness:
         checkpoint = signed.checkpoint
         before = self._store.cosigned(checkpoint.origin)
         if request.old_size != (0 if before is None else before.tree_size):
-            return self._elsewhere(checkpoint.origin)
+            return self._elsewhere(checkpoint.origin, request.old_size)
         note = self._signed_part(parse_note(signed.note), checkpoint.origin)
         try:
             _check_extends(before, request.proof, checkpoint, note.encoded)
@@ -133,7 +133,7 @@ class Witness:
         kept = add_signatures(note, (line,))
         cosigned = Cosigned(tree_size=checkpoint.tree_size, root=checkpoint.root, note=kept)
         if not self._store.advance(checkpoint.origin, expected=before, cosigned=cosigned):
-            return self._elsewhere(checkpoint.origin)
+            return self._elsewhere(checkpoint.origin, request.old_size)
         return WitnessAnswer(status=200, body=kept.removeprefix(note.encoded), word="cosigned")
 
     def _signed_part(self, note: SignedNote, origin: str) -> SignedNote:
@@ -141,11 +141,12 @@ class Witness:
         lines = tuple(line for key in self._logs.log_keys(origin) for line in signatures_by(note, key)[:1])
         return parse_note(encode_note(note.body, lines))
 
-    def _elsewhere(self, origin: str) -> WitnessAnswer:
-        """Tell the size this witness has: the log is to prove from there."""
+    def _elsewhere(self, origin: str, old_size: int) -> WitnessAnswer:
+        """Tell the size this witness has: the log is to prove from there. Who says it cosigned more may know of a lost file."""
         stands = self._store.cosigned(origin)
         size = 0 if stands is None else stands.tree_size
-        return WitnessAnswer(status=409, body=b"%d\n" % size, word="size", content_type=SIZE_CONTENT_TYPE)
+        word = "ahead" if old_size > size else "size"
+        return WitnessAnswer(status=409, body=b"%d\n" % size, word=word, content_type=SIZE_CONTENT_TYPE)
 
 
 def _check_extends(before: Cosigned | None, proof: tuple[Hash, ...], checkpoint: Checkpoint, note: bytes) -> None:

@@ -7,7 +7,7 @@
 
 Cheap before dear: rate and size are looked at before a request is read, and what is read is bounded in size and time. Beside the
 protocol's statuses: 408 too slow, 413 too large, 429 too often, 503 cannot keep what it would cosign. Every answer is counted by
-its word; only errors of ours, and contradictions, are logged.
+its word; only errors of ours, contradictions, and what a lost file looks like are logged.
 """
 
 import asyncio
@@ -36,6 +36,9 @@ BODY_TIMEOUT_S = 10.0
 
 RETRY_AFTER_S = 5
 """Seconds after which a log may ask again a witness that has no clock, or cannot write."""
+
+LOST_FILE = b"a log says this witness has cosigned more than it knows of; if its file was put back from a copy, it needs a new key"
+"""Told once; anybody can say so, and whoever did put a copy back learns of it."""
 
 JSON_TYPE = "application/json"
 NOTE_TYPE = "text/plain; charset=utf-8"
@@ -77,6 +80,9 @@ def make_witness_app(
         if answer.word == "fork" and answer.body not in told and len(told) < MAX_FORKS:
             told.add(answer.body)
             log.error("fork", reason=answer.body.decode().strip(), evidence="/forks")
+        if answer.word == "ahead" and LOST_FILE not in told:
+            told.add(LOST_FILE)
+            log.warning("log_ahead", reason=LOST_FILE.decode())
         return _response(answer)
 
     async def checkpoint(request: Request) -> Response:

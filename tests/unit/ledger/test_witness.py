@@ -146,7 +146,7 @@ class TestWitness:
 
     @pytest.mark.parametrize(
         ("old", "new", "status", "word"),
-        [(8, 7, 400, "shrinking"), (0, 9, 409, "size"), (5, 9, 409, "size"), (9, 12, 409, "size"), (0, 7, 409, "size")],
+        [(8, 7, 400, "shrinking"), (0, 9, 409, "size"), (5, 9, 409, "size"), (9, 12, 409, "ahead"), (0, 7, 409, "size")],
     )
     def test_says_where_it_stands(self, witness: Witness, old: int, new: int, status: int, word: str) -> None:
         ask(witness, 0, 7)

@@ -97,6 +97,35 @@ def test_it_never_cosigns_backwards_nor_another_history_and_a_restart_changes_no
     run(settings, second)
 
 
+def test_a_file_put_back_from_a_copy_is_told_of_when_a_log_asks_and_no_second_history_is_cosigned(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    file = settings.directory / STORE_FILE
+
+    async def to(ask: Ask, old: int, new: int) -> HttpAnswer:
+        return await ask("POST", "/add-checkpoint", request_of(old, new))
+
+    async def first(_witness: RsuWitness, ask: Ask) -> None:
+        assert (await to(ask, 0, 10)).status == 200
+
+    async def second(_witness: RsuWitness, ask: Ask) -> None:
+        assert (await to(ask, 10, 20)).status == 200
+
+    async def restored(witness: RsuWitness, ask: Ask) -> None:
+        answers = [await to(ask, 20, 30) for _ in range(3)]
+        assert [(each.status, each.body) for each in answers] == [(409, b"10\n")] * 3
+        assert logs_of(witness) == {ORIGIN: {"size": 10}}
+
+    log = io.StringIO()
+    run(settings, first)
+    copy = file.read_bytes()
+    run(settings, second)
+    file.write_bytes(copy)
+    run(settings, restored, log=log)
+    events = [json.loads(each) for each in log.getvalue().splitlines()]
+    (ahead,) = [each for each in events if each["event"] == "log_ahead"]
+    assert "put back from a copy" in ahead["reason"]
+
+
 def test_without_a_trusted_clock_it_cosigns_nothing_and_says_so(tmp_path: Path) -> None:
     async def scene(witness: RsuWitness, ask: Ask) -> None:
         assert (await ask("POST", "/add-checkpoint", request_of(0, 10))).status == 503
@@ -117,6 +146,17 @@ def test_a_key_without_what_it_has_cosigned_is_refused_at_the_start(tmp_path: Pa
     with pytest.raises(ConfigError, match="could cosign a second history"):
         run(settings, nothing)
     assert (settings.directory / KEY_FILE).exists()
+
+
+def test_a_damaged_file_of_what_was_cosigned_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    run(settings, nothing)
+    file = settings.directory / STORE_FILE
+    damaged = file.read_bytes()[:-5_000]
+    file.write_bytes(damaged)
+    with pytest.raises(StorageError, match="is cut short"):
+        run(settings, nothing)
+    assert file.read_bytes() == damaged
 
 
 def test_two_units_on_one_folder_are_refused_and_the_first_goes_on(tmp_path: Path) -> None:
