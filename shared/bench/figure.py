@@ -169,6 +169,8 @@ class Effort:
         audited_entries: entries of the log that is audited.
         append_s: seconds of one round of appends over HTTP.
         stored_appends: appends to a log's file, of which the last are compared with the first.
+        load_s: seconds of each load of a roadside unit.
+        load_cars: cars of the first of them, each of which speaks ten times a second.
     """
 
     rounds: int = 35
@@ -180,6 +182,8 @@ class Effort:
     audited_entries: int = 1_000_000
     append_s: float = 4.0
     stored_appends: int = 200_000
+    load_s: float = 10.0
+    load_cars: int = 400
 
 
 Bench = Callable[[Effort], Iterable[Figure]]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock, UtcNs
 from shared.core.geo import GeoPoint
 from shared.core.ids import StationId, StationType
 from shared.core.itstime import generation_delta_time, time32_of, time64_of, utc_from_text
@@ -56,11 +56,15 @@ _BEHIND_FIRST = _behind_first()
 
 
 class Hierarchy:
-    """A root and its authorities, and tickets under them."""
+    """A root and its authorities, and tickets under them.
 
-    def __init__(self) -> None:
+    Args:
+        begin: when their validity begins; that of tickets lasts `TICKET_HOURS`.
+    """
+
+    def __init__(self, begin: UtcNs = BEGIN) -> None:
         self._keys = SystemKeySource()
-        start = time32_of(time64_of(BEGIN))
+        start = time32_of(time64_of(begin))
         lifetime = years(start, 5)
         root = RootCa.create(name="bench root", validity=lifetime, keys=self._keys)
         self.enrolment_authority = root.create_enrolment_authority(name="bench EA", validity=lifetime, keys=self._keys)

@@ -35,6 +35,9 @@ def bench(
     appends: Annotated[int, typer.Option(min=1, help="Appends to a log's file, for its last against its first.")] = (
         Effort().stored_appends
     ),
+    load_s: Annotated[float, typer.Option("--seconds", min=0.5, help="Seconds of each load of a roadside unit.")] = (
+        Effort().load_s
+    ),
     list_only: Annotated[bool, typer.Option("--list", help="Name the benches and measure nothing.")] = False,
 ) -> None:
     """Measure codec, signatures, whole paths and overload; ratios are taken round by round."""
@@ -45,7 +48,7 @@ def bench(
     if list_only:
         typer.echo("\n".join(benches))
         return
-    effort = Effort(rounds=rounds, calls=calls, overload_s=overload_s, threads=threads, stored_appends=appends)
+    effort = Effort(rounds=rounds, calls=calls, overload_s=overload_s, threads=threads, stored_appends=appends, load_s=load_s)
     progress = Console(stderr=True)
     figures: list[Figure] = []
     with progress.status("") as status:

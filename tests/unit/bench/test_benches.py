@@ -2,12 +2,14 @@
 
 import shutil
 import tomllib
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
 
 from rsu_agent.bench import rsu
+from rsu_agent.load_bench import rsu_load
 from shared.bench.catalogue import ENTRY_POINT_GROUP, SHARED_BENCHES, all_benches
 from shared.bench.figure import Bench, Effort, Figure
 from shared.bench.overload_bench import sustainable_rate
@@ -34,6 +36,8 @@ TINY = Effort(
     audited_entries=700,
     append_s=1.0,
     stored_appends=800,
+    load_s=1.5,
+    load_cars=5,
 )
 
 TOKENS_HERE = [
@@ -65,6 +69,11 @@ FIGURES: dict[str, dict[str, int]] = {
     "ledger_audit": {"ledger_audit.http": 1, "ledger_audit.files": 0},
     "ledger_append": ({"ledger_append.http": 1, "ledger_append.fdatasync": 0} if WRK_HERE else {}) | {"ledger_append.flat": 1},
     "vehicle": {"vehicle.cam": 0},
+    "rsu_load": {f"rsu_load.{load}.{name}": promised
+                 for load in ("once", "twice")
+                 for name, promised in {"cams": load == "once", "lost": 1, "dropped": 1, "shed": 0, "refused": 0, "spatem.p50": 0,
+                                        "spatem.p99": 1, "spatem.most": 0, "denm.p99": 1, "age": 0, "age_growth": 1, "unit_cam": 0,
+                                        "unit_core": 0, "senders_cam": 0, "senders_core": 0, "memory": 0}.items()},
     "rsu": {"rsu.spatem": 0, "rsu.console": 1, "rsu.console.updates": 1},
     "end_to_end": {f"end_to_end.{medium}.{kind}{moment}.p{percent}": medium == "udp" and not moment
                    for medium in (("udp", "mqtt") if MOSQUITTO_HERE else ("udp",))
@@ -72,13 +81,18 @@ FIGURES: dict[str, dict[str, int]] = {
 }  # fmt: skip
 """The figures of each bench, and whether something is promised of them."""
 
-PROGRAMS: dict[str, Bench] = {"vehicle": vehicle, "rsu": rsu, "end_to_end": end_to_end}
+PROGRAMS: dict[str, Bench] = {"vehicle": vehicle, "rsu": rsu, "rsu_load": rsu_load, "end_to_end": end_to_end}
 BENCHES: dict[str, Bench] = {**SHARED_BENCHES, **PROGRAMS}
+
+
+@cache
+def figures_of(name: str) -> list[Figure]:
+    return list(BENCHES[name](TINY))
 
 
 @pytest.mark.parametrize("name", BENCHES)
 def test_a_bench_gives_the_figures_that_bear_its_name(name: str) -> None:
-    figures: list[Figure] = list(BENCHES[name](TINY))
+    figures = figures_of(name)
     assert {figure.name: bool(figure.targets) for figure in figures} == {n: bool(t) for n, t in FIGURES[name].items()}
     for figure in figures:
         assert figure.says
@@ -148,3 +162,15 @@ def test_each_packet_of_traffic_says_135_octets_of_its_own_moment() -> None:
 
 def test_what_can_be_sustained_is_a_rate() -> None:
     assert sustainable_rate(Hierarchy(), 64) > 1
+
+
+def test_of_a_small_load_on_a_roadside_unit_everything_is_verified_and_no_packet_is_unaccounted_for() -> None:
+    figures = {figure.name: figure for figure in figures_of("rsu_load")}
+    for load, cars in (("once", TINY.load_cars), ("twice", 2 * TINY.load_cars)):
+        asked = round(cars * 10 * TINY.load_s)
+        told = figures[f"rsu_load.{load}.cams"].says
+        assert f"of {cars} cars" in told
+        sent = int(told.split()[0])
+        assert 0 < sent <= asked
+        for word in ("lost", "dropped", "refused"):
+            assert figures[f"rsu_load.{load}.{word}"].value.median == 0, (load, word, figures)
