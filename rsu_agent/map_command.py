@@ -58,7 +58,9 @@ def map_command(
     conflicts = checked.conflicting_groups()
     forms: list[tuple[Path, str]] = []
     if svg is not None:
-        forms.append((svg, svg_of(plan_of_map(checked, reach_m=reach), subtitle=_subtitle(checked), conflicts=conflicts)))
+        names = {} if timed is None else {group.number: group.name for group in timed.groups if group.name is not None}
+        picture = svg_of(plan_of_map(checked, reach_m=reach), subtitle=_subtitle(checked), conflicts=conflicts, names=names)
+        forms.append((svg, picture))
     if toml is not None:
         forms.append((toml, toml_of(checked)))
     if geojson is not None:

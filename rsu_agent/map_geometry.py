@@ -73,6 +73,16 @@ def distance(a: Point, b: Point) -> float:
     return hypot(b[0] - a[0], b[1] - a[1])
 
 
+def aside_m(a: Point, b: Point, point: Point) -> float:
+    """Return how far a point is from the piece from `a` to `b`."""
+    length = distance(a, b)
+    if length == 0.0:
+        return distance(a, point)
+    along = ((point[0] - a[0]) * (b[0] - a[0]) + (point[1] - a[1]) * (b[1] - a[1])) / length**2
+    share = min(max(along, 0.0), 1.0)
+    return distance((a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share), point)
+
+
 def direction(a: Point, b: Point) -> Point:
     """Return the direction from `a` to `b`, of length 1; the points are not the same."""
     length = distance(a, b)

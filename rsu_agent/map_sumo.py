@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsu_agent.map_geometry import Line, Point, clipped, direction, distance, heading
+from rsu_agent.map_geometry import Line, Point, aside_m, clipped, direction, distance, heading
 from rsu_agent.map_junction import JunctionMap
 from rsu_agent.map_lanes import MAX_NODES, MAX_SIGNAL_GROUP, JunctionConnection, JunctionLane, LaneDirection, LaneKind, Turn
 from rsu_agent.map_projection import Around, Projection, utm_of
@@ -313,22 +313,12 @@ def _thinned(line: Line, tolerance_m: float) -> Line:
     open_spans = [(0, len(line) - 1)]
     while open_spans:
         first, last = open_spans.pop()
-        aside = [(_aside(line[first], line[last], line[i]), i) for i in range(first + 1, last)]
+        aside = [(aside_m(line[first], line[last], line[i]), i) for i in range(first + 1, last)]
         if aside and max(aside)[0] > tolerance_m:
             middle = max(aside)[1]
             keep.add(middle)
             open_spans += [(first, middle), (middle, last)]
     return tuple(line[i] for i in sorted(keep))
-
-
-def _aside(a: Point, b: Point, point: Point) -> float:
-    """Return how far a point is from the piece from `a` to `b`."""
-    length = distance(a, b)
-    if length == 0.0:
-        return distance(a, point)
-    along = ((point[0] - a[0]) * (b[0] - a[0]) + (point[1] - a[1]) * (b[1] - a[1])) / length**2
-    share = min(max(along, 0.0), 1.0)
-    return distance((a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share), point)
 
 
 def _name(lane: NetLane) -> str | None:

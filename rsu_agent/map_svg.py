@@ -1,19 +1,20 @@
 """A junction's plan as one self-contained SVG picture, for a person who checks what is going to be broadcast.
 
-Lanes to scale, ways across in the colour of the signal group that rules them (dashed where they yield), a light's number where it
-stands, and beside it a legend, north and a scale. Colours follow the reader's light or dark setting; nothing is loaded, and there
-is no script. Numbers say what colours say, so that the picture can be read without telling colours apart.
+Lanes to scale with the arrows painted on them, ways across in the colour of the signal group that rules them (dashed where they
+yield), a light's number where it stands, and beside it a legend, north and a scale. Colours follow the reader's light or dark
+setting; nothing is loaded, and there is no script. Numbers say what colours say, so that the picture can be read without telling
+colours apart.
 
 Left out: what the lights show; that is the live view's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from itertools import pairwise
-from math import atan2, hypot
+from math import hypot
 from textwrap import wrap
 
-from rsu_agent.map_geometry import Line, Point, clipped, direction
+from rsu_agent.map_geometry import Line, Point, aside_m, clipped, direction, distance, heading
 from rsu_agent.map_plan import JunctionPlan, PlanConnection, PlanLane, PlanSignal
 
 DRAWING_PX = 880.0
@@ -34,6 +35,22 @@ DRAWN_REACH_M = 45.0
 
 LABEL_AT_M = 16.0
 """How far from the junction a lane's number stands."""
+
+ARROW_AT_M = 8.5
+"""How far from the junction the arrows are painted that say where a lane leads."""
+
+SHARED_M = 0.4
+"""The border of a lane that is no further than this from another's is one that both share."""
+
+ARROWS = {
+    "straight": "M0 2.2V-2.2M-.7 -1.3L0 -2.3L.7 -1.3",
+    "left": "M0 2.8V1.6Q0 .4 -1.3 .4M-.6 -.3L-1.4 .4L-.6 1.1",
+    "right": "M0 2.8V1.6Q0 .4 1.3 .4M.6 -.3L1.4 .4L.6 1.1",
+    "u_turn": "M.6 2.2V-.6A.8 .8 0 0 0 -1 -.6V.6M-1.7 -.2L-1 .8L-.3 -.2",
+}
+"""Arrows by where a lane leads, in metres on a lane of `ARROW_LANE_M`, for who drives up the page."""
+
+ARROW_LANE_M = 3.6
 
 SCALE_M = 20.0
 """Length of the scale's bar."""
@@ -83,32 +100,36 @@ text{font-family:system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;f
 .road{fill:none;stroke:var(--road)}
 .box{fill:var(--road);stroke:none}
 .rim{fill:none;stroke:var(--edge)}
-.mark{fill:none;stroke:var(--line)}
+.mark{fill:none;stroke:var(--line);stroke-width:1.6}
 .zebra{fill:none;stroke:var(--zebra)}
 .stop{fill:none;stroke:var(--stop)}
 .way{fill:none;stroke-width:2.2;stroke-linecap:round}
+.halo{fill:none;stroke:var(--road);stroke-width:5}
 .bare{stroke:var(--bare)}
 .number{text-anchor:middle;dominant-baseline:central;fill:var(--soft)}
 .lamp{stroke:var(--paper);stroke-width:1.5}
 .lamp-number{font-weight:700;text-anchor:middle;dominant-baseline:central;fill:var(--paper)}
-.arrow{fill:none;stroke:var(--soft);stroke-width:1.6;stroke-linecap:round;stroke-linejoin:round}
+.arrow{fill:none;stroke:var(--soft);stroke-width:1.7;vector-effect:non-scaling-stroke;stroke-linecap:round;stroke-linejoin:round}
 .bar{stroke:var(--ink);stroke-width:2;fill:none}
 .needle{fill:var(--ink)}
 """
 
 
-def svg_of(plan: JunctionPlan, *, subtitle: str, conflicts: frozenset[frozenset[int]]) -> str:
+def svg_of(
+    plan: JunctionPlan, *, subtitle: str, conflicts: frozenset[frozenset[int]], names: Mapping[int, str] | None = None
+) -> str:
     """Return the picture of a plan.
 
     Args:
         plan: what is drawn.
         subtitle: a line below the name, such as the intersection's number and revision.
         conflicts: pairs of signal groups that must never be permitted together, for the legend.
+        names: what signal groups are called, where that is known.
     """
     west, south, east, north = plan.bounds_m
     wide_m, high_m = max(east - west, 1.0), max(north - south, 1.0)
     page = _Page(west, north, min(DRAWING_PX / max(wide_m, high_m), MAX_PX_PER_M))
-    rows = _legend_rows(plan, conflicts)
+    rows = _legend_rows(plan, conflicts, names or {})
     drawn_px = (wide_m * page.px_per_m, high_m * page.px_per_m)
     height = HEAD_PX + max(drawn_px[1], len(rows) * ROW_PX + 150.0) + MARGIN_PX
     width = MARGIN_PX + drawn_px[0] + MARGIN_PX + LEGEND_PX + MARGIN_PX
@@ -128,7 +149,9 @@ def svg_of(plan: JunctionPlan, *, subtitle: str, conflicts: frozenset[frozenset[
         f'<text class="title" x="{MARGIN_PX}" y="36">{escape(plan.name or "Junction")}</text>',
         f'<text class="soft" x="{MARGIN_PX}" y="57">{escape(subtitle)}</text>',
         *_road(page, plan),
-        *(part for lane in plan.lanes for part in _paint(page, lane)),
+        *(part for lane in plan.lanes for part in _paint(page, lane, plan)),
+        *(_stop(page, lane) for lane in plan.lanes if lane.stop_line_m is not None),
+        *(f'<path class="halo" d="{page.path(way.path_m)}"/>' for way in plan.connections),
         *(_way(page, way, colours) for way in plan.connections),
         *(part for signal in plan.signals for part in _lamp(page, signal, plan, colours)),
         *_legend(rows, colours, MARGIN_PX + drawn_px[0] + MARGIN_PX, page),
@@ -193,8 +216,8 @@ def _road(page: _Page, plan: JunctionPlan) -> list[str]:
     return [f"<g>{rim}{middle}{surface}</g>"]
 
 
-def _paint(page: _Page, lane: PlanLane) -> list[str]:
-    """Return what is painted on a lane: its borders or stripes, its stop line, its number and which way it is driven."""
+def _paint(page: _Page, lane: PlanLane, plan: JunctionPlan) -> list[str]:
+    """Return what is painted on a lane: its borders or stripes, its number and where it leads."""
     if lane.kind == "crosswalk":
         dash_px = 0.5 * page.px_per_m
         width_px = lane.width_m * page.px_per_m
@@ -202,11 +225,30 @@ def _paint(page: _Page, lane: PlanLane) -> list[str]:
             f'<path class="zebra" stroke-width="{width_px:.1f}" stroke-dasharray="{dash_px:.1f}" d="{page.path(lane.centre_m)}"/>'
         )
         return [stripes, _label(page, lane, 0.0)]
-    borders = (_beside(lane.centre_m, side * lane.width_m / 2) for side in (-1.0, 1.0))
-    parts = [f'<path class="mark" stroke-width="1.4" stroke-dasharray="9 7" d="{page.path(border)}"/>' for border in borders]
-    if lane.stop_line_m is not None:
-        parts.append(f'<path class="stop" stroke-width="{max(0.4 * page.px_per_m, 2.5):.1f}" d="{page.path(lane.stop_line_m)}"/>')
-    return [*parts, *_chevron(page, lane), _label(page, lane, LABEL_AT_M)]
+    others = [border for other in plan.lanes if other.number != lane.number for border in _borders(other)]
+    parts = [
+        f'<path class="mark"{_SHARED if _is_shared(border, others) else ""} d="{page.path(border)}"/>' for border in _borders(lane)
+    ]
+    turns = {way.turn for way in plan.connections if way.from_lane == lane.number and way.turn is not None}
+    return [*parts, *_arrows(page, lane, turns or {"straight"}), _label(page, lane, LABEL_AT_M)]
+
+
+_SHARED = ' stroke-dasharray="9 7"'
+
+
+def _stop(page: _Page, lane: PlanLane) -> str:
+    width_px = max(0.4 * page.px_per_m, 2.5)
+    return f'<path class="stop" stroke-width="{width_px:.1f}" d="{page.path(lane.stop_line_m or ())}"/>'
+
+
+def _borders(lane: PlanLane) -> tuple[Line, Line]:
+    return _beside(lane.centre_m, -lane.width_m / 2), _beside(lane.centre_m, lane.width_m / 2)
+
+
+def _is_shared(border: Line, others: Iterable[Line]) -> bool:
+    """Whether another lane begins where a border leads: then one may cross it, and it is dashed."""
+    place = clipped(border, ARROW_AT_M)[-1]
+    return any(aside_m(a, b, place) < SHARED_M for other in others for a, b in pairwise(other))
 
 
 def _label(page: _Page, lane: PlanLane, at_m: float) -> str:
@@ -216,19 +258,18 @@ def _label(page: _Page, lane: PlanLane, at_m: float) -> str:
     return f'<text class="number" x="{x:.1f}" y="{y:.1f}" style="font-size:{size:.1f}px">{name}{lane.number}</text>'
 
 
-def _chevron(page: _Page, lane: PlanLane) -> list[str]:
-    """Return an arrow for the way the lane is driven, behind its number."""
+def _arrows(page: _Page, lane: PlanLane, turns: Iterable[str]) -> list[str]:
+    """Return the arrows for where a lane leads; one that leads out goes straight on."""
     if lane.direction not in {"ingress", "egress"}:
         return []
-    place, further = clipped(lane.centre_m, LABEL_AT_M + 5.0)[-1], clipped(lane.centre_m, LABEL_AT_M + 5.5)[-1]
-    if hypot(further[0] - place[0], further[1] - place[1]) < 0.1:
+    place, further = clipped(lane.centre_m, ARROW_AT_M)[-1], clipped(lane.centre_m, ARROW_AT_M + 0.5)[-1]
+    if distance(place, further) < 0.1:
         return []
     along = direction(further, place) if lane.direction == "ingress" else direction(place, further)
     x, y = page.at(place)
-    size = min(lane.width_m * page.px_per_m * 0.22, 6.0)
-    angle = atan2(-along[1], along[0]) * 57.29578
-    shape = f"M{-size:.1f} {-size:.1f}L0 0L{-size:.1f} {size:.1f}"
-    return [f'<path class="arrow" transform="translate({x:.1f} {y:.1f}) rotate({angle:.1f})" d="{shape}"/>']
+    scale = lane.width_m / ARROW_LANE_M * page.px_per_m
+    placed = f'transform="translate({x:.1f} {y:.1f}) rotate({heading(along):.1f}) scale({scale:.2f})"'
+    return [f'<path class="arrow" {placed} d="{ARROWS[turn]}"/>' for turn in sorted(turns)]
 
 
 def _way(page: _Page, way: PlanConnection, colours: dict[int, int]) -> str:
@@ -258,12 +299,15 @@ def _lamp(page: _Page, signal: PlanSignal, plan: JunctionPlan, colours: dict[int
 _BLANK = (None, "soft", "")
 
 
-def _legend_rows(plan: JunctionPlan, conflicts: frozenset[frozenset[int]]) -> list[tuple[int | None, str, str]]:
+def _legend_rows(
+    plan: JunctionPlan, conflicts: frozenset[frozenset[int]], names: Mapping[int, str]
+) -> list[tuple[int | None, str, str]]:
     """Return the rows: the group whose colour begins the row, the style of the text, the text."""
     rows: list[tuple[int | None, str, str]] = []
     for group in plan.signal_groups:
         rows += [_BLANK] if rows else []
-        rows.append((group, "row strong", f"Signal group {group}"))
+        name = f" ({names[group]})" if group in names else ""
+        rows.append((group, "row strong", f"Signal group {group}{name}"))
         lanes = sorted({way.from_lane for way in plan.connections if way.signal_group == group})
         rows += [(None, "soft", line) for line in wrap(f"lanes {', '.join(map(str, lanes))}", LEGEND_COLUMNS)]
         yielding = [f"{way.from_lane} to {way.to_lane}" for way in plan.connections if way.signal_group == group and way.yields]
@@ -304,8 +348,8 @@ def _legend(rows: list[tuple[int | None, str, str]], colours: dict[int, int], le
 
 def _ends(lane: PlanLane) -> tuple[Point, Point]:
     """Return both corners of a lane where it meets the junction."""
-    line = lane.centre_m
-    return _beside(line, -lane.width_m / 2)[0], _beside(line, lane.width_m / 2)[0]
+    left, right = _borders(lane)
+    return left[0], right[0]
 
 
 def _beside(line: Line, aside_m: float) -> Line:

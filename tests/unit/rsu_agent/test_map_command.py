@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,9 +13,9 @@ import rsu_agent.junctions
 from rsu_agent.cli import app
 from rsu_agent.map_data import MAX_MAPEM_OCTETS, load_map
 from rsu_agent.map_plan import plan_of_map
-from rsu_agent.map_svg import svg_of
+from rsu_agent.map_svg import ARROWS, svg_of
 from shared.core.errors import ConfigError
-from tests.helpers.data import data_file
+from tests.helpers.data import REPOSITORY, data_file
 
 JUNCTIONS = Path(rsu_agent.junctions.__file__).parent
 MAP = JUNCTIONS / "crossing.map.toml"
@@ -108,6 +109,20 @@ def test_a_drawing_is_a_self_contained_picture_that_says_what_the_map_says(tmp_p
     assert {"Signal group 1", "never with 2", "Intersection 49/1, map revision 0"} <= set(words)
     assert "prefers-color-scheme:dark" in text
     assert not re.search(r"(?:href|src)=|url\((?!#)|<script|@import", text)
+
+
+def test_lanes_are_painted_with_where_they_lead_and_with_the_borders_they_share() -> None:
+    root = ET.fromstring(run(MAP, "--svg", "-").stdout)
+    arrows = [each.get("d") for each in root.iter(f"{SVG}path") if each.get("class") == "arrow"]
+    assert Counter(arrows) == {ARROWS["left"]: 4, ARROWS["right"]: 4, ARROWS["straight"]: 8}
+    marks = Counter(each.get("stroke-dasharray") for each in root.iter(f"{SVG}path") if each.get("class") == "mark")
+    assert marks == {None: 16, "9 7": 8}, "each arm has two lanes in, which share one border, and one out"
+
+
+def test_the_picture_in_the_documentation_is_what_the_command_draws() -> None:
+    drawn = run(MAP, "--plan", PLAN, "--svg", "-").stdout
+    assert "Signal group 1 (north-south)" in drawn
+    assert (REPOSITORY / "docs" / "images" / "crossing-map.svg").read_text(encoding="utf-8") == drawn
 
 
 def test_names_in_a_drawing_are_text_and_no_markup() -> None:
