@@ -18,10 +18,9 @@ from rsu_agent.detector_config import DetectorsConfig
 from rsu_agent.evidence_config import EvidenceConfig
 from rsu_agent.hazard import Hazard
 from rsu_agent.hazard_config import HazardConfig, hazard_of
-from rsu_agent.listening_config import MetricsConfig, WitnessConfig, listen_address
+from rsu_agent.listening_config import LedgerRelayConfig, MetricsConfig, WitnessConfig
 from rsu_agent.priority_service import DEFAULT_POLICY, PriorityPolicy
 from shared.core.clock import UtcNs
-from shared.core.errors import TransportError
 from shared.core.geo import GeoPoint
 from shared.core.itstime import time64_of, timestamp_its
 from shared.messages.cam import ProtectedZone
@@ -30,8 +29,6 @@ from shared.service.network_config import NetworkConfig
 from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.radio_config import DEFAULT_RADIOS, CaptureConfig, RadioConfigs, require_distinct
 from shared.service.verification_pool import VerificationConfig
-from shared.transport.ledger_http import checked_prefix
-from shared.transport.ledger_places import MAX_PLACES
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST_EXPIRY = datetime(2004, 1, 1, tzinfo=UTC)
@@ -127,36 +124,6 @@ class StateConfig(ConfigStruct, frozen=True):
     """Where orders come in (`rsu-agent negate`), from the agent's own user and root; nowhere where none is named."""
     evidence: Path | None = None
     """The folder for what a controller said that was not believed, where `[trust]` names none."""
-
-
-class LedgerRelayConfig(ConfigStruct, frozen=True, kw_only=True):
-    """`[ledger_relay]`: a log carried to passing vehicles over the unit's own way to the network.
-
-    Attributes:
-        listen: address and port (`192.0.2.1:8481`, `[::1]:0`; port 0: a free one).
-        upstream: where the log is reached, the preferred place first.
-        token: file with the bearer token used for vehicles that bring none, closed to others.
-    """
-
-    listen: str
-    upstream: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MAX_PLACES)]
-    token: Path | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse an address that is none, and places that are no URLs."""
-        self.address  # noqa: B018 - raises
-        for url in self.upstream:
-            try:
-                checked_prefix(url)
-            except TransportError as error:
-                raise ValueError(f"upstream: {error}") from None
-        if len(set(self.upstream)) < len(self.upstream):
-            raise ValueError("upstream: a place is named twice")
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port to listen on."""
-        return listen_address(self.listen)
 
 
 class RsuConfig(ConfigStruct, frozen=True):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from rsu_agent.config import LedgerRelayConfig
+from rsu_agent.listening_config import LedgerRelayConfig
 from shared.core.clock import Clock
 from shared.operator.http_server import listen, serve, url_of
 from shared.operator.ledger_relay import LedgerRelay

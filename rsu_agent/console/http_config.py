@@ -12,11 +12,8 @@ from typing import Annotated
 
 import msgspec
 
-from shared.service.config import ConfigStruct
+from shared.service.listen_address import ListeningConfig
 from shared.transport.mqtt_broker import is_loopback
-
-MAX_PORT = 65_535
-MAX_PORT_DIGITS = 5
 
 MAX_NAMES = 16
 """Names under which one unit is called."""
@@ -24,18 +21,16 @@ MAX_NAMES = 16
 HostName = Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z")]
 
 
-class HttpConfig(ConfigStruct, frozen=True, kw_only=True):
+class HttpConfig(ListeningConfig, frozen=True, kw_only=True):
     """The unit's HTTP interface.
 
     Attributes:
-        listen: address and port (`127.0.0.1:8480`, `[::1]:0`; port 0: a free one).
         token: file with the operator's bearer token in its first line, closed to others; without it the interface is read-only.
         certificate: PEM file of the server's certificate and its chain; with it, TLS is spoken and nothing else.
         key: PEM file of its unencrypted key, closed to others.
         names: names of this machine that browsers may call it by, besides its addresses and `localhost`.
     """
 
-    listen: str
     token: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
@@ -43,16 +38,9 @@ class HttpConfig(ConfigStruct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse halves, an address that is none, and a token that others could read on its way."""
+        super().__post_init__()
         host, _ = self.address
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key belong together")
         if self.token is not None and self.certificate is None and not is_loopback(host):
             raise ValueError("token needs certificate and key: elsewhere than on loopback orders are taken over TLS only")
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port to listen on."""
-        host, _, port = self.listen.rpartition(":")
-        if not host or not (port.isascii() and port.isdigit() and len(port) <= MAX_PORT_DIGITS and int(port) <= MAX_PORT):
-            raise ValueError(f"listen: {self.listen!r} is no address with a port, as in 127.0.0.1:8480")
-        return host.removeprefix("[").removesuffix("]"), int(port)

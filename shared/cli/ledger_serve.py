@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from shared.cli.listen import ListenOption, listen_option
 from shared.core.clock import TimeSource
 from shared.core.errors import ConfigError, DecodeError
 from shared.ledger.note import check_name, parse_vkey
@@ -24,8 +25,6 @@ from shared.service.system_clock import SystemClock
 from shared.transport.witness_http import WitnessAddress
 
 DEFAULT_LISTEN = "127.0.0.1:8480"
-MAX_PORT = 65_535
-MAX_PORT_DIGITS = 5
 
 
 def serve(
@@ -33,7 +32,7 @@ def serve(
     *,
     origin: Annotated[str, typer.Option(help="The log's origin, which is the name of its key.", metavar="NAME")],
     key: Annotated[Path | None, typer.Option(help="Its key, PKCS#8 PEM; default: DIR/log.key.", metavar="FILE")] = None,
-    listen: Annotated[str, typer.Option(help="Address and port; port 0: a free one.", metavar="HOST:PORT")] = DEFAULT_LISTEN,
+    listen: ListenOption = DEFAULT_LISTEN,
     policy: Annotated[
         Path | None, typer.Option(help="A tlog-policy: witnesses with URLs, and the quorum below which nothing is served.")
     ] = None,
@@ -56,7 +55,7 @@ def serve(
     if time_source is TimeSource.GNSS:
         raise ConfigError("--time-source", "a log has no GNSS receiver; synchronised and assume_trusted are understood")
     _check(origin)
-    host, port = _address(listen)
+    host, port = listen_option(listen)
     may_append = Access(access)
     if policy is not None and may_append.quorum_policy is not None:
         raise ConfigError("--policy", f"{access} names one too")
@@ -117,10 +116,3 @@ def _witness(text: str) -> WitnessAddress:
         return WitnessAddress(key=parse_vkey(words[0]), url=words[1])
     except DecodeError as error:
         raise ConfigError("--witness", str(error)) from None
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or len(port) > MAX_PORT_DIGITS or int(port) > MAX_PORT:
-        raise ConfigError("--listen", f"{text!r} is no HOST:PORT")
-    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from shared.cli.listen import ListenOption, listen_option
 from shared.core.clock import TimeSource
 from shared.core.errors import ConfigError, DecodeError
 from shared.ledger.log_list import parse_log_list
@@ -24,8 +25,6 @@ from shared.service.system_clock import SystemClock
 
 DEFAULT_LISTEN = "127.0.0.1:8481"
 DEFAULT_REQUESTS_PER_S = 20.0
-MAX_PORT = 65_535
-MAX_PORT_DIGITS = 5
 
 
 def witness(
@@ -35,7 +34,7 @@ def witness(
     logs: Annotated[
         Path | None, typer.Option(help="Logs it cosigns for: a tlog-policy, or one vkey a line.", metavar="FILE")
     ] = None,
-    listen: Annotated[str, typer.Option(help="Address and port; port 0: a free one.", metavar="HOST:PORT")] = DEFAULT_LISTEN,
+    listen: ListenOption = DEFAULT_LISTEN,
     requests_per_s: Annotated[
         float, typer.Option(min=0.1, max=10_000, help="Requests from one client address.")
     ] = DEFAULT_REQUESTS_PER_S,
@@ -60,7 +59,7 @@ def witness(
         return
     if logs is None:
         raise ConfigError("--logs", "which logs is it to cosign for?")
-    host, port = _address(listen)
+    host, port = listen_option(listen)
     node = WitnessNode(
         WitnessOptions(directory=directory, name=name, logs=_read_logs(logs), host=host, port=port, requests_per_s=requests_per_s),
         clock=SystemClock(time_source),
@@ -90,10 +89,3 @@ def _read_logs(path: Path) -> Policy:
         return parse_log_list(read_bounded(path, MAX_POLICY_BYTES))
     except DecodeError as error:
         raise ConfigError(str(path), str(error)) from None
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or len(port) > MAX_PORT_DIGITS or int(port) > MAX_PORT:
-        raise ConfigError("--listen", f"{text!r} is no HOST:PORT")
-    return host.removeprefix("[").removesuffix("]"), int(port)

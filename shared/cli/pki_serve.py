@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from shared.cli.listen import ListenOption, listen_option
 from shared.cli.pki_stations import Directory
 from shared.core.clock import TimeSource
 from shared.core.errors import ConfigError
@@ -23,13 +24,11 @@ from shared.service.system_clock import SystemClock
 
 DEFAULT_LISTEN = "127.0.0.1:8470"
 DEFAULT_REQUESTS_PER_S = 20.0
-MAX_PORT = 65_535
-MAX_PORT_DIGITS = 5
 
 
 def serve(
     directory: Directory,
-    listen: Annotated[str, typer.Option(help="Address and port; port 0: a free one.", metavar="HOST:PORT")] = DEFAULT_LISTEN,
+    listen: ListenOption = DEFAULT_LISTEN,
     url: Annotated[
         str | None, typer.Option(help="Public address that the lists name; default: the address listened on.", metavar="URL")
     ] = None,
@@ -50,7 +49,7 @@ def serve(
 
     if time_source is TimeSource.GNSS:
         raise ConfigError("--time-source", "an authority has no GNSS receiver; synchronised and assume_trusted are understood")
-    host, port = _address(listen)
+    host, port = listen_option(listen)
     options = NodeOptions(
         host=host,
         port=port,
@@ -78,13 +77,6 @@ def serve(
 def _say_ready(url: str) -> None:
     sys.stdout.write(f"ready {url}\n")
     sys.stdout.flush()
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or len(port) > MAX_PORT_DIGITS or int(port) > MAX_PORT:
-        raise ConfigError("--listen", f"{text!r} is no HOST:PORT")
-    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _services(text: str) -> frozenset[str]:
