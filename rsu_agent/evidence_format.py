@@ -15,6 +15,7 @@ STORE_FORMAT = DatabaseFormat(
             id INTEGER PRIMARY KEY, kind TEXT NOT NULL, word TEXT NOT NULL, utc_us INTEGER, entry BLOB NOT NULL
         );
         CREATE INDEX record_by_time ON record (kind, word, utc_us);
+        CREATE TABLE other (id INTEGER PRIMARY KEY, entry BLOB NOT NULL);
         CREATE TABLE batch (
             number INTEGER PRIMARY KEY,
             first INTEGER NOT NULL UNIQUE,
@@ -39,11 +40,9 @@ STORE_FORMAT = DatabaseFormat(
 )
 
 
-GONE = "gone"
-"""Kind of a record that was let go before its batch: `entry` is its leaf hash, which its neighbours' proofs need."""
-
 OF_OTHERS = frozenset((EvidenceKind.REFUSED, EvidenceKind.NOTED))
-"""What others can make a unit write: it has room of its own, so it takes none from what the unit said."""
+"""What others can make a unit write: it has room of its own, so it takes none from what the unit said. In table `record` stands the
+leaf hash of such a record, which its neighbours' proofs need, and its octets stand in table `other`, as long as there is room."""
 
 
 class BatchState(IntEnum):

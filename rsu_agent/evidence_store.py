@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsu_agent.evidence_format import GONE, OF_OTHERS, STORE_FORMAT, BatchState, Dropped, Found, StoredBatch, StoredEntry
+from rsu_agent.evidence_format import OF_OTHERS, STORE_FORMAT, BatchState, Dropped, Found, StoredBatch, StoredEntry
 from shared.core.clock import NS_PER_US, UtcNs
 from shared.core.errors import DecodeError, SplitViewError, StorageError
 from shared.ledger.merkle import Hash, leaf_hash
@@ -65,6 +65,8 @@ class Opened:
 
 _OF_OTHERS = frozenset(kind.value for kind in OF_OTHERS)
 
+_BETWEEN = "WHERE kind = ? AND (? IS NULL OR word = ?) AND utc_us BETWEEN ? AND ?"
+
 _COLUMNS = "statement, commitment, state, log_index, proof"
 
 
@@ -99,10 +101,12 @@ class EvidenceStore(OpenDatabase):
             fresh = [each for each in entries if each.id >= expected]
             if [each.id for each in fresh] != list(range(expected, expected + len(fresh))):
                 raise StorageError(str(self._path), f"record {expected} is next; the records given do not begin with it")
+            others = [each for each in fresh if each.record.kind in OF_OTHERS]
             self._connection.executemany(
                 "INSERT INTO record (id, kind, word, utc_us, entry) VALUES (?, ?, ?, ?, ?)",
-                [(e.id, e.record.kind.value, e.record.word, e.record.utc_us, e.entry) for e in fresh],
+                [(e.id, e.record.kind.value, e.record.word, e.record.utc_us, _kept(e)) for e in fresh],
             )
+            self._connection.executemany("INSERT INTO other (id, entry) VALUES (?, ?)", [(e.id, e.entry) for e in others])
 
     def close_batch(self, station_id: int, closed: UtcNs | None) -> BatchStatement | None:
         """Make a batch of the records that are in none, `MAX_BATCH_RECORDS` at most; None where there are none."""
@@ -118,6 +122,9 @@ class EvidenceStore(OpenDatabase):
                 return None
             if [row[0] for row in rows] != list(range(first, first + len(rows))):
                 raise self._damaged(f"records are missing after number {first}")
+            of_others = self._connection.execute(
+                "SELECT total(length(entry)) FROM other WHERE id >= ? AND id < ?", (first, first + len(rows))
+            ).fetchone()[0]
             statement = BatchStatement(
                 station_id=station_id,
                 number=number,
@@ -132,7 +139,7 @@ class EvidenceStore(OpenDatabase):
                 number,
                 first,
                 len(rows),
-                sum(len(entry) for _, kind, entry in rows if kind in _OF_OTHERS),
+                int(of_others),
                 statement.closed_us,
                 encoded,
                 commitment_of_batch(encoded),
@@ -217,21 +224,16 @@ class EvidenceStore(OpenDatabase):
 
     def between(self, kind: EvidenceKind, word: str | None, first_us: int, last_us: int, limit: int) -> tuple[Found, ...]:
         """Return the records of a kind (and a word, where one is given) dated within two moments, `limit` at most."""
+        values = (kind.value, word, word, first_us, last_us, limit)
         with storage_errors(self._path):
-            rows = self._connection.execute(
-                "SELECT id, utc_us, entry FROM record WHERE kind = ? AND (? IS NULL OR word = ?) AND utc_us BETWEEN ? AND ?"
-                " ORDER BY id LIMIT ?",
-                (kind.value, word, word, first_us, last_us, limit),
-            ).fetchall()
+            rows = self._connection.execute(f"{_found_of(kind)} {_BETWEEN} ORDER BY id LIMIT ?", values).fetchall()
         return tuple(self._found(row) for row in rows)
 
     def count(self, kind: EvidenceKind, word: str | None, first_us: int, last_us: int) -> int:
         """Return how many records `between` would return without a limit."""
-        row = self._one(
-            "SELECT count(*) FROM record WHERE kind = ? AND (? IS NULL OR word = ?) AND utc_us BETWEEN ? AND ?",
-            *(kind.value, word, word, first_us, last_us),
-        )
-        return 0 if row is None else int(str(row[0]))
+        values = (kind.value, word, word, first_us, last_us)
+        with storage_errors(self._path):
+            return int(self._connection.execute(f"SELECT count(*) FROM ({_found_of(kind)} {_BETWEEN})", values).fetchone()[0])  # noqa: S608
 
     def tree_of(self, statement: BatchStatement) -> BatchTree:
         """Return the tree of a batch, made anew from its records and checked against its root.
@@ -272,7 +274,8 @@ class EvidenceStore(OpenDatabase):
             for number, first, size, state, _ in rows:
                 if number == newest or not (number <= last_old or self._used_bytes() > max_bytes):
                     break
-                self._connection.execute("DELETE FROM record WHERE id >= ? AND id < ?", (first, first + size))
+                for table in ("record", "other"):
+                    self._connection.execute(f"DELETE FROM {table} WHERE id >= ? AND id < ?", (first, first + size))  # noqa: S608
                 self._connection.execute("DELETE FROM batch WHERE number = ?", (number,))
                 batches, records, unproven = batches + 1, records + size, unproven + (state < BatchState.PROVEN)
         return Dropped(batches=batches, records=records, unproven=unproven)
@@ -292,13 +295,9 @@ class EvidenceStore(OpenDatabase):
             for number, first, size, of_others in rows:
                 if total <= max_bytes:
                     break
-                going = self._connection.execute(
-                    "SELECT id, kind, entry FROM record WHERE id >= ? AND id < ?", (first, first + size)
-                ).fetchall()
-                hashes = [(GONE, self._leaf(kind, entry), each) for each, kind, entry in going if kind in _OF_OTHERS]
-                self._connection.executemany("UPDATE record SET kind = ?, word = '', utc_us = NULL, entry = ? WHERE id = ?", hashes)
+                gone = self._connection.execute("DELETE FROM other WHERE id >= ? AND id < ?", (first, first + size))
                 self._connection.execute("UPDATE batch SET of_others = 0 WHERE number = ?", (number,))
-                total, records = total - of_others, records + len(hashes)
+                total, records = total - of_others, records + gone.rowcount
         return records
 
     @contextmanager
@@ -368,20 +367,33 @@ class EvidenceStore(OpenDatabase):
         raise self._damaged("a batch is not what it should be")
 
     def _leaf(self, kind: object, entry: object) -> Hash:
-        """Return the leaf hash of a record as it is stored."""
+        """Return the leaf hash of a record as it stands in table `record`."""
         octets = blob(self._path, entry)
-        return Hash(octets) if kind == GONE else leaf_hash(octets)
+        return Hash(octets) if kind in _OF_OTHERS else leaf_hash(octets)
 
     def _find(self, rest: str, kind: EvidenceKind, word: str, utc_us: int) -> Found | None:
-        found = f"SELECT id, utc_us, entry FROM record WHERE kind = ? AND word = ? AND {rest}"  # noqa: S608 - constants
-        row = self._one(found, kind.value, word, utc_us)
+        row = self._one(f"{_found_of(kind)} WHERE kind = ? AND word = ? AND {rest}", kind.value, word, utc_us)
         return None if row is None else self._found(row)
 
     def _found(self, row: tuple[object, ...]) -> Found:
         match row:
-            case (int(number), (int() | None) as utc_us, bytes(entry)):
-                return Found(id=number, utc_us=utc_us, entry=entry)
+            case (int(number), (int() | None) as utc_us, str(kind), bytes(kept), (bytes() | None) as entry):
+                octets = kept if entry is None else entry
+                if kind not in _OF_OTHERS or leaf_hash(octets) == kept:
+                    return Found(id=number, utc_us=utc_us, entry=octets)
         raise self._damaged("a record is not what it should be")
+
+
+def _kept(entry: StoredEntry) -> bytes:
+    """Return what stands in table `record`."""
+    return leaf_hash(entry.entry) if entry.record.kind in OF_OTHERS else entry.entry
+
+
+def _found_of(kind: EvidenceKind) -> str:
+    """Return the beginning of a statement that looks for records of which there are the octets."""
+    if kind in OF_OTHERS:
+        return "SELECT id, utc_us, kind, record.entry, other.entry FROM record JOIN other USING (id)"
+    return "SELECT id, utc_us, kind, entry, NULL FROM record"
 
 
 def open_evidence(path: Path, connect: Connect = connect_sqlite) -> Opened:

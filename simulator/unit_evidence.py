@@ -1,8 +1,8 @@
 """The roadside unit's evidence of a run: kept and closed by the minute as a real unit does, proven by the run's own ledger.
 
 A run leaves the unit's store in its folder `state`, from which `rsu-agent evidence --store` hands out what the lights showed at any
-moment, and beside it one file for the middle of the run, as a court would get it. Left out: what the unit refused; a run accounts
-for attackers itself.
+moment and what the unit refused of the attackers, and beside it one file for the middle of the run, as a court would get it. Left
+out: what the unit told its operator.
 """
 
 import asyncio
@@ -59,6 +59,7 @@ class UnitEvidence:
         self._store = opened.store
         self._station_id = agent.identity.station_id
         self._desk = EvidenceDesk(next_id=opened.store.next_id(), run=opened.run, entropy=entropy, chain=agent.signing_chain)
+        agent.plausibility.follow(self._desk.refused)
         self._anchoring = EvidenceAnchoring(aside=self._aside, medium=_Within(ledger), origin=origin, policy=policy)
 
     def said(self, packet: bytes, now: Instant) -> None:

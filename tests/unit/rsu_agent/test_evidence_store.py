@@ -191,6 +191,9 @@ def test_a_flood_of_refusals_takes_no_room_from_what_the_unit_said_and_that_is_s
             assert batch is not None
             tree, position = store.tree_of(batch.statement), light.id - batch.statement.first
             verify_inclusion(leaf_hash(light.entry), position, tree.size, tree.path(position), batch.statement.root)
+        used = store.status()["used_bytes"]
+        assert isinstance(used, int)
+        assert used < sum(len(each.entry) for each in lights) + of_others + 2_000 * 200, "room that is free again is used again"
         assert store.thin(max_bytes=of_others) == 0
         assert store.thin(max_bytes=0) == len(refusals)
         assert store.status()["records"] == 2_000
@@ -369,3 +372,18 @@ def test_records_changed_on_disk_are_noticed_before_anything_is_proven_with_them
         assert batch is not None
         with pytest.raises(StorageError, match="batch 0 are not those it was closed with"):
             store.tree_of(batch.statement)
+
+
+def test_a_refusal_changed_on_disk_is_noticed_before_it_is_handed_out(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    with open_evidence(path).store as store:
+        store.append([refusal(0)], {})
+        store.close_batch(STATION, NOON)
+        assert [each.entry for each in store.between(EvidenceKind.REFUSED, None, 0, 1 << 60, 9)] == [refusal(0).entry]
+        assert store.count(EvidenceKind.REFUSED, "malformed", 0, 1 << 60) == 1
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE other SET entry = ?", (refusal(0, octets=9).entry,))
+    connection.commit()
+    connection.close()
+    with read_evidence(path) as store, pytest.raises(StorageError, match="a record is not what it should be"):
+        store.between(EvidenceKind.REFUSED, None, 0, 1 << 60, 9)
