@@ -88,20 +88,15 @@ class EvidenceKeeper:
         self._dropped_unproven = 0
         self._state: dict[str, object] = {}
 
-    def watching(self, perform: Callable[[Effect], Awaitable[None]]) -> Callable[[Effect], Awaitable[None]]:
-        """Return what carries effects out and takes down the packets that went out."""
-
-        async def watched(effect: Effect) -> None:
-            await perform(effect)
-            match effect:
-                case Transmit(packet):
-                    self.desk.sent(packet)
-                case Evidence():
-                    self.desk.disbelieved(effect, self._clock.now())
-                case _:
-                    pass
-
-        return watched
+    def performed(self, effect: Effect) -> None:
+        """Take down what was carried out: a packet that went out, or something the unit was told and did not believe."""
+        match effect:
+            case Transmit(packet):
+                self.desk.sent(packet)
+            case Evidence():
+                self.desk.disbelieved(effect, self._clock.now())
+            case _:
+                pass
 
     async def run(self) -> None:
         """Keep evidence until cancelled."""

@@ -34,7 +34,7 @@ from shared.service.open_radios import attend, open_radios, place_of, unshared_l
 from shared.service.open_upkeep import open_upkeep
 from shared.service.performer import Performer
 from shared.service.radio_intake import feed_intake
-from shared.service.run import Perform, Service, WorkingLoop, settle_heap
+from shared.service.run import Service, WorkingLoop, settle_heap
 from shared.service.status_socket import StatusSocket
 from shared.service.verification_pool import VerificationPool
 from shared.stack.intake import Intake
@@ -68,7 +68,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         keeper = await stack.enter_async_context(
             opened_evidence(config, agent=agent, clock=clock, notices=notices, environment=os.environ)
         )
-        perform: Perform = Performer(
+        perform = Performer(
             clock=clock,
             radios=radios,
             capture=capture,
@@ -77,7 +77,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             evidence=evidence,
         )
         if keeper is not None:
-            perform = keeper.watching(perform)
+            perform.follow(keeper.performed)
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)

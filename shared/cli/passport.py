@@ -106,6 +106,8 @@ def verify(
     try:
         octets = read_passport_octets(file)
         if is_evidence(octets):
+            if at is not None:
+                raise ConfigError("--at", "is for passports: evidence is about the moment it names itself")
             _verify_evidence(octets, store=store, policy=parsed_policy, areas=table, as_json=as_json)
             return
         passport = parse_passport(octets)

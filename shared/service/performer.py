@@ -47,6 +47,11 @@ class Performer:
         self._notices = notices
         self._evidence = evidence
         self._show = show
+        self._followers: list[Callable[[Effect], None]] = []
+
+    def follow(self, take: Callable[[Effect], None]) -> None:
+        """Hand every effect on to `take` too, a packet only if a radio took it; `take` neither waits nor raises."""
+        self._followers.append(take)
 
     async def __call__(self, effect: Effect) -> None:
         """Carry out one effect."""
@@ -56,9 +61,15 @@ class Performer:
                 took = await self._radios.send(packet, links=links, source_mac=source_mac)
                 if self._capture is not None:
                     self._capture.sent(packet, now, source_mac=source_mac, links=took)
+                if not took:
+                    return
             case Notice():
                 self._notices.write(effect, self._clock.now())
             case Evidence() if self._evidence is not None:
                 self._evidence.keep(effect, self._clock.now())
             case DriverView() if self._show is not None:
                 await self._show(effect)
+            case _:
+                pass
+        for take in self._followers:
+            take(effect)

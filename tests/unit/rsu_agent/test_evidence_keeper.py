@@ -13,7 +13,7 @@ from shared.pki.permission_sets import StationRole
 from shared.records.evidence_record import EvidenceKind
 from shared.service.database import Connect, connect_sqlite
 from shared.service.state_lock import locked
-from shared.stack.effects import Effect, Notice, Transmit
+from shared.stack.effects import Notice, Transmit
 from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.hierarchy import NOON, Hierarchy, clock_at
 from tests.helpers.ledger import ORIGIN, seeded_entropy
@@ -58,16 +58,11 @@ def keeping(
 
 
 async def lights(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, count: int) -> None:
-    """Tell the lights once a second, through what carries out a unit's effects."""
-
-    async def perform(_effect: Effect) -> None:
-        return
-
-    watched = keeper.watching(perform)
+    """Tell the lights once a second."""
     for _ in range(count):
         now = clock.advance(NS_PER_S)
-        await watched(Transmit(speaker.spatem(now.require_utc())))
-        await watched(Notice("silent", {}))
+        keeper.performed(Transmit(speaker.spatem(now.require_utc())))
+        keeper.performed(Notice("silent", {}))
         await keeper.step()
 
 

@@ -9,7 +9,7 @@ from shared.service.capture import Capture
 from shared.service.log import Availability, make_logger
 from shared.service.notices import NoticeWriter
 from shared.service.performer import Performer
-from shared.stack.effects import DriverView, Notice, Transmit
+from shared.stack.effects import DriverView, Effect, Notice, Transmit
 from shared.transport.capture import open_capture, read_capture
 from shared.transport.radio import MemoryMedium
 from shared.transport.radio_set import RadioSet
@@ -20,6 +20,7 @@ MACS = (bytes.fromhex("020000000001"), bytes.fromhex("0200000000ff"))
 
 def test_a_frame_bears_the_address_of_its_moment_and_the_radios_that_took_it(tmp_path: Path) -> None:
     clock, mac, notices, log, shown = clock_at(NOON), [MACS[0]], io.StringIO(), make_logger(io.StringIO()), []
+    carried_out: list[Effect] = []
     air, net = MemoryMedium(clock, "air"), MemoryMedium(clock, "net")
 
     async def show(view: DriverView) -> None:
@@ -38,6 +39,7 @@ def test_a_frame_bears_the_address_of_its_moment_and_the_radios_that_took_it(tmp
                 evidence=None,
                 show=show,
             )
+            perform.follow(carried_out.append)
             await perform(Transmit(b"one"))
             mac[0] = MACS[1]
             await perform(Notice("pseudonym_changed", {"reason": "first"}))
@@ -55,3 +57,6 @@ def test_a_frame_bears_the_address_of_its_moment_and_the_radios_that_took_it(tmp
     assert captured == [(b"one", MACS[0], "air"), (b"one", MACS[0], "net"), (b"two", MACS[1], "air")]
     assert json.loads(notices.getvalue())["kind"] == "pseudonym_changed"
     assert shown == [{"speed_advice_mps": 12.5}]
+    went_out = [each.packet for each in carried_out if isinstance(each, Transmit)]
+    assert went_out == [b"one", b"two"], "what no radio took was not said"
+    assert len(carried_out) == 4
