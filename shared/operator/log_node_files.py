@@ -158,7 +158,7 @@ class LogFiles(asyncio.Protocol):
         )
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=sock)
-            opened = await self._opened
+            opened = await asyncio.shield(self._opened)  # whoever waits may be cancelled; the writer answers all the same
             self.newest_note, self.published_note, self.is_restored = opened.note, opened.published, opened.is_restored
             self._own = open_log_reader(self._path, self._connect, is_whole=False)
             for thread in self._reading:

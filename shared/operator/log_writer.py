@@ -83,7 +83,7 @@ _decoder = msgspec.msgpack.Decoder(Answer)
 
 def append_frame(entry: bytes) -> bytes:
     """Return what is sent to have an entry appended."""
-    return b"a" + len(entry).to_bytes(4) + entry
+    return frame(APPEND, entry)
 
 
 def frame(kind: bytes, octets: bytes = b"") -> bytes:
