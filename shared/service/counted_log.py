@@ -57,6 +57,12 @@ class LogCounterIsNew:
         )
 
 
+UNCOUNTED_ENTRIES = 1
+"""By how many a log may be ahead of its counter: entries come one by one, and power may go before the last is counted.
+
+A log that is further ahead was not always counted: then its counter cannot say that a copy of it is whole.
+"""
+
 LogNews = LogRestored | LogCounterIsNew
 """What was odd about a log when it was opened."""
 
@@ -71,7 +77,7 @@ def look_at_log(log: LogStore, counter: RollbackCounter | None) -> LogNews | Non
     if log.size < counted:
         log.mark_restored(is_restored=True)
         return LogRestored(origin=log.origin, found=log.size, counted=counted)
-    if log.is_restored and counted > 0:
+    if log.is_restored and counted > 0 and log.size - counted <= UNCOUNTED_ENTRIES:
         log.mark_restored(is_restored=False)
     if log.is_restored:
         return LogRestored(origin=log.origin, found=log.size, counted=None)
