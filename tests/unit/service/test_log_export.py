@@ -78,6 +78,16 @@ def test_an_export_of_ten_thousand_entries_is_audited_without_a_finding(tmp_path
     assert (report.tree_size, report.entries, report.tiles) == (10_000, 10_000, 41)
 
 
+def test_the_folder_one_is_in_is_exported_to_like_any_other(
+    tmp_path: Path, log: LogStore, reader: LogReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, 3)
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    assert export_log(reader, Path()).tree_size == 3
+    assert "checkpoint" in files_of(tmp_path / "out")
+
+
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 512, 1_100])
 def test_a_folder_has_exactly_the_files_of_its_tree(tmp_path: Path, log: LogStore, reader: LogReader, size: int) -> None:
     append(log, size)
