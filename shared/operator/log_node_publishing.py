@@ -156,6 +156,9 @@ class LogPublishing:
             return
         newest = self._files.newest_note
         cosigned = await self._pool.cosign(newest, self._files.consistency)
+        if self._ahead:  # who cosigns again is not
+            names = verify_signed(cosigned, self._policy).witnesses
+            self._ahead -= {w.key.text for w in self._policy.witnesses if w.name in names}
         if ahead := self._pool.take_ahead():
             await self._look_at(ahead, newest)
         await self._try_to_publish(cosigned)
@@ -175,7 +178,6 @@ class LogPublishing:
 
     async def _publish(self, note: bytes) -> None:
         signed, before = verify_signed(note, self._policy), self._published
-        self._ahead -= {w.key.text for w in self._policy.witnesses if w.name in signed.witnesses}
         check_quorum(signed, self._policy)
         self._quorum.works()
         is_worse = before is not None and self._is_worse(signed, before)
