@@ -86,6 +86,12 @@ def look_at_log(log: LogStore, counter: RollbackCounter | None) -> LogNews | Non
     return None
 
 
+class _RestoredError(StorageError):
+    def __init__(self, path: str, news: LogRestored) -> None:
+        super().__init__(path, str(news))
+        self.news = news
+
+
 class CountedLog:
     """Appends to a log and counts its entries.
 
@@ -102,7 +108,7 @@ class CountedLog:
         self._counter = counter
         news = look_at_log(log, counter)
         if isinstance(news, LogRestored):
-            raise StorageError(counter.name, str(news))
+            raise _RestoredError(counter.name, news)
         self._news = news
         counter.advance_to(log.size)
 
@@ -149,8 +155,8 @@ def open_counted(log: LogStore, counter: RollbackCounter | None) -> tuple[LogSto
     """
     if counter is None:
         return log, look_at_log(log, None)
-    news = look_at_log(log, counter)
-    if isinstance(news, LogRestored):
-        return log, news
-    counted = CountedLog(log, counter)
-    return counted, news
+    try:
+        counted = CountedLog(log, counter)
+    except _RestoredError as error:
+        return log, error.news
+    return counted, counted.news
