@@ -22,7 +22,7 @@ from shared.records.strict_json import Json
 from shared.security.ecdsa import Curve
 from shared.service.record_issuers import check_issued
 from shared.service.spool import open_spool
-from tests.helpers.hierarchy import BEGIN
+from tests.helpers.hierarchy import BEGIN, Hierarchy
 from tests.helpers.ledger import MemoryLog, seeded_entropy
 from tests.unit.cli.test_passport_command import DAY_NS, Desk, Enrolled, hierarchy
 from tests.unit.records.test_kinds import fields_of
@@ -77,9 +77,9 @@ class History:
         return build_passport(credentials=[each.credential for each in self.spool.all_credentials()], records=records)
 
 
-def enrol(role: RecordRole | None) -> Enrolled:
-    """Return somebody with an enrolment credential; of a vehicle where no role is given."""
-    pki = hierarchy()
+def enrol(role: RecordRole | None, under: Hierarchy | None = None) -> Enrolled:
+    """Return somebody with an enrolment credential, of a vehicle where no role is given, under everybody's hierarchy or another."""
+    pki = under or hierarchy()
     signer = pki.keys.generate(Curve.NIST_P256)
     permissions = EC_APP_PERMISSIONS if role is None else issuer_permissions(role)
     validity = years(pki.start, ENROLLED_YEARS)
