@@ -405,7 +405,7 @@ def test_a_server_that_stops_answers_what_is_under_way() -> None:
         return said
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        assert runner.run(run()).endswith(b"done\n")
+        assert runner.run(asyncio.wait_for(run(), PATIENCE_S)).endswith(b"done\n")
 
 
 PIECES = [
