@@ -88,6 +88,21 @@ def test_the_folder_one_is_in_is_exported_to_like_any_other(
     assert "checkpoint" in files_of(tmp_path / "out")
 
 
+def test_two_exports_do_not_write_into_one_folder_at_a_time(tmp_path: Path, log: LogStore, reader: LogReader) -> None:
+    refused: list[str] = []
+
+    def write(path: Path, unfinished: Path, data: bytes) -> None:
+        with pytest.raises(StorageError, match="is being written by another export") as caught:
+            export_log(reader, tmp_path / "out")
+        refused.append(caught.value.path)
+        write_whole(path, unfinished, data)
+
+    append(log, 3)
+    done = export_log(reader, tmp_path / "out", write=write)
+    assert refused == [str(tmp_path / "out")] * done.written
+    assert export_log(reader, tmp_path / "out").written == 0
+
+
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 512, 1_100])
 def test_a_folder_has_exactly_the_files_of_its_tree(tmp_path: Path, log: LogStore, reader: LogReader, size: int) -> None:
     append(log, size)
