@@ -25,8 +25,9 @@ settings.load_profile("v2x")
 
 
 BY_THE_CLOCK = re.compile(
-    r"tests/integration/test_(agents|anchoring|can_buses|driver|ethernet|fleet|glosa|hazard|ledger_year|log_node|mqtt|pki_node"
-    r"|real_drives|restart|services|systemd|tessera|vcan|vehicle)"
+    r"tests/integration/test_(agents|anchoring|can_buses|driver|ethernet|fleet|glosa|hazard|hostile_logs|ledger_year|log_lost|log_node"
+    r"|mqtt|pki_node|real_drives|records_and_consent|restart|services|sigsum|systemd|tessera|vcan|vehicle|witness)"
+    r"|tests/unit/rsu_agent/test_rsu_program"
 )
 """Files whose programs do something at its time, and whose tests wait for that."""
 

@@ -198,6 +198,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         keeper=NothingKept() if parts.events is None else StoredEvents(parts.events, partial(_name, station, pseudonym)),
     )
     records = parts.spool if parts.counter is None else CountedSpool(parts.spool, parts.counter)
+    log_change = begin_with_log(parts.spool, parts.origin)  # before anything is anchored
     head = records.head()
     log = LedgerParts(medium=parts.ledger, origin=parts.origin, policy=parts.policy, pinned=parts.pinned)
     return VehicleAgent(
@@ -213,7 +214,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         mileage=Mileage(
             watch=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
             recorder=Recorder(signer=parts.enrolled, store=records, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
-            log_change=begin_with_log(parts.spool, parts.origin),  # before anything is anchored
+            log_change=log_change,
             anchoring=log.anchors(parts.spool),
             restored=records.notice if isinstance(records, CountedSpool) else None,
             log_news=parts.log_news,

@@ -29,10 +29,10 @@ from shared.service.database import open_read_only
 from shared.service.record_archive import SpoolArchive, reading
 from shared.service.record_issuers import trusted_issuer
 from shared.service.record_key import signing_next
-from shared.service.rollback_counter import CountedSpool, open_counter
+from shared.service.rollback_counter import CountedSpool, check_restored, open_counter
 from shared.service.spool import DEFAULT_CAPACITY, Spool, open_spool
 from shared.service.spool_format import SPOOL_FORMAT
-from shared.service.state_lock import locked
+from shared.service.state_lock import IN_USE, locked
 from vehicle_agent.composition import open_trust_and_identity, read_files, signers_at_hand
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.orders import MAX_DONE_OCTETS, PATIENCE_S, AnyOrder, Desks, obey_alone
@@ -84,6 +84,8 @@ def carry_out(
         try:
             stack.enter_context(locked(config.state.spool))
         except StorageError as error:
+            if error.reason != IN_USE:
+                raise
             if config.state.command_socket is None:
                 raise ConfigError("state.command_socket", "an agent runs: it takes orders where this key says") from error
             return _order(config.state.command_socket, order)
@@ -122,6 +124,10 @@ def _open_desks(config: VehicleConfig, *, base: Path, environment: Mapping[str, 
         counter = None if config.state.counter is None else open_counter(config.state.counter, base)
         if counter is not None:
             stack.callback(counter.close)
+            head = spool.head()
+            odd = check_restored(0 if head is None else head.seq + 1, counter.read())
+            if odd is not None:  # to resume quietly here would keep it from whoever must hear of it
+                raise StorageError(str(config.state.spool), f"{odd}; let the agent run first, which tells of it and goes on")
         records = spool if counter is None else CountedSpool(spool, counter)
         recorder = Recorder(signer=signer, store=records, entropy=os.urandom, boot_id=os.urandom(BOOT_ID_BYTES))
         store = files.trust_store if trust is None else trust.store

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from shared.cli.issuer_options import check_new_file, listed
 from shared.cli.tree_view import visible
@@ -191,7 +192,7 @@ def list_(
         table.add_column()
         table.add_column(overflow="fold")
         for name, words in _rows(each):
-            table.add_row(name, escape(words))
+            table.add_row(name, Text(words))
         console.print(table)
 
 

@@ -24,6 +24,7 @@ from shared.core.errors import ConfigError, V2xError
 from shared.core.itstime import utc_from_text, utc_text
 from shared.records.consent import Standing
 from shared.records.data_request import MAX_REQUEST_BYTES, parse_request
+from shared.records.exchange import MAX_ISSUED_BYTES
 from shared.records.kind import RecordKind
 from shared.records.record import SignedRecord
 from shared.service.admission_desk import AdmissionDesk
@@ -33,8 +34,8 @@ from shared.service.run import WorkingLoop
 from shared.service.sealed_answer import MAX_SEALED_BYTES
 from shared.stack.effects import Effect
 
-MAX_ORDER_OCTETS = 2 * MAX_REQUEST_BYTES
-"""A request for data with every quote and line end escaped."""
+MAX_ORDER_OCTETS = 2 * max(MAX_REQUEST_BYTES, MAX_ISSUED_BYTES) + 256
+"""A request for data or a record to be admitted, with every quote and line end escaped, and what stands around it."""
 
 MAX_DONE_OCTETS = MAX_SEALED_BYTES + 65_536
 """What comes of an order: at most an answer with what is said of it."""

@@ -1,7 +1,7 @@
 """The ledger as a verifier meets it: bundles, passports, moving on with a log, and what that holds in memory.
 
 A bundle proves one entry of a log of a million, with the signatures of the log and of three witnesses; beside it, those four
-signatures alone, verified by the same library with keys at hand. No signature is verified twice. Memory is measured in a process of
+signatures alone, verified by the same library with keys at hand. No signature is measured twice. Memory is measured in a process of
 its own, imports included, at a million entries and at 2^40.
 """
 

@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from shared.cli.claim_words import claim_rows, moment_text
 from shared.cli.issuer_options import TrustFolder, check_new_file, present
@@ -103,7 +103,7 @@ def _print(verified: AnsweredRequest, records: list[DisclosedRecord]) -> None:
     for record, reading in zip(records, verified.passport.readings, strict=True):
         says = "\n".join(f"{name}: {words}" for name, words in claim_rows(record))
         signer = "not verified" if reading.role is None else reading.role.value
-        table.add_row(str(record.seq), record.kind.value.replace("_", " "), signer, escape(says))
+        table.add_row(str(record.seq), record.kind.value.replace("_", " "), signer, Text(says))
     console.print(table)
     for finding in verified.passport.findings:
         mark, style = ("! ", "bold red") if finding.is_serious else ("- ", "yellow")

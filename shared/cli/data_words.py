@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from shared.cli.tree_view import visible
 from shared.core.itstime import utc_text
@@ -39,7 +39,7 @@ def request_table(signed: SignedRequest) -> Table:
         ("made", utc_text(asked.issued)),
         ("ends", utc_text(asked.expires)),
     ):
-        table.add_row(name, escape(words))
+        table.add_row(name, Text(words))
     return table
 
 

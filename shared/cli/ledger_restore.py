@@ -25,7 +25,6 @@ from shared.operator.auditor_source import DirectorySource, HttpSource, director
 from shared.operator.log_node_files import KEY_FILE, NEWER_FILE, STORE_FILE
 from shared.operator.log_node_publishing import own_policy
 from shared.operator.log_restore import LogRestore, Mirror, Restored
-from shared.operator.witness_line import HttpWitness
 from shared.service.database import storage_errors
 from shared.service.keystore import PRIVATE_MODE, read_bounded, read_private_file, write_new_file
 from shared.service.log_backup import KEY_SUFFIX, MAX_KEY_BYTES, copy_marked, drop_index
@@ -35,6 +34,7 @@ from shared.service.log_store import LogStore, load_or_create_log_key, open_log_
 from shared.service.state_lock import locked
 from shared.transport.bounded_http import MAX_CONNECTIONS, BoundedHttp
 from shared.transport.witness_http import WitnessAddress
+from shared.transport.witness_line import HttpWitness
 
 WITNESS_TIMEOUT_S = 20.0
 """For one exchange with a witness: here is time to wait."""

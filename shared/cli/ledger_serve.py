@@ -12,12 +12,11 @@ from typing import Annotated
 
 import typer
 
+from shared.cli.ledger_source import read_policy
 from shared.cli.listen import ListenOption, listen_option
 from shared.core.clock import TimeSource
 from shared.core.errors import ConfigError, DecodeError
 from shared.ledger.note import check_name, parse_vkey
-from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
-from shared.service.keystore import read_bounded
 from shared.service.log import make_logger
 from shared.service.notify import Notifier, Watchdog
 from shared.service.run import run_service
@@ -59,6 +58,7 @@ def serve(
     may_append = Access(access)
     if policy is not None and may_append.quorum_policy is not None:
         raise ConfigError("--policy", f"{access} names one too")
+    quorum = may_append.quorum_policy if policy is None else policy
     options = LogOptions(
         directory=directory,
         origin=origin,
@@ -66,7 +66,7 @@ def serve(
         is_new=new,
         host=host,
         port=port,
-        policy=_policy(may_append.quorum_policy if policy is None else policy),
+        policy=None if quorum is None else read_policy(quorum),
         witnesses=tuple(_witness(text) for text in witness or ()),
     )
     if vkey:
@@ -97,15 +97,6 @@ def _check(origin: str) -> None:
         check_name(origin, "--origin")
     except DecodeError as error:
         raise ConfigError("--origin", error.reason) from None
-
-
-def _policy(path: Path | None) -> Policy | None:
-    if path is None:
-        return None
-    try:
-        return parse_policy(read_bounded(path, MAX_POLICY_BYTES))
-    except DecodeError as error:
-        raise ConfigError(str(path), str(error)) from None
 
 
 def _witness(text: str) -> WitnessAddress:

@@ -16,8 +16,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from shared.cli.evidence import judge_evidence
 from shared.cli.evidence_words import answer_as_json, print_answer, print_claims
@@ -317,7 +317,7 @@ def _table(readings: tuple[Reading, ...], findings: tuple[Finding, ...]) -> Tabl
             _metres(reading),
             "" if since_m is None else km_text(since_m),
             _recorded(reading),
-            escape(_source(reading)),
+            Text(_source(reading)),
             ", ".join(remarks),
             style="bold red" if is_back or reading.flags else None,
         )

@@ -20,6 +20,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from shared.cli.claim_words import claim_rows, moment_text
 from shared.cli.issuer_key import key
@@ -206,13 +207,15 @@ def _show_slot(slot: Slot, *, as_json: bool) -> None:
 
 def _table(issued: IssuedRecord, record: DisclosedRecord, issuer: Issuer | None) -> Table:
     table = Table(title=f"{record.kind.value.replace('_', ' ')} record", title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     table.add_row("number", str(record.seq))
-    table.add_row("about vehicle", record.subject or "whoever signed it")
+    table.add_row("about vehicle", Text(record.subject or "whoever signed it"))
     table.add_row("signed by", f"{'not verified' if issuer is None else issuer.role.words}, credential {issued.credential.id}")
     if record.corrects is not None:
         table.add_row("corrects", f"record {record.corrects}")
     for name, words in claim_rows(record):
-        table.add_row(name, words)
+        table.add_row(name, Text(words))
     return table
 
 

@@ -174,9 +174,9 @@ class Access:
                 return _REVOKED
             rate = self._token_rates.get(entry.name)
             if rate is not None and (wait_ns := rate.wait_ns(entry.name, now)):
-                return _too_often("token", wait_ns)
+                return _too_often("token", "this token", wait_ns)
         if self._rates is not None and (wait_ns := self._rates.wait_ns(client_of(address), now)):
-            return _too_often("client", wait_ns)
+            return _too_often("client", "this client, or all of them together,", wait_ns)
         return None
 
     def _take(self, file: AccessFile) -> None:
@@ -208,10 +208,10 @@ def _rate(per_s: float | None) -> Rate:
     return _UNBOUNDED if per_s is None else Rate(per_s=per_s, burst=max(1, round(per_s * BURST_S)))
 
 
-def _too_often(whose: str, wait_ns: int) -> Refusal:
+def _too_often(kind: str, whose: str, wait_ns: int) -> Refusal:
     return Refusal(
         status=429,
-        word=f"{whose}_rate",
-        sentence=f"this {whose} appends too often",
+        word=f"{kind}_rate",
+        sentence=f"{whose} appends too often",
         headers=f"retry-after: {-(-wait_ns // NS_PER_S)}\r\n",
     )

@@ -28,7 +28,7 @@ MAX_FRAMING = 8
 MAX_ANSWERS_OWED = 256
 """Requests on one connection that are not answered yet; then nothing more is read from it."""
 
-MAX_ANSWERS_BURST = 4_096
+MAX_ANSWERS_BURST = 1_024
 """Requests that one read from a socket may bring beyond that; the connection of who sends more ends."""
 
 MAX_DISCARDED_OCTETS = 1 << 20
@@ -277,9 +277,9 @@ class Connection(asyncio.Protocol):
         if transport is None or self._is_flushing:
             return
         self._is_flushing = True
-        while owed:
+        while owed and not self._is_paused:
             request = owed[0]
-            if request.octets is None and request.start is not None and not self._is_paused:
+            if request.octets is None and request.start is not None:
                 start, request.start = request.start, None
                 start()
             if request.octets is None:

@@ -89,12 +89,16 @@ class LogAnswers:
 
     def on_request(self, request: Request) -> None:
         """Have a request answered, now or later."""
+        if request.path == b"/add" and request.method == b"POST":
+            self._add(request)
+        else:
+            request.defer(lambda: self._answer(request))
+
+    def _answer(self, request: Request) -> None:
+        """Answer what is no append, once its turn has come: so a client has one document at a time lying about."""
         path = request.path
         if path == b"/add":
-            if request.method == b"POST":
-                self._add(request)
-            else:
-                self._say(request, "/add", 405, "an entry is POSTed", headers="allow: POST\r\n")
+            self._say(request, "/add", 405, "an entry is POSTed", headers="allow: POST\r\n")
         elif path == b"/checkpoint":
             self._document(request, "/checkpoint", self._give_checkpoint)
         elif path.startswith(b"/tile/"):
@@ -171,9 +175,6 @@ class LogAnswers:
         except DecodeError as error:
             self._say(request, "/tile", 404, error.reason)
             return
-        request.defer(lambda: self._begin_reading(request, path))
-
-    def _begin_reading(self, request: Request, path: str) -> None:
         if self.is_held_up():
             self._say(request, "/tile", 503, "others leave too much lying that they asked for", headers=_retry(BUSY_RETRY_AFTER_S))
             return

@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar, cast
@@ -158,7 +159,7 @@ class LogFiles(asyncio.Protocol):
         )
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=sock)
-            opened = await self._opened
+            opened = await asyncio.shield(self._opened)  # whoever waits may be cancelled; the writer answers all the same
             self.newest_note, self.published_note, self.is_restored = opened.note, opened.published, opened.is_restored
             self._own = open_log_reader(self._path, self._connect, is_whole=False)
             for thread in self._reading:
@@ -176,7 +177,8 @@ class LogFiles(asyncio.Protocol):
         for thread, reader in zip(self._reading, self._readers, strict=False):
             await thread.call(reader.close)
         if self._transport is not None:
-            self._transport.write_eof()
+            with suppress(RuntimeError):  # of uvloop, which has closed it where opening was cancelled
+                self._transport.write_eof()
         if self._process is not None:
             process, self._process = self._process, None
             await self._reading[0].call(os.waitpid, process, 0)
@@ -249,6 +251,7 @@ class LogFiles(asyncio.Protocol):
         error = StorageError(str(self._path), "the process that writes it has ended; whether it kept what it had is not known")
         if not self._opened.done():
             self._opened.set_exception(error)
+            self._opened.exception()  # whoever opened it may be gone
         while self._asked:
             _settle(self._asked.popleft(), error)
         if self.commit is not None:

@@ -12,14 +12,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.errors import ConfigError, ProofError, StorageError, V2xError
-from shared.ledger.note import MAX_NOTE_BYTES, VerifierKey, parse_note, signatures_by
+from shared.ledger.note import VerifierKey, parse_note, signatures_by
 from shared.ledger.policy import NO_QUORUM, Policy, PolicyLog, PolicyWitness
 from shared.ledger.verify import QuorumError, SignedCheckpoint, check_quorum, verify_signed
 from shared.ledger.witnessing import Consistency
@@ -28,6 +27,7 @@ from shared.service.counters import Counters
 from shared.service.log import Availability
 from shared.transport.bounded_http import BoundedHttp
 from shared.transport.witness_http import WitnessAddress
+from shared.transport.witness_line import HttpWitness
 
 ROUND_S = 1.0
 """Seconds between two checkpoints that are handed out."""
@@ -156,6 +156,9 @@ class LogPublishing:
             return
         newest = self._files.newest_note
         cosigned = await self._pool.cosign(newest, self._files.consistency)
+        if self._ahead:  # who cosigns again is not
+            names = verify_signed(cosigned, self._policy).witnesses
+            self._ahead -= {w.key.text for w in self._policy.witnesses if w.name in names}
         if ahead := self._pool.take_ahead():
             await self._look_at(ahead, newest)
         await self._try_to_publish(cosigned)
@@ -194,7 +197,7 @@ class LogPublishing:
         size = verify_signed(newest, self._policy).checkpoint.tree_size
         for witness in ahead:
             self._counters.add("witnesses.ahead")
-            self._ahead.add(witness.key.name)
+            self._ahead.add(witness.key.text)
             try:
                 shown = await self._shown_by(witness)
             except V2xError as error:
@@ -205,15 +208,16 @@ class LogPublishing:
                 sentence = f"this log signed {shown.checkpoint.tree_size} entries ({witness.key.name} shows it) and has {size}"
                 await self._mark(sentence)
                 return
-        names = {w.name for w in self._policy.witnesses if w.key.name in self._ahead}
+        names = {w.name for w in self._policy.witnesses if w.key.text in self._ahead}
         if self._policy.quorum is not None and self._policy.is_quorum(names):
-            await self._mark(f"{' and '.join(sorted(self._ahead))} have cosigned more of this log than its {size} entries")
+            await self._mark(f"{' and '.join(sorted(names))} have cosigned more of this log than its {size} entries")
 
     async def _shown_by(self, witness: WitnessAddress) -> SignedCheckpoint:
         origin = self._files.origin
-        path = f"{witness.url.rstrip('/')}/{sha256(origin.encode()).hexdigest()}/checkpoint"
         async with BoundedHttp(exchange_timeout_s=5.0) as http:
-            note = await http.exchange("GET", path, headers={}, body=b"", maximum=MAX_NOTE_BYTES)
+            note = await HttpWitness(witness, http).newest(origin)
+        if note is None:
+            raise ProofError("there is no such document")
         signed = verify_signed(note, replace(self._policy, witnesses=(), groups=(), quorum=None))
         if signed.checkpoint.origin != origin:
             raise ProofError(f"is of {signed.checkpoint.origin}")

@@ -260,8 +260,12 @@ class LogRestore:
         for mirror in self._mirrors:
             try:
                 with storage_errors(self._folder), tempfile.TemporaryFile(dir=self._folder) as file:
-                    async for entry in _entries(mirror.source, self._store.size, newest.checkpoint.tree_size):
-                        file.write(len(entry).to_bytes(_LENGTH_BYTES) + entry)
+                    try:
+                        async for entry in _entries(mirror.source, self._store.size, newest.checkpoint.tree_size):
+                            file.write(len(entry).to_bytes(_LENGTH_BYTES) + entry)
+                    except StorageError as error:  # a file of the mirror's; what fails here of ours is an OSError
+                        failures.append(f"{mirror.name}: {error}")
+                        continue
                     file.seek(0)
                     self._store.adopt(_read_back(file), newest.note)
             except (TransportError, DecodeError, ProofError) as error:

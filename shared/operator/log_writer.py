@@ -83,7 +83,7 @@ _decoder = msgspec.msgpack.Decoder(Answer)
 
 def append_frame(entry: bytes) -> bytes:
     """Return what is sent to have an entry appended."""
-    return b"a" + len(entry).to_bytes(4) + entry
+    return frame(APPEND, entry)
 
 
 def frame(kind: bytes, octets: bytes = b"") -> bytes:
@@ -215,18 +215,17 @@ def _run(open_store: Callable[[], LogStore], sock: socket.socket) -> NoReturn:
 
 
 def _write(open_store: Callable[[], LogStore], sock: socket.socket) -> None:
-    try:
-        store = open_store()
-        opened = Opened(store.newest_note, store.published_note, store.is_restored)
-    except Exception as error:  # noqa: BLE001 - the node says it
-        sock.sendall(_framed(_refused(0, error)))
-        return
-    sock.sendall(_framed(opened))
-
     def send(octets: bytes) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # the node is gone; what it sent is written all the same
             sock.sendall(octets)
 
+    try:
+        store = open_store()
+        opened = Opened(store.newest_note, store.published_note, store.is_restored)
+    except Exception as error:  # noqa: BLE001 - the node says it
+        send(_framed(_refused(0, error)))
+        return
+    send(_framed(opened))
     writer = LogWriter(store, send)
     try:
         while octets := sock.recv(_READ_OCTETS):

@@ -57,6 +57,12 @@ class LogCounterIsNew:
         )
 
 
+UNCOUNTED_ENTRIES = 1
+"""By how many a log may be ahead of its counter: entries come one by one, and power may go before the last is counted.
+
+A log that is further ahead was not always counted: then its counter cannot say that a copy of it is whole.
+"""
+
 LogNews = LogRestored | LogCounterIsNew
 """What was odd about a log when it was opened."""
 
@@ -71,13 +77,19 @@ def look_at_log(log: LogStore, counter: RollbackCounter | None) -> LogNews | Non
     if log.size < counted:
         log.mark_restored(is_restored=True)
         return LogRestored(origin=log.origin, found=log.size, counted=counted)
-    if log.is_restored and counted > 0:
+    if log.is_restored and counted > 0 and log.size - counted <= UNCOUNTED_ENTRIES:
         log.mark_restored(is_restored=False)
     if log.is_restored:
         return LogRestored(origin=log.origin, found=log.size, counted=None)
     if counter is not None and counted == 0 < log.size:
         return LogCounterIsNew(found=log.size)
     return None
+
+
+class _RestoredError(StorageError):
+    def __init__(self, path: str, news: LogRestored) -> None:
+        super().__init__(path, str(news))
+        self.news = news
 
 
 class CountedLog:
@@ -96,7 +108,7 @@ class CountedLog:
         self._counter = counter
         news = look_at_log(log, counter)
         if isinstance(news, LogRestored):
-            raise StorageError(counter.name, str(news))
+            raise _RestoredError(counter.name, news)
         self._news = news
         counter.advance_to(log.size)
 
@@ -143,8 +155,8 @@ def open_counted(log: LogStore, counter: RollbackCounter | None) -> tuple[LogSto
     """
     if counter is None:
         return log, look_at_log(log, None)
-    news = look_at_log(log, counter)
-    if isinstance(news, LogRestored):
-        return log, news
-    counted = CountedLog(log, counter)
-    return counted, news
+    try:
+        counted = CountedLog(log, counter)
+    except _RestoredError as error:
+        return log, error.news
+    return counted, counted.news

@@ -110,7 +110,7 @@ def export_log(
     """
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder, taken="is being written by another export"):
+        with locked(folder.resolve(), taken="is being written by another export"):
             return _export(reader, _Folder(path=folder, write=write or write_whole), is_full=is_full, on_progress=on_progress)
 
 

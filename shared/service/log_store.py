@@ -87,7 +87,7 @@ class LogStore(LogReader):
 
     @property
     def newest_note(self) -> bytes:
-        """The checkpoint signed by the append that was committed last; may be read by another thread."""
+        """The checkpoint signed by the append that was committed last."""
         return self._note
 
     def refresh(self) -> None:

@@ -15,11 +15,11 @@ from shared.core.errors import StorageError
 
 _MODE = 0o600
 
-_IN_USE = "is in use by another program; a running agent has it to itself"
+IN_USE = "is in use by another program; a running agent has it to itself"
 
 
 @contextmanager
-def locked(path: Path, *, taken: str = _IN_USE) -> Iterator[None]:
+def locked(path: Path, *, taken: str = IN_USE) -> Iterator[None]:
     """Keep every other program off a file; the kernel lets go of it however this one ends.
 
     Args:

@@ -85,6 +85,8 @@ class _Member:
             self.failures[outcome.word] += 1
             self.last_failure = outcome.reason
             self.back_off.failed(now)
+            if outcome.word == AHEAD:
+                self.cosigning = None  # what it said of this tree is no longer the last it has said
 
     def status(self, now: Instant) -> Mapping[str, object]:
         """Return what a person wants to know."""

@@ -1,8 +1,7 @@
 """Every parser of what an EVM chain proves, on real proofs damaged on purpose: a value that encodes back, or a typed error."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.core.errors import ConfigError, DecodeError, ProofError, V2xError
+from shared.core.errors import ConfigError, DecodeError, ProofError
 from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.evm.account import prove_account, prove_slot
 from shared.ledger.evm.anchor import ANCHOR_EVENT, CONTRACT_CODE_HASH, origin_id, storage_slots, verify_anchor
@@ -24,6 +23,7 @@ from shared.ledger.evm.rlp import MAX_RLP_OCTETS, Encodable, decode_rlp, encode_
 from shared.ledger.evm.trie import _build, _common, _digits, ordered_proof, ordered_root, prove_key
 from shared.ledger.note import parse_note
 from tests.fuzz.mutations import mutated
+from tests.fuzz.parsers import Parser, ends_well
 from tests.fuzz.test_fuzz_ledger import damaged
 from tests.helpers.ledger import MemoryLog, policy_of
 from tests.helpers.qbft import Consortium, bare_header
@@ -37,15 +37,6 @@ WITNESSES = ("w",)
 POLICY = policy_of(witnesses=WITNESSES, quorum="w")
 CONSORTIUM_OF_FOUR = Consortium()
 TRUST = ChainTrust(chain_id=1337, contract=CONTRACT, by=(ValidatorSet(from_block=0, addresses=CONSORTIUM_OF_FOUR.addresses),))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parser:
-    """Something that reads: good input, what it makes of it, and which errors it may end in."""
-
-    good: bytes
-    run: Callable[[bytes], object]
-    errors: tuple[type[V2xError], ...] = (DecodeError,)
 
 
 Pairs = list[tuple[tuple[int, ...], bytes]]
@@ -189,16 +180,16 @@ def parsers() -> dict[str, Parser]:
     nested: Encodable = ((b"", (b"a", (b"long" * 20,))), 5, b"\x7f", b"\x80", b"x" * 60)
     untrusted = (DecodeError, ProofError)
     return {
-        "rlp": Parser(good=encode_rlp(nested), run=run_rlp),
+        "rlp": Parser(good=encode_rlp(nested), run=run_rlp, errors=(DecodeError,)),
         "header": Parser(good=good.header, run=run_header, errors=untrusted),
-        "extra data": Parser(good=decode_header(good.header).extra_data, run=run_extra),
-        "receipt": Parser(good=receipt_from_rpc(RPC), run=run_receipt),
-        "header of a node": Parser(good=json.dumps(MAINNET_GENESIS).encode(), run=run_rpc_header),
-        "receipt of a node": Parser(good=json.dumps(RPC).encode(), run=run_rpc_receipt),
+        "extra data": Parser(good=decode_header(good.header).extra_data, run=run_extra, errors=(DecodeError,)),
+        "receipt": Parser(good=receipt_from_rpc(RPC), run=run_receipt, errors=(DecodeError,)),
+        "header of a node": Parser(good=json.dumps(MAINNET_GENESIS).encode(), run=run_rpc_header, errors=(DecodeError,)),
+        "receipt of a node": Parser(good=json.dumps(RPC).encode(), run=run_rpc_receipt, errors=(DecodeError,)),
         "bundle": Parser(good=good.encode(), run=run_bundle, errors=untrusted),
         "trust in validators": Parser(good=CONSORTIUM.encode(), run=run_trust, errors=(ConfigError,)),
         "trust in a node": Parser(good=DEVELOPMENT.encode(), run=run_trust, errors=(ConfigError,)),
-        "node": Parser(good=good.account_proof[0], run=run_nodes),
+        "node": Parser(good=good.account_proof[0], run=run_nodes, errors=(DecodeError,)),
     }
 
 
@@ -210,18 +201,6 @@ CANONICAL = ("rlp", "header", "extra data")
 """One spelling each, so another one is another thing."""
 
 EVERY_PARSER = pytest.mark.parametrize("name", NAMES)
-
-
-def ends_well(parser: Parser, data: bytes) -> bool:
-    """Whether something was accepted; anything but the parser's own errors comes out."""
-    try:
-        parser.run(data)
-    except parser.errors as refused:
-        sentence = str(refused)
-    else:
-        return True
-    assert sentence.isprintable(), repr(sentence)
-    return False
 
 
 def test_every_parser_has_a_name_here_and_its_example_is_good() -> None:

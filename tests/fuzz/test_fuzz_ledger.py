@@ -22,7 +22,7 @@ from shared.ledger.proof import TlogProof, parse_proof, verify_proof
 from shared.ledger.tiles import EntryBundle, decode_bundle, encode_bundle, parse_tile_path
 from shared.ledger.verify import verify_signed
 from shared.ledger.witness import Witness
-from shared.ledger.witnessing import Cosigning, WitnessRound
+from shared.ledger.witnessing import Cosigning, NotCosigned, WitnessRound
 from shared.records.issuers import Issuer, IssuerRole
 from shared.records.passport import parse_passport, read_passport, verify_passport
 from shared.records.record import verify_record
@@ -67,7 +67,7 @@ def corpus() -> dict[str, bytes]:
         "log list": f"# logs\n{log_signer().key.text}\n{log_signer('log.example/other').key.text}\n".encode(),
         "cosigned note": witnessed_proof()[0].note,
         "witnessed proof": witnessed_proof()[0].encode(),
-        "witness's answer": parse_note(note).encoded[len(parse_note(note).body) + 1 :],
+        "witness's answer": b"".join(line for line in note.splitlines(keepends=True) if line.startswith("— w ".encode())),
     }
 
 
@@ -174,12 +174,17 @@ def run_witness_answer(data: bytes) -> None:
     """What a witness answers makes an outcome, whatever it is; a cosignature only where it holds."""
     note, key = corpus()["note"], witness_key("w")
     for status in (200, 409, 500):
-        asked = WitnessRound(note=note, key=key, known_size=0, consistency=no_proof)
-        asked.request()
-        asked.answered(status, data, Instant(MonotonicNs(0), None))
-        if isinstance(asked.outcome, Cosigning):
+        outcome = outcome_of(status, data)
+        if isinstance(outcome, Cosigning):
             assert status == 200
-            assert find_cosignature(parse_note(add_signatures(parse_note(note), (asked.outcome.line,))), key) is not None
+            assert find_cosignature(parse_note(add_signatures(parse_note(note), (outcome.line,))), key) is not None
+
+
+def outcome_of(status: int, data: bytes) -> Cosigning | NotCosigned | None:
+    asked = WitnessRound(note=corpus()["note"], key=witness_key("w"), known_size=0, consistency=no_proof)
+    asked.request()
+    asked.answered(status, data, Instant(MonotonicNs(0), None))
+    return asked.outcome
 
 
 def no_proof(old: int, new: int) -> tuple[Hash, ...]:
@@ -308,3 +313,7 @@ def test_the_good_input_is_good(name: str) -> None:
             TARGETS[name](corpus()[name])
     else:
         TARGETS[name](corpus()[name])
+
+
+def test_the_answer_that_is_damaged_here_is_a_cosignature() -> None:
+    assert isinstance(outcome_of(200, corpus()["witness's answer"]), Cosigning)

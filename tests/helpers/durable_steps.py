@@ -71,6 +71,7 @@ class Steps:
         self._at = at
         self._fault = fault
         self._count = 0
+        self._is_asking = False
         self._seen: str | None = None
 
     def step(self, name: str, act: Callable[[], _T], failures: tuple[Exception, Exception]) -> _T:
@@ -85,7 +86,19 @@ class Steps:
         return result
 
     async def request(self, name: str, act: Callable[[], Awaitable[_T]]) -> _T:
-        """Ask another program: the same for a request, which fails on its way or whose answer does."""
+        """Ask another program: the same for a request, which fails on its way or whose answer does.
+
+        Raises:
+            AssertionError: another request is under way, so that neither has a place in the list of steps.
+        """
+        assert not self._is_asking, f"{name}, while another request is under way: which is first is no matter of the program's"
+        self._is_asking = True
+        try:
+            return await self._request(name, act)
+        finally:
+            self._is_asking = False
+
+    async def _request(self, name: str, act: Callable[[], Awaitable[_T]]) -> _T:
         is_hit, before = self._begin()
         failures = TransportError("log", "the line is down"), TransportError("log", "the line broke before the answer came")
         if is_hit and not self._fault.is_after:

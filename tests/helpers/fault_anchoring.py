@@ -309,6 +309,8 @@ class OnlineMachine(AnchorMachine):
             finally:
                 running.cancel()
                 await asyncio.wait((running,))
+                if not running.cancelled():
+                    running.result()  # what it failed of
 
     def log_of(self, folder: Path) -> Sequence[bytes]:
         """See `AnchorMachine`."""

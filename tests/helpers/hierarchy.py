@@ -24,21 +24,35 @@ NOON = utc_from_text("2026-11-22T12:00:00Z")
 """A moment inside it."""
 
 
+LIFETIME_YEARS = 5
+"""How long the authorities of a hierarchy are valid unless a test asks for longer."""
+
+
 class Hierarchy:
-    """Root, EA and AA of one seed, and what hangs below them."""
+    """Root, EA and AA of one seed, and what hangs below them.
+
+    Args:
+        seed: for every key and name.
+        begin: of every validity.
+        lifetime_years: of the root, the EA and the AA. What a command judges at the real clock needs decades.
+        region: of the root, and so of all below it.
+        curve: of the keys that sign.
+        encryption_curve: of the keys that others encrypt to.
+    """
 
     def __init__(
         self,
         seed: int,
         *,
         begin: UtcNs = BEGIN,
+        lifetime_years: int = LIFETIME_YEARS,
         region: GeographicRegion | None = None,
         curve: Curve = Curve.NIST_P256,
         encryption_curve: Curve = Curve.NIST_P256,
     ) -> None:
         self.keys = SeededKeySource(Random(seed))
         self.start: Time32 = time32_of(time64_of(begin))
-        lifetime = years(self.start, 5)
+        lifetime = years(self.start, lifetime_years)
         self.root = RootCa.create(name=f"root {seed}", validity=lifetime, keys=self.keys, region=region, curve=curve)
         self.ea: EnrolmentAuthority = self.root.create_enrolment_authority(
             name=f"EA {seed}", validity=lifetime, keys=self.keys, curve=curve, encryption_curve=encryption_curve

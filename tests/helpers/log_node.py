@@ -5,21 +5,25 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.note import VerifierKey, parse_note, parse_vkey
-from tests.helpers.ledger import ORIGIN
+from tests.helpers.ledger import ORIGIN, ed25519_key
 from tests.helpers.witnesses import PATIENCE_S, PROGRAM
 
-READINGS = 600
-"""Readings of a checkpoint or a status after which a node that works once a second has failed."""
+TRIES, TRY_S = 900, 0.1
+"""How often and how far apart a node that works once a second is looked at until it has failed."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,28 +71,31 @@ class LogProcess:
 
     def published(self, size: int) -> bytes:
         """Return the checkpoint it serves once that speaks of so many entries."""
-        for _ in range(READINGS):
+
+        def look() -> bytes | None:
             answer = self.ask("GET", "/checkpoint")
-            if answer.status == 200 and parse_checkpoint(parse_note(answer.body).body).tree_size >= size:
-                return answer.body
-            select.select([], [], [], 0.05)
-        raise AssertionError(f"{size} entries were not published: {self.status()}\n{self.log.read_text()}")
+            is_there = answer.status == 200 and parse_checkpoint(parse_note(answer.body).body).tree_size >= size
+            return answer.body if is_there else None
+
+        return self._until(look, f"{size} entries were not published")
 
     def becomes(self, key: str, words: str) -> str:
         """Return a line of its status once it has these words in it."""
-        for _ in range(READINGS):
-            if words in (line := str(self.status()[key])):
-                return line
-            select.select([], [], [], 0.05)
-        raise AssertionError(f"never said {words!r}: {self.status()}\n{self.log.read_text()}")
+
+        def look() -> str | None:
+            line = str(self.status()[key])
+            return line if words in line else None
+
+        return self._until(look, f"never said {words!r}")
 
     def answers(self, status: int, entry: bytes, *, authorization: str) -> None:
         """Offer an entry until it is answered with this status: what the operator wrote is read once a second."""
-        for _ in range(READINGS):
-            if (answer := self.ask("POST", "/add", entry, authorization=authorization)).status == status:
-                return
-            select.select([], [], [], 0.05)
-        raise AssertionError(f"never answered {status}: {answer}")
+
+        def look() -> Answered | None:
+            answer = self.ask("POST", "/add", entry, authorization=authorization)
+            return answer if answer.status == status else None
+
+        self._until(look, f"never answered {status}")
 
     def stop(self) -> int:
         """Ask it to stop and return its exit status."""
@@ -99,6 +106,24 @@ class LogProcess:
         """End it as when the power goes."""
         self.process.kill()
         self.process.wait(PATIENCE_S)
+
+    def _until(self, look: Callable[[], _T | None], complaint: str) -> _T:
+        """Return what there is to see once there is something, as long as the node runs."""
+        for _ in range(TRIES):
+            if (seen := look()) is not None:
+                return seen
+            try:
+                status = self.process.wait(TRY_S)
+            except subprocess.TimeoutExpired:
+                continue
+            raise AssertionError(f"{complaint}, and it ended with status {status}\n{self.log.read_text()}")
+        raise AssertionError(f"{complaint}: {self.status()}\n{self.log.read_text()}")
+
+
+def write_log_key(path: Path, origin: str = ORIGIN) -> None:
+    """Write the key of `log_signer` as an operator keeps it: PEM that nobody else reads."""
+    path.write_bytes(ed25519_key(origin).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    path.chmod(0o600)
 
 
 @contextmanager

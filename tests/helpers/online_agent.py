@@ -1,4 +1,4 @@
-"""`vehicle-agent run` as a process whose log is on a network: what its status says of the ledger, and orders given to it."""
+"""`vehicle-agent run` as a process, its log on a network or in itself: what its status says of the ledger, and orders to it."""
 
 import subprocess
 import sys

@@ -137,3 +137,10 @@ def judged(page: Page, data: bytes | str) -> dict[str, Json]:
     text = data if isinstance(data, str) else data.decode()
     report: dict[str, Json] = page.evaluate(f"judgePassport({json.dumps(text)}, shown.trust)")
     return report
+
+
+def asked(page: Page, function: str, inputs: list[Json]) -> list[Json]:
+    """Have a page answer each input with a function of its language."""
+    answers: list[Json] = page.evaluate(f"({function})({json.dumps(inputs)})")
+    assert len(answers) == len(inputs)
+    return answers

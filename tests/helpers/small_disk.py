@@ -57,19 +57,30 @@ def on_small_disk(folder: Path, use: Callable[[SmallDisk], _T], *, octets: int =
     """Mount a disk of so many octets at a folder, in a thread of its own, and return what `use` returns there."""
 
     def run() -> _T:
-        _checked(_libc.unshare(_CLONE_NEWNS))
-        _checked(_libc.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None))
-        _checked(_libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, b"size=%d" % octets))
+        try:
+            _mount(folder, octets)
+        except PermissionError:
+            raise _MayMountNothingError from None
         return use(SmallDisk(folder))  # the mount goes with the thread
 
     with ThreadPoolExecutor(max_workers=1) as thread:
         try:
             return thread.submit(run).result()
-        except PermissionError:
+        except _MayMountNothingError:
             reason = "this user may mount nothing: run the tests as root"
             if under_ci():
                 pytest.fail(reason, pytrace=False)
             pytest.skip(reason)
+
+
+class _MayMountNothingError(Exception):
+    """Of this user, and so no failure of what is tested."""
+
+
+def _mount(folder: Path, octets: int) -> None:
+    _checked(_libc.unshare(_CLONE_NEWNS))
+    _checked(_libc.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None))
+    _checked(_libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, b"size=%d" % octets))
 
 
 def _checked(result: int) -> None:

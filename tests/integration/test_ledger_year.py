@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
 
 from shared.cli.main import app
@@ -19,6 +18,7 @@ from shared.ledger.cosignature import find_cosignature
 from shared.ledger.note import parse_note
 from shared.ledger.policy import parse_policy
 from shared.ledger.verify import trust_first, verify_signed
+from shared.operator.log_node_files import KEY_FILE
 from shared.operator.witness_node import STORE_FILE
 from shared.records.odometer import OdometerSource, RecordReason
 from shared.records.recorder import Recorder
@@ -27,8 +27,8 @@ from shared.service.system_clock import SystemClock
 from shared.service.witness_store import open_witness_file
 from shared.transport.ledger_http import LedgerHttp
 from tests.helpers.hierarchy import Hierarchy
-from tests.helpers.ledger import ORIGIN, ed25519_key, log_signer
-from tests.helpers.log_node import serving_log
+from tests.helpers.ledger import ORIGIN, log_signer
+from tests.helpers.log_node import serving_log, write_log_key
 from tests.helpers.online_agent import agent_online, command, config_online
 from tests.helpers.witnesses import PATIENCE_S, PROGRAM, WitnessProcess, witnessing
 from tests.unit.vehicle_agent.vehicle_files import set_up_vehicle
@@ -42,6 +42,8 @@ RECORDS = 500
 KM_A_YEAR = 15_000
 NAMES = ("witness.example/north", "witness.example/east", "witness.example/south")
 AT_ONCE = 32
+HOST = "127.61.0.1"
+"""Of the log: its port is let go and taken again, and no other test's program may have it meanwhile."""
 NOTES = ("trusted_note", "conflicting_note")
 
 
@@ -79,9 +81,7 @@ class Car:
 def new_log(folder: Path) -> None:
     """Make a log with the key that the witnesses know."""
     folder.mkdir()
-    key = folder / "log.key"
-    key.write_bytes(ed25519_key(ORIGIN).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    key.chmod(0o600)
+    write_log_key(folder / KEY_FILE)
     made = [PROGRAM, "ledger", "serve", folder, "--origin", ORIGIN, "--new", "--vkey"]
     told = subprocess.run([*map(str, made)], capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert told.stdout == f"vkey {log_signer().key.text}\n"
@@ -134,7 +134,7 @@ def test_a_year_of_records_is_proven_and_a_fork_at_its_end_stops_the_vehicle(tmp
         policy.write_text(policy_of(trio))
         new_log(tmp_path / "log")
 
-        with serving_log(tmp_path / "log", "--policy", policy) as node:
+        with serving_log(tmp_path / "log", "--listen", f"{HOST}:0", "--policy", policy) as node:
             listen = node.url.removeprefix("http://")
             tell(node.url, [b"somebody else's %d" % n for n in range(100)])
             car = Car(tmp_path / "car", url=node.url, policy=policy.read_text())

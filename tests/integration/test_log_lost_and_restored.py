@@ -7,15 +7,14 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner, Result
 
 from shared.bench.tile_server import served
 from shared.cli.ledger import app
 from shared.core.errors import ProofError
 from shared.operator.log_node_files import KEY_FILE, STORE_FILE
-from tests.helpers.ledger import ORIGIN, ed25519_key, log_signer
-from tests.helpers.log_node import LogProcess, serving_log
+from tests.helpers.ledger import ORIGIN, log_signer
+from tests.helpers.log_node import LogProcess, serving_log, write_log_key
 from tests.helpers.witnesses import PATIENCE_S, witnessing
 
 
@@ -29,11 +28,9 @@ def ledger(*arguments: str | Path) -> Result:
 
 def test_a_log_whose_disk_was_lost_goes_on_from_a_backup_and_a_mirror(tmp_path: Path) -> None:
     lost, back, policy, mirror, backup = (tmp_path / name for name in ("lost", "back", "policy", "www", "backup.sqlite"))
-    key = ed25519_key(ORIGIN).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     for folder in (lost, back):
         folder.mkdir()
-        (folder / KEY_FILE).write_bytes(key)
-        (folder / KEY_FILE).chmod(0o600)
+        write_log_key(folder / KEY_FILE)
     with ExitStack() as stack:
         names = ("witness.example/w1", "witness.example/w2")
         witnesses = [stack.enter_context(witnessing(tmp_path / f"w{n}", name=name)).address for n, name in enumerate(names)]

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from shared.core.clock import TimeSource
 from shared.ledger.merkle import leaf_hash
@@ -22,8 +21,8 @@ from shared.service.log_store import open_log_store
 from shared.service.system_clock import SystemClock
 from shared.transport.bounded_http import HttpStatusError
 from shared.transport.ledger_http import LedgerHttp
-from tests.helpers.ledger import ORIGIN, ed25519_key, log_signer
-from tests.helpers.log_node import LogProcess, serving_log
+from tests.helpers.ledger import ORIGIN, log_signer
+from tests.helpers.log_node import LogProcess, serving_log, write_log_key
 from tests.helpers.witnesses import PATIENCE_S, PROGRAM, is_cosigned, witnessing
 
 CLIENTS = 3
@@ -107,7 +106,7 @@ def test_nothing_is_served_below_the_quorum_and_a_copy_put_back_signs_no_second_
     directory, copy, policy = tmp_path / "log", tmp_path / "copy", tmp_path / "policy"
     directory.mkdir()
     open_log_store(directory / STORE_FILE, log_signer()).close()
-    _write_key(directory / KEY_FILE)
+    write_log_key(directory / KEY_FILE)
     with ExitStack() as stack:
         witnesses = [stack.enter_context(witnessing(tmp_path / f"w{n}", name=f"w{n}.example")) for n in range(2)]
         lines = [f"witness w{n} {w.address.key.text} {w.address.url}\n" for n, w in enumerate(witnesses)]
@@ -137,11 +136,6 @@ def test_nothing_is_served_below_the_quorum_and_a_copy_put_back_signs_no_second_
 
 def _cosigned(note: bytes, keys: list[VerifierKey]) -> int:
     return sum(is_cosigned(note, key) for key in keys)
-
-
-def _write_key(path: Path) -> None:
-    path.write_bytes(ed25519_key(ORIGIN).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    path.chmod(0o600)
 
 
 async def _load_until_killed(node: LogProcess, lot: int) -> tuple[dict[bytes, int], int]:

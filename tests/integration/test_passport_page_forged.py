@@ -10,9 +10,10 @@ from shared.records.passport import parse_passport
 from shared.records.passport_code import check_code, code_of, parse_code
 from shared.service.passport_sheet import render_sheet
 from tests.helpers.chromium import chromium
-from tests.helpers.forging import forged
+from tests.helpers.forging import forged, people
 from tests.helpers.passport_pages import NO_WITNESS, answer_of, answer_to, open_page, roots
 from tests.unit.cli.test_passport_command import passport
+from tests.unit.cli.test_passport_of_many_issuers import enrol
 
 FORGED = 100
 JUDGE = """
@@ -22,6 +23,13 @@ JUDGE = """
   return reports;
 })
 """
+
+
+def test_a_seed_makes_the_same_passport_whatever_ran_before() -> None:
+    before = forged(7)
+    people.cache_clear()
+    enrol(None)
+    assert forged(7) == before != forged(8)
 
 
 def test_passports_forged_by_insiders_are_judged_alike(tmp_path: Path) -> None:

@@ -2,61 +2,36 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
 from shared.core.clock import TimeSource, UtcNs
-from shared.core.errors import TransportError
 from shared.records.exchange import IssuedRecord, parse_slot
 from shared.records.kind import RecordKind
 from shared.records.record import Record, sign_token
 from shared.service.record_key import enrolled_signer
-from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
 from shared.service.trust_directory import read_ticket, read_trust_directory
 from tests.helpers.fleet import Air, make_vehicle
 from tests.helpers.holder import PURPOSE, World, drive, make_world, moment, told, v2x, vehicle
+from tests.helpers.online_agent import OnlineAgent, agent_online
 from tests.helpers.pki_node import serving
 from tests.unit.records.test_kinds import fields_of
-
-PROGRAM = (sys.executable, "-c", "from vehicle_agent.command import main; main()")
-TRIES = 600
-TRY_S = 0.1
 
 
 class Agent:
     """A vehicle whose agent runs."""
 
-    def __init__(self, world: World, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, world: World, running: OnlineAgent) -> None:
         self.world = world
-        self._process = process
+        self._running = running
 
     def await_proven(self, count: int) -> None:
         """Wait until so many records are proven."""
-        found: Any = None
-        for _ in range(TRIES):
-            try:
-                document: Any = read_status(self.world.folder / "state/status.sock")
-                found = document["odometer"]["ledger"]
-                if found["records"]["included"] == count:
-                    return
-            except TransportError:
-                pass
-            try:
-                self._process.wait(TRY_S)
-            except subprocess.TimeoutExpired:
-                continue
-            break
-        pytest.fail(f"{count} proven records did not come, but {found}: {self.errors()}", pytrace=False)
-
-    def errors(self) -> str:
-        return (self.world.folder / "errors").read_text()[-2000:]
+        self._running.awaits(included=count)
 
     def holder(self, *words: object) -> str:
         """Order something that is done."""
@@ -83,15 +58,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def agent(world: World) -> Iterator[Agent]:
     """Run the agent of a vehicle with two readings."""
     drive(world.config, (12_000_000, 12_340_000))
-    with (world.folder / "errors").open("ab") as errors:
-        process = subprocess.Popen([*PROGRAM, "run", "-c", str(world.config)], stdout=errors, stderr=errors)
-    try:
-        running = Agent(world, process)
-        running.await_proven(2)
-        yield running
-    finally:
-        process.terminate()
-        process.wait(30)
+    with agent_online(world.config) as running:
+        running.awaits(included=2)
+        yield Agent(world, running)
 
 
 def issue(world: World, slot: Path, fields: Path, out: Path, *, kind: str = "maintenance", by: str = "garage") -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.clock import ManualClock, UtcNs
 from shared.core.errors import RecordError
-from shared.pki.authority import hours
+from shared.pki.authority import hours, years
 from shared.pki.permission_sets import EC_APP_PERMISSIONS, RecordRole, issuer_permissions
 from shared.records.credential import credential_of
 from shared.records.exchange import IssuedRecord
@@ -22,11 +22,14 @@ from shared.records.strict_json import Json
 from shared.security.ecdsa import Curve
 from shared.service.record_issuers import check_issued
 from shared.service.spool import open_spool
-from tests.helpers.hierarchy import BEGIN
+from tests.helpers.hierarchy import BEGIN, Hierarchy
 from tests.helpers.ledger import MemoryLog, seeded_entropy
 from tests.unit.cli.test_passport_command import DAY_NS, Desk, Enrolled, hierarchy
 from tests.unit.records.test_kinds import fields_of
 from tests.unit.records.test_passport import proofs
+
+ENROLLED_YEARS = 50
+"""How long `enrol` enrols somebody, see `LIFETIME_YEARS` of the authorities."""
 
 
 class History:
@@ -74,12 +77,12 @@ class History:
         return build_passport(credentials=[each.credential for each in self.spool.all_credentials()], records=records)
 
 
-def enrol(role: RecordRole | None) -> Enrolled:
-    """Return somebody with an enrolment credential; of a vehicle where no role is given."""
-    pki = hierarchy()
+def enrol(role: RecordRole | None, under: Hierarchy | None = None) -> Enrolled:
+    """Return somebody with an enrolment credential, of a vehicle where no role is given, under everybody's hierarchy or another."""
+    pki = under or hierarchy()
     signer = pki.keys.generate(Curve.NIST_P256)
     permissions = EC_APP_PERMISSIONS if role is None else issuer_permissions(role)
-    validity = hours(pki.start, 24 * 365)
+    validity = years(pki.start, ENROLLED_YEARS)
     credential = pki.ea.issue_credential(public_key=signer.public_key, validity=validity, permissions=permissions)
     return Enrolled(credential, signer, pki.ea.certificate)
 

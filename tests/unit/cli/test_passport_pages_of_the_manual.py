@@ -21,7 +21,7 @@ def text_of(name: str) -> str:
 @pytest.mark.parametrize("name", PAGES)
 def test_every_picture_is_there_small_and_described(name: str) -> None:
     pictures = re.findall(r'<img src="([^"]+)"[^>]* alt="([^"]{20,})">', text_of(name))
-    assert len(pictures) == text_of(name).count("<img")
+    assert len(pictures) == text_of(name).count("<img") > 0
     for source, _ in pictures:
         assert (DOCS / source).read_bytes().startswith(b"\x89PNG")
         assert (DOCS / source).stat().st_size < MAX_PICTURE_BYTES, source

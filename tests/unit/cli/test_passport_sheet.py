@@ -1,6 +1,7 @@
 """`v2x passport sheet`: the code ties a sheet to its passport, and a sheet claims no more than the passport does."""
 
 from base64 import b64encode
+from collections import Counter
 from dataclasses import fields, replace
 from hashlib import sha256
 from pathlib import Path
@@ -126,19 +127,24 @@ def test_what_is_no_code_is_refused(text: str) -> None:
 
 def test_a_code_has_one_spelling_and_every_altered_character_is_refused_or_means_another() -> None:
     text, random = code_of(LIFE, DATA).text, Random(5)
+    ends: Counter[str] = Counter()
     for at in range(len(text)):
         altered = text[:at] + random.choice(sorted(set("aZ09&=%?\u00e4 -_.") - {text[at]})) + text[at + 1 :]
         try:
             code = parse_code(altered)
         except DecodeError:
+            ends["no code"] += 1
             continue
         assert code.text == altered
         try:
             assert check_code(code, LIFE, DATA) is Fit.SAME_RECORDS, "another file of these records, by its fingerprint"
         except RecordError as error:
+            ends["another's"] += 1
             assert error.check == "sheet"  # noqa: PT017 - either way is right, a passport that fits the altered code is not
         else:
+            ends["another file of these records"] += 1
             assert code.file != code_of(LIFE, DATA).file
+    assert set(ends) == {"no code", "another's", "another file of these records"}, ends
 
 
 def test_there_is_no_code_of_records_under_a_credential_that_cannot_be() -> None:

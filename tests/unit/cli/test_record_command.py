@@ -68,6 +68,16 @@ def test_a_garage_signs_a_service_for_the_slot_and_the_file_says_so(world: World
     assert "was not checked: --trust DIR does" in told(v2x("record", "show", out))
 
 
+@pytest.mark.parametrize(
+    "note", ["done [/x] twice", "[red]worn[/red]", "left :bomb: aside", "see C:\\", r"\[b]", "[@click=quit]here"]
+)
+def test_what_somebody_wrote_is_shown_as_it_is_and_commands_no_terminal(world: World, tmp_path: Path, note: str) -> None:
+    told(issue(world, tmp_path / "record.json", fields=world.write_maintenance(note=json.dumps(note))))
+    shown = told(v2x("record", "show", tmp_path / "record.json", "--trust", world.trust))
+    (line,) = [line for line in shown.splitlines() if line.startswith("│ note ")]
+    assert line.split("│")[2].strip() == note
+
+
 def test_machines_get_a_record_as_one_json_object(world: World, tmp_path: Path) -> None:
     told(issue(world, tmp_path / "record.json"))
     value = json.loads(told(v2x("record", "show", tmp_path / "record.json", "--trust", world.trust, "--json")))

@@ -63,5 +63,7 @@ def test_the_page_says_which_role_issues_what() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_page_leads_to_files_that_are_there(page: str) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", PAGES[page]):
+    targets = re.findall(r"\]\(([^)#]+)\)", PAGES[page])
+    assert targets
+    for target in targets:
         assert (REPOSITORY / "docs" / target).exists(), target

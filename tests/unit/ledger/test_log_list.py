@@ -25,6 +25,14 @@ def test_a_policy_and_a_list_of_keys_name_the_same_logs(text: str) -> None:
     assert policy.quorum is None
 
 
+def test_what_a_key_is_printed_with_counts_in_a_list_and_not_in_a_policy() -> None:
+    for word in ("log", "vkey"):
+        assert [log.key for log in parse_log_list(f"{word} {ONE.text}\n".encode()).logs] == [ONE]
+    assert [log.key for log in parse_log_list(f"log {ONE.text}\nquorum none\n".encode()).logs] == [ONE]
+    with pytest.raises(DecodeError, match="line 1"):
+        parse_log_list(f"vkey {ONE.text}\nquorum none\n".encode())
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -34,7 +42,6 @@ def test_a_policy_and_a_list_of_keys_name_the_same_logs(text: str) -> None:
         f"{ONE.text} {TWO.text} more\n",
         f"{ONE.text}\n{ONE.text}\n",
         f"{witness_key('w').text}\n",
-        f"vkey {ONE.text}\nquorum none\n",
         "vkey\n",
         "hello\n",
         "\x00\n",

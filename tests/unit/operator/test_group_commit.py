@@ -5,10 +5,11 @@ import os
 import shutil
 import signal
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -298,6 +299,41 @@ class TestTheProcessThatWrites:
 
         with pytest.raises(StorageError, match="not a SQLite database"):
             self.run(tmp_path / "log", test)
+
+    @pytest.mark.parametrize("turns", [0, 20])
+    def test_who_opens_it_may_be_cancelled_before_it_has_answered(self, tmp_path: Path, turns: int) -> None:
+        gate, key = os.pipe()
+
+        def connect(*args: Any, **more: Any) -> sqlite3.Connection:
+            os.read(gate, 1)
+            return connect_sqlite(*args, **more)
+
+        async def run() -> list[Mapping[str, object]]:
+            faults: list[Mapping[str, object]] = []
+            asyncio.get_running_loop().set_exception_handler(lambda _loop, fault: faults.append(fault))
+            files = LogFiles(tmp_path / "log", (log_signer(),), connect)
+            opening = asyncio.ensure_future(files.open())
+            async with asyncio.timeout(PATIENCE_S):
+                while files._transport is None:  # noqa: ASYNC110 - what is waited for has no event
+                    await asyncio.sleep(0)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                opening.cancel()
+                await asyncio.sleep(0)
+                os.write(key, bytes(64))
+                with pytest.raises(asyncio.CancelledError):
+                    await opening
+                for _ in range(20):
+                    await asyncio.sleep(0)
+            assert files._process is None
+            assert not files._opened.cancelled()
+            return faults
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            assert runner.run(run()) == []
+        for end in (gate, key):
+            os.close(end)
+        assert entries_of(tmp_path / "log") == ()
 
     def test_killed_it_leaves_nobody_waiting_and_the_node_hears_of_it(self, tmp_path: Path) -> None:
         async def test(files: LogFiles, commit: GroupCommit[str]) -> None:

@@ -21,10 +21,15 @@ from shared.service.log import make_logger
 
 MAX_BODY = 1_000
 PATIENCE_S = 20.0
+PAGE_OCTETS = 32_768
+PAGES = 1_000
+"""More of them than the kernel keeps for a connection, and fewer requests than are too many."""
+TURNS = 200
+"""Of the event loop, in which what could happen has happened."""
 
 
 class Echo:
-    """Answers each request with what it was; those to /later when told to, /big with much, /bug not at all."""
+    """Answers each request with what it was; those to /later when told to, /big and /page with much, /bug not at all."""
 
     def __init__(self) -> None:
         self.counters = Counters()
@@ -47,6 +52,8 @@ class Echo:
             self.later.append(request)
         elif request.path == b"/big":
             request.defer(lambda: self._big(request))
+        elif request.path == b"/page":
+            request.defer(lambda: self._page(request))
         elif request.path == b"/bug":
             raise ValueError("a bug of ours")
         else:
@@ -57,6 +64,21 @@ class Echo:
     def _big(self, request: Request) -> None:
         self.started += 1
         request.answer(encode_answer(200, bytes(1 << 20)))
+
+    def _page(self, request: Request) -> None:
+        request.answer(encode_answer(200, page(self.started)))
+        self.started += 1
+
+    def not_sent(self) -> tuple[int, int]:
+        """Return how many octets lie in the write buffer of the only connection, and in answers behind it."""
+        (only,) = self.server._connections
+        assert only._transport is not None
+        return only._transport.get_write_buffer_size(), sum(len(request.octets or b"") for request in only._owed)
+
+
+def page(number: int) -> bytes:
+    """Return the answer that is made as number so many."""
+    return b"%d".ljust(PAGE_OCTETS) % number
 
 
 class Client:
@@ -285,6 +307,49 @@ def test_who_does_not_take_what_he_asked_for_is_not_read_any_further_and_cut_off
     assert serving(test).counters["connections.slow_reader"] == 1
 
 
+def test_answers_that_nobody_reads_are_not_made_and_come_in_their_order_once_somebody_does() -> None:
+    async def test(echo: Echo) -> None:
+        async with connected(echo) as client:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            client.send(b"GET /page HTTP/1.1\r\n\r\n" * PAGES)
+            await until(lambda: bool(echo.server.status()["octets_not_taken"]))
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            assert echo.started < PAGES
+            in_buffer, behind_it = echo.not_sent()
+            assert in_buffer <= connection.WRITE_BUFFER_OCTETS + 2 * PAGE_OCTETS
+            assert behind_it == 0
+            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            for number in range(PAGES):
+                assert await client.answer() == (200, page(number))
+
+    assert serving(test).counters.snapshot() == {}
+
+
+def test_answers_that_are_there_while_nobody_reads_wait_outside_of_the_buffer_in_their_order() -> None:
+    count = connection.MAX_ANSWERS_OWED
+
+    async def test(echo: Echo) -> None:
+        async with connected(echo) as client:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            client.send(post(b"", "/later") * count + b"GET /page HTTP/1.1\r\n\r\n")
+            await until(lambda: len(echo.later) == count)
+            for number, request in enumerate(echo.later):
+                request.answer(encode_answer(200, page(number) * 4))
+                await asyncio.sleep(0)
+            in_buffer, behind_it = echo.not_sent()
+            assert in_buffer <= connection.WRITE_BUFFER_OCTETS + 5 * PAGE_OCTETS
+            assert behind_it > 0
+            assert echo.started == 0
+            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            for number in range(count):
+                assert await client.answer() == (200, page(number) * 4)
+            assert await client.answer() == (200, page(0))
+        assert echo.server.status()["octets_not_taken"] == 0
+
+    serving(test)
+
+
 def test_the_slow_and_the_silent_are_told_and_cut_off_when_their_time_is_over() -> None:
     async def test(echo: Echo) -> None:
         async with connected(echo) as slow, connected(echo) as silent:
@@ -340,7 +405,7 @@ def test_a_server_that_stops_answers_what_is_under_way() -> None:
         return said
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        assert runner.run(run()).endswith(b"done\n")
+        assert runner.run(asyncio.wait_for(run(), PATIENCE_S)).endswith(b"done\n")
 
 
 PIECES = [

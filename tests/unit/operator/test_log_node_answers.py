@@ -164,6 +164,32 @@ def test_a_tile_that_cannot_be_read_is_answered_by_what_is_wrong_with_it(error: 
     assert status_of(asked[0]) == status
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        (b"GET", b"/checkpoint", 200),
+        (b"GET", b"/status", 200),
+        (b"GET", b"/tile/0/999/", 404),
+        (b"GET", b"/add", 405),
+        (b"POST", b"/checkpoint", 405),
+        (b"GET", b"/", 404),
+    ],
+)
+def test_what_is_no_append_is_answered_only_when_its_turn_has_come(method: bytes, path: bytes, status: int) -> None:
+    def test(desk: Desk) -> None:
+        desk.note = b"an old note"
+        request = Request(Line(), method, path, b"", authorization=None, is_closing=False)
+        desk.answers.on_request(request)
+        assert (request.octets, desk.counters.snapshot()) == (None, {})
+        assert request.start is not None
+        desk.note = b"a note"
+        request.start()
+        assert status_of(request) == status
+        assert b"old" not in (request.octets or b"")
+
+    at_desk(test)
+
+
 def test_no_document_is_read_while_too_much_lies_about_that_others_asked_for() -> None:
     def test(desk: Desk) -> None:
         desk.answers.is_held_up = lambda: True

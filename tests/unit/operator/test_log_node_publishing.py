@@ -34,7 +34,7 @@ PATIENCE_S = 30.0
 
 @dataclass
 class Line:
-    """Witnesses at the other end of a line: who is there, and who claims to have seen more."""
+    """Witnesses at the other end of a line: who is there, and who claims to have seen more; those do not cosign from then on."""
 
     there: tuple[str, ...] = NAMES
     ahead: tuple[str, ...] = ()
@@ -43,6 +43,7 @@ class Line:
     async def cosign(self, note: bytes, consistency: Consistency) -> bytes:
         parsed = parse_note(note)
         self.asked.append(parse_checkpoint(parsed.body).tree_size)
+        self.there = tuple(name for name in self.there if name not in self.ahead)
         return add_signatures(
             parsed,
             tuple(cosign(parsed.body, name=name, private_key=ed25519_key(name), timestamp_s=1_700_000_000) for name in self.there),
@@ -196,6 +197,23 @@ def test_a_quorum_that_says_it_is_ahead_stops_the_log_for_good(tmp_path: Path) -
 
     assert "appending_stopped" in on_node(tmp_path, test).said.getvalue()
     on_node(tmp_path, look)
+
+
+def test_a_witness_that_said_once_that_it_is_ahead_and_cosigns_again_counts_no_longer(tmp_path: Path) -> None:
+    async def test(node: Node) -> None:
+        for entry, ahead in ((b"a", ("w0",)), (b"b", ()), (b"c", ("w1",)), (b"d", ("w0",)), (b"e", ())):
+            await node.append(entry)
+            node.line.there, node.line.ahead = NAMES, ahead
+            await node.publishing.round()
+            assert not node.publishing.may_not_sign
+        assert node.publishing.size == 5
+        for name in ("w1", "w0"):
+            node.line.ahead = (name,)
+            await node.publishing.round()
+        assert "w0 and w1 have cosigned more of this log than its 5 entries" in str(node.publishing.restored)
+
+    node = on_node(tmp_path, test)
+    assert node.counters["witnesses.ahead"] == 5
 
 
 class TestTheLogsOwnPolicy:

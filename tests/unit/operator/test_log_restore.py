@@ -249,14 +249,17 @@ def test_without_a_quorum_only_the_operators_word_counts_and_not_against_a_witne
     assert (done.tree_size, done.is_published, store.submit(b"new")) == (700, True, 700)
 
 
-@pytest.mark.parametrize("damage", ["other", "short", "nonsense", "gone"])
+@pytest.mark.parametrize("damage", ["other", "short", "nonsense", "gone", "directory", "unreadable"])
 def test_a_mirror_that_has_something_else_moves_nothing_and_the_next_one_is_asked(lost: World, damage: str) -> None:
     good, bad = lost.export(), lost.export("bad")
     file = bad / "tile/entries/001"
     whole = file.read_bytes()
-    if damage == "gone":
-        file.unlink()
-    else:
+    file.unlink()
+    if damage == "directory":
+        file.mkdir()
+    elif damage == "unreadable":
+        file.symlink_to(file)
+    elif damage != "gone":
         replaced = {"other": whole.replace(b"entry 400", b"entry 401"), "short": whole[:-4], "nonsense": b"\xff" * 999}
         file.write_bytes(replaced[damage])
     store = lost.copy()

@@ -148,7 +148,8 @@ def test_owners_that_do_not_follow_each_other_are_serious() -> None:
     life.add(RecordKind.OWNERSHIP, from_party=a, to_party=b, holders=2)
     assert life.found(FindingKind.OWNERSHIP_BREAK) == []
     life.add(RecordKind.OWNERSHIP, from_party=c, to_party=a, holders=3)
-    assert [finding.seq for finding in life.found(FindingKind.OWNERSHIP_BREAK)] == [2]
+    (found,) = life.found(FindingKind.OWNERSHIP_BREAK)
+    assert (found.seq, found.is_serious) == (2, True)
 
 
 def test_hidden_owners_are_not_guessed_at() -> None:
@@ -157,6 +158,7 @@ def test_hidden_owners_are_not_guessed_at() -> None:
     life.add(RecordKind.OWNERSHIP, from_party=None, hidden=("to_party",), holders=1)
     life.add(RecordKind.OWNERSHIP, from_party=c, to_party=a, holders=2)
     assert life.found(FindingKind.OWNERSHIP_BREAK) == []
+    assert life.serious() == [FindingKind.NONE_OF_ITS_OWN]
 
 
 def test_a_used_part_that_came_from_nowhere_is_told() -> None:

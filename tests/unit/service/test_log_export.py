@@ -78,6 +78,31 @@ def test_an_export_of_ten_thousand_entries_is_audited_without_a_finding(tmp_path
     assert (report.tree_size, report.entries, report.tiles) == (10_000, 10_000, 41)
 
 
+def test_the_folder_one_is_in_is_exported_to_like_any_other(
+    tmp_path: Path, log: LogStore, reader: LogReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, 3)
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    assert export_log(reader, Path()).tree_size == 3
+    assert "checkpoint" in files_of(tmp_path / "out")
+
+
+def test_two_exports_do_not_write_into_one_folder_at_a_time(tmp_path: Path, log: LogStore, reader: LogReader) -> None:
+    refused: list[str] = []
+
+    def write(path: Path, unfinished: Path, data: bytes) -> None:
+        with pytest.raises(StorageError, match="is being written by another export") as caught:
+            export_log(reader, tmp_path / "out")
+        refused.append(caught.value.path)
+        write_whole(path, unfinished, data)
+
+    append(log, 3)
+    done = export_log(reader, tmp_path / "out", write=write)
+    assert refused == [str(tmp_path / "out")] * done.written
+    assert export_log(reader, tmp_path / "out").written == 0
+
+
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 512, 1_100])
 def test_a_folder_has_exactly_the_files_of_its_tree(tmp_path: Path, log: LogStore, reader: LogReader, size: int) -> None:
     append(log, size)

@@ -250,6 +250,20 @@ def test_a_checkpoint_that_did_not_change_is_cosigned_anew_only_when_it_has_aged
     scene.run(test)
 
 
+def test_what_a_witness_cosigned_before_it_went_ahead_is_handed_out_no_more(scene: Scene) -> None:
+    server = scene.honest(NAMES[0])
+    scene.honest(NAMES[1])
+
+    async def test(pool: WitnessPool) -> None:
+        assert cosigned_by(await pool.cosign(note_of(3), proof_of)) == {NAMES[0], NAMES[1]}
+        server.say = partial(always, 409, b"5\n", b"")
+        scene.clock.advance(RENEW_AFTER_S * NS_PER_S)
+        assert cosigned_by(await pool.cosign(note_of(3), proof_of)) == {NAMES[1]}
+        assert [witness.key.name for witness in pool.take_ahead()] == [NAMES[0]]
+
+    scene.run(test)
+
+
 def test_two_asked_for_at_once_are_cosigned_one_after_the_other(scene: Scene) -> None:
     scene.honest(NAMES[0])
 

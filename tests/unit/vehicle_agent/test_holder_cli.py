@@ -198,6 +198,49 @@ def test_an_agent_that_runs_and_takes_no_orders_is_told_with_what_to_do(world: W
         assert sentence in refused(holder(world, "slot", "--out", world.folder / "slot.json"), 2)
 
 
+def test_a_lock_that_cannot_be_made_is_not_taken_for_an_agent_that_runs(world: World) -> None:
+    (world.folder / "state/spool.db.lock").mkdir(parents=True)
+    assert "spool.db: cannot be locked" in refused(holder(world, "consent", "list"))
+
+
+@pytest.mark.parametrize(
+    ("copied", "is_counter_lost", "sentence"),
+    [
+        (True, False, "was put back from an older copy, or replaced: 1 record that was made is not in it (it has 1)"),
+        (False, True, "the counter is new, though 2 records were made"),
+    ],
+)
+def test_what_the_counter_does_not_agree_with_is_left_to_the_agent_which_tells_of_it(
+    world: World, *, copied: bool, is_counter_lost: bool, sentence: str
+) -> None:
+    spool, copy, counter = world.folder / "state/spool.db", world.folder / "copy", world.folder / "elsewhere/count"
+    counter.parent.mkdir()
+    world.config.write_text(world.config.read_text() + 'counter = "file:elsewhere/count"\n')
+    for _ in range(2):
+        if spool.exists():
+            shutil.copy(spool, copy)
+        told(holder(world, "consent", "grant", *WORDS, "--valid-until", moment(days=3)))
+    if copied:
+        for file in spool.parent.glob("spool.db-*"):
+            file.unlink()
+        shutil.copy(copy, spool)
+    if is_counter_lost:
+        counter.unlink()
+    before = (spool.read_bytes(), counter.exists() and counter.read_bytes())
+    for words in (("consent", "list"), ("slot", "--out", world.folder / "slot.json")):
+        said = refused(holder(world, *words))
+        assert sentence in said
+        assert "let the agent run first, which tells of it and goes on" in said
+    assert (spool.read_bytes(), counter.exists() and counter.read_bytes()) == before
+    (world.folder / "empty.log").write_text("")
+    notices = told(holder(world, "replay", world.folder / "empty.log"))
+    assert ("records_restored" in notices, "record_counter_new" in notices) == (copied, is_counter_lost)
+    assert kinds(world).count("consent_grant") == len(grants(world)) == (1 if copied else 2)
+    told(holder(world, "slot", "--out", world.folder / "slot.json"))
+    slot = parse_slot((world.folder / "slot.json").read_bytes())
+    assert (slot.seq, [flag.value for flag in slot.flags]) == (2, ["sequence_resumed"] if copied else [])
+
+
 def test_a_socket_that_a_killed_agent_left_behind_misleads_nobody(world: World) -> None:
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(world.folder / "state/orders.sock"))

@@ -13,7 +13,7 @@ from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.note import Ed25519NoteSigner, parse_note
 from shared.ledger.proof import parse_proof
 from shared.service.config import load
-from shared.service.counted_log import CountedLog, LogCounterIsNew, LogRestored, open_counted
+from shared.service.counted_log import UNCOUNTED_ENTRIES, CountedLog, LogCounterIsNew, LogRestored, open_counted
 from shared.service.log_backup import back_up_log, copy_marked
 from shared.service.log_store import LogStore, load_or_create_log_key, open_log_store
 from shared.service.rollback_counter import FileCounter, open_counter, open_log_counter
@@ -182,3 +182,32 @@ def test_what_is_odd_about_a_log_is_a_value(tmp_path: Path) -> None:
         counter.advance_to(5)
         assert open_counted(log, counter) == (log, LogRestored(origin="vehicle.example/log", found=2, counted=5))
         assert log.is_restored
+
+
+@pytest.mark.parametrize(
+    ("counted", "may_go_on"),
+    [(0, False), (1, False), (5 - UNCOUNTED_ENTRIES - 1, False), (5 - UNCOUNTED_ENTRIES, True), (5, True), (6, False)],
+)
+def test_only_a_counter_that_kept_up_with_the_log_takes_the_mark_off_a_copy(
+    tmp_path: Path, counted: int, *, may_go_on: bool
+) -> None:
+    signer = Ed25519NoteSigner("vehicle.example/log", load_or_create_log_key(tmp_path / "key"))
+    counter = FileCounter(tmp_path / "count")
+    counter.advance_to(counted)
+    with open_log_store(tmp_path / "log.db", signer) as log:
+        log.append([b"%d" % n for n in range(5)])
+        log.mark_restored(is_restored=True)
+        opened, news = open_counted(log, counter)
+        if may_go_on:
+            assert news is None
+            assert isinstance(opened, CountedLog)
+            assert (opened.submit(b"new"), counter.read()) == (5, 6)
+        else:
+            assert (opened, news) == (log, LogRestored(origin=log.origin, found=5, counted=6 if counted == 6 else None))
+            with pytest.raises(StorageError, match="must not sign again"):
+                CountedLog(log, counter)
+            with pytest.raises(StorageError, match="was put back from a backup"):
+                log.submit(b"a second history")
+            assert counter.read() == counted
+    with open_log_store(tmp_path / "log.db", signer) as log:
+        assert log.is_restored is not may_go_on
