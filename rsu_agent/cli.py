@@ -12,35 +12,24 @@ import typer
 from rich.console import Console
 
 from rsu_agent import hazard_cli
-from rsu_agent.composition import make_agent, read_parts
+from rsu_agent.check import Checkup
 from rsu_agent.config import RsuConfig
-from rsu_agent.console.http_door import read_http
 from rsu_agent.evidence_cli import evidence
-from rsu_agent.evidence_open import check_evidence
-from rsu_agent.hazard_feeds import describe_hazard_ways
 from rsu_agent.live_view import watch
 from rsu_agent.map_command import map_command
 from rsu_agent.shell import serve
 from rsu_agent.sign_files import load_signs
-from rsu_agent.signal_controllers.feeds import describe_feed
 from rsu_agent.status_view import status_tables
-from rsu_agent.witness import read_witness_logs
 from shared.cli import entry
 from shared.cli.enrol import PublicKeyOption, RefreshOption, enrol
-from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import TimeSource
 from shared.core.errors import ConfigError
 from shared.pki.permission_sets import StationRole
-from shared.service.capture import describe_capture
 from shared.service.command_socket import give_order
 from shared.service.config import load
-from shared.service.identity import describe_ticket
-from shared.service.ledger_token import read_ledger_token
 from shared.service.log import make_logger
 from shared.service.notify import Notifier, Watchdog
-from shared.service.open_radios import describe_radios
-from shared.service.run import Service, run_service
-from shared.service.socket_path import check_socket_path
+from shared.service.run import Service, error_line, run_service
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
 
@@ -56,8 +45,8 @@ app = typer.Typer(
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]
 
 app.add_typer(hazard_cli.app)
-app.command()(evidence)
-app.command("map")(map_command)
+app.command(short_help="Write a file that proves what the unit said at a moment.")(evidence)
+app.command("map", short_help="Check a junction's map, and draw it.")(map_command)
 
 
 def main() -> NoReturn:
@@ -67,7 +56,7 @@ def main() -> NoReturn:
 
 @app.command()
 def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Run as a service: listen, tell lights, map and hazards."""
+    """Run as a service."""
     settings = load(config, RsuConfig)
     log = make_logger(sys.stderr)
     clock = SystemClock(TimeSource(settings.time.source))
@@ -88,7 +77,10 @@ def enrol_command(
     *,
     refresh: RefreshOption = False,
 ) -> None:
-    """Get a credential and tickets from the authorities that `[pki]` and the trust lists name."""
+    """Get a credential and tickets from authorities.
+
+    Those are asked that `[pki]` and the trust lists name.
+    """
     settings = load(config, RsuConfig)
     enrol(
         config_file=config,
@@ -104,50 +96,21 @@ def enrol_command(
 
 @app.command("check-config")
 def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Check the configuration and every file it names: plan and map against each other, hazards, ticket and trust."""
+    """Check the configuration and every file it names.
+
+    All that is wrong is named at once: plan and map against each other, hazards, ticket, trust, keys, sockets.
+    """
     settings = load(config, RsuConfig)
-    parts = read_parts(settings, config, environment=os.environ)
-    make_agent(parts, entropy=os.urandom)
-    check_socket_path(settings.state.status_socket, key="state.status_socket")
-    if settings.state.command_socket is not None:
-        check_socket_path(settings.state.command_socket, key="state.command_socket")
-    console = Console()
-    if parts.junction is not None:
-        lanes = parts.junction.lanes
-        groups = ", ".join(str(group) for group in sorted(lanes.signal_groups))
-        console.print(f"junction {lanes.name!r}: {len(lanes.lanes)} lanes, signal groups {groups}, no conflicting greens")
-        if parts.junction.place is not None:
-            console.print(describe_feed(parts.junction.place, environment=os.environ))
-    console.print(f"{len(parts.hazards)} hazard(s)")
-    for line in describe_hazard_ways(settings, environment=os.environ):
-        console.print(line)
-    if settings.signs is not None:
-        console.print(f"{len(parts.signs)} road sign(s)")
-    ticket = "tickets from the authorities" if parts.ticket is None else describe_ticket(parts.ticket)
     clock = SystemClock(TimeSource(settings.time.source))
-    trusted = describe_trust(parts.trust_store, folder=settings.identity.trust, trust=settings.trust, now=clock.now())
-    console.print(f"{ticket}; {trusted}")
-    for line in describe_state(config_file=config, command="rsu-agent", trust=settings.trust, pki=settings.pki, now=clock.now()):
-        console.print(line)
-    for line in (*describe_radios(settings.radio), *describe_capture(settings.capture)):
-        console.print(line)
-    if settings.evidence is not None:
-        console.print(check_evidence(settings.evidence, environment=os.environ))
-    if settings.http is not None:
-        found = read_http(settings.http, environment=os.environ)
-        way = "in the clear" if found.tls is None else "over TLS"
-        orders = "shows only" if found.token is None else "takes an operator's orders"
-        console.print(f"console on {settings.http.listen}, {way}: {orders}")
-    if settings.ledger_relay is not None:
-        read_ledger_token(settings.ledger_relay.token, environment=os.environ)
-        console.print(f"relays the log at {', '.join(settings.ledger_relay.upstream)} on {settings.ledger_relay.listen}")
-    if settings.metrics is not None:
-        console.print(f"metrics on {settings.metrics.listen}")
-    if settings.witness is not None:
-        logs = read_witness_logs(settings.witness)
-        named = ", ".join(sorted({log.key.name for log in logs.logs}))
-        console.print(f"witness {settings.witness.name} on {settings.witness.listen} for {named}")
-    console.print(f"{config}: ok")
+    checkup = Checkup(settings, config, environment=os.environ, now=clock.now())
+    checkup.look(os.urandom)
+    for line in checkup.found:
+        typer.echo(line)
+    mistakes = sorted(checkup.mistakes, key=lambda mistake: isinstance(mistake, ConfigError))
+    for mistake in mistakes[:-1]:
+        typer.echo(f"rsu-agent: {error_line(mistake)}", err=True)
+    if mistakes:
+        raise mistakes[-1]
 
 
 @app.command()
@@ -157,7 +120,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print the status as one JSON document.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Print the tables once instead of refreshing them.")] = False,
 ) -> None:
-    """Show neighbours, lights, hazards and counters of a running unit; live at a terminal, until Ctrl-C."""
+    """Show how a running unit is, and its peers.
+
+    At a terminal the view is renewed until Ctrl-C; `--once` prints all tables, and `--json` all there is.
+    """
     socket = load(config, RsuConfig).state.status_socket
     if as_json:
         typer.echo(json.dumps(read_status(socket)))
@@ -171,14 +137,15 @@ def status(
 
 @app.command()
 def signs(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Have a running unit read its file of road signs anew: new ones are said, changed ones updated, missing ones cancelled."""
+    """Have a running unit read its road signs anew.
+
+    New ones are said, changed ones updated, missing ones cancelled.
+    """
     settings = load(config, RsuConfig)
     if settings.signs is None:
         raise ConfigError(f"{config}: signs", "names no file of road signs")
-    if settings.state.command_socket is None:
-        raise ConfigError(f"{config}: state.command_socket", "is needed to give a running unit orders")
     load_signs(settings.signs)
-    said = give_order(settings.state.command_socket, {"order": "read_signs"})["signs"]
+    said = give_order(_command_socket(settings, config), {"order": "read_signs"})["signs"]
     numbers = ", ".join(str(number) for number in said) if isinstance(said, list) else ""
     typer.echo(f"signs {numbers} are said" if numbers else "no sign is said any more")
 
@@ -189,12 +156,17 @@ def negate(
     sequence_number: Annotated[int, typer.Argument(help="Its number there.")],
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Have a running unit say that an event which others tell of is not there.
+    """Have a running unit deny an event of others.
 
-    It says so for ten seconds, and stops passing the event on. A vehicle drops the event once two stations have said so.
+    It says for ten seconds that the event is not there, and stops passing the event on. A vehicle drops the event once two stations
+    have said so.
     """
-    socket = load(config, RsuConfig).state.command_socket
-    if socket is None:
-        raise ConfigError(f"{config}: state.command_socket", "is needed to give a running unit orders")
+    socket = _command_socket(load(config, RsuConfig), config)
     give_order(socket, {"order": "negate", "station_id": station_id, "sequence_number": sequence_number})
     typer.echo(f"event {sequence_number} of station {station_id} is denied")
+
+
+def _command_socket(settings: RsuConfig, config: Path) -> Path:
+    if settings.state.command_socket is None:
+        raise ConfigError(f"{config}: state.command_socket", "is needed to give a running unit orders")
+    return settings.state.command_socket

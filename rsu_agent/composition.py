@@ -192,23 +192,8 @@ def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str])
     Raises:
         ConfigError: a file is absent, readable by others, or not what it should be.
     """
-    identity = config.identity
-    if config.trust is None:
-        trust_store = read_trust_directory(identity.trust)
-    else:
-        trust_store = pinned_store(read_pins(identity.trust, config.trust))
-        read_admission(config.trust)
-    areas = read_areas(config.trust)
-    ticket = None
-    if identity.ticket is not None:
-        ticket = read_identity(identity.ticket, credential=TICKET_KEY, environment=environment)
-        warns = config.hazard or config.detectors or config.corroboration or config.backhaul
-        services = (
-            *(_JUNCTION_SERVICES if config.junction else ()),
-            *(_HAZARD_SERVICES if warns else ()),
-            *(_SIGN_SERVICES if config.signs else ()),
-        )
-        check_ticket(ticket, directory=identity.ticket, trust_store=trust_store, areas=areas, services=services)
+    trust_store, areas = read_trust(config)
+    ticket = read_ticket(config, trust_store=trust_store, areas=areas, environment=environment)
     return RsuParts(
         station_id=StationId(config.station.station_id),
         position=config.station.position,
@@ -216,14 +201,51 @@ def read_parts(config: RsuConfig, path: Path, *, environment: Mapping[str, str])
         trust_store=trust_store,
         areas=areas,
         tickets=TicketPool(() if ticket is None else (ticket,), policy=TicketPolicy(), uses=FleetingUse()),
-        junction=None if config.junction is None else _junction(config.junction),
+        junction=None if config.junction is None else read_junction(config.junction),
         hazards=hazards_of(config, path),
-        objects=None if config.detectors is None else ObjectWatch(detectors_of(config.detectors, str(path))),
+        objects=read_objects(config, path),
         corroboration=None if config.corroboration is None else config.corroboration.policy,
         signs=() if config.signs is None else load_signs(config.signs),
         zones=tuple(each.zone for each in config.protected_zone),
         forwarding=config.network.forwarding(Forwarding.ALL_LINKS),
     )
+
+
+def read_trust(config: RsuConfig) -> tuple[TrustStore, IdentifiedAreas]:
+    """Read whom the operator trusts, and the shapes of regions; raises `ConfigError`."""
+    if config.trust is None:
+        trust_store = read_trust_directory(config.identity.trust)
+    else:
+        trust_store = pinned_store(read_pins(config.identity.trust, config.trust))
+        read_admission(config.trust)
+    return trust_store, read_areas(config.trust)
+
+
+def read_ticket(
+    config: RsuConfig, *, trust_store: TrustStore, areas: IdentifiedAreas, environment: Mapping[str, str]
+) -> TicketCredential | None:
+    """Read the ticket an operator brought, and hold it against what the unit is to say; None where authorities issue them.
+
+    Raises:
+        ConfigError: it cannot be used, or not for all that is configured.
+    """
+    directory = config.identity.ticket
+    if directory is None:
+        return None
+    ticket = read_identity(directory, credential=TICKET_KEY, environment=environment)
+    warns = config.hazard or config.detectors or config.corroboration or config.backhaul
+    services = (
+        *(_JUNCTION_SERVICES if config.junction else ()),
+        *(_HAZARD_SERVICES if warns else ()),
+        *(_SIGN_SERVICES if config.signs else ()),
+    )
+    check_ticket(ticket, directory=directory, trust_store=trust_store, areas=areas, services=services)
+    return ticket
+
+
+def read_objects(config: RsuConfig, path: Path) -> ObjectWatch | None:
+    """Return what follows the objects of the configured detectors, None where there are none; raises `ConfigError`."""
+    return None if config.detectors is None else ObjectWatch(detectors_of(config.detectors, str(path)))
 
 
 def _watches(parts: RsuParts, received: ReceivedEvents, peers: PeerTable) -> tuple[HazardWatch, ...]:
@@ -303,7 +325,8 @@ def open_unit(config: RsuConfig, path: Path, *, environment: Mapping[str, str], 
         yield OpenUnit(parts=parts, trust=trust, identity=identity, problem=problem)
 
 
-def _junction(config: JunctionConfig) -> JunctionParts:
+def read_junction(config: JunctionConfig) -> JunctionParts:
+    """Read map and plan, or controller, of a junction, and hold them against each other; raises `ConfigError`."""
     interval_ns = config.spatem_interval_ms * NS_PER_MS
     if config.plan is not None:
         plan = load_plan(config.plan)

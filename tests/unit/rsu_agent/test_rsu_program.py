@@ -243,3 +243,25 @@ def test_the_installed_example_configuration_is_valid() -> None:
     example = REPOSITORY / "systemd" / "rsu-agent.toml"
     (hazard,) = hazards_of(load(example, RsuConfig), example)
     assert hazard.cause_code == 3
+
+
+def test_check_config_names_every_mistake_at_once_the_last_as_its_own_end(laid_out: Site) -> None:
+    (laid_out.folder / "crossing.plan.toml").unlink()
+    (laid_out.folder / "ticket" / "certificate.oer").write_bytes(b"rubbish")
+    laid_out.change("radius_m = 600", "radius_m = 6000")
+    laid_out.change('status_socket = "status.sock"', f'status_socket = "{"x" * 200}"')
+    result = CliRunner().invoke(app, ["check-config", "-c", str(laid_out.config)])
+    assert isinstance(result.exception, ConfigError)
+    named = [*result.stderr.splitlines(), str(result.exception)]
+    assert len(named) == 4
+    for words in ("crossing.plan.toml: cannot be read", "certificate.oer", "hazard[0]: radius_m", "state.status_socket"):
+        assert any(words in line for line in named), named
+    assert all(line.startswith("rsu-agent: error: ") for line in named[:-1])
+    assert "ok" not in result.stdout.split()
+
+
+def test_the_help_has_a_whole_sentence_for_every_command() -> None:
+    result = CliRunner().invoke(app, ["--help"], terminal_width=80, color=False)
+    assert result.exit_code == 0
+    _, commands = result.output.split("Commands:\n")
+    assert [line for line in commands.splitlines() if not line.endswith(".") or line.endswith("...")] == []
