@@ -18,6 +18,7 @@ from time import sleep
 
 from rsu_agent.load_scene import (
     PATIENCE_S,
+    STATION_ID,
     WARNING_EVERY_S,
     Account,
     Ear,
@@ -134,12 +135,12 @@ def _measured(name: str, cars: int, seconds: float) -> Load:
         with Ear(port) as ear, running_unit(Path(folder), port=port) as unit:
             lasts_s = cars / INTRODUCED_PER_S
             introduced = speaking.spoken_by(Order(cars=cars, seconds=lasts_s, gap_ns=round(lasts_s * NS_PER_S)))
-            before, said_before = _closed(unit, introduced.packets), len(ear.heard)
+            before, said_before = _closed(unit, introduced.on_air), len(ear.heard)
             accounts = [unit.account()]
             speaking.begin(Order(cars=cars, seconds=seconds))
             verifications_per_s = _watch(speaking, unit, accounts, seconds)
             spoken, said_after = speaking.spoken(), len(ear.heard)
-            after = _closed(unit, introduced.packets + spoken.packets)
+            after = _closed(unit, introduced.on_air + spoken.on_air)
             accounts.append(unit.account())
         return Load(
             name=name,
@@ -218,7 +219,7 @@ def _figures(load: Load) -> Iterable[Figure]:
         limit=("what was asked for", [load.rate_per_s]),
         targets=(Target(measure=Measure.MEDIAN_RATIO, bound=LEAST_VERIFIED),) if is_once else (),
     )
-    unknown = abs(lost(load.counts, spoken.packets))
+    unknown = abs(lost(load.counts, spoken.on_air))
     yield figure_of(f"{of}.lost", "packets that no counter of the unit knows", Unit.PACKETS, [unknown], targets=none_at_all)
     for member, says, targets in (
         ("dropped", "dropped without a rule", none_at_all),
@@ -227,6 +228,13 @@ def _figures(load: Load) -> Iterable[Figure]:
     ):
         counts = {word: count for word, count in load.counts[member].items() if count}
         yield figure_of(f"{of}.{member}", f"{says}{_words(counts)}", Unit.PACKETS, [sum(counts.values())], targets=targets)
+    yield figure_of(
+        f"{of}.warnings",
+        f"of {spoken.warnings} DENMs of a car not heard",
+        Unit.PACKETS,
+        [spoken.warnings - load.counts["verified"].get("denm", 0)],
+        targets=none_at_all,
+    )
     yield from _rhythms(load)
     yield figure_of(f"{of}.age", "mean age of a CAM when its turn comes, last third", Unit.MILLISECONDS, [load.mean_age_ms(2)])
     yield figure_of(
@@ -249,8 +257,9 @@ def _figures(load: Load) -> Iterable[Figure]:
 def _rhythms(load: Load) -> Iterable[Figure]:
     """Hold lights and warnings against their rhythm."""
     messages = [(at, said.message) for at, said in load.said if not isinstance(said, VerifiedBeacon)]
-    lights = [(at, message) for at, message in messages if isinstance(message, Spatem)]
-    warnings = [at for at, message in messages if isinstance(message, Denm)]
+    own = [(at, message) for at, message in messages if message.station_id == STATION_ID]
+    lights = [(at, message) for at, message in own if isinstance(message, Spatem)]
+    warnings = [at for at, message in own if isinstance(message, Denm)]
     jitter = _jitter_ms([at for at, _ in lights], DEFAULT_SPATEM_INTERVAL_NS, _changes([spatem for _, spatem in lights]))
     for name, value, bound in (
         ("p50", percentile(jitter, 50), None),

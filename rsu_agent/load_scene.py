@@ -43,6 +43,7 @@ LOOK_S = 0.1
 """Between two looks whether a unit has started."""
 
 METRICS_TIMEOUT_S = 10.0
+STATION_ID = 4049
 WARNING_EVERY_S = 0.5
 
 _JUNCTIONS = Path(rsu_agent.junctions.__file__).parent
@@ -62,7 +63,7 @@ def config_of(*, port: int, metrics_port: int) -> str:
     """Return the configuration of a unit with everything switched on that needs nobody else."""
     return f"""\
 [station]
-station_id = 4049
+station_id = {STATION_ID}
 lat_deg = {MIDDLE.lat_deg}
 lon_deg = {MIDDLE.lon_deg}
 [identity]

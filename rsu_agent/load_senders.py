@@ -5,9 +5,9 @@
     {"cars": 400, "seconds": 300, ...}  heard on standard input: so many of them speak for so long (`Order`)
     {"packets": 1200000, ...}           said when they have spoken (`Spoken`)
 
-Each car speaks when its turn comes, one after the other, never all at once. A process that was kept waiting makes up for a moment
-and no more (`MAKES_UP_NS`), for a flood after a silence would be another load than the one asked for; what it leaves out it counts.
-They only speak: this process joins no group and hears nothing.
+The first car besides warns of something, once a second, to an area. Each car speaks when its turn comes, one after the other, never
+all at once. A process that was kept waiting makes up for a moment and no more (`MAKES_UP_NS`), for a flood after a silence would be
+another load than the one asked for; what it leaves out it counts. They only speak: this process joins no group and hears nothing.
 """
 
 import math
@@ -21,6 +21,10 @@ import msgspec
 from shared.bench.traffic import CAM_GAP_NS, Hierarchy, cam_at
 from shared.core.clock import NS_PER_S, Instant, TimeSource, UtcNs
 from shared.core.geo import GeoPoint, displaced
+from shared.core.ids import ActionId
+from shared.core.itstime import time64_of, timestamp_its
+from shared.messages import samples
+from shared.network.area import Circle
 from shared.pki.permission_sets import StationRole
 from shared.security.ecdsa import SoftwareSigner
 from shared.service.system_clock import SystemClock
@@ -44,6 +48,9 @@ TICK_S = 0.001
 MAKES_UP_NS = CAM_GAP_NS
 """How late a CAM may be sent."""
 
+WARNING_GAP_NS = NS_PER_S
+WARNING_RADIUS_M = 1_000.0
+
 _HOUR_NS = 3_600 * NS_PER_S
 
 
@@ -59,16 +66,23 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """What was done.
 
     Attributes:
-        packets: that were sent.
-        left_out: packets for which it was too late.
+        packets: CAMs that were sent.
+        warnings: DENMs likewise.
+        left_out: CAMs for which it was too late.
         seconds: that it took.
         processor_s: processor time of that.
     """
 
     packets: int
+    warnings: int
     left_out: int
     seconds: float
     processor_s: float
+
+    @property
+    def on_air(self) -> int:
+        """Packets of all kinds."""
+        return self.packets + self.warnings
 
 
 class _Car:
@@ -82,14 +96,35 @@ class _Car:
 
     def speak(self, now: Instant) -> bytes:
         """Return a signed CAM of this moment."""
-        angle = self._angle + now.monotonic / NS_PER_S * SPEED_MPS / RADIUS_M
-        point = displaced(self._middle, RADIUS_M * math.sin(angle), RADIUS_M * math.cos(angle))
-        heading_deg = round(math.degrees(angle) + 90.0, 1) % 360.0
+        point, heading_deg = self._place(now)
         here = EgoPosition(point=point, taken_at=now.require_utc(), speed_mps=SPEED_MPS, heading_deg=heading_deg)
         cam = msgspec.structs.replace(
             cam_at(self._station, now), lat_deg=point.lat_deg, lon_deg=point.lon_deg, heading_deg=heading_deg, speed_mps=SPEED_MPS
         )
         return self._station.send(cam, position=here, now=now)
+
+    def warn(self, now: Instant) -> bytes:
+        """Return a signed DENM of something where the car is."""
+        moment, station_id = timestamp_its(time64_of(now.require_utc())), self._station.identity.station_id
+        point, _ = self._place(now)
+        denm = msgspec.structs.replace(
+            samples.DENM,
+            station_id=station_id,
+            action_id=ActionId(station_id, 0),
+            station_type=self._station.identity.station_type,
+            detection_time=moment,
+            reference_time=moment,
+            lat_deg=point.lat_deg,
+            lon_deg=point.lon_deg,
+        )
+        here = EgoPosition(point=point, taken_at=now.require_utc(), speed_mps=SPEED_MPS)
+        return self._station.send(denm, position=here, now=now, area=Circle(centre=point, radius_m=WARNING_RADIUS_M))
+
+    def _place(self, now: Instant) -> tuple[GeoPoint, float]:
+        """Return where the car is, and its heading in degrees."""
+        angle = self._angle + now.monotonic / NS_PER_S * SPEED_MPS / RADIUS_M
+        point = displaced(self._middle, RADIUS_M * math.sin(angle), RADIUS_M * math.cos(angle))
+        return point, round(math.degrees(angle) + 90.0, 1) % 360.0
 
 
 class Senders:
@@ -114,18 +149,23 @@ class Senders:
         gap_ns = order.gap_ns / len(cars)
         began, began_s = clock.now().monotonic, process_time()
         turns, left_out = round(order.seconds * NS_PER_S / gap_ns), 0
+        warnings, next_warning = 0, began
         for turn in range(turns):
             due = began + turn * gap_ns
             now = clock.now()
             while now.monotonic < due:
                 sleep(TICK_S)
                 now = clock.now()
+            if now.monotonic >= next_warning:
+                self._socket.sendto(cars[0].warn(now), self._group)
+                warnings, next_warning = warnings + 1, now.monotonic + WARNING_GAP_NS
             if now.monotonic > due + MAKES_UP_NS:
                 left_out += 1
             else:
                 self._socket.sendto(cars[turn % len(cars)].speak(now), self._group)
         return Spoken(
             packets=turns - left_out,
+            warnings=warnings,
             left_out=left_out,
             seconds=(clock.now().monotonic - began) / NS_PER_S,
             processor_s=process_time() - began_s,

@@ -35,6 +35,10 @@ INBOX_STEPS = 256
 STEPS_PER_TURN = 64
 """Steps carried out before the timer and the watchdog get their turn."""
 
+SWITCH_S = 0.0005
+"""How long a thread keeps the interpreter while another waits for it. The working loop gives it away for every signature, so beside
+a thread that computes (evidence, a backup) each signature of a batch waits that long; Python's own 5 ms would make lights late."""
+
 Step = Callable[[Instant], tuple[Effect, ...]]
 """One input, ready to be given to the agent: `partial(agent.on_packet, packet)`."""
 
@@ -215,6 +219,7 @@ def run_service(
 
     def run() -> None:
         harden_process()
+        sys.setswitchinterval(SWITCH_S)
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(_supervise(body, notifier, watchdog, signals))
 

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import socket
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from shared.service.run import (
     EXIT_CONFIGURATION,
     EXIT_FAILED,
     EXIT_OK,
+    SWITCH_S,
     BatchSource,
     Service,
     WorkingLoop,
@@ -157,6 +159,23 @@ def test_what_is_offered_to_the_intake_wakes_the_loop_and_is_taken_in_batches() 
             working.cancel()
         assert [effect.packet for effect in stage.performed if isinstance(effect, Transmit)] == [b"one", b"two", b"three"]
         assert inlet.taken == [2, 1]
+
+    asyncio.run(scene())
+
+
+def test_what_is_due_already_does_not_wait_for_a_batch() -> None:
+    agent, clock = EchoAgent(period_ns=100), ManualClock(None)
+    inlet = Inlet(agent, 2)
+
+    async def scene() -> None:
+        stage = Stage(agent, clock, intake=inlet)
+        clock.advance(100)
+        inlet.waiting += [b"one", b"two"]
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(stage.loop.run())
+            await stage.until(5)
+            working.cancel()
+        assert stage.performed[0] == Notice("timer", {"at": 100})
 
     asyncio.run(scene())
 
@@ -327,6 +346,20 @@ def test_a_signal_stops_the_service_cleanly(tmp_path: Path, number: signal.Signa
 
 async def forever() -> None:
     await asyncio.Event().wait()
+
+
+def test_no_thread_of_a_service_keeps_the_interpreter_for_long() -> None:
+    before, during = sys.getswitchinterval(), []
+
+    async def body(_service: Service) -> None:
+        during.append(sys.getswitchinterval())
+
+    try:
+        sys.setswitchinterval(0.005)
+        assert run_service(body, notifier=NOBODY, watchdog=UNWATCHED) == EXIT_OK
+    finally:
+        sys.setswitchinterval(before)
+    assert during == [pytest.approx(SWITCH_S)]
 
 
 def test_a_body_that_returns_takes_its_tasks_with_it() -> None:
