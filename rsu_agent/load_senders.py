@@ -149,16 +149,16 @@ class Senders:
         gap_ns = order.gap_ns / len(cars)
         began, began_s = clock.now().monotonic, process_time()
         turns, left_out = round(order.seconds * NS_PER_S / gap_ns), 0
-        warnings, next_warning = 0, began
+        warnings, next_warning_ns = 0, int(began)
         for turn in range(turns):
             due = began + turn * gap_ns
             now = clock.now()
             while now.monotonic < due:
                 sleep(TICK_S)
                 now = clock.now()
-            if now.monotonic >= next_warning:
+            if now.monotonic >= next_warning_ns:
                 self._socket.sendto(cars[0].warn(now), self._group)
-                warnings, next_warning = warnings + 1, now.monotonic + WARNING_GAP_NS
+                warnings, next_warning_ns = warnings + 1, now.monotonic + WARNING_GAP_NS
             if now.monotonic > due + MAKES_UP_NS:
                 left_out += 1
             else:
