@@ -73,7 +73,8 @@ FIGURES: dict[str, dict[str, int]] = {
                  for load in ("once", "twice")
                  for name, promised in {"cams": load == "once", "lost": 1, "dropped": 1, "shed": 0, "refused": 0, "warnings": 1,
                                         "spatem.p50": 0, "spatem.p99": 1, "spatem.most": 0, "denm.p99": 1, "age": 0,
-                                        "age_growth": 1, "unit_cam": 0, "unit_core": 0, "senders_cam": 0, "senders_core": 0, "memory": 0}.items()},
+                                        "age_growth": 1, "unit_cam": 0, "unit_core": 0, "senders_cam": 0, "senders_core": 0,
+                                        "memory": 0}.items()},
     "rsu": {"rsu.spatem": 0, "rsu.console": 1, "rsu.console.updates": 1},
     "end_to_end": {f"end_to_end.{medium}.{kind}{moment}.p{percent}": medium == "udp" and not moment
                    for medium in (("udp", "mqtt") if MOSQUITTO_HERE else ("udp",))
