@@ -73,6 +73,19 @@ class Distrust:
 
 
 @dataclass(frozen=True, slots=True)
+class Believed:
+    """What the guard found sound; only this is made into a message.
+
+    Attributes:
+        states: what every group shows.
+        mode: how the controller runs.
+    """
+
+    states: tuple[SignalGroupState, ...]
+    mode: ControllerMode
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
     """What one group showed when it was last looked at.
 
@@ -121,8 +134,8 @@ class SignalGuard:
         self._seen.clear()
         self._green_seen.clear()
 
-    def judge(self, states: tuple[SignalGroupState, ...], mode: ControllerMode, now: Instant) -> Distrust | None:
-        """Return why a state must not be broadcast, counted, or None if it is sound; it is remembered in any case.
+    def judge(self, states: tuple[SignalGroupState, ...], mode: ControllerMode, now: Instant) -> Believed | Distrust:
+        """Return a state that is sound, or why it must not be broadcast, counted; it is remembered in any case.
 
         Args:
             states: what the controller says.
@@ -135,7 +148,7 @@ class SignalGuard:
             or self._against_time(states, now.monotonic)
         )
         self._remember(states, mode, now)
-        return None if found is None else self.doubt(found)
+        return Believed(states, mode) if found is None else self.doubt(found)
 
     def _against_map(self, mode: ControllerMode) -> Distrust | None:
         revision = self._junction.revision

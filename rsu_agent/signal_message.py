@@ -12,6 +12,7 @@ from math import inf
 
 from rsu_agent.map_data import JunctionMap
 from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalGroupState
+from rsu_agent.signal_guard import Believed
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import ConfigError
 from shared.core.ids import StationId
@@ -65,15 +66,9 @@ class SignalMessages:
         self._permissive = junction.permissive_groups()
         self._station_id = station_id
 
-    def believed(self, states: tuple[SignalGroupState, ...], mode: ControllerMode, utc: UtcNs) -> Spatem:
-        """Return the message that says what is believed.
-
-        Args:
-            states: what every group shows.
-            mode: how the controller runs.
-            utc: the present.
-        """
-        phases, is_named = _room(states)
+    def believed(self, believed: Believed, utc: UtcNs) -> Spatem:
+        """Return the message that says what the guard found sound at `utc`, the present."""
+        phases, is_named = _room(believed.states)
         movements = tuple(
             MovementState(
                 signal_group=state.signal_group,
@@ -83,9 +78,9 @@ class SignalMessages:
                     for index, interval in enumerate(state.intervals[:phases])
                 ),
             )
-            for state in states
+            for state in believed.states
         )
-        return self._message(mode, movements, utc)
+        return self._message(believed.mode, movements, utc)
 
     def unavailable(self, utc: UtcNs, *, is_other_map: bool) -> Spatem:
         """Return the message that says nothing of any light.

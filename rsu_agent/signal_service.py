@@ -10,13 +10,13 @@ What the messages say is `signal_message`'s affair.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from rsu_agent.map_data import JunctionMap, mapem_of
 from rsu_agent.signal_controllers import SignalController, SignalGroupState
 from rsu_agent.signal_controllers.guard_rules import GuardRules
-from rsu_agent.signal_guard import Distrust, Doubt, SignalGuard
+from rsu_agent.signal_guard import Believed, Distrust, Doubt, SignalGuard
 from rsu_agent.signal_message import SignalMessages
 from rsu_agent.signal_prediction import PhaseHistory
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
@@ -203,14 +203,14 @@ class SignalService:
             self._mapem += 1
             self._next_mapem = _following(self._next_mapem, MAPEM_INTERVAL_NS, now)
         if spatem_due:
-            states = self._believed(now)
+            believed = self._believed(now)
             out += self._news(now.utc)
-            self._states = states or ()
+            self._states = () if believed is None else believed.states
             is_other_map = self._distrust is not None and self._distrust.doubt is Doubt.MAP_REVISION
             out.append(
                 self._messages.unavailable(now.utc, is_other_map=is_other_map)
-                if states is None
-                else self._messages.believed(states, self._controller.mode, now.utc)
+                if believed is None
+                else self._messages.believed(believed, now.utc)
             )
             self._spatem += 1
             self._last_spatem = now.monotonic
@@ -242,7 +242,7 @@ class SignalService:
             "link_fault": None if self._link is None else self._link.fault,
         }
 
-    def _believed(self, now: Instant) -> tuple[SignalGroupState, ...] | None:
+    def _believed(self, now: Instant) -> Believed | None:
         """Return the controller's state, or None while it must not be broadcast."""
         try:
             states = self._controller.state(now)
@@ -252,17 +252,17 @@ class SignalService:
             doubt = Doubt.CONTRADICTION if isinstance(error, DecodeError) else Doubt.NO_STATE
             self._distrusts(self._guard.doubt(Distrust(doubt, f"the controller gives no state: {error}")), now)
             return None
-        found = self._guard.judge(states, self._controller.mode, now)
-        if found is not None:
+        judged = self._guard.judge(states, self._controller.mode, now)
+        if isinstance(judged, Distrust):
             self._distrusted += 1
-            self._distrusts(found, now, states)
+            self._distrusts(judged, now, states)
             return None
         if self._trusted_again is not None:
             if now.monotonic < self._trusted_again:
                 return None
             self._trusted_again = self._distrust = None
             self._doubtful = ()
-        return self._history.predict(states, now)
+        return replace(judged, states=self._history.predict(judged.states, now))
 
     def _distrusts(self, reason: Distrust, now: Instant, states: tuple[SignalGroupState, ...] = ()) -> None:
         self._history.lose_sight()

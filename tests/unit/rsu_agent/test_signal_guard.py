@@ -50,7 +50,8 @@ class Watched:
                 )
                 for number, letter in enumerate(letters, 1)
             )
-            doubts += [doubt for doubt in [self.guard.judge(states, mode, now)] if doubt is not None]
+            judged = self.guard.judge(states, mode, now)
+            doubts += [judged] if isinstance(judged, Distrust) else []
             self.clock.advance(NS_PER_S // 10)
         return doubts
 
@@ -154,3 +155,17 @@ def test_a_phase_that_ends_before_its_earliest_end_is_counted_unless_the_control
     watched.see("yr", 2.9)
     watched.see("rr", 0.1, ControllerMode(status=NORMAL.status, has_jumped=True))
     assert watched.guard.early_ends == 1
+
+
+def test_a_unit_that_starts_in_the_middle_of_a_phase_accuses_nobody_of_what_it_did_not_see() -> None:
+    watched = Watched()
+    assert watched.see("yr", 1) + watched.see("rr", 1) + watched.see("rg", 5) + watched.see("ry", 3) == []
+
+
+def test_another_programme_may_begin_at_any_moment_but_keeps_the_times_that_are_promised() -> None:
+    hasty, patient = Watched(), Watched()
+    for each in (hasty, patient):
+        each.see("rr", 5)
+        each.see("gr", 2)
+    assert [doubt.doubt.value for doubt in hasty.see("yr", 3)] == ["short_green"]
+    assert patient.see("gr", 3) + patient.see("yr", 3) + patient.see("rr", 1) + patient.see("rg", 5) == []

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import rsu_agent.junctions
 from rsu_agent.map_data import JunctionMap, load_map
 from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalGroupState
+from rsu_agent.signal_guard import Believed
 from rsu_agent.signal_message import MAX_SPATEM_OCTETS, SignalMessages, octets_at_most
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import ConfigError
@@ -46,7 +47,7 @@ def events(*phases: PhaseInterval, utc: UtcNs = NOON) -> tuple[MovementEvent, ..
         SignalGroupState(signal_group=1, name=None, intervals=phases),
         SignalGroupState(signal_group=2, name=None, intervals=phases),
     )
-    said = SignalMessages(CROSSING, StationId(1)).believed(states, MODE, utc)
+    said = SignalMessages(CROSSING, StationId(1)).believed(Believed(states, MODE), utc)
     return decode_spatem(encode_spatem(said)).intersections[0].movements[0].events
 
 
@@ -62,7 +63,7 @@ def test_no_message_is_longer_than_is_reckoned(names: list[str | None], phases: 
     states = tuple(
         SignalGroupState(signal_group=number, name=name, intervals=(interval,) * phases) for number, name in enumerate(names, 1)
     )
-    said = SignalMessages(junction(len(names)), StationId(1)).believed(states, MODE, NOON)
+    said = SignalMessages(junction(len(names)), StationId(1)).believed(Believed(states, MODE), NOON)
     told = [(movement.name, len(movement.events)) for movement in said.intersections[0].movements]
     assert len(encode_spatem(said)) <= octets_at_most(told) <= MAX_SPATEM_OCTETS
 
@@ -71,7 +72,7 @@ def test_a_controller_that_foretells_more_than_a_packet_holds_is_told_as_far_as_
     states = tuple(
         SignalGroupState(signal_group=number, name="north-south", intervals=(phase(0.0),) * MAX_EVENTS) for number in range(1, 21)
     )
-    said = SignalMessages(junction(20), StationId(1)).believed(states, MODE, NOON)
+    said = SignalMessages(junction(20), StationId(1)).believed(Believed(states, MODE), NOON)
     assert {(movement.name, len(movement.events)) for movement in said.intersections[0].movements} == {("north-south", 4)}
     assert len(encode_spatem(said)) <= MAX_SPATEM_OCTETS
 
@@ -79,7 +80,7 @@ def test_a_controller_that_foretells_more_than_a_packet_holds_is_told_as_far_as_
 def test_names_go_before_lights_do_and_more_groups_than_fit_are_refused_at_the_start() -> None:
     most = 84
     states = tuple(SignalGroupState(signal_group=number, name="x" * 63, intervals=(phase(),)) for number in range(1, most + 1))
-    said = SignalMessages(junction(most), StationId(1)).believed(states, MODE, NOON)
+    said = SignalMessages(junction(most), StationId(1)).believed(Believed(states, MODE), NOON)
     assert {(movement.name, len(movement.events)) for movement in said.intersections[0].movements} == {(None, 1)}
     assert len(encode_spatem(said)) <= MAX_SPATEM_OCTETS
     with pytest.raises(ConfigError, match="85 signal groups are more than a packet has room for"):
@@ -112,7 +113,7 @@ def test_minute_hour_and_year_turn_over(text: str, minute: int, ms: int, end_s: 
     utc = utc_from_text(text)
     running = replace(phase(), min_end=after(5.0, utc), likely_end=None, max_end=None)
     states = tuple(SignalGroupState(signal_group=number, name=None, intervals=(running,)) for number in (1, 2))
-    said = SignalMessages(CROSSING, StationId(1)).believed(states, MODE, utc)
+    said = SignalMessages(CROSSING, StationId(1)).believed(Believed(states, MODE), utc)
     (state,) = decode_spatem(encode_spatem(said)).intersections
     assert (state.minute_of_year, state.timestamp_ms) == (minute, ms)
     assert state.movements[0].events[0].min_end_time_s == pytest.approx(end_s, abs=0.051)
