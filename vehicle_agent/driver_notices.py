@@ -1,4 +1,4 @@
-"""What the driver's display gets: hazards, lights and emergency vehicles as flat JSON fields, units in the names.
+"""What the driver's display gets: hazards, lights, emergency vehicles and road signs as flat JSON fields, units in the names.
 
 The same fields make a notice, told once, and an entry of the whole picture (`vehicle_agent.driver_view`).
 """
@@ -9,12 +9,14 @@ from types import MappingProxyType
 
 from shared.core.units import kmh_from_mps
 from shared.facilities.hazard_words import hazard_words
+from shared.messages.ivim import IviType
 from shared.messages.mapem import AllowedManeuvers
 from shared.messages.spatem import MovementPhaseState
 from shared.stack.effects import Notice
 from vehicle_agent.emergency_vehicles import EmergencyNotice, EmergencyVehicle
 from vehicle_agent.glosa import Advice
 from vehicle_agent.hazards import HazardAhead, HazardNotice
+from vehicle_agent.road_signs import RoadSignAhead
 from vehicle_agent.signals_ahead import SignalAhead
 
 COLOURS: Mapping[MovementPhaseState, str] = MappingProxyType(
@@ -44,6 +46,17 @@ TURNS: Mapping[AllowedManeuvers, str] = MappingProxyType(
 """Where a light leads."""
 
 
+SIGN_KINDS: Mapping[int, str] = MappingProxyType(
+    {
+        IviType.IMMEDIATE_DANGER_WARNING_MESSAGES: "danger",
+        IviType.REGULATORY_MESSAGES: "regulatory",
+        IviType.TRAFFIC_RELATED_INFORMATION_MESSAGES: "traffic",
+        IviType.POLLUTION_MESSAGES: "pollution",
+    }
+)
+"""What a sign is for; a sign of any other kind is `other`."""
+
+
 def hazard_notice(told: HazardNotice) -> Notice:
     """`hazard_ahead`, `hazard_changed`, `hazard_ended` or `hazard_passed`."""
     return Notice(f"hazard_{told.change.value}", hazard_fields(told.hazard))
@@ -57,6 +70,11 @@ def signal_notice(signal: SignalAhead, advice: Advice | None = None) -> Notice:
 def emergency_notice(told: EmergencyNotice) -> Notice:
     """`emergency_vehicle_approaching`, `..._changed`, `..._passed` or `..._gone`."""
     return Notice(f"emergency_vehicle_{told.change.value}", emergency_fields(told.vehicle))
+
+
+def road_sign_notice(sign: RoadSignAhead) -> Notice:
+    """`road_sign`: a sign that is approached, or begins to hold."""
+    return Notice("road_sign", road_sign_fields(sign))
 
 
 def hazard_fields(hazard: HazardAhead) -> dict[str, object]:
@@ -122,6 +140,25 @@ def emergency_fields(vehicle: EmergencyVehicle) -> dict[str, object]:
         "closest_m": tenths(vehicle.closest_m),
         "speed_kmh": None if vehicle.speed_mps is None else tenths(kmh_from_mps(vehicle.speed_mps)),
         "is_urgent": vehicle.is_urgent,
+    }
+
+
+def road_sign_fields(sign: RoadSignAhead) -> dict[str, object]:
+    """Return a set of signs as JSON fields."""
+    provider, number, _ = sign.key
+    return {
+        "provider": f"{provider.country_code} {provider.identifier}",
+        "number": number,
+        "kind_of_sign": SIGN_KINDS.get(sign.ivi_type, "other"),
+        "holds": sign.holds,
+        "distance_m": round(sign.distance_m, 1),
+        "pictograms": [
+            {"iso14823": each.iso14823, "vienna": each.vienna, "speed_kmh": whole_kmh(each.speed_mps)} for each in sign.pictograms
+        ],
+        "speed_limit_kmh": whole_kmh(sign.limit_mps),
+        "is_for_all": sign.is_for_all,
+        "lanes": list(sign.lanes),
+        "text": [{"language": language, "line": line} for language, line in sign.text],
     }
 
 

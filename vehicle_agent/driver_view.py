@@ -14,10 +14,19 @@ from shared.facilities.neighbours import Sighting
 from shared.messages.cdd import ExteriorLights
 from shared.messages.mapem import AllowedManeuvers
 from shared.stack.station import EgoPosition
-from vehicle_agent.driver_notices import COLOURS, emergency_fields, hazard_fields, signal_fields, tenths, whole_kmh
+from vehicle_agent.driver_notices import (
+    COLOURS,
+    emergency_fields,
+    hazard_fields,
+    road_sign_fields,
+    signal_fields,
+    tenths,
+    whole_kmh,
+)
 from vehicle_agent.emergency_vehicles import EmergencyVehicle, is_on_mission
 from vehicle_agent.glosa import Advice
 from vehicle_agent.hazards import HazardAhead
+from vehicle_agent.road_signs import RoadSignAhead, limit_of
 from vehicle_agent.signals_ahead import PhaseAhead, SignalAhead
 from vehicle_agent.speed_plan import GlosaSettings
 from vehicle_agent.vehicle_state import VehicleState, fresh
@@ -30,6 +39,7 @@ MAX_HAZARDS_SHOWN = 16
 MAX_SIGNALS_SHOWN = 8
 MAX_PHASES_SHOWN = 6
 MAX_EMERGENCIES_SHOWN = 4
+MAX_ROAD_SIGNS_SHOWN = 8
 
 _STRAIGHT = AllowedManeuvers.MANEUVER_STRAIGHT_ALLOWED
 
@@ -48,6 +58,7 @@ class Picture:
         hazards: what is ahead, the nearest first.
         signals: the lights of our lane, each with its advice.
         emergencies: emergency vehicles that matter, the nearest first.
+        road_signs: those that hold here, then those ahead, the nearest first.
     """
 
     sequence: int
@@ -59,6 +70,7 @@ class Picture:
     hazards: tuple[HazardAhead, ...] = ()
     signals: tuple[tuple[SignalAhead, Advice | None], ...] = ()
     emergencies: tuple[EmergencyVehicle, ...] = ()
+    road_signs: tuple[RoadSignAhead, ...] = ()
 
 
 def driver_view(picture: Picture) -> dict[str, object]:
@@ -76,6 +88,7 @@ def driver_view(picture: Picture) -> dict[str, object]:
         "hazards": [hazard_fields(hazard) for hazard in picture.hazards[:MAX_HAZARDS_SHOWN]],
         "signals": [_signal(signal, advice, expected) for signal, advice in picture.signals[:MAX_SIGNALS_SHOWN]],
         "emergency_vehicles": [emergency_fields(vehicle) for vehicle in picture.emergencies[:MAX_EMERGENCIES_SHOWN]],
+        "road_signs": [road_sign_fields(sign) for sign in picture.road_signs[:MAX_ROAD_SIGNS_SHOWN]],
     }
 
 
@@ -111,10 +124,16 @@ def _ego(picture: Picture) -> dict[str, object]:
 
 
 def _speed_limit(picture: Picture) -> dict[str, object]:
-    """Return the lowest limit that a map gives for our lane; the usual one in town where none does. Roadworks have their own."""
-    said = [signal.speed_limit_mps for signal, _ in picture.signals if signal.speed_limit_mps is not None]
+    """Return the lowest limit that signs or a map give for where we are; the usual one in town where none does.
+
+    Roadworks have their own.
+    """
+    said = [(signal.speed_limit_mps, "map") for signal, _ in picture.signals if signal.speed_limit_mps is not None]
+    if (by_sign := limit_of(picture.road_signs)) is not None:
+        said.append((by_sign, "sign"))
     if said:
-        return {"kmh": whole_kmh(min(said)), "source": "map"}
+        limit_mps, source = min(said)
+        return {"kmh": whole_kmh(limit_mps), "source": source}
     return {"kmh": whole_kmh(picture.settings.default_limit_mps), "source": "default"}
 
 

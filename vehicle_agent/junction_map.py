@@ -113,9 +113,17 @@ class OnLane:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
+    """A place on a strip along a line.
+
+    Attributes:
+        aside_m: from the line.
+        from_start_m: along it from its first point.
+        part: which of its parts.
+    """
+
     aside_m: float
-    to_stop_m: float
+    from_start_m: float
     part: int
 
 
@@ -151,14 +159,14 @@ def lane_of(junction: JunctionMap, ego: EgoPosition, path: Iterable[GeoPoint] = 
     here = offset_m(junction.reference, ego.point)
     fitting = []
     for lane in junction.lanes:
-        place = _place_on(lane, here, ego.heading_deg)
-        if place is not None and place.to_stop_m <= REACH_M:
+        place = place_on(lane.points, lane.half_width_m, here, ego.heading_deg)
+        if place is not None and place.from_start_m <= REACH_M:
             fitting.append((lane, place))
     if not fitting:
         return None
     before = [] if len(fitting) == 1 else [offset_m(junction.reference, point) for point in _few(path)]
     lane, place = min(fitting, key=lambda one: _strangeness(one[0], one[1], before))
-    return OnLane(lane, place.to_stop_m, _lowest(lane.limits_mps[: place.part + 1]))
+    return OnLane(lane, place.from_start_m, _lowest(lane.limits_mps[: place.part + 1]))
 
 
 def _few(path: Iterable[GeoPoint]) -> Iterable[GeoPoint]:
@@ -166,7 +174,7 @@ def _few(path: Iterable[GeoPoint]) -> Iterable[GeoPoint]:
         yield point
 
 
-def _strangeness(lane: LaneLine, place: _Place, before: list[Point]) -> float:
+def _strangeness(lane: LaneLine, place: Place, before: list[Point]) -> float:
     """Return the mean distance of the way driven from the lane, the latest places counting most."""
     total, weights, weight = place.aside_m, 1.0, 1.0
     for point in before:
@@ -279,22 +287,29 @@ def _points(lane: Lane, by_number: dict[int, Lane], reference: GeoPoint) -> tupl
     return tuple(points)
 
 
-def _place_on(lane: LaneLine, here: Point, heading_deg: float) -> _Place | None:
-    """Return the place on the lane with the lane's direction, or None."""
-    best: _Place | None = None
-    from_stop_m = 0.0
-    last = len(lane.points) - 2
-    for part, ((ax, ay), (bx, by)) in enumerate(pairwise(lane.points)):
+def place_on(points: tuple[Point, ...], half_width_m: float, here: Point, heading_deg: float | None) -> Place | None:
+    """Return the place on a strip for who drives towards its first point, or None.
+
+    Args:
+        points: the middle of the strip.
+        half_width_m: half its width.
+        here: where the vehicle is.
+        heading_deg: where it heads; None where that does not matter.
+    """
+    best: Place | None = None
+    from_start_m = 0.0
+    last = len(points) - 2
+    for part, ((ax, ay), (bx, by)) in enumerate(pairwise(points)):
         length_m = hypot(bx - ax, by - ay)
         if length_m == 0.0:
             continue
         raw_m, along_m, aside_m = _projected(here, (ax, ay), (bx, by), length_m)
-        is_beside = (raw_m >= 0.0 or from_stop_m > 0.0) and (raw_m <= length_m or part < last)
+        is_beside = (raw_m >= 0.0 or from_start_m > 0.0) and (raw_m <= length_m or part < last)
         direction_deg = degrees(atan2(ax - bx, ay - by)) % 360.0
-        fits = heading_difference_deg(direction_deg, heading_deg) <= MAX_HEADING_DIFFERENCE_DEG
-        if is_beside and fits and aside_m <= lane.half_width_m + LATERAL_MARGIN_M and (best is None or aside_m < best.aside_m):
-            best = _Place(aside_m, from_stop_m + along_m, part)
-        from_stop_m += length_m
+        fits = heading_deg is None or heading_difference_deg(direction_deg, heading_deg) <= MAX_HEADING_DIFFERENCE_DEG
+        if is_beside and fits and aside_m <= half_width_m + LATERAL_MARGIN_M and (best is None or aside_m < best.aside_m):
+            best = Place(aside_m, from_start_m + along_m, part)
+        from_start_m += length_m
     return best
 
 

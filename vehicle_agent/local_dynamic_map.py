@@ -1,14 +1,15 @@
 """Everything this vehicle knows of the road around it, from what others say, and what of it the driver gets.
 
-    hear(indication)   CAM -> neighbours; DENM -> hazards, emergency vehicles; MAPEM, SPATEM -> lights
+    hear(indication)   CAM -> neighbours; DENM -> hazards, emergency vehicles; MAPEM, SPATEM -> lights; IVIM -> road signs
     poll(state)        five times a second, and at once after a warning: notices, each told once, and one `DriverView`, all of it
 
 Sans-IO; it decides nothing that a part decides. Our own place is moved on to the present like everybody else's, so that distances
 belong to one moment. Without trusted time or a place of our own there is a view all the same, which says so and is otherwise empty.
 
-Left out: in-vehicle information (IVIM), and what the vehicle itself sends (`vehicle_agent.denm_service`).
+Left out: what the vehicle itself sends (`vehicle_agent.denm_service`).
 """
 
+import dataclasses
 from collections import deque
 from collections.abc import Sequence
 
@@ -19,18 +20,20 @@ from shared.core.geo import GeoPoint, displaced, distance_m
 from shared.facilities.neighbours import MAX_EXTRAPOLATION_NS, Neighbours, Sighting, velocity_mps
 from shared.messages.cam import Cam
 from shared.messages.denm import Denm
+from shared.messages.ivim import Ivim
 from shared.messages.mapem import Mapem, SpeedLimitType
 from shared.messages.spatem import Spatem
 from shared.stack.effects import DriverView, Effect
 from shared.stack.indication import Indication
 from shared.stack.station import EgoPosition
-from vehicle_agent.driver_notices import emergency_notice, hazard_notice, signal_notice
-from vehicle_agent.driver_view import Picture, driver_view
+from vehicle_agent.driver_notices import emergency_notice, hazard_notice, road_sign_notice, signal_notice
+from vehicle_agent.driver_view import MAX_ROAD_SIGNS_SHOWN, Picture, driver_view
 from vehicle_agent.ego import ego_position
 from vehicle_agent.emergency_vehicles import EmergencyVehicles
 from vehicle_agent.glosa import Advice, Glosa
 from vehicle_agent.hazards import Hazards
 from vehicle_agent.junction_map import MAX_PATH_POINTS
+from vehicle_agent.road_signs import RoadSigns, limit_of
 from vehicle_agent.signals_ahead import CAR_LIMITS, SignalAhead, SignalsAhead
 from vehicle_agent.speed_plan import DEFAULT_SETTINGS, GlosaSettings
 from vehicle_agent.vehicle_state import VehicleState
@@ -76,6 +79,7 @@ class LocalDynamicMap:
         self._settings = settings
         self._neighbours = Neighbours()
         self._signals = SignalsAhead(limits=limits)
+        self._road_signs = RoadSigns()
         self._emergencies = EmergencyVehicles()
         self._glosa = Glosa(settings)
         self._path: deque[GeoPoint] = deque(maxlen=MAX_PATH_POINTS)
@@ -115,6 +119,8 @@ class LocalDynamicMap:
             self._signals.hear_signals(spatem, now)
         elif (mapem := indication.of(Mapem)) is not None:
             self._signals.hear_map(mapem, now)
+        elif (ivim := indication.of(Ivim)) is not None:
+            self._road_signs.hear(ivim, now)
 
     def next_due(self) -> MonotonicNs:
         """Return when `poll` has something to do."""
@@ -139,8 +145,9 @@ class LocalDynamicMap:
         emergencies = self._emergencies.poll(seen, ego, now)
         signals = self._signals.ahead(now, ego, self._path)
         self._lights = signals
+        signs = self._road_signs.ahead(now, ego)
         ahead = self._neighbours.ahead(ego, now) if signals else ()
-        advised = {signal.signal_group: self._advise(signal, ego, ahead, now) for signal in signals}
+        advised = {signal.signal_group: self._advise(_within(limit_of(signs), signal), ego, ahead, now) for signal in signals}
         self._glosa.settle()
         picture = Picture(
             sequence=self._views,
@@ -152,11 +159,13 @@ class LocalDynamicMap:
             hazards=self._hazards.ahead(now, ego),
             signals=tuple((signal, advised[signal.signal_group]) for signal in signals),
             emergencies=self._emergencies.near,
+            road_signs=signs,
         )
         return (
             *(emergency_notice(told) for told in emergencies),
             *(hazard_notice(told) for told in self._hazards.poll(now, ego)),
             *(signal_notice(signal, advised[signal.signal_group]) for signal in self._signals.news(signals, now)),
+            *(road_sign_notice(sign) for sign in self._road_signs.news(signs[:MAX_ROAD_SIGNS_SHOWN])),
             DriverView(driver_view(picture)),
         )
 
@@ -166,6 +175,7 @@ class LocalDynamicMap:
             "neighbours": self._neighbours.status(),
             "hazards": len(self._hazards),
             "junctions": len(self._signals),
+            "road_signs": len(self._road_signs),
             "views": self._views,
         }
 
@@ -198,6 +208,12 @@ def present_place(state: VehicleState, now: Instant) -> EgoPosition | None:
     moved_s = min(max(0, now.utc - ego.taken_at), MAX_EXTRAPOLATION_NS) / NS_PER_S
     point = displaced(ego.point, velocity[0] * moved_s, velocity[1] * moved_s)
     return replace(ego, point=point, taken_at=UtcNs(now.utc))
+
+
+def _within(limit_mps: float | None, signal: SignalAhead) -> SignalAhead:
+    """Return a light with no higher limit on the way there than the signs by the road allow."""
+    said = [each for each in (limit_mps, signal.speed_limit_mps) if each is not None]
+    return dataclasses.replace(signal, speed_limit_mps=min(said)) if said else signal
 
 
 def _standing_before(ahead: Sequence[Sighting], distance_to_stop_m: float) -> int:

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
-from typing import TypeVar
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import VerificationError
@@ -28,6 +27,7 @@ from shared.messages.time_mark import minute_of_year, ms_of_minute, seconds_unti
 from shared.stack.indication import Verified
 from shared.stack.station import EgoPosition
 from vehicle_agent.junction_map import JunctionMap, OnLane, junction_map, lane_of
+from vehicle_agent.per_ticket import put_per_ticket
 
 MAX_JUNCTIONS = 128
 """Most junctions remembered; beyond it the one heard longest ago gives way."""
@@ -162,7 +162,8 @@ class SignalsAhead:
         for intersection in indication.message.intersections:
             junction = junction_map(intersection, now.monotonic, self._limits)
             if junction is not None:
-                _put(self._junctions, (intersection.id, indication.signer.hashed_id8), junction, self._capacity)
+                key = intersection.id, indication.signer.hashed_id8
+                put_per_ticket(self._junctions, key, junction, capacity=self._capacity, per_ticket=MAX_JUNCTIONS_PER_TICKET)
 
     def hear_signals(self, indication: Verified[Spatem], now: Instant) -> None:
         """Take in one verified SPATEM.
@@ -173,7 +174,8 @@ class SignalsAhead:
         """
         for state in indication.message.intersections:
             _check_present(state, now.require_utc())
-            _put(self._lights, (state.id, indication.signer.hashed_id8), _lights(state, now.monotonic), self._capacity)
+            key, lights = (state.id, indication.signer.hashed_id8), _lights(state, now.monotonic)
+            put_per_ticket(self._lights, key, lights, capacity=self._capacity, per_ticket=MAX_JUNCTIONS_PER_TICKET)
 
     def ahead(self, now: Instant, ego: EgoPosition, path: Sequence[GeoPoint] = ()) -> tuple[SignalAhead, ...]:
         """Return what the signal groups of the vehicle's lane show, in order of their numbers; empty where there is nothing to say.
@@ -263,20 +265,6 @@ def _near(one: SignalAhead, other: SignalAhead) -> bool:
             (one.time_to_green_s, other.time_to_green_s),
         )
     )
-
-
-_T = TypeVar("_T")
-
-
-def _put(store: OrderedDict[_Key, _T], key: _Key, value: _T, capacity: int) -> None:
-    """Keep the latest; a ticket that speaks of too many junctions displaces its own."""
-    if store.pop(key, None) is None:
-        own = [known for known in store if known[1] == key[1]]
-        if len(own) >= MAX_JUNCTIONS_PER_TICKET:
-            del store[own[0]]
-        elif len(store) >= capacity:
-            store.popitem(last=False)
-    store[key] = value
 
 
 def _lights(state: IntersectionState, heard: MonotonicNs) -> _Lights:

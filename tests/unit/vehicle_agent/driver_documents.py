@@ -23,7 +23,7 @@ def check_document(document: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _kind_of(document: dict[str, Any]) -> dict[str, Any]:
-    for name in ("view", "hazard_event", "signal_event", "emergency_event"):
+    for name in ("view", "hazard_event", "signal_event", "emergency_event", "road_sign_event"):
         found: dict[str, Any] = SCHEMA["$defs"][name]
         kinds = found["properties"].get("kind", {}).get("enum", [None])
         if found["properties"]["schema"]["const"] == document["schema"] and document.get("kind") in kinds:

@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from shared.core.geo import displaced
-from shared.core.itstime import TimestampIts
+import rsu_agent.junctions
+from rsu_agent.sign_files import load_signs
+from shared.core.geo import GeoPoint, displaced
+from shared.core.itstime import TimestampIts, time64_of, timestamp_its
 from shared.messages.denm import Termination
+from shared.messages.ivim import IviStatus
 from shared.network.area import Circle
 from shared.pki.permission_sets import StationRole
 from shared.stack.station import Station
@@ -54,6 +57,26 @@ def test_a_driver_hears_what_the_light_of_the_lane_shows_and_again_when_it_chang
         assert notice["colour"] == "red"
         assert notice["distance_to_stop_m"] == pytest.approx(55.0, abs=1.0)
         assert bench.status("verified") == {"mapem": 1, "spatem": 1}
+
+
+def test_a_driver_hears_of_a_sign_where_it_begins_to_hold_and_not_again(tmp_path: Path) -> None:
+    (sign,) = load_signs(Path(rsu_agent.junctions.__file__).parent / "crossing.signs.toml")
+    unit = rsu()
+    with Bench(tmp_path) as bench:
+        bench.set(position=GeoPoint(48.137, 11.572), heading_deg=90.0, speed_mps=5.0)
+        bench.run(1.0)
+        now = bench.clock.now()
+        ivim = sign.ivim(unit.identity.station_id, IviStatus.NEW, timestamp_its(time64_of(now.require_utc())))
+        bench.hear(unit.send(ivim, position=ego(now), now=now, area=sign.area))
+        bench.run(3.0)
+        (notice,) = bench.notices("road_sign")
+        assert (notice["holds"], notice["speed_limit_kmh"], notice["text"]) == (
+            True,
+            30,
+            [{"language": "DE", "line": "Baustelle"}],
+        )
+        assert bench.status("verified") == {"ivim": 1}
+        assert bench.status("local_map")["road_signs"] == 1
 
 
 def test_a_driver_hears_nothing_while_the_car_does_not_know_where_it_is(tmp_path: Path) -> None:

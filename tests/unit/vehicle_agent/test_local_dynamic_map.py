@@ -102,7 +102,7 @@ def test_without_a_place_there_is_a_view_that_says_so() -> None:
         "heading_deg": None,
         "speed_kmh": None,
     }
-    assert [view[name] for name in ("neighbours", "hazards", "signals", "emergency_vehicles")] == [[], [], [], []]
+    assert [view[name] for name in ("neighbours", "hazards", "signals", "emergency_vehicles", "road_signs")] == [[]] * 5
 
 
 def test_without_trusted_time_there_is_a_view_that_says_so_and_what_the_car_itself_knows() -> None:
@@ -268,7 +268,13 @@ def test_status_counts_what_is_known() -> None:
     shared_lane(here)
     here.hear(verified(cam(0, 0), at(0)), at(0))
     here.poll(state(), at(0))
-    assert here.status() == {"neighbours": {"known": 1, "crowded_out": 0, "misdated": 0}, "hazards": 0, "junctions": 1, "views": 1}
+    assert here.status() == {
+        "neighbours": {"known": 1, "crowded_out": 0, "misdated": 0},
+        "hazards": 0,
+        "junctions": 1,
+        "road_signs": 0,
+        "views": 1,
+    }
 
 
 def test_the_description_names_every_field_and_the_schema_requires_each() -> None:
