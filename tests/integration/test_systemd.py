@@ -203,6 +203,23 @@ def test_the_roadside_units_example_is_a_configuration_for_the_unit_it_comes_wit
     assert len(hazards_of(config, path)) == 1
 
 
+def test_every_section_that_the_roadside_units_example_comments_out_is_one_the_agent_understands(tmp_path: Path) -> None:
+    example = (UNITS / "rsu-agent.toml").read_text()
+    whole = re.sub(r"^# (?=\[|[a-z_]+ = )", "", example, flags=re.MULTILINE).replace("\nplan = ", "\n# plan = ")
+    (tmp_path / "rsu-agent.toml").write_text(whole)
+    config = load(tmp_path / "rsu-agent.toml", RsuConfig)
+    absent = {name for name in RsuConfig.__struct_fields__ if getattr(config, name) is None}
+    assert absent == {"trust", "pki"}, "those are in identity.example.toml"
+    passed = {
+        line.split("=")[1].split(":")[0] for line in (UNITS / "rsu-services.conf").read_text().splitlines() if "Credential=" in line
+    }
+    named = set(re.findall(r'/run/credentials/rsu-agent\.service/([^"]+)"', whole)) - {"broker.key"}
+    assert named == passed, "the drop-in passes what the example names"
+    assert config.evidence is not None
+    assert config.witness is not None
+    assert {config.evidence.file.parent, config.witness.directory.parent} == {Path("/var/lib/rsu-agent")}
+
+
 @pytest.fixture
 def configured(tmp_path: Path) -> Path:
     """Return a folder with the shipped examples, unchanged, and what they name."""
