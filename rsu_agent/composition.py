@@ -27,10 +27,9 @@ from rsu_agent.priority_service import DEFAULT_POLICY, PriorityPolicy, PriorityS
 from rsu_agent.refused_senders import RefusedSenders
 from rsu_agent.sign_files import Sign, load_signs
 from rsu_agent.sign_service import SignService
-from rsu_agent.signal_controllers import SignalController
+from rsu_agent.signal_controllers import GuardRules, SignalController
 from rsu_agent.signal_controllers.controller_file import ControllerPlace, load_controller
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, load_plan
-from rsu_agent.signal_controllers.guard_rules import GuardRules
 from rsu_agent.signal_service import DEFAULT_SPATEM_INTERVAL_NS, SignalService
 from rsu_agent.ticket_renewal import TicketRenewal
 from shared.core.clock import NS_PER_MS, Instant, MonotonicNs

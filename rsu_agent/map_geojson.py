@@ -19,13 +19,22 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from rsu_agent.map_document import (
+    DEGREE_DIGITS,
+    ConnectionProperties,
+    JunctionProperties,
+    LaneProperties,
+    TurnWord,
+    checked_point,
+    connection_of,
+    junction_of,
+    lane_of,
+)
 from rsu_agent.map_geometry import Line, Point, distance, meeting, turned_deg
 from rsu_agent.map_junction import JunctionMap
-from rsu_agent.map_lanes import JunctionConnection, JunctionLane, LaneDirection, LaneKind, Turn
-from rsu_agent.map_toml import DEGREE_DIGITS, checked_point, named_groups
+from rsu_agent.map_lanes import JunctionConnection, JunctionLane, LaneDirection, Turn
 from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint, displaced, offset_m
-from shared.core.ids import IntersectionId
 from shared.service.config import ConfigStruct
 
 MAX_GEOJSON_OCTETS = 4 << 20
@@ -56,37 +65,19 @@ STRAIGHT_DEG, BACK_DEG = 45.0, 150.0
 T = TypeVar("T")
 
 
-class JunctionFeature(ConfigStruct, frozen=True, kw_only=True, tag_field="feature", tag="junction"):
-    """The reference point's properties; see `JunctionMap`."""
-
-    name: str
-    number: int
-    revision: int
-    lane_width_m: float
-    region: int | None = None
+class JunctionFeature(JunctionProperties, frozen=True, kw_only=True, tag_field="feature", tag="junction"):
+    """The reference point's properties."""
 
 
-class LaneFeature(ConfigStruct, frozen=True, kw_only=True, tag_field="feature", tag="lane"):
-    """A lane's properties; see `JunctionLane`."""
-
-    number: int
-    direction: Literal["ingress", "egress", "both"]
-    kind: Literal["vehicle", "crosswalk", "bike", "tracked_vehicle"] = "vehicle"
-    width_m: float | None = None
-    approach: int | None = None
-    name: str | None = None
-    revocable: bool = False
+class LaneFeature(LaneProperties, frozen=True, kw_only=True, tag_field="feature", tag="lane"):
+    """A lane's properties."""
 
 
-class ConnectionFeature(ConfigStruct, frozen=True, kw_only=True, tag_field="feature", tag="connection"):
-    """A connection's properties; see `JunctionConnection`. Without `turn` the lanes' directions say it."""
+class ConnectionFeature(ConnectionProperties, frozen=True, kw_only=True, tag_field="feature", tag="connection"):
+    """A connection's properties. Without `turn` the lanes' directions say it."""
 
     from_lane: int
-    to_lane: int
-    turn: Literal["straight", "left", "right", "u_turn"] | None = None
-    signal_group: int | None = None
-    connection_id: int | None = None
-    yields: bool = False
+    turn: TurnWord | None = None
 
 
 class StopLineFeature(ConfigStruct, frozen=True, kw_only=True, tag_field="feature", tag="stop_line"):
@@ -144,16 +135,7 @@ def read_geojson(path: Path, signal_groups: frozenset[int] | None) -> JunctionMa
     stop_lines = [(key, _line(key, reference, geometry)) for key, _, geometry in _of(read, StopLineFeature)]
     lanes, courses = _lanes(reference, _of(read, LaneFeature), stop_lines)
     connected = _connected(lanes, courses, _of(read, ConnectionFeature))
-    return JunctionMap(
-        origin=origin,
-        name=junction.name,
-        intersection_id=IntersectionId(junction.region, junction.number),
-        revision=junction.revision,
-        reference=reference,
-        lane_width_m=junction.lane_width_m,
-        lanes=connected,
-        signal_groups=named_groups(connected) if signal_groups is None else signal_groups,
-    )
+    return junction_of(origin, junction, reference, connected, signal_groups)
 
 
 def geojson_of(junction: JunctionMap) -> str:
@@ -284,18 +266,7 @@ def _lanes(
                 places = (displaced(reference, *place), *places[len(places) - len(course) + 1 :])
                 used.add(stop_key)
         courses[lane.number] = course
-        lanes.append(
-            JunctionLane(
-                number=lane.number,
-                direction=direction,
-                nodes=places,
-                kind=LaneKind(lane.kind),
-                width_m=lane.width_m,
-                approach=lane.approach,
-                name=lane.name,
-                revocable=lane.revocable,
-            )
-        )
+        lanes.append(lane_of(lane, places))
     for stop_key, _ in stop_lines:
         if stop_key not in used:
             raise ConfigError(stop_key, "the stop line crosses no lane that leads in")
@@ -320,15 +291,8 @@ def _connected(
         for name, number in (("from_lane", each.from_lane), ("to_lane", each.to_lane)):
             if number not in connections:
                 raise ConfigError(f"{key}.properties.{name}", f"there is no lane {number}")
-        connections[each.from_lane].append(
-            JunctionConnection(
-                to_lane=each.to_lane,
-                signal_group=each.signal_group,
-                turn=_turn(turned_deg(courses[each.from_lane], courses[each.to_lane])) if each.turn is None else Turn(each.turn),
-                connection_id=each.connection_id,
-                yields=each.yields,
-            )
-        )
+        bend_deg = turned_deg(courses[each.from_lane], courses[each.to_lane])
+        connections[each.from_lane].append(connection_of(each, _turn(bend_deg) if each.turn is None else Turn(each.turn)))
     return tuple(replace(lane, connections=tuple(connections[lane.number])) for lane in lanes)
 
 

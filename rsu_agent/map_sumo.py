@@ -12,12 +12,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsu_agent.map_document import named_groups
 from rsu_agent.map_geometry import Line, Point, aside_m, clipped, direction, distance, heading
 from rsu_agent.map_junction import JunctionMap
 from rsu_agent.map_lanes import MAX_NODES, MAX_SIGNAL_GROUP, JunctionConnection, JunctionLane, LaneDirection, LaneKind, Turn
 from rsu_agent.map_projection import Around, Projection, utm_of
 from rsu_agent.map_sumo_net import NetConnection, NetEdge, NetLane, Network, load_network
-from rsu_agent.map_toml import named_groups
 from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint
 from shared.core.ids import IntersectionId

@@ -4,56 +4,45 @@
 """
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
 
+from rsu_agent.map_document import (
+    DEGREE_DIGITS,
+    ConnectionProperties,
+    JunctionProperties,
+    LaneProperties,
+    TurnWord,
+    checked_point,
+    connection_of,
+    junction_of,
+    lane_of,
+)
 from rsu_agent.map_junction import JunctionMap
-from rsu_agent.map_lanes import MAX_NODE_DISTANCE_M, JunctionConnection, JunctionLane, LaneDirection, LaneKind, Turn
+from rsu_agent.map_lanes import MAX_NODE_DISTANCE_M, JunctionLane, LaneKind, Turn
 from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint, displaced
-from shared.core.ids import IntersectionId
 from shared.service import config
 
-DEGREE_DIGITS = 7
-"""Digits of a written degree: a centimetre, as in the message."""
+
+class ConnectionDocument(ConnectionProperties, frozen=True, kw_only=True):
+    """`[[lane.connection]]` of a map file."""
+
+    turn: TurnWord
 
 
-class ConnectionDocument(config.ConfigStruct, frozen=True):
-    """`[[lane.connection]]` of a map file; see `JunctionConnection`."""
+class LaneDocument(LaneProperties, frozen=True, kw_only=True):
+    """`[[lane]]` of a map file. Nodes are either metres (east, north) or degrees (latitude, longitude)."""
 
-    to_lane: int
-    turn: Literal["straight", "left", "right", "u_turn"]
-    signal_group: int | None = None
-    connection_id: int | None = None
-    yields: bool = False
-
-
-class LaneDocument(config.ConfigStruct, frozen=True):
-    """`[[lane]]` of a map file; see `JunctionLane`. Nodes are either metres (east, north) or degrees (latitude, longitude)."""
-
-    number: int
-    direction: Literal["ingress", "egress", "both"]
     nodes_m: tuple[tuple[float, float], ...] | None = None
     nodes_deg: tuple[tuple[float, float], ...] | None = None
     connection: tuple[ConnectionDocument, ...] = ()
-    kind: Literal["vehicle", "crosswalk", "bike", "tracked_vehicle"] = "vehicle"
-    width_m: float | None = None
-    approach: int | None = None
-    name: str | None = None
-    revocable: bool = False
 
 
-class MapDocument(config.ConfigStruct, frozen=True):
-    """A map file; see `JunctionMap`."""
+class MapDocument(JunctionProperties, frozen=True, kw_only=True):
+    """A map file."""
 
-    name: str
-    number: int
-    revision: int
     reference_deg: tuple[float, float]
-    lane_width_m: float
     lane: tuple[LaneDocument, ...]
-    region: int | None = None
 
 
 def read_toml(path: Path, signal_groups: frozenset[int] | None) -> JunctionMap:
@@ -70,16 +59,7 @@ def read_toml(path: Path, signal_groups: frozenset[int] | None) -> JunctionMap:
     origin = str(path)
     reference = checked_point(f"{origin}: reference_deg", *document.reference_deg)
     lanes = tuple(_lane(origin, reference, lane) for lane in document.lane)
-    return JunctionMap(
-        origin=origin,
-        name=document.name,
-        intersection_id=IntersectionId(document.region, document.number),
-        revision=document.revision,
-        reference=reference,
-        lane_width_m=document.lane_width_m,
-        lanes=lanes,
-        signal_groups=named_groups(lanes) if signal_groups is None else signal_groups,
-    )
+    return junction_of(origin, document, reference, lanes, signal_groups)
 
 
 def toml_of(junction: JunctionMap) -> str:
@@ -99,21 +79,6 @@ def toml_of(junction: JunctionMap) -> str:
     return "\n".join(lines) + "\n"
 
 
-def named_groups(lanes: Iterable[JunctionLane]) -> frozenset[int]:
-    """Return every signal group a connection names."""
-    return frozenset(
-        connection.signal_group for lane in lanes for connection in lane.connections if connection.signal_group is not None
-    )
-
-
-def checked_point(key: str, lat_deg: float, lon_deg: float) -> GeoPoint:
-    """Return a place; raises `ConfigError` at `key` where there is none."""
-    try:
-        return GeoPoint(lat_deg, lon_deg)
-    except ValueError as error:
-        raise ConfigError(key, str(error)) from None
-
-
 def _lane(origin: str, reference: GeoPoint, lane: LaneDocument) -> JunctionLane:
     key = f"{origin}: lane {lane.number}"
     if (lane.nodes_m is None) == (lane.nodes_deg is None):
@@ -122,26 +87,7 @@ def _lane(origin: str, reference: GeoPoint, lane: LaneDocument) -> JunctionLane:
         nodes = tuple(checked_point(f"{key}: nodes_deg[{i}]", *node) for i, node in enumerate(lane.nodes_deg))
     else:
         nodes = tuple(_displaced(f"{key}: nodes_m[{i}]", reference, *node) for i, node in enumerate(lane.nodes_m or ()))
-    return JunctionLane(
-        number=lane.number,
-        direction=LaneDirection(lane.direction),
-        nodes=nodes,
-        connections=tuple(
-            JunctionConnection(
-                to_lane=c.to_lane,
-                signal_group=c.signal_group,
-                turn=Turn(c.turn),
-                connection_id=c.connection_id,
-                yields=c.yields,
-            )
-            for c in lane.connection
-        ),
-        kind=LaneKind(lane.kind),
-        width_m=lane.width_m,
-        approach=lane.approach,
-        name=lane.name,
-        revocable=lane.revocable,
-    )
+    return lane_of(lane, nodes, tuple(connection_of(each, Turn(each.turn)) for each in lane.connection))
 
 
 def _displaced(key: str, reference: GeoPoint, east_m: float, north_m: float) -> GeoPoint:

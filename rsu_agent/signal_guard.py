@@ -22,11 +22,12 @@ from rsu_agent.signal_controllers import (
     PERMITTING_PHASES,
     ConflictingPairs,
     ControllerMode,
+    GroupRule,
+    GuardRules,
     PhaseInterval,
     SignalGroupState,
     conflicting_permissions,
 )
-from rsu_agent.signal_controllers.guard_rules import GroupRule, GuardRules
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.messages.spatem import MovementPhaseState
 

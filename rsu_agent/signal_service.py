@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from rsu_agent.map_data import JunctionMap, mapem_of
-from rsu_agent.signal_controllers import SignalController, SignalGroupState
-from rsu_agent.signal_controllers.guard_rules import GuardRules
+from rsu_agent.signal_controllers import GuardRules, SignalController, SignalGroupState
 from rsu_agent.signal_guard import Believed, Distrust, Doubt, SignalGuard
 from rsu_agent.signal_message import SignalMessages
 from rsu_agent.signal_prediction import PhaseHistory

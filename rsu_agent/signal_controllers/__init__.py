@@ -2,8 +2,9 @@
 
 A controller says what each signal group shows now and, where it knows, what follows; it says nothing of lanes (`map_data`), nothing
 of messages (`signal_service`), and nothing of which groups conflict: whoever guards a controller (`signal_guard`) knows that from
-elsewhere. Kinds: `fixed_time` (a plan of our own), `tscbm` (NTCIP 1202 over UDP), `reported` (JSON over MQTT), `simulated` (the
-lights of a simulator). All are sans-IO: what comes in is handed to them, and what goes out is taken from them (`feeds`).
+elsewhere, from the plan or the controller's file (`GuardRules`). Kinds: `fixed_time` (a plan of our own), `tscbm` (NTCIP 1202 over
+UDP), `reported` (JSON over MQTT), `simulated` (the lights of a simulator). All are sans-IO: what comes in is handed to them, and
+what goes out is taken from them (`feeds`).
 """
 
 from collections.abc import Mapping
@@ -103,6 +104,37 @@ class ControllerMode:
     enabled_lanes: tuple[int, ...] = ()
     map_revision: int | None = None
     has_jumped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRule:
+    """What one signal group promises.
+
+    Attributes:
+        min_green_ns: a green lasts at least so long; 0 where nothing is promised.
+        min_amber_ns: amber after a green lasts at least so long; 0 where there need be none (pedestrians).
+    """
+
+    min_green_ns: int = 0
+    min_amber_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardRules:
+    """What the groups of one junction promise.
+
+    Attributes:
+        groups: rule of each group that has one.
+        intergreen_ns: for each conflicting pair the least time from the end of either's green to the beginning of the other's.
+    """
+
+    groups: Mapping[int, GroupRule]
+    intergreen_ns: Mapping[frozenset[int], int]
+
+    @property
+    def conflicts(self) -> ConflictingPairs:
+        """Pairs of groups that must never be permitted together."""
+        return frozenset(self.intergreen_ns)
 
 
 class SignalController(Protocol):

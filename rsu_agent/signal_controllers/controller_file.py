@@ -12,9 +12,8 @@ from typing import Annotated
 import msgspec
 
 from rsu_agent.map_lanes import MAX_SIGNAL_GROUP
-from rsu_agent.signal_controllers import Movement
+from rsu_agent.signal_controllers import GroupRule, GuardRules, Movement
 from rsu_agent.signal_controllers.documents import ConflictDocument, Duration, GroupDocument
-from rsu_agent.signal_controllers.guard_rules import GroupRule, GuardRules
 from rsu_agent.signal_controllers.report_message import MODES, Mode, Word
 from rsu_agent.signal_controllers.reported import ReportedController, ReportedGroup, ReportedSetup
 from rsu_agent.signal_controllers.tscbm import Output, TscbmController, TscbmGroup, TscbmSetup

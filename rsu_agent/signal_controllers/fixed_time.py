@@ -14,9 +14,16 @@ from itertools import pairwise
 from pathlib import Path
 
 from rsu_agent.map_lanes import MAX_SIGNAL_GROUP
-from rsu_agent.signal_controllers import ConflictingPairs, ControllerMode, Movement, PhaseInterval, SignalGroupState
+from rsu_agent.signal_controllers import (
+    ConflictingPairs,
+    ControllerMode,
+    GroupRule,
+    GuardRules,
+    Movement,
+    PhaseInterval,
+    SignalGroupState,
+)
 from rsu_agent.signal_controllers.documents import PlanDocument
-from rsu_agent.signal_controllers.guard_rules import GroupRule, GuardRules
 from rsu_agent.signal_controllers.priority import PriorityAnswer, PriorityKey, PriorityRequest, not_served
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError

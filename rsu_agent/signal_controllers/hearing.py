@@ -1,12 +1,14 @@
 """What one controller was heard to say, and what was not taken from it: ages, counts, the last octets, news for the operator.
 
-Every kind of controller that speaks for itself keeps one of these. What is heard is dated by the interval clock, so a wrong or
-absent UTC changes no age. Bounded: so many messages a second, so many octets of evidence, one notice of a kind a minute.
+Every kind of controller that speaks for itself keeps one of these, and is a `HeardController`. What is heard is dated by the
+interval clock, so a wrong or absent UTC changes no age. Bounded: so many messages a second, so many octets of evidence, one notice
+of a kind a minute.
 """
 
 from collections import Counter, deque
 from collections.abc import Mapping
 
+from rsu_agent.signal_controllers import ControllerMode
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import TransportError
 from shared.stack.effects import Notice
@@ -151,3 +153,34 @@ class Hearing:
             "silences": self.silences,
             "refused": dict(self.refused),
         }
+
+
+class HeardController:
+    """What every controller has that speaks for itself: an account of what was heard, and whether there is news in it.
+
+    Args:
+        hearing: the account.
+        mode: how the controller runs before anything was heard.
+    """
+
+    def __init__(self, hearing: Hearing, mode: ControllerMode) -> None:
+        self._hearing = hearing
+        self._mode = mode
+        self._has_news = False
+
+    @property
+    def mode(self) -> ControllerMode:
+        """How it runs, as of the state looked at last."""
+        return self._mode
+
+    def next_change(self, now: Instant) -> MonotonicNs | None:
+        """Return the present while there is news, else when what was heard will be too old."""
+        return now.monotonic if self._has_news else self._hearing.stale_at(now)
+
+    def take_notices(self) -> tuple[Notice, ...]:
+        """Return, once, what the operator should be told."""
+        return self._hearing.take_notices()
+
+    def evidence(self) -> Mapping[str, bytes]:
+        """Return the last messages taken."""
+        return self._hearing.evidence()

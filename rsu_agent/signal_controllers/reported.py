@@ -7,14 +7,13 @@ anew; a boot that was left never comes back. Left out: reports of a part of the 
 """
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from rsu_agent.signal_controllers import ControllerMode, Movement, PhaseInterval, SignalGroupState
-from rsu_agent.signal_controllers.hearing import Hearing
+from rsu_agent.signal_controllers.hearing import HeardController, Hearing
 from rsu_agent.signal_controllers.priority import (
     PriorityAction,
     PriorityAnswer,
@@ -35,13 +34,12 @@ from rsu_agent.signal_controllers.report_message import (
     confidence_of,
     read_report,
 )
-from shared.core.clock import NS_PER_S, NS_PER_US, Instant, MonotonicNs, UtcNs
+from shared.core.clock import NS_PER_S, NS_PER_US, Instant, UtcNs
 from shared.core.errors import DecodeError, TransportError
 from shared.core.ids import StationId
 from shared.core.itstime import utc_text
 from shared.messages.spatem import IntersectionStatus, MovementPhaseState
 from shared.messages.ssem import PrioritizationStatus
-from shared.stack.effects import Notice
 
 MAX_FORMER_BOOTS = 16
 """Boots remembered so that none of them comes back."""
@@ -82,7 +80,7 @@ class ReportedSetup:
     takes_priority: bool = False
 
 
-class ReportedController:
+class ReportedController(HeardController):
     """One controller; what is published on its topics goes to `hear` and `hear_answer`.
 
     Args:
@@ -90,17 +88,15 @@ class ReportedController:
     """
 
     def __init__(self, setup: ReportedSetup) -> None:
+        super().__init__(Hearing(setup.endpoint, setup.stale_ns), ControllerMode(status=IntersectionStatus(0)))
         self._setup = setup
         self._groups = {group.number: group for group in setup.groups}
-        self._hearing = Hearing(setup.endpoint, setup.stale_ns)
         self._boots: deque[str] = deque(maxlen=MAX_FORMER_BOOTS)
         self._boot: str | None = None
         self._sequence = 0
         self._states: tuple[SignalGroupState, ...] = ()
         self._looked_at: tuple[MovementPhaseState, ...] = ()
-        self._heard_mode = ControllerMode(status=IntersectionStatus(0))
-        self._mode = self._heard_mode
-        self._has_news = False
+        self._heard_mode = self._mode
         self._has_restarted = False
         self._has_jumped = False
         self._desk = PriorityDesk()
@@ -111,11 +107,6 @@ class ReportedController:
     def signal_groups(self) -> frozenset[int]:
         """Numbers of the groups the setup names."""
         return frozenset(self._groups)
-
-    @property
-    def mode(self) -> ControllerMode:
-        """How it runs, as of the state looked at last."""
-        return self._mode
 
     def hear(self, payload: bytes, now: Instant, *, is_retained: bool = False) -> None:
         """Take one report in; never raises for what is in it.
@@ -190,10 +181,6 @@ class ReportedController:
         self._looked_at = tuple(state.phase for state in self._states)
         return self._states
 
-    def next_change(self, now: Instant) -> MonotonicNs | None:
-        """Return the present while there is news, else when the last report will be too old."""
-        return now.monotonic if self._has_news else self._hearing.stale_at(now)
-
     def ask_priority(self, request: PriorityRequest, now: Instant) -> PriorityAnswer:
         """Have a request published, and answer that it was; a controller that takes none, or is silent, rejects it at once."""
         if not self._setup.takes_priority:
@@ -225,14 +212,6 @@ class ReportedController:
         orders = tuple(self._orders)
         self._orders.clear()
         return orders
-
-    def take_notices(self) -> tuple[Notice, ...]:
-        """Return, once, what the operator should be told."""
-        return self._hearing.take_notices()
-
-    def evidence(self) -> Mapping[str, bytes]:
-        """Return the last reports taken."""
-        return self._hearing.evidence()
 
     def status(self, now: Instant) -> dict[str, object]:
         """Return its health as JSON values."""

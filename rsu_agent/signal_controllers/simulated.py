@@ -13,16 +13,19 @@ from collections.abc import Mapping
 
 from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalGroupState
 from rsu_agent.signal_controllers.fixed_time import CERTAIN
-from rsu_agent.signal_controllers.hearing import Hearing
-from rsu_agent.signal_controllers.priority import PriorityAction, PriorityAnswer, PriorityDesk, PriorityKey, PriorityRequest
+from rsu_agent.signal_controllers.hearing import HeardController, Hearing
+from rsu_agent.signal_controllers.priority import (
+    MAX_REQUESTS,
+    PriorityAction,
+    PriorityAnswer,
+    PriorityDesk,
+    PriorityKey,
+    PriorityRequest,
+)
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs, UtcNs
 from shared.core.errors import DecodeError
 from shared.messages.spatem import IntersectionStatus, MovementPhaseState
 from shared.messages.ssem import PrioritizationStatus
-from shared.stack.effects import Notice
-
-MAX_REQUESTS = 64
-"""Requests that wait for the simulator; of more, the oldest is forgotten."""
 
 STALE_NS = 2 * NS_PER_S
 """A simulator that shows nothing for so long stands still."""
@@ -40,7 +43,7 @@ PHASES: dict[str, MovementPhaseState] = {
 }
 
 
-class SimulatedController:
+class SimulatedController(HeardController):
     """The lights of one simulated junction.
 
     Args:
@@ -50,28 +53,21 @@ class SimulatedController:
     """
 
     def __init__(self, links: Mapping[int, tuple[int, ...]], *, name: str = "simulator", is_static: bool = True) -> None:
+        status = IntersectionStatus.FIXED_TIME_OPERATION if is_static else IntersectionStatus.TRAFFIC_DEPENDENT_OPERATION
+        super().__init__(Hearing(name, STALE_NS), ControllerMode(status=status))
         self._links = dict(sorted(links.items()))
         self._is_static = is_static
-        self._hearing = Hearing(name, STALE_NS)
         self._shown: tuple[MovementPhaseState, ...] = ()
         self._looked_at: tuple[MovementPhaseState, ...] = ()
         self._next_switch: MonotonicNs | None = None
         self._trouble: DecodeError | None = None
-        self._has_news = False
         self._desk = PriorityDesk()
         self._requests: deque[PriorityRequest] = deque(maxlen=MAX_REQUESTS)
-        status = IntersectionStatus.FIXED_TIME_OPERATION if is_static else IntersectionStatus.TRAFFIC_DEPENDENT_OPERATION
-        self._mode = ControllerMode(status=status)
 
     @property
     def signal_groups(self) -> frozenset[int]:
         """Numbers of the groups that have links."""
         return frozenset(self._links)
-
-    @property
-    def mode(self) -> ControllerMode:
-        """Fixed time, or dependent on traffic."""
-        return self._mode
 
     def show(self, letters: str, now: Instant, *, next_switch: MonotonicNs | None = None) -> None:
         """Take in what the lights show now; never raises for it.
@@ -125,10 +121,6 @@ class SimulatedController:
             for group, phase in zip(self._links, self._shown, strict=True)
         )
 
-    def next_change(self, now: Instant) -> MonotonicNs | None:
-        """Return the present while there is news, else when the lights will be too old."""
-        return now.monotonic if self._has_news else self._hearing.stale_at(now)
-
     def ask_priority(self, request: PriorityRequest, now: Instant) -> PriorityAnswer:  # noqa: ARG002 - as every controller
         """Let a request wait for the simulator."""
         self._requests.append(request)
@@ -152,14 +144,6 @@ class SimulatedController:
         """Take the simulator's answer in; one to a request that is not known changes nothing."""
         if key in self._desk:
             self._desk.note(key, answer)
-
-    def take_notices(self) -> tuple[Notice, ...]:
-        """Return, once, what the operator should be told."""
-        return self._hearing.take_notices()
-
-    def evidence(self) -> Mapping[str, bytes]:
-        """Return the letters shown last."""
-        return self._hearing.evidence()
 
     def status(self, now: Instant) -> dict[str, object]:
         """Return its health as JSON values."""

@@ -17,13 +17,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from rsu_agent.signal_controllers import ControllerMode, Movement, PhaseInterval, SignalGroupState
-from rsu_agent.signal_controllers.hearing import Hearing
+from rsu_agent.signal_controllers.hearing import HeardController, Hearing
 from rsu_agent.signal_controllers.priority import PriorityAnswer, PriorityKey, PriorityRequest, not_served
-from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, UtcNs
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, UtcNs
 from shared.core.errors import DecodeError, TransportError
 from shared.messages.spatem import IntersectionStatus, MovementPhaseState
 from shared.messages.tscbm import LONG_OCTETS, SHORT_OCTETS, TimesToChange, Tscbm, decode_tscbm
-from shared.stack.effects import Notice
 
 RESTART_DATAGRAMS = 3
 """Datagrams of another count in a row that make a restart of what might be a stray one."""
@@ -97,7 +96,7 @@ class _Shown:
     max_s: float | None
 
 
-class TscbmController:
+class TscbmController(HeardController):
     """One controller; what its port receives goes to `hear`.
 
     Args:
@@ -105,22 +104,21 @@ class TscbmController:
     """
 
     def __init__(self, setup: TscbmSetup) -> None:
+        mode = ControllerMode(status=IntersectionStatus(0), map_revision=setup.map_revision)
+        super().__init__(Hearing(setup.source, setup.stale_ns), mode)
         self._setup = setup
         self._groups = tuple(sorted(setup.groups, key=lambda group: group.number))
         self._signal_groups = frozenset(group.number for group in self._groups)
-        self._hearing = Hearing(setup.source, setup.stale_ns)
         self._sequence: int | None = None
         self._candidate: tuple[int, int] | None = None
         self._shown: tuple[_Shown, ...] = ()
         self._trouble: DecodeError | None = None
         self._looked_at: tuple[_Shown, ...] = ()
-        self._has_news = False
         self._has_restarted = False
         self._has_jumped = False
         self._jumps = 0
         self._status = 0
         self._heard_status = IntersectionStatus(0)
-        self._mode = ControllerMode(status=IntersectionStatus(0), map_revision=setup.map_revision)
 
     @property
     def signal_groups(self) -> frozenset[int]:
@@ -131,11 +129,6 @@ class TscbmController:
     def source(self) -> str:
         """The one address it is believed from."""
         return self._setup.source
-
-    @property
-    def mode(self) -> ControllerMode:
-        """How it runs, as of the state looked at last."""
-        return self._mode
 
     def hear(self, datagram: bytes, source: str, now: Instant) -> None:
         """Take one datagram in; never raises for what is in it or where it comes from."""
@@ -180,10 +173,6 @@ class TscbmController:
             for group, shown in zip(self._groups, self._shown, strict=True)
         )
 
-    def next_change(self, now: Instant) -> MonotonicNs | None:
-        """Return the present while there is news, else when the last datagram will be too old."""
-        return now.monotonic if self._has_news else self._hearing.stale_at(now)
-
     def ask_priority(self, request: PriorityRequest, now: Instant) -> PriorityAnswer:  # noqa: ARG002 - as every controller
         """Say that this controller speaks and does not listen."""
         return not_served("the controller broadcasts its phases and takes no requests")
@@ -191,14 +180,6 @@ class TscbmController:
     def priority(self, key: PriorityKey) -> PriorityAnswer | None:  # noqa: ARG002 - as every controller
         """None: a request was answered for good when it was made."""
         return None
-
-    def take_notices(self) -> tuple[Notice, ...]:
-        """Return, once, what the operator should be told."""
-        return self._hearing.take_notices()
-
-    def evidence(self) -> Mapping[str, bytes]:
-        """Return the last datagrams taken."""
-        return self._hearing.evidence()
 
     def status(self, now: Instant) -> dict[str, object]:
         """Return its health as JSON values."""

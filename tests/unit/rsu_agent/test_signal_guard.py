@@ -5,8 +5,7 @@ import pytest
 
 import rsu_agent.junctions
 from rsu_agent.map_data import load_map
-from rsu_agent.signal_controllers import ControllerMode, PhaseInterval, SignalGroupState
-from rsu_agent.signal_controllers.guard_rules import GroupRule, GuardRules
+from rsu_agent.signal_controllers import ControllerMode, GroupRule, GuardRules, PhaseInterval, SignalGroupState
 from rsu_agent.signal_guard import Distrust, SignalGuard
 from shared.core.clock import NS_PER_S, ManualClock, UtcNs
 from shared.core.itstime import utc_from_text

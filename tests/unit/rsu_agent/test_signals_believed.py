@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from rsu_agent.signal_controllers.guard_rules import GroupRule, GuardRules
+from rsu_agent.signal_controllers import GroupRule, GuardRules
 from rsu_agent.signal_controllers.tscbm import Output, TscbmController, TscbmGroup, TscbmSetup
 from rsu_agent.signal_service import RECOVERY_NS, SignalService
 from shared.core.clock import NS_PER_MS, NS_PER_S, ManualClock, MonotonicNs, UtcNs

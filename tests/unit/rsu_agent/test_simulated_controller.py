@@ -7,7 +7,7 @@ import pytest
 
 import rsu_agent.junctions
 from rsu_agent.map_data import load_map
-from rsu_agent.signal_controllers.guard_rules import GuardRules
+from rsu_agent.signal_controllers import GuardRules
 from rsu_agent.signal_controllers.priority import PriorityAnswer
 from rsu_agent.signal_controllers.simulated import STALE_NS, SimulatedController
 from rsu_agent.signal_service import SignalService
