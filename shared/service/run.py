@@ -102,51 +102,63 @@ class WorkingLoop:
         self._watchdog = watchdog
         self._intake = intake
         self._inbox: asyncio.Queue[Step] = asyncio.Queue(INBOX_STEPS)
+        self._awake = asyncio.Event()
 
     async def post(self, step: Step) -> None:
         """Queue one input; waits while `INBOX_STEPS` are queued."""
         await self._inbox.put(step)
+        self._awake.set()
 
     def wake(self) -> None:
-        """Have the intake looked at: something was offered to it."""
-        if self._inbox.empty():
-            self._inbox.put_nowait(_nothing)
+        """Have the loop look at intake and agent: something was offered, or has changed."""
+        self._awake.set()
 
     async def run(self) -> None:
         """Work until cancelled; an error of the agent or of `perform` ends it."""
+        intake, due = self._intake, self._agent.next_due()
         while True:
             self._watchdog.feed(self._clock.now().monotonic)
-            for step in await self._next_steps():
+            for step in await self._next_steps(due):
                 await self._perform_all(step(self._clock.now()))
-            await self._serve_timer()
-            if self._intake is not None and not self._intake.is_empty:
-                await self._perform_all(self._intake.take(self._clock.now()))
-                await self._serve_timer()
+            if intake is not None and not intake.is_empty:
+                now = self._clock.now()
+                if due is not None and due <= now.monotonic:  # what is due already does not wait for a batch
+                    await self._perform_all(self._agent.on_timer(now))
+                await self._perform_all(intake.take(self._clock.now()))
+            due = await self._serve_timer()
 
-    async def _serve_timer(self) -> None:
-        """Do what is due: before a batch what became due meanwhile, after it what became due during it, so none waits for two."""
-        now = self._clock.now()
-        due = self._agent.next_due()
-        if due is not None and due <= now.monotonic:
-            await self._perform_all(self._agent.on_timer(now))
+    async def _serve_timer(self) -> MonotonicNs | None:
+        """Do what is due; return when something is due next."""
+        due, now = self._agent.next_due(), self._clock.now()
+        if due is None or due > now.monotonic:
+            return due
+        await self._perform_all(self._agent.on_timer(now))
+        return self._agent.next_due()
 
-    async def _next_steps(self) -> list[Step]:
-        steps: list[Step] = []
+    async def _next_steps(self, due: MonotonicNs | None) -> list[Step]:
+        """Return what was posted, once something was, something waits in the intake, or something is due."""
         if self._intake is not None and not self._intake.is_empty:
             await asyncio.sleep(0)  # more waits, and whoever reads the radio must have a turn
-        else:
-            try:
-                async with asyncio.timeout(self._patience_s()):
-                    steps.append(await self._inbox.get())
-            except TimeoutError:
-                return steps
+        elif self._inbox.empty():
+            await self._sleep_until(due)
+        steps: list[Step] = []
         while len(steps) < STEPS_PER_TURN and not self._inbox.empty():
             steps.append(self._inbox.get_nowait())
         return steps
 
-    def _patience_s(self) -> float | None:
-        now = self._clock.now().monotonic
-        due_s = seconds_until(self._agent.next_due(), now)
+    async def _sleep_until(self, due: MonotonicNs | None) -> None:
+        """Sleep until woken, until something is due, or until the watchdog wants to be fed."""
+        self._awake.clear()
+        patience_s = self._patience_s(due)
+        alarm = None if patience_s is None else asyncio.get_running_loop().call_later(patience_s, self._awake.set)
+        try:
+            await self._awake.wait()
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    def _patience_s(self, due: MonotonicNs | None) -> float | None:
+        due_s = seconds_until(due, self._clock.now().monotonic)
         feed_ns = self._watchdog.feed_every_ns
         if feed_ns is None:
             return due_s
@@ -166,10 +178,6 @@ def settle_heap() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def _nothing(_now: Instant) -> tuple[Effect, ...]:
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
