@@ -15,12 +15,14 @@ from shared.core.clock import NS_PER_MS, NS_PER_S, NS_PER_US, UtcNs
 from shared.core.errors import DecodeError, RecordError, StorageError
 from shared.core.itstime import utc_text
 from shared.ledger.proof import parse_proof
+from shared.messages.spatem import decode_spatem
 from shared.network.headers import BASIC_HEADER_OCTETS
+from shared.network.packet import GnPayload, decode_gn_pdu
 from shared.records.evidence import MAX_EVIDENCE_RECORDS, Evidence, EvidencePiece, ProvenBatch
 from shared.records.evidence_record import EvidenceKind, check_adjoining, decode_record
 from shared.security.certificate import decode_certificate
 from shared.security.chain import MAX_CHAIN_CERTIFICATES
-from shared.security.peek import peek_claims
+from shared.security.peek import peek_claims, peek_payload
 
 WARNINGS_BEFORE_S = 10
 """Seconds before the moment whose warnings are taken: none is repeated more rarely."""
@@ -76,7 +78,7 @@ def gather(store: EvidenceStore, question: Question) -> Evidence:
 
     Raises:
         RecordError: `empty`: the unit had said nothing by then that is still kept; `ledger`: the ledger has not proven it (yet);
-            `complete`: what the unit said last before the moment cannot be shown to be the last.
+            `complete`: what the unit said last before the moment cannot be shown to be the last; `content`: it told no such group.
         StorageError: the store is damaged.
     """
     at_us = question.at_us
@@ -87,6 +89,8 @@ def gather(store: EvidenceStore, question: Question) -> Evidence:
         chosen += store.between(kind, word, first_us, last_us, MAX_CHOSEN)
     if not any(chosen) or (lights is None and not (question.warnings or question.refusals)):
         raise RecordError("empty", f"the unit's evidence holds nothing it said at {text} or before")
+    if lights is not None and question.group is not None:
+        _check_told(lights, question.group)
     chosen.append(store.last_before(EvidenceKind.SENT, "mapem", at_us))
     following = store.first_after(EvidenceKind.SENT, "spatem", at_us)
     if lights is not None and following is None:
@@ -97,6 +101,16 @@ def gather(store: EvidenceStore, question: Question) -> Evidence:
     if lights is not None and following is not None:
         check_adjoining(*((decode_record(each.entry), batches[each.id].statement) for each in (lights, following)))
     return _assembled(store, question, needed, batches)
+
+
+def _check_told(lights: Found, group: int) -> None:
+    """Raise `RecordError` where lights, which are the unit's own, tell nothing of a signal group."""
+    payload = peek_payload(decode_record(lights.entry).packet, BASIC_HEADER_OCTETS)
+    pdu = decode_gn_pdu(payload or b"")
+    junctions = decode_spatem(pdu.message).intersections if isinstance(pdu, GnPayload) else ()
+    told = {movement.signal_group for junction in junctions for movement in junction.movements}
+    if group not in told:
+        raise RecordError("content", f"the unit told no signal group {group}; it told {', '.join(map(str, sorted(told)))}")
 
 
 def _proven(store: EvidenceStore, found: Found, text: str) -> StoredBatch:

@@ -334,7 +334,8 @@ class _Run:
         utc = self.clock.now().require_utc()
         if frame.attack is None:
             kind, is_forwarded = _said(frame.packet)
-            self._evidence.said(frame.packet, self.clock.now())
+            if self.stations[frame.sender] is self.rsu:  # and not a car that passes its word on
+                self._evidence.said(frame.packet, self.clock.now())
             self._radio.write(frame.packet, utc=utc, source_mac=self.stations[frame.sender].identity.address.mac)
             if not is_forwarded:  # another's message, which its own sender has counted
                 self.sent_by[frame.sender] += 1

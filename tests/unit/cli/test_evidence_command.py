@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -167,7 +168,10 @@ def test_what_was_handed_out_still_proves_after_the_unit_has_let_it_go_and_what_
 
 @pytest.mark.parametrize("group", [9, 255])
 def test_a_group_the_junction_does_not_have_is_said_so(unit: Unit, group: int) -> None:
-    assert refused(gathered(unit, group=group)) == "content"
+    with pytest.raises(RecordError, match=f"the unit told no signal group {group}; it told 4") as error:
+        gathered(unit, group=group)
+    assert error.value.check == "content"
+    assert refused(replace(gathered(unit), group=group)) == "content"
 
 
 def test_a_unit_whose_certificate_names_a_country_is_believed_where_the_country_is_known(tmp_path: Path) -> None:
