@@ -60,6 +60,7 @@ def _peer(peer: Peer, now: Instant) -> dict[str, object]:
             "uncertainty": round(opinion.uncertainty, 3),
         },
         "found": dict(peer.found),
+        "is_reportable": peer.is_reportable,
         "why": None if finding is None else finding.sentence,
     }
 

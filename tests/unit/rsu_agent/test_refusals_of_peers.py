@@ -211,6 +211,7 @@ def test_a_car_that_jumps_about_is_ignored_told_once_and_its_warnings_are_not_ta
     assert status["refused"] == {"ignored_sender": 1}
     (peer,) = items(status["peers"])
     assert (peer["standing"], peer["refused"]) == ("ignored", {"ignored_sender": 1})
+    assert peer["is_reportable"] is False, "one check alone accuses nobody"
     assert "1 peer, 1 ignored" in tables
     assert 'v2x_rsu_peers{standing="ignored"} 1\n' in metrics
     assert "v2x_rsu_peers_ignored_total 1\n" in metrics
