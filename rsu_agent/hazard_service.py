@@ -15,7 +15,7 @@ their action id. Nobody has to believe one station that says so.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rsu_agent.hazard import Hazard, relevance_distance, report_of_hazard
 from rsu_agent.placed_hazards import (
@@ -47,6 +47,9 @@ __all__ = ["Announcement", "Hazard", "HazardService", "relevance_distance"]
 
 MAX_HAZARDS = 64
 """Most hazards one station announces."""
+
+CANCELLED_WITHIN_S = 10
+"""A hazard is said to be valid for so much longer than it lasts, to be cancelled in: a unit that is lost is believed no longer."""
 
 _AT_ONCE = MonotonicNs(0)
 
@@ -307,14 +310,18 @@ class HazardService:
                     self._counters[error.code] += 1
 
     def _tell(self, told: _Told, now: Instant) -> None:
-        told.next_update = MonotonicNs(now.monotonic + told.report.validity_s * NS_PER_S // 2)
+        report, told.next_update = told.report, MonotonicNs(now.monotonic + told.report.validity_s * NS_PER_S // 2)
+        if told.until is not None:
+            until_gone_s = (told.until - now.monotonic) // NS_PER_S + CANCELLED_WITHIN_S
+            if until_gone_s <= report.validity_s:
+                report, told.next_update = replace(report, validity_s=until_gone_s), told.until
         if told.action_id is not None:
             try:
-                self._events.update(told.action_id, told.report, now)
+                self._events.update(told.action_id, report, now)
             except NoSuchEventError:  # it ran out while nobody polled
                 told.action_id = None
         if told.action_id is None:
-            told.action_id = self._events.trigger(told.report, now)
+            told.action_id = self._events.trigger(report, now)
 
     def _resume(self, now: Instant) -> None:
         """Take up what was kept: hazards that are configured still, or placed for longer, go on; all others are cancelled."""

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from rsu_agent.hazard_service import Announcement, HazardService, name_status
+from rsu_agent.hazard_service import CANCELLED_WITHIN_S, Announcement, HazardService, name_status
 from rsu_agent.placed_hazards import MAX_PLACED, HazardsFullError, HazardSource, NoSuchHazardError, parse_placed_name
 from shared.core.clock import NS_PER_S, Instant, ManualClock, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError, UntrustedTimeError
 from shared.core.geo import displaced
 from shared.core.ids import StationId
-from shared.core.itstime import utc_from_text
+from shared.core.itstime import time64_of, timestamp_its, utc_from_text
 from shared.messages.denm import Termination
 from shared.service.event_store import EventStore, StoredEvents
 from tests.unit.rsu_agent.test_hazard_service import ROADWORKS, SITE, drive
@@ -44,6 +44,21 @@ def test_a_placed_hazard_is_over_at_its_end_to_the_second_and_cancelled() -> Non
     assert max(at for at, each in told if each.denm.termination is None) == 99.0
     assert min(at for at, each in told if each.denm.termination is Termination.IS_CANCELLATION) == 100.0
     assert hazards.counters["over"] == 1
+
+
+@pytest.mark.parametrize(("lasts_s", "versions"), [(30, 1), (400, 1), (1_500, 5)])
+def test_nobody_who_has_heard_of_a_hazard_believes_it_long_after_its_end_though_its_unit_be_lost(
+    lasts_s: int, versions: int
+) -> None:
+    hazards, clock = HazardService((), StationId(42), 7), ManualClock(NOON)
+    hazards.place(OPERATOR, "h1", replace(ACCIDENT, validity_s=600), clock.now(), lasts_s=lasts_s)
+    end = timestamp_its(time64_of(clock.now().require_utc())) + lasts_s * 1_000
+    said = [each.denm for _, each in drive(hazards, clock, lasts_s - 0.5)]
+    believed_until = [denm.detection_time + denm.validity_duration_s * 1_000 for denm in said]
+    assert max(believed_until) <= end + CANCELLED_WITHIN_S * 1_000
+    assert len({denm.reference_time for denm in said}) == versions
+    ends = [each.denm for _, each in drive(hazards, clock, 20.0)]
+    assert {denm.termination for denm in ends} == {Termination.IS_CANCELLATION}
 
 
 def test_a_hazard_that_is_placed_again_keeps_its_action_id_and_says_what_is_new() -> None:
