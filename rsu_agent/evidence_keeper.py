@@ -83,6 +83,7 @@ class EvidenceKeeper:
         self._tell = tell
         self._anchor_due = MonotonicNs(0)
         self._has_begun = False
+        self._is_over = False
         self._pause_ns = ANCHOR_PAUSE_NS
         self._trouble: str | None = None
         self._dropped_unproven = 0
@@ -109,13 +110,14 @@ class EvidenceKeeper:
         """Store what waits; at the end of a minute close a batch and let old ones go."""
         now = self._clock.now()
         try:
-            is_over = self.desk.tick(now)
+            self._is_over |= self.desk.tick(now)
             if not self._has_begun:  # what a run before left behind is of no minute of this one
                 await self._close_batches(now)
                 self._has_begun = True
             await self._store()
-            if is_over or await self._aside(EvidenceStore.unbatched) >= MAX_BATCH_RECORDS:
+            if self._is_over or await self._aside(EvidenceStore.unbatched) >= MAX_BATCH_RECORDS:
                 await self._close_batches(now)
+                self._is_over = False
                 self._anchor_due = now.monotonic
             self._state = await self._aside(EvidenceStore.status)
         except StorageError as failure:

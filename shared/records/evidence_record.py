@@ -241,12 +241,16 @@ def check_adjoining(earlier: Placed, later: Placed) -> None:
     """
     (one, before), (other, after) = earlier, later
     is_joined = before == after or after.previous == commitment_of_batch(before.encode())
+    what, left_out = one.word.upper(), other.number - one.number - 1
     if one.run != other.run or not is_joined:
-        reason = f"between the {one.word.upper()} before the moment and the one after it the unit began anew or was silent for long"
-        raise RecordError("complete", f"{reason}: what it said last is not shown to be the last")
-    if (left_out := other.number - one.number - 1) != 0:
-        reason = f"by its own account the unit said {left_out} more {one.word.upper()} between the two in the evidence"
-        raise RecordError("complete", f"{reason}: what it said last before the moment is not shown")
+        reason = f"between the {what} before the moment and the one after it the unit began anew or was silent for long"
+    elif left_out > 0:
+        reason = f"by its own account the unit said {left_out} more {what} between the two in the evidence"
+    elif left_out < 0:
+        reason = f"the unit said the {what} of before the moment after the other: its clock was set back"
+    else:
+        return
+    raise RecordError("complete", f"{reason}: what it said last before the moment is not shown")
 
 
 class BatchTree:

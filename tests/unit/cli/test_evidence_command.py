@@ -119,6 +119,23 @@ def test_no_file_is_made_for_a_moment_between_two_runs_and_the_reason_is_said(tm
     assert judged(gathered(again, after_ms(NOON, 1_650))).lights
 
 
+def test_of_a_time_that_a_clock_set_back_passed_twice_no_file_is_made(tmp_path: Path) -> None:
+    unit = Unit(tmp_path, hierarchy=HIERARCHY)
+    for _ in range(8):
+        unit.light()
+    unit.now = after_ms(NOON, 350)
+    for _ in range(8):
+        unit.light()
+    unit.close_batch()
+    unit.anchor(unit.log)
+    for twice_ms in (450, 620, 799):
+        with pytest.raises(RecordError, match="its clock was set back|more SPATEM between") as error:
+            gathered(unit, after_ms(NOON, twice_ms))
+        assert error.value.check == "complete"
+    for once_ms in (150, 1_020):
+        assert judged(gathered(unit, after_ms(NOON, once_ms))).lights
+
+
 def test_a_moment_in_which_the_unit_was_silent_is_called_unknown(tmp_path: Path) -> None:
     unit = Unit(tmp_path, hierarchy=HIERARCHY)
     unit.light()

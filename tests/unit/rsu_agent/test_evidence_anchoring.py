@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from rsu_agent.evidence_anchoring import EvidenceAnchoring
-from rsu_agent.evidence_format import BatchState
+from rsu_agent.evidence_format import BatchState, StoredEntry
 from shared.core.errors import StorageError, TransportError
 from shared.ledger.proof import parse_proof, verify_proof
+from shared.records.evidence_record import EvidenceKind, decode_record
 from tests.helpers.faulty_sqlite import Faults
 from tests.helpers.ledger import MemoryLog
 from tests.helpers.online_ledger import AsyncLog
@@ -57,6 +58,31 @@ def test_a_log_out_of_reach_is_told_of_once_and_asked_again(tmp_path: Path) -> N
     assert [each.kind for each in asyncio.run(anchoring.round())] == ["evidence_ledger_available"]
     assert medium.verdicts == [True]
     assert unit.store.unproven(9) == ()
+
+
+def test_after_hours_without_the_log_all_that_waited_goes_into_it_once_and_is_proven(tmp_path: Path) -> None:
+    unit = Unit(tmp_path)
+    unit.light()
+    unit.store_all()
+    (entry,) = unit.store.between(EvidenceKind.SENT, None, 0, 1 << 60, 1)
+    record = decode_record(entry.entry)
+    for number in range(1, 150):  # two and a half hours
+        unit.store.close_batch(unit.station_id, unit.now)
+        unit.store.append([StoredEntry(id=number, record=record, entry=entry.entry)], {})
+    unit.store.close_batch(unit.station_id, unit.now)
+    medium = AsyncLog(witnessed_log(unit.now))
+    anchoring = unit.anchoring(medium)
+    medium.is_down = True
+    for _ in range(5):
+        asyncio.run(anchoring.round())
+    medium.is_down = False
+    rounds = 0
+    while unit.store.unproven(1):
+        asyncio.run(anchoring.round())
+        rounds += 1
+    assert rounds == 3
+    assert anchoring.proven == 150
+    assert anchoring.trouble is None
 
 
 def test_too_few_witnesses_leave_a_batch_unproven_until_they_have_signed(tmp_path: Path) -> None:

@@ -123,6 +123,21 @@ def test_a_disk_that_fails_is_told_once_and_nothing_is_lost_when_it_works_again(
         assert len(store.between(EvidenceKind.SENT, "spatem", 0, 1 << 60, 100)) == 5
 
 
+def test_a_minute_that_ends_while_the_disk_fails_is_closed_when_it_works_again(tmp_path: Path) -> None:
+    faults = Faults()
+
+    async def use(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, _told: list[Notice]) -> None:
+        await lights(keeper, clock, speaker, 60)
+        faults.arm(0, persists=False)
+        await lights(keeper, clock, speaker, 1)
+        faults.arm(None, persists=False)
+        assert keeper.status()["batches"] == {}
+        await lights(keeper, clock, speaker, 1)
+        assert keeper.status()["batches"] == {"pending": 1}
+
+    keeping(tmp_path / FILE, use, connect=faults.connect())
+
+
 def test_batches_that_go_before_they_are_proven_are_told_of(tmp_path: Path) -> None:
     async def use(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, told: list[Notice]) -> None:
         await lights(keeper, clock, speaker, 61)
