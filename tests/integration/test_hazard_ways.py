@@ -12,48 +12,20 @@ import pytest
 from typer.testing import CliRunner
 
 from rsu_agent.cli import app
-from rsu_agent.config import RsuConfig
-from rsu_agent.shell import serve
 from shared.core.clock import NS_PER_MS
 from shared.core.itstime import utc_text
 from shared.messages.cdd import CauseCode
 from shared.messages.denm import Denm
-from shared.pki.permission_sets import StationRole
-from shared.service.config import load
-from shared.service.log import make_logger
-from shared.service.notify import Notifier, Watchdog
-from shared.service.run import Service
 from shared.service.status_socket import read_status
-from shared.service.trust_directory import write_ticket, write_trust_directory
 from shared.transport.udp_radio import UdpRadio
 from tests.helpers.broker import MosquittoBroker
 from tests.helpers.hierarchy import Hierarchy, clock_at
 from tests.helpers.identities import HERE, make_peer
+from tests.helpers.unit_folder import lay_out_unit, run_unit
 
 GROUP = "239.137.71.23"
 _SILENT = logging.Logger("silent", logging.CRITICAL + 1)  # noqa: LOG001
-CONFIG = """
-[station]
-station_id = 4049
-lat_deg = 48.137
-lon_deg = 11.575
-
-[identity]
-ticket = "ticket"
-trust = "trust"
-
-[time]
-source = "synchronised"
-
-[state]
-status_socket = "status.sock"
-notices = "notices.jsonl"
-
-[[radio]]
-kind = "udp"
-group = "GROUP"
-port = RADIO
-
+SECTIONS = """
 [corroboration]
 witnesses = 3
 
@@ -79,12 +51,7 @@ unit = "crossing"
 
 
 def lay_out(folder: Path, hierarchy: Hierarchy, *, radio: int, broker: int) -> Path:
-    ticket = hierarchy.ticket(StationRole.RSU)
-    write_trust_directory(folder / "trust", hierarchy.trust_store)
-    write_ticket(folder / "ticket", ticket.certificate, ticket.signer)  # type: ignore[arg-type]  # a Hierarchy signs in software
-    path = folder / "rsu.toml"
-    path.write_text(CONFIG.replace("GROUP", GROUP).replace("RADIO", str(radio)).replace("BROKER", str(broker)))
-    return path
+    return lay_out_unit(folder, hierarchy, SECTIONS.replace("BROKER", str(broker)), group=GROUP, port=radio)
 
 
 def test_a_unit_connects_to_what_is_configured_and_tells_of_the_centres_hazard(tmp_path: Path) -> None:
@@ -95,12 +62,6 @@ def test_a_unit_connects_to_what_is_configured_and_tells_of_the_centres_hazard(t
     async def scene() -> None:
         radio = UdpRadio.open(clock=clock, group=GROUP, port=0)
         config = lay_out(tmp_path, hierarchy, radio=radio.port, broker=broker.port)
-        notifier = Notifier(None)
-
-        async def alone() -> None:
-            async with asyncio.TaskGroup() as tasks:
-                service = Service(tasks, notifier, Watchdog(notifier, None))
-                await serve(load(config, RsuConfig), config, service, clock=clock, log=make_logger(said, as_json=True))
 
         async def warned() -> Denm:
             while True:
@@ -113,7 +74,7 @@ def test_a_unit_connects_to_what_is_configured_and_tells_of_the_centres_hazard(t
                 if denm is not None:
                     return denm.message
 
-        unit = asyncio.create_task(alone())
+        unit = asyncio.create_task(run_unit(config, clock=clock, log=said))
         centre = aiomqtt.Client(broker.host, broker.port, protocol=aiomqtt.ProtocolVersion.V5, logger=_SILENT)
         async with asyncio.timeout(40), centre:
             hazard = {"cause": "accident", "lat_deg": HERE.lat_deg, "lon_deg": HERE.lon_deg, "relevance_distance_m": 500.0}

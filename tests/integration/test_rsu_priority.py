@@ -7,8 +7,6 @@ from pathlib import Path
 
 from paho.mqtt import client as paho
 
-from rsu_agent.config import RsuConfig
-from rsu_agent.shell import serve
 from shared.core.clock import NS_PER_MS, ManualClock
 from shared.core.itstime import utc_text
 from shared.messages.ivim import Ivim
@@ -16,12 +14,7 @@ from shared.messages.requestor import BasicVehicleRole
 from shared.messages.srem import PriorityRequestType
 from shared.messages.ssem import PrioritizationStatus, Ssem
 from shared.pki.permission_sets import StationRole
-from shared.service.config import load
-from shared.service.log import make_logger
-from shared.service.notify import Notifier, Watchdog
-from shared.service.run import Service
 from shared.service.status_socket import read_status
-from shared.service.trust_directory import write_ticket, write_trust_directory
 from shared.stack.station import Station
 from shared.transport.mqtt_broker import PublishProperties
 from shared.transport.mqtt_connection import MqttConnection
@@ -30,8 +23,9 @@ from tests.helpers.broker import MosquittoBroker
 from tests.helpers.hierarchy import NOON, Hierarchy, clock_at
 from tests.helpers.identities import ego, make_peer
 from tests.helpers.mqtt_medium import plain
-from tests.helpers.priority import JUNCTIONS, NEAR, srem_of, statuses
+from tests.helpers.priority import NEAR, srem_of, statuses
 from tests.helpers.tshark import layers_of
+from tests.helpers.unit_folder import lay_out_unit, run_unit
 from tests.integration.test_tshark_infrastructure import values
 
 GROUP = "239.137.71.32"
@@ -44,48 +38,20 @@ BUS = BasicVehicleRole.PUBLIC_TRANSPORT
 
 def lay_out(folder: Path, hierarchy: Hierarchy, *, radio_port: int, broker_port: int) -> Path:
     """Write a unit's folder as an operator lays it out, and return its configuration."""
-    ticket = hierarchy.ticket(StationRole.RSU)
-    write_trust_directory(folder / "trust", hierarchy.trust_store)
-    write_ticket(folder / "ticket", ticket.certificate, ticket.signer)  # type: ignore[arg-type]  # a Hierarchy signs in software
-    for name in ("crossing.map.toml", "crossing.signs.toml", "crossing.mqtt.toml"):
-        text = (JUNCTIONS / name).read_text(encoding="utf-8").replace("port = 1883", f"port = {broker_port}")
-        (folder / name).write_text(text, encoding="utf-8")
-    config = folder / "rsu.toml"
-    config.write_text(
-        f"""
-signs = "crossing.signs.toml"
-
-[station]
-station_id = 4049
-lat_deg = 48.137
-lon_deg = 11.575
-
-[identity]
-ticket = "ticket"
-trust = "trust"
-
-[time]
-source = "synchronised"
-
-[state]
-status_socket = "status.sock"
-notices = "notices.jsonl"
-evidence = "doubts"
-
-[[radio]]
-kind = "udp"
-group = "{GROUP}"
-port = {radio_port}
-
+    sections = """
 [junction]
 controller = "crossing.mqtt.toml"
 map = "crossing.map.toml"
 
 [junction.priority]
 reservice_s = 0
-""",
-        encoding="utf-8",
+"""
+    config = lay_out_unit(
+        folder, hierarchy, sections, group=GROUP, port=radio_port, state='evidence = "doubts"', top='signs = "crossing.signs.toml"'
     )
+    controller = folder / "crossing.mqtt.toml"
+    text = controller.read_text(encoding="utf-8").replace("port = 1883", f"port = {broker_port}")
+    controller.write_text(text, encoding="utf-8")
     return config
 
 
@@ -195,14 +161,8 @@ def test_a_bus_is_let_through_by_a_controller_behind_a_broker_and_told_so_on_the
         radio, cabinet = UdpRadio.open(clock=clock, group=GROUP, port=0), Cabinet(broker, clock)
         config = lay_out(tmp_path, hierarchy, radio_port=radio.port, broker_port=broker.port)
         await cabinet.open()
-        street, notifier = Street(clock, radio, bus, cabinet), Notifier(None)
-
-        async def unit() -> None:
-            async with asyncio.TaskGroup() as tasks:
-                service = Service(tasks, notifier, Watchdog(notifier, None))
-                await serve(load(config, RsuConfig), config, service, clock=clock, log=make_logger(log, as_json=True))
-
-        running = asyncio.create_task(unit())
+        street = Street(clock, radio, bus, cabinet)
+        running = asyncio.create_task(run_unit(config, clock=clock, log=log))
         while not (tmp_path / "status.sock").exists():
             await asyncio.wait((running,), timeout=0.01)
             assert not running.done(), "the unit runs"

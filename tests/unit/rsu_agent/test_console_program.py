@@ -10,68 +10,29 @@ from typer.testing import CliRunner
 
 import rsu_agent.junctions
 from rsu_agent.cli import app
-from rsu_agent.config import RsuConfig
-from rsu_agent.shell import serve
 from shared.core.errors import ConfigError
-from shared.pki.permission_sets import StationRole
-from shared.service.config import load
-from shared.service.log import make_logger
-from shared.service.notify import Notifier, Watchdog
-from shared.service.run import Service
-from shared.service.trust_directory import write_ticket, write_trust_directory
 from tests.helpers.console import Follower
 from tests.helpers.hierarchy import Hierarchy, clock_at
 from tests.helpers.multicast import free_udp_port
+from tests.helpers.unit_folder import PLANNED_JUNCTION, lay_out_unit, run_unit
 
 JUNCTIONS = Path(rsu_agent.junctions.__file__).parent
 TOKEN = "0123456789abcdef0123456789abcdef"
 HAZARD = {"cause": "accident", "lat_deg": 48.1372, "lon_deg": 11.5753, "relevance_distance_m": 200, "radius_m": 300}
 
 
-def laid_out(folder: Path) -> Path:
-    """Write a unit's folder as an operator lays it out."""
-    hierarchy = Hierarchy(3)
-    ticket = hierarchy.ticket(StationRole.RSU)
-    write_trust_directory(folder / "trust", hierarchy.trust_store)
-    write_ticket(folder / "ticket", ticket.certificate, ticket.signer)  # type: ignore[arg-type]  # a Hierarchy signs in software
-    for name in ("crossing.plan.toml", "crossing.map.toml"):
-        (folder / name).write_text((JUNCTIONS / name).read_text())
-    (folder / "operator.token").write_text(f"{TOKEN}\n")
-    (folder / "operator.token").chmod(0o600)
-    (folder / "rsu.toml").write_text(
-        f"""
-[station]
-station_id = 4049
-lat_deg = 48.137
-lon_deg = 11.575
-
-[identity]
-ticket = "ticket"
-trust = "trust"
-
-[time]
-source = "synchronised"
-
-[state]
-status_socket = "status.sock"
-notices = "notices.jsonl"
-
-[[radio]]
-kind = "udp"
-group = "239.137.71.31"
-port = {free_udp_port()}
-
+SECTIONS = f"""
 [http]
 listen = "127.0.0.1:0"
 token = "operator.token"
+{PLANNED_JUNCTION}"""
 
-[junction]
-plan = "crossing.plan.toml"
-map = "crossing.map.toml"
-""",
-        encoding="utf-8",
-    )
-    return folder / "rsu.toml"
+
+def laid_out(folder: Path) -> Path:
+    """Write a unit's folder as an operator lays it out."""
+    (folder / "operator.token").write_text(f"{TOKEN}\n")
+    (folder / "operator.token").chmod(0o600)
+    return lay_out_unit(folder, Hierarchy(3), SECTIONS, group="239.137.71.31", port=free_udp_port())
 
 
 def test_check_config_says_where_the_console_will_be_and_refuses_a_token_that_is_none(tmp_path: Path) -> None:
@@ -86,18 +47,12 @@ def test_check_config_says_where_the_console_will_be_and_refuses_a_token_that_is
 def test_a_running_unit_serves_its_console_and_shows_a_hazard_that_its_operator_places_there(tmp_path: Path) -> None:
     config, clock, log = laid_out(tmp_path), clock_at(), io.StringIO()
 
-    async def alone() -> None:
-        notifier = Notifier(None)
-        async with asyncio.TaskGroup() as tasks:
-            service = Service(tasks, notifier, Watchdog(notifier, None))
-            await serve(load(config, RsuConfig), config, service, clock=clock, log=make_logger(log, as_json=True))
-
     def address() -> str | None:
         told = [json.loads(line) for line in log.getvalue().splitlines()]
         return next((each["address"] for each in told if each["event"] == "console"), None)
 
     async def scene() -> None:
-        unit = asyncio.create_task(alone())
+        unit = asyncio.create_task(run_unit(config, clock=clock, log=log))
         while address() is None:
             await asyncio.wait((unit,), timeout=0.01)
             assert not unit.done(), unit.result()

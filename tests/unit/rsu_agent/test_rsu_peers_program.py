@@ -9,26 +9,19 @@ import httpx
 from typer.testing import CliRunner
 
 from rsu_agent.cli import app
-from rsu_agent.config import RsuConfig
-from rsu_agent.shell import serve
 from shared.cli.status_words import items, number, section
 from shared.core.clock import NS_PER_MS
 from shared.core.ids import BtpPort, ItsAid
 from shared.messages.cam import encode_cam
-from shared.pki.permission_sets import StationRole
 from shared.security.trust_store import TrustStore
-from shared.service.config import load
-from shared.service.log import make_logger
-from shared.service.notify import Notifier, Watchdog
-from shared.service.run import Service
 from shared.service.status_socket import read_status
-from shared.service.trust_directory import write_ticket, write_trust_directory
 from shared.transport.bounded_http import BoundedHttp
 from shared.transport.udp_radio import UdpRadio
 from tests.helpers.console import Follower
 from tests.helpers.hierarchy import Hierarchy, clock_at
 from tests.helpers.identities import cam_of, ego, make_peer
 from tests.helpers.ledger import ORIGIN, log_signer
+from tests.helpers.unit_folder import lay_out_unit, run_unit
 from tests.helpers.unmannered import forged_message, roadworks_by
 from tests.helpers.witnesses import request_of
 
@@ -39,36 +32,7 @@ FOREIGN = Hierarchy(4)
 EXPECTED = {"untrusted_root": 1, "expired_certificate": 1, "permission_denied": 1}
 
 
-def laid_out(folder: Path, port: int) -> Path:
-    """Write a unit's folder as an operator lays it out; it knows a foreign authority and does not trust its root."""
-    ticket = HIERARCHY.ticket(StationRole.RSU)
-    known = TrustStore.of_operator((HIERARCHY.root.certificate,), (HIERARCHY.aa.certificate, FOREIGN.aa.certificate))
-    write_trust_directory(folder / "trust", known)
-    write_ticket(folder / "ticket", ticket.certificate, ticket.signer)  # type: ignore[arg-type]  # a Hierarchy signs in software
-    (folder / "logs").write_text(f"{log_signer(ORIGIN).key.text}\n")
-    (folder / "rsu.toml").write_text(
-        f"""
-[station]
-station_id = 4049
-lat_deg = 48.137
-lon_deg = 11.575
-
-[identity]
-ticket = "ticket"
-trust = "trust"
-
-[time]
-source = "synchronised"
-
-[state]
-status_socket = "status.sock"
-notices = "notices.jsonl"
-
-[[radio]]
-kind = "udp"
-group = "{GROUP}"
-port = {port}
-
+SECTIONS = """
 [http]
 listen = "127.0.0.1:0"
 
@@ -80,10 +44,7 @@ directory = "witness"
 name = "rsu.example/w1"
 logs = "logs"
 listen = "127.0.0.1:0"
-""",
-        encoding="utf-8",
-    )
-    return folder / "rsu.toml"
+"""
 
 
 def test_three_peers_are_refused_for_three_reasons_by_status_metrics_and_console_while_a_log_is_witnessed(tmp_path: Path) -> None:
@@ -109,13 +70,9 @@ def test_three_peers_are_refused_for_three_reasons_by_status_metrics_and_console
 
     async def scene() -> tuple[dict[str, object], str, str, Follower]:
         radio = UdpRadio.open(clock=clock, group=GROUP, port=0)
-        path = laid_out(tmp_path, radio.port)
-        settings, notifier = load(path, RsuConfig), Notifier(None)
-
-        async def alone() -> None:
-            async with asyncio.TaskGroup() as tasks:
-                service = Service(tasks, notifier, Watchdog(notifier, None))
-                await serve(settings, path, service, clock=clock, log=make_logger(log, as_json=True))
+        known = TrustStore.of_operator((HIERARCHY.root.certificate,), (HIERARCHY.aa.certificate, FOREIGN.aa.certificate))
+        path = lay_out_unit(tmp_path, HIERARCHY, SECTIONS, group=GROUP, port=radio.port, trust_store=known)
+        (tmp_path / "logs").write_text(f"{log_signer(ORIGIN).key.text}\n")
 
         async def heard() -> None:
             """Wait until the unit says something; time goes on meanwhile."""
@@ -125,7 +82,7 @@ def test_three_peers_are_refused_for_three_reasons_by_status_metrics_and_console
                 await asyncio.wait((receiving,), timeout=0.01)
 
         async with asyncio.timeout(20), BoundedHttp() as http:
-            unit = asyncio.create_task(alone())
+            unit = asyncio.create_task(run_unit(path, clock=clock, log=log))
             await heard()
             now = clock.now()
             for packet in (

@@ -13,24 +13,19 @@ import rsu_agent.junctions
 from rsu_agent.cli import app
 from rsu_agent.composition import read_parts
 from rsu_agent.config import RsuConfig, hazards_of
-from rsu_agent.shell import serve
 from shared.core.errors import ConfigError, TransportError
 from shared.core.ids import StationType
 from shared.messages.denm import Denm, Termination
-from shared.pki.permission_sets import StationRole
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.service.command_socket import give_order
 from shared.service.config import load
-from shared.service.log import make_logger
-from shared.service.notify import Notifier, Watchdog
-from shared.service.run import Service
 from shared.service.status_socket import read_status
-from shared.service.trust_directory import write_ticket, write_trust_directory
 from shared.stack.station import Station, StationIdentity, make_station
 from shared.transport.pcap import read_pcap
 from shared.transport.udp_radio import UdpRadio
 from tests.helpers.data import REPOSITORY
 from tests.helpers.hierarchy import Hierarchy, clock_at
+from tests.helpers.unit_folder import lay_out_unit, run_unit
 
 JUNCTIONS = Path(rsu_agent.junctions.__file__).parent
 GROUP = "239.137.71.9"
@@ -53,38 +48,7 @@ class Site:
         self.config.write_text(text.replace(found, written, 1))
 
 
-@pytest.fixture(name="laid_out")
-def _laid_out(tmp_path: Path) -> Site:
-    hierarchy = Hierarchy(3)
-    ticket = hierarchy.ticket(StationRole.RSU)
-    write_trust_directory(tmp_path / "trust", hierarchy.trust_store)
-    signer = ticket.signer
-    write_ticket(tmp_path / "ticket", ticket.certificate, signer)  # type: ignore[arg-type]  # a Hierarchy signs in software
-    for name in ("crossing.plan.toml", "crossing.map.toml"):
-        (tmp_path / name).write_text((JUNCTIONS / name).read_text())
-    (tmp_path / "rsu.toml").write_text(
-        f"""
-[station]
-station_id = 4049
-lat_deg = 48.137
-lon_deg = 11.575
-
-[identity]
-ticket = "ticket"
-trust = "trust"
-
-[time]
-source = "synchronised"
-
-[state]
-status_socket = "status.sock"
-command_socket = "orders.sock"
-notices = "notices.jsonl"
-
-[[radio]]
-kind = "udp"
-group = "{GROUP}"
-
+SECTIONS = """
 [capture]
 file = "radio.pcap"
 
@@ -101,9 +65,13 @@ radius_m = 600
 heading_deg = 90
 speed_limit_kmh = 30
 traces_deg = [[[48.137, 11.578], [48.137, 11.576]]]
-""",
-        encoding="utf-8",
-    )
+"""
+
+
+@pytest.fixture(name="laid_out")
+def _laid_out(tmp_path: Path) -> Site:
+    hierarchy = Hierarchy(3)
+    lay_out_unit(tmp_path, hierarchy, SECTIONS, group=GROUP, state='command_socket = "orders.sock"')
     return Site(tmp_path, hierarchy)
 
 
@@ -125,8 +93,6 @@ def test_a_running_unit_is_heard_answers_for_its_status_and_cancels_its_hazard_m
     async def scene() -> None:
         radio = UdpRadio.open(clock=clock, group=GROUP, port=0)
         laid_out.change('kind = "udp"', f'kind = "udp"\nport = {radio.port}')
-        settings = load(laid_out.config, RsuConfig)
-        notifier = Notifier(None)
 
         async def hear() -> str | Denm:
             """Return what comes next; time goes on meanwhile, for the channel is not the unit's at every moment."""
@@ -139,16 +105,8 @@ def test_a_running_unit_is_heard_answers_for_its_status_and_cancels_its_hazard_m
             denm = indication.of(Denm)
             return type(indication.message).__name__ if denm is None else denm.message
 
-        async def body(tasks: asyncio.TaskGroup) -> None:
-            service = Service(tasks, notifier, Watchdog(notifier, None))
-            await serve(settings, laid_out.config, service, clock=clock, log=make_logger(log, as_json=True))
-
-        async def alone() -> None:
-            async with asyncio.TaskGroup() as tasks:
-                await body(tasks)
-
         async with asyncio.timeout(10):
-            unit = asyncio.create_task(alone())
+            unit = asyncio.create_task(run_unit(laid_out.config, clock=clock, log=log))
             heard: list[str | Denm] = []
             while len({each if isinstance(each, str) else "Denm" for each in heard}) < 4:
                 heard.append(await hear())
