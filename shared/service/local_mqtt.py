@@ -23,8 +23,7 @@ from structlog.typing import FilteringBoundLogger
 from shared.core.errors import ConfigError, TransportError
 from shared.service.config import ConfigStruct
 from shared.service.keystore import read_private_file
-from shared.service.log import Availability
-from shared.service.mqtt_link import PublicationLink, end_if_cancelled, hear_nothing
+from shared.service.mqtt_link import ANSWER_S, RETRY_FIRST_S, BrokerClient, PublicationLink
 from shared.service.secret import SecretText
 from shared.transport.mqtt_broker import Broker, PublishProperties, is_loopback
 from shared.transport.mqtt_connection import MqttConnection
@@ -37,12 +36,6 @@ EVENT_EXPIRY_S = 10
 
 MAX_PENDING_EVENTS = 64
 """Events kept while the broker is away or slow."""
-
-RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
-"""The first pause before connecting again, and the longest; each is half again to twice the one before."""
-
-ANSWER_S = 5.0
-"""Seconds in which the broker takes what it is given."""
 
 MAX_PASSWORD_OCTETS = 1_024
 
@@ -82,15 +75,11 @@ class _Event:
     until_s: float
 
 
-class LocalMqtt:
+class LocalMqtt(BrokerClient):
     """Publishes while `run` runs.
 
     Args:
-        config: where the broker is.
-        log: told when the broker comes and goes.
-        lot: draws the client's name and the length of pauses.
-        retry_first_s: the first pause before connecting again.
-        answer_s: seconds in which the broker takes what it is given.
+        config: where the broker is; the others as in `BrokerClient`.
 
     Raises:
         ConfigError: the password file is absent, open to others, or holds no password.
@@ -106,18 +95,12 @@ class LocalMqtt:
         answer_s: float = ANSWER_S,
     ) -> None:
         password = None if config.password_file is None else _password(config.password_file)
-        self._broker = Broker(host=config.host, port=config.port, tls=None, username=config.username, password=password)
+        broker = Broker(host=config.host, port=config.port, tls=None, username=config.username, password=password)
+        super().__init__(broker, client_name="driver", log=log, lot=lot, retry_first_s=retry_first_s, answer_s=answer_s)
         self._topic = config.topic
-        self._client_id = f"driver-{lot.getrandbits(48):012x}"
-        self._availability = Availability(log, self._broker.endpoint)
-        self._lot = lot
-        self._retry_first_s = retry_first_s
-        self._answer_s = answer_s
         self._view: bytes | None = None
         self._events: deque[_Event] = deque()
-        self._news = asyncio.Event()
-        self._is_connected = False
-        self._published = self._refused = self._lost_views = self._lost_events = self._interruptions = 0
+        self._lost_views = self._lost_events = 0
 
     @property
     def view_topic(self) -> str:
@@ -140,40 +123,12 @@ class LocalMqtt:
 
     def status(self) -> dict[str, object]:
         """Return counts as JSON values."""
-        return {
-            "is_connected": self._is_connected,
-            "published": self._published,
-            "refused": self._refused,
-            "lost_views": self._lost_views,
-            "lost_events": self._lost_events,
-            "interruptions": self._interruptions,
-        }
+        return {**super().status(), "lost_views": self._lost_views, "lost_events": self._lost_events}
 
-    async def run(self) -> None:
-        """Publish until cancelled."""
-        pause_s = self._retry_first_s
-        while True:
-            link = PublicationLink(self._news, hear_nothing)
-            connection = _Connection(self._broker, link, client_id=self._client_id, view_topic=self.view_topic)
-            try:
-                await connection.connect()
-                self._is_connected = True
-                self._availability.works()
-                pause_s = self._retry_first_s
-                await self._publish(connection, link)
-            except TransportError as failure:
-                self._interruptions += self._is_connected
-                self._availability.lost(failure.reason)
-            finally:
-                self._is_connected = False
-                connection.abandon()
-            end_if_cancelled()
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * self._lot.uniform(1.5, 2.0), RETRY_MAX_S)
+    def _connection(self, link: PublicationLink) -> MqttConnection:
+        return _Connection(self._broker, link, client_id=self._client_id, view_topic=self.view_topic)
 
     async def _publish(self, connection: MqttConnection, link: PublicationLink) -> None:
-        """Publish what waits and what comes; raises `TransportError` when the connection ends."""
-        self._news.set()  # what was kept while there was no connection
         try:
             while True:
                 await self._news.wait()
@@ -202,30 +157,6 @@ class LocalMqtt:
             self._lost_events += 1
         if self._events and self._events[0] is event:
             self._events.popleft()
-
-    async def _hand_over(
-        self,
-        connection: MqttConnection,
-        link: PublicationLink,
-        topic: str,
-        payload: bytes,
-        *,
-        qos: int,
-        retain: bool,
-        expiry_s: int,
-    ) -> None:
-        """Have the broker take one publication; raises `TransportError` where it does not in time."""
-        properties = PublishProperties(expiry_s=expiry_s, alias=None)
-        number = connection.hand_over(topic, payload, qos=qos, retain=retain, properties=properties)
-        try:
-            async with asyncio.timeout(self._answer_s):
-                refusal = await link.outcome(number)
-        except TimeoutError:
-            raise TransportError("broker", f"takes nothing for {self._answer_s} s") from None
-        if refusal is None:
-            self._published += 1
-        else:
-            self._refused += 1
 
 
 class _Connection(MqttConnection):

@@ -18,8 +18,7 @@ from paho.mqtt import client as paho
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.errors import TransportError
-from shared.service.log import Availability
-from shared.service.mqtt_link import PublicationLink, end_if_cancelled
+from shared.service.mqtt_link import ANSWER_S, RETRY_FIRST_S, BrokerClient, PublicationLink
 from shared.transport.mqtt_broker import Broker, PublishProperties
 from shared.transport.mqtt_connection import MqttConnection
 
@@ -28,12 +27,6 @@ MAX_PENDING = 256
 
 MAX_DOCUMENT_OCTETS = 7_168
 """Octets of one document, in either direction: with its topic it fits into what `mqtt_connection` takes."""
-
-RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
-"""The first pause before connecting again, and the longest; each is half again to twice the one before."""
-
-ANSWER_S = 5.0
-"""Seconds in which the broker takes what it is given."""
 
 Hear = Callable[[str, bytes], None]
 """Takes topic and document; neither waits nor raises."""
@@ -66,21 +59,16 @@ class Will:
     octets: bytes
 
 
-class MqttDocuments:
+class MqttDocuments(BrokerClient):
     """A link to one broker while `run` runs.
 
     Args:
-        broker: where it is.
+        broker: where it is; `client_name`, `log`, `lot`, `retry_first_s` and `answer_s` as in `BrokerClient`.
         filters: topic filters to listen to, with quality of service 1.
         hear: told each document that comes.
-        client_name: beginning of our name there; the rest is drawn, so no two of us take each other's place.
-        log: told when the broker comes and goes.
-        lot: draws the rest of the name, and the length of pauses.
         will: said by the broker when we are lost.
         greeting: made and told first on every connection.
         begin: called on every connection before anything is subscribed to.
-        retry_first_s: the first pause before connecting again.
-        answer_s: seconds in which the broker takes what it is given.
     """
 
     def __init__(
@@ -98,27 +86,15 @@ class MqttDocuments:
         retry_first_s: float = RETRY_FIRST_S,
         answer_s: float = ANSWER_S,
     ) -> None:
-        self._broker = broker
+        super().__init__(broker, client_name=client_name, log=log, lot=lot, retry_first_s=retry_first_s, answer_s=answer_s)
         self._filters = tuple(filters)
         self._hear = hear
-        self._client_id = f"{client_name}-{lot.getrandbits(48):012x}"
-        self._availability = Availability(log, broker.endpoint)
-        self._lot = lot
         self._will = will
         self._greeting = greeting
         self._begin = begin
-        self._retry_first_s = retry_first_s
-        self._answer_s = answer_s
         self._pending: deque[tuple[float, Document]] = deque()
-        self._news = asyncio.Event()
-        self._is_connected = False
         self._refused_filters: tuple[str, ...] = ()
-        self._heard = self._too_large = self._published = self._refused = self._lost = self._interruptions = 0
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the broker is there."""
-        return self._is_connected
+        self._heard = self._too_large = self._lost = 0
 
     def tell(self, document: Document) -> bool:
         """Tell something as soon as may be; never waits. Returns False where it is too large and never will be told."""
@@ -139,53 +115,31 @@ class MqttDocuments:
         """Return counts as JSON values."""
         return {
             "broker": self._broker.endpoint,
-            "is_connected": self._is_connected,
             "heard": self._heard,
-            "published": self._published,
-            "refused": self._refused,
+            **super().status(),
             "refused_filters": list(self._refused_filters),
             "too_large": self._too_large,
             "lost": self._lost,
-            "interruptions": self._interruptions,
         }
 
-    async def run(self) -> None:
-        """Hear and tell until cancelled."""
-        pause_s = self._retry_first_s
-        while True:
-            link = PublicationLink(self._news, self._take)
-            connection = _Connection(self._broker, link, client_id=self._client_id, will=self._will)
-            try:
-                await connection.connect()
-                if self._begin is not None:
-                    self._begin()
-                if self._filters:
-                    refusals = await connection.listen([(each, 1) for each in self._filters], no_local=True)
-                    self._refused_filters = tuple(refusals)
-                self._is_connected = True
-                self._availability.works()
-                pause_s = self._retry_first_s
-                await self._publish(connection, link)
-            except TransportError as failure:
-                self._interruptions += self._is_connected
-                self._availability.lost(failure.reason)
-            finally:
-                self._is_connected = False
-                connection.abandon()
-            end_if_cancelled()
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * self._lot.uniform(1.5, 2.0), RETRY_MAX_S)
+    def _connection(self, link: PublicationLink) -> MqttConnection:
+        return _Connection(self._broker, link, client_id=self._client_id, will=self._will)
+
+    async def _begin_connection(self, connection: MqttConnection) -> None:
+        if self._begin is not None:
+            self._begin()
+        if self._filters:
+            refusals = await connection.listen([(each, 1) for each in self._filters], no_local=True)
+            self._refused_filters = tuple(refusals)
 
     def _take(self, message: paho.MQTTMessage) -> None:
         self._heard += 1
         self._hear(message.topic, bytes(message.payload))
 
     async def _publish(self, connection: MqttConnection, link: PublicationLink) -> None:
-        """Publish what waits and what comes; raises `TransportError` when the connection ends."""
-        self._news.set()  # what was kept while there was no connection
         try:
             if self._greeting is not None:
-                await self._hand_over(connection, link, self._greeting(), None)
+                await self._give(connection, link, self._greeting(), None)
             while True:
                 await self._news.wait()
                 self._news.clear()  # before what waits is looked at, so that nothing is overlooked
@@ -194,7 +148,7 @@ class MqttDocuments:
                     waiting = self._pending[0]
                     remaining_s = ceil(waiting[0] - asyncio.get_running_loop().time())
                     if remaining_s > 0:
-                        await self._hand_over(connection, link, waiting[1], remaining_s)
+                        await self._give(connection, link, waiting[1], remaining_s)
                     else:
                         self._lost += 1
                     if self._pending and self._pending[0] is waiting:
@@ -207,25 +161,9 @@ class MqttDocuments:
             connection.leave()
             raise
 
-    async def _hand_over(self, connection: MqttConnection, link: PublicationLink, document: Document, expiry_s: int | None) -> None:
-        """Have the broker take one document; raises `TransportError` where it does not in time."""
-        properties = PublishProperties(expiry_s=expiry_s, alias=None)
-        number = connection.hand_over(
-            document.topic,
-            document.octets,
-            qos=min(1, connection.limits.qos),
-            retain=document.retain and connection.limits.can_retain,
-            properties=properties,
-        )
-        try:
-            async with asyncio.timeout(self._answer_s):
-                refusal = await link.outcome(number)
-        except TimeoutError:
-            raise TransportError("broker", f"takes nothing for {self._answer_s} s") from None
-        if refusal is None:
-            self._published += 1
-        else:
-            self._refused += 1
+    async def _give(self, connection: MqttConnection, link: PublicationLink, document: Document, expiry_s: int | None) -> None:
+        topic, octets = document.topic, document.octets
+        await self._hand_over(connection, link, topic, octets, qos=1, retain=document.retain, expiry_s=expiry_s)
 
 
 class _Connection(MqttConnection):
