@@ -52,7 +52,8 @@ def map_command(
         name=name,
         reference=None if reference is None else _place(reference),
     )
-    checked = load_map(file, None if timed is None else timed.signal_groups, choice=choice)
+    groups = None if timed is None else timed.signal_groups
+    checked = load_map(file, groups, choice=None if choice == NetworkChoice() else choice)
     if timed is not None:
         checked.check_guarded(timed.conflicting_pairs)
     conflicts = checked.conflicting_groups()

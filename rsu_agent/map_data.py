@@ -44,16 +44,18 @@ def load_map(path: Path, signal_groups: frozenset[int] | None, *, choice: Networ
         path: the file.
         signal_groups: the groups the junction's controller speaks for, of which a connection may name no other; None to take the
             map's own.
-        choice: which junction of a SUMO network, and what it is to be called; needed where it has several with lights.
+        choice: which junction of a SUMO network, and what it is to be called; needed where it has several with lights, and refused
+            with other files.
 
     Raises:
         ConfigError: the file cannot be read, has an unknown key, or describes an impossible junction or one too large for a packet.
     """
-    suffix = path.suffix.lower()
-    if suffix in GEOJSON_SUFFIXES:
+    if path.suffix.lower() in NETWORK_SUFFIXES:
+        junction = read_network(path, signal_groups, choice=choice or NetworkChoice())
+    elif choice is not None:
+        raise ConfigError(str(path), "a junction is chosen, named and placed in a SUMO network only: this file says it itself")
+    elif path.suffix.lower() in GEOJSON_SUFFIXES:
         junction = read_geojson(path, signal_groups)
-    elif suffix in NETWORK_SUFFIXES:
-        junction = read_network(path, signal_groups, choice=NetworkChoice() if choice is None else choice)
     else:
         junction = read_toml(path, signal_groups)
     try:

@@ -5,7 +5,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -147,7 +147,7 @@ def load_controller(path: Path) -> LoadedController:
         source = document.tscbm
         controller = TscbmController(
             TscbmSetup(
-                source=str(ip_address(source.source)),
+                source=plain_address(source.source),
                 groups=tuple(_tscbm_group(origin, group) for group in document.group),
                 stale_ns=stale_ns,
                 map_revision=source.map_revision,
@@ -160,6 +160,13 @@ def load_controller(path: Path) -> LoadedController:
         assert document.mqtt is not None
         place = _reported(origin, document, document.mqtt, stale_ns)
     return LoadedController(place=place, rules=rules)
+
+
+def plain_address(host: str) -> str:
+    """Return an address as the setup writes it: no zone, and IPv4 as IPv4 also where it came over an IPv6 port."""
+    address = ip_address(host.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(address if mapped is None else mapped)
 
 
 def _reported(origin: str, document: ControllerDocument, mqtt: MqttDocument, stale_ns: int) -> ReportedPlace:

@@ -8,14 +8,13 @@ broker may come and go: the session connects again, and meanwhile the controller
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from random import Random
 from typing import Protocol
 
 from paho.mqtt import client as paho
 
-from rsu_agent.signal_controllers.controller_file import ControllerPlace, ReportedPlace, TscbmPlace
+from rsu_agent.signal_controllers.controller_file import ControllerPlace, ReportedPlace, TscbmPlace, plain_address
 from rsu_agent.signal_controllers.reported import ReportedController
 from rsu_agent.signal_controllers.tscbm import TscbmController
 from rsu_agent.signal_service import Link, SignalService
@@ -253,10 +252,3 @@ def describe_feed(place: ControllerPlace, *, environment: Mapping[str, str]) -> 
 def _credentials(environment: Mapping[str, str]) -> Path | None:
     named = environment.get("CREDENTIALS_DIRECTORY")
     return Path(named) if named else None
-
-
-def plain_address(host: str) -> str:
-    """Return an address as the setup writes it: no zone, and IPv4 as IPv4 also where it came over an IPv6 port."""
-    address = ip_address(host.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(address if mapped is None else mapped)

@@ -78,10 +78,10 @@ class Hearing:
             return False
         return True
 
-    def take(self, message: bytes, now: Instant) -> None:
-        """Note a message that was taken."""
+    def take(self, message: bytes, now: Instant, *, age_ns: int = 0) -> None:
+        """Note a message that was taken, and how long it was on its way where that is known."""
         self.taken += 1
-        self._latest = now.monotonic
+        self._latest = MonotonicNs(now.monotonic - age_ns)
         self._is_silent = False
         self._kept.append(message[:MAX_EVIDENCE_OCTETS])
 

@@ -67,7 +67,7 @@ class ReportedSetup:
         controller: its name in reports.
         endpoint: its topic, for errors.
         groups: every signal group.
-        stale_ns: how old its last report may be.
+        stale_ns: how old its last report may be, by the report's own time where that is earlier than its arrival.
         skew_ns: how far a report's time may be from ours.
         takes_priority: whether it takes requests.
     """
@@ -140,7 +140,7 @@ class ReportedController(HeardController):
         else:
             hearing.skipped += report.sequence - self._sequence - 1
         self._boot, self._sequence = report.boot, report.sequence
-        hearing.take(payload, now)
+        hearing.take(payload, now, age_ns=max(0, now.require_utc() - time))
         self._take(report, time)
 
     def hear_answer(self, payload: bytes, now: Instant, *, is_retained: bool = False) -> None:

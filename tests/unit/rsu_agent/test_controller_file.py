@@ -5,7 +5,7 @@ import pytest
 
 import rsu_agent.junctions
 from rsu_agent.config import JunctionConfig
-from rsu_agent.signal_controllers.controller_file import ReportedPlace, TscbmPlace, load_controller
+from rsu_agent.signal_controllers.controller_file import ReportedPlace, TscbmPlace, load_controller, plain_address
 from rsu_agent.signal_controllers.reported import ReportedController
 from rsu_agent.signal_controllers.tscbm import TscbmController
 from shared.core.clock import NS_PER_S
@@ -83,6 +83,21 @@ def test_a_mistake_in_a_controllers_file_is_named_by_its_key(
     with pytest.raises(ConfigError, match=re.escape(reason)) as refusal:
         load_controller(file)
     assert path in refusal.value.path
+
+
+@pytest.mark.parametrize(
+    ("written", "heard"),
+    [
+        ("::ffff:192.0.2.10", "192.0.2.10"),
+        ("192.0.2.10", "::ffff:192.0.2.10"),
+        ("fe80::1%eth0", "fe80::1%eth1"),
+        ("FE80::1", "fe80::1"),
+    ],
+)
+def test_an_address_is_the_controllers_however_it_is_written(tmp_path: Path, written: str, heard: str) -> None:
+    loaded = load_controller(changed(tmp_path, TSCBM, "192.0.2.10", written))
+    assert isinstance(loaded.place, TscbmPlace)
+    assert loaded.place.controller.source == plain_address(heard)
 
 
 def test_a_junction_has_lights_of_one_kind() -> None:

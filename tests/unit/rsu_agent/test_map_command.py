@@ -152,5 +152,10 @@ def test_a_junction_of_a_town_is_cut_out_and_written_as_toml(tmp_path: Path) -> 
     assert run(out, "--check").stdout == f"{out}: ok\n"
 
 
+def test_what_is_asked_of_a_network_is_not_passed_over_where_there_is_none() -> None:
+    for option in (("--junction", "9"), ("--number", "219"), ("--name", "Via Saffi"), ("--reference", "48.1,11.5")):
+        assert "in a SUMO network only" in str(run(MAP, *option).exception)
+
+
 def test_a_reference_that_is_no_place_is_refused() -> None:
     assert "'48;11' is not LAT,LON" in str(run(MAP, "--reference", "48;11").exception)

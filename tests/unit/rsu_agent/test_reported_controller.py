@@ -204,6 +204,19 @@ def test_silence_is_stale_after_two_seconds() -> None:
         line.controller.state(line.now)
 
 
+def test_a_report_that_was_long_on_its_way_is_stale_the_sooner() -> None:
+    line = Line()
+    late = line.report()
+    line.clock.advance(900 * NS_PER_MS)
+    line.controller.hear(late, line.now)
+    line.controller.state(line.now)
+    due = line.controller.next_change(line.now)
+    assert due == line.now.monotonic + 1_100 * NS_PER_MS + 1
+    line.clock.advance_to(due)
+    with pytest.raises(TransportError, match=r"nothing was heard for 2\.0 s"):
+        line.controller.state(line.now)
+
+
 def test_a_jump_is_told_once() -> None:
     line = Line()
     line.say(jumped=True)
