@@ -158,8 +158,11 @@ class RsuAgent:
 
     @property
     def unsent(self) -> dict[str, int]:
-        """Messages that could not be sent, by reason."""
-        return dict(self._unsent)
+        """Messages that could not be sent, by reason; without UTC none is made, and each occasion counts."""
+        without_utc = self._cams.untrusted_time + self._hazards.untrusted_time + self._signs.counters.get("untrusted_time", 0)
+        if self._signals is not None:
+            without_utc += self._signals.counters.untrusted_time
+        return dict(self._unsent + Counter(untrusted_time=without_utc))
 
     @property
     def identity(self) -> StationIdentity:
@@ -326,7 +329,7 @@ class RsuAgent:
             "station_id": self._station.identity.station_id,
             "utc": None if now.utc is None else utc_text(now.utc),
             "sent": dict(self._sent),
-            "unsent": dict(self._unsent),
+            "unsent": self.unsent,
             "withheld": self._cams.withheld,
             "silent": dict(self._silent),
             "verified": dict(self._inbound.verified),

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from shared.core.clock import NS_PER_S, Instant, MonotonicNs
+from shared.core.clock import NS_PER_S, Instant
 from shared.core.errors import Sender, V2xError, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId8, MessageId, StationId
@@ -314,11 +314,6 @@ class PeerTable:
                 if now.monotonic - oldest.last_seen.monotonic <= self._lifetime_ns:
                     break
                 del rows[oldest.ticket]
-
-    def next_expiry(self) -> MonotonicNs | None:
-        """Return when the next row would be forgotten, or None for an empty table."""
-        oldest = [_last_heard(next(iter(rows.values()))) for rows in (self._newcomers, self._known) if rows]
-        return MonotonicNs(min(oldest) + self._lifetime_ns + 1) if oldest else None
 
     def _find(self, ticket: HashedId8) -> _Row | None:
         return self._known.get(ticket) or self._newcomers.get(ticket)

@@ -119,10 +119,6 @@ class PlausibilityService:
         self._turn(now)
         return max(self._new_before, self._new_now)
 
-    def standing(self, ticket: HashedId8) -> Standing:
-        """Return how a ticket's holder is treated."""
-        return self._peers.standing(ticket)
-
     def check_heard(self, ticket: HashedId8) -> None:
         """Raise `IgnoredSenderError` for whom this unit ignores: neither its warnings nor its requests are taken up."""
         if self._peers.standing(ticket) is Standing.IGNORED:

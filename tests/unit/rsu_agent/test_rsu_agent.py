@@ -257,6 +257,8 @@ def test_without_utc_the_unit_is_silent_and_refuses_and_with_it_it_speaks() -> N
     agent.on_packet(packet, clock.now())
     assert agent.peers.refused == {"untrusted_time": 1}
     assert drive(agent, clock, 2.5) == []
+    assert agent.unsent.keys() == {"untrusted_time"}
+    assert agent.unsent["untrusted_time"] >= 2, "a CAM a second and more"
     clock.set_utc(NOON)
     assert any(isinstance(effect, Transmit) for _, effect in drive(agent, clock, 1.0))
     agent.on_packet(packet, clock.now())
