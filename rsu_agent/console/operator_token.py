@@ -11,9 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from shared.core.errors import ConfigError, DecodeError
-from shared.service.keystore import read_private_file
-from shared.service.secret import SecretText
-from shared.transport.ledger_http import MAX_TOKEN_CHARACTERS, check_token
+from shared.service.ledger_token import read_token
+from shared.transport.ledger_http import check_token
 
 OPERATOR_TOKEN = "operator.token"  # noqa: S105 - a name, no token
 """Name under which systemd may pass the token (`LoadCredential=`); it goes before the file."""
@@ -70,12 +69,8 @@ def read_operator_token(path: Path, *, environment: Mapping[str, str]) -> Operat
     Raises:
         ConfigError: the file is absent, open to others, or holds no token that is long enough.
     """
-    folder = environment.get("CREDENTIALS_DIRECTORY")
-    passed = None if folder is None else Path(folder) / OPERATOR_TOKEN
-    path = path if passed is None or not passed.exists() else passed
-    may_group_read = folder is not None and path.parent == Path(folder)
-    octets = read_private_file(path, MAX_TOKEN_CHARACTERS + 2, what="token", may_group_read=may_group_read)
+    token = read_token(path, credential=OPERATOR_TOKEN, environment=environment)
     try:
-        return OperatorToken(SecretText(bytes(octets).decode("ascii", "replace").split("\n", 1)[0].rstrip("\r")))
+        return OperatorToken(token)
     except DecodeError as error:
         raise ConfigError(str(path), f"holds no token: {error.reason}") from None

@@ -1,4 +1,4 @@
-"""The bearer token that a log's operator asks for: one line in a file closed to others, or handed over by systemd."""
+"""Bearer tokens: one line in a file closed to others, or handed over by systemd; above all what a log's operator asks for."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,10 +22,22 @@ def read_ledger_token(path: Path | None, *, environment: Mapping[str, str]) -> s
     Raises:
         ConfigError: the file is absent, open to others, or holds no token in its first line.
     """
-    if path is None:
-        return None
+    return None if path is None else read_token(path, credential=LEDGER_TOKEN, environment=environment)
+
+
+def read_token(path: Path, *, credential: str, environment: Mapping[str, str]) -> SecretText:
+    """Return the token in the first line of a file.
+
+    Args:
+        path: the file.
+        credential: name under which systemd may pass it; that goes before the file.
+        environment: of the process, where systemd names the folder of its credentials.
+
+    Raises:
+        ConfigError: the file is absent, open to others, or holds no token.
+    """
     folder = environment.get("CREDENTIALS_DIRECTORY")
-    passed = None if folder is None else Path(folder) / LEDGER_TOKEN
+    passed = None if folder is None else Path(folder) / credential
     path = path if passed is None or not passed.exists() else passed
     may_group_read = folder is not None and path.parent == Path(folder)
     octets = read_private_file(path, MAX_TOKEN_CHARACTERS + 2, what="token", may_group_read=may_group_read)
