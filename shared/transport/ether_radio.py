@@ -10,7 +10,6 @@ An interface that goes down, loses its carrier, is unplugged, or comes back unde
 Deliberately not here: channel, data rate and power of a radio; its driver and the operator set them.
 """
 
-import asyncio
 import socket
 from struct import Struct
 from typing import Self
@@ -22,6 +21,7 @@ from shared.network.address import MAC_OCTETS
 from shared.network.packet import MAX_PACKET_OCTETS
 from shared.transport.link_frames import ETHERNET_OCTETS, ETHERTYPE_GEONETWORKING, ethernet_frame, without_padding
 from shared.transport.net_interface import InterfaceWatch, check_interface_name, sentence_of, usable_index
+from shared.transport.paced_reader import PacedReader
 from shared.transport.radio import (
     RECEIVE_QUEUE_PACKETS,
     RadioCounts,
@@ -32,8 +32,8 @@ from shared.transport.radio import (
 )
 
 KERNEL_BUFFER_OCTETS = 2 << 20
-FRAMES_PER_WAKE = 64
-"""Frames read before the event loop may do something else."""
+FRAMES_PER_WAKE = 128
+"""Frames read before the event loop may do something else; as `udp_radio.DATAGRAMS_PER_WAKE`."""
 
 MISSING_RIGHT = (
     "may not open packet sockets: it needs CAP_NET_RAW (a service: AmbientCapabilities=CAP_NET_RAW, as in "
@@ -62,12 +62,11 @@ class EtherRadio:
         self._interface = interface
         self._clock = clock
         self._queue = ReceiveQueue(interface, capacity_packets)
-        self._loop = asyncio.get_running_loop()
         self._sent = 0
         self._dropped_foreign = 0
         self._dropped_kernel = 0
         self._watch = InterfaceWatch(look=lambda: usable_index(interface), attach=self._attach)
-        self._loop.add_reader(sock.fileno(), self._drain)
+        self._reader = PacedReader(sock, self._drain)
 
     @classmethod
     def open(cls, *, clock: Clock, interface: str, capacity_packets: int = RECEIVE_QUEUE_PACKETS) -> Self:
@@ -143,7 +142,7 @@ class EtherRadio:
         if self._sock.fileno() >= 0:
             self._read_statistics()
             self._watch.stop()
-            self._loop.remove_reader(self._sock.fileno())
+            self._reader.stop()
             self._sock.close()
         self._queue.close()
 
@@ -154,20 +153,22 @@ class EtherRadio:
         if kind not in {_ARPHRD_ETHER, _ARPHRD_LOOPBACK}:
             raise TransportError(self._interface, f"interface {self._interface} is no Ethernet (hardware type {kind})")
 
-    def _drain(self) -> None:
+    def _drain(self) -> bool:
+        """Queue what has come; return whether more may be left."""
         now = self._clock.now()
         for _ in range(FRAMES_PER_WAKE):
             try:
                 frame, (_name, _protocol, direction, _kind, sender) = self._sock.recvfrom(ETHERNET_OCTETS + MAX_PACKET_OCTETS + 1)
             except (BlockingIOError, InterruptedError):
-                return
+                return False
             except OSError as error:
                 self._watch.suspect(error)
-                return
+                return False
             if direction in {socket.PACKET_OUTGOING, socket.PACKET_OTHERHOST}:
                 self._dropped_foreign += 1
                 continue
             self._queue.put(without_padding(frame[ETHERNET_OCTETS:]), now, sender_mac=sender)
+        return True
 
     def _read_statistics(self) -> None:
         """Add what the kernel dropped since it was last asked."""

@@ -8,7 +8,6 @@ The kernel forgets a membership when the interface loses its address or is made 
 and the group is joined again. An address no interface has yet is waited for likewise.
 """
 
-import asyncio
 import contextlib
 import socket
 from ipaddress import AddressValueError, IPv4Address
@@ -20,6 +19,7 @@ from shared.core.errors import TransportError
 from shared.core.geo import GeoPoint
 from shared.network.packet import MAX_PACKET_OCTETS
 from shared.transport.net_interface import InterfaceWatch, sentence_of, usable_index_of
+from shared.transport.paced_reader import PacedReader
 from shared.transport.radio import (
     RECEIVE_QUEUE_PACKETS,
     RadioCounts,
@@ -68,14 +68,13 @@ class UdpRadio:
         self._local = local
         self._clock = clock
         self._queue = ReceiveQueue(endpoint, capacity_packets)
-        self._loop = asyncio.get_running_loop()
         port: int = sock.getsockname()[1]
         self._group = (endpoint.rpartition(":")[0], port)
         self._sent = 0
         self._dropped_kernel = 0
         self._membership: bytes | None = None
         self._watch = InterfaceWatch(look=lambda: usable_index_of(local), attach=self._join)
-        self._loop.add_reader(sock.fileno(), self._drain)
+        self._reader = PacedReader(sock, self._drain)
 
     @classmethod
     def open(
@@ -153,21 +152,23 @@ class UdpRadio:
         if self._sock.fileno() >= 0:
             self._read_drops()
             self._watch.stop()
-            self._loop.remove_reader(self._sock.fileno())
+            self._reader.stop()
             self._sock.close()
         self._queue.close()
 
-    def _drain(self) -> None:
+    def _drain(self) -> bool:
+        """Queue what has come; return whether more may be left."""
         now = self._clock.now()
         for _ in range(DATAGRAMS_PER_WAKE):
             try:
                 datagram = self._sock.recv(MAX_PACKET_OCTETS + 1)
             except (BlockingIOError, InterruptedError):
-                return
+                return False
             except OSError as error:
                 self._watch.suspect(error)
-                return
+                return False
             self._queue.put(datagram, now)
+        return True
 
     def _join(self, index: int) -> None:
         """Join the group on the interface that has our address now, and send there; raises OSError."""
