@@ -29,6 +29,9 @@ GROUP = "239.137.71.23"
 MAC = bytes.fromhex("02000000002a")
 HIERARCHY = Hierarchy(3)
 FOREIGN = Hierarchy(4)
+ABSENT = {"junction", "priority", "capture", "upkeep", "evidence", "evidence_store", "ledger_relay"}
+"""What this unit does not have, and its status says so."""
+
 EXPECTED = {"untrusted_root": 1, "expired_certificate": 1, "permission_denied": 1}
 
 
@@ -101,6 +104,8 @@ def test_three_peers_are_refused_for_three_reasons_by_status_metrics_and_console
                 status = await asyncio.to_thread(read_status, tmp_path / "status.sock")
             shown = await asyncio.to_thread(CliRunner().invoke, app, ["status", "--once", "-c", str(path)])
             assert shown.exit_code == 0, shown.output
+            printed = await asyncio.to_thread(CliRunner().invoke, app, ["status", "--json", "-c", str(path)])
+            assert {name for name, value in json.loads(printed.output).items() if value is None} == ABSENT
             metrics = await http.answer("GET", started()["metrics"], headers={}, body=b"", maximum=1 << 20)
             page = await console()
             unit.cancel()
@@ -115,6 +120,11 @@ def test_three_peers_are_refused_for_three_reasons_by_status_metrics_and_console
     names = {str(each["claimed_ticket"]): each["refused"] for each in items(status["refused_senders"])}
     assert names[run_out.certificate.hashed_id8.hex()] == {"expired_certificate": 1}
     assert {"untrusted_root": 1} in names.values()
+    doubted = peers[9]
+    assert doubted["ticket"] == plain.certificate.hashed_id8.hex()
+    assert (doubted["messages"], doubted["refused"]) == ({}, {"permission_denied": 1})
+    assert section(doubted, "opinion") == {"belief": 0.0, "disbelief": 0.333, "uncertainty": 0.667}
+    assert number(peers[6]["known_s"]) >= number(peers[6]["silent_s"]) > 0.0
     for reason in EXPECTED:
         assert f'v2x_rsu_packets_refused_total{{reason="{reason}"}} 1\n' in metrics
     assert section(section(status, "witness"), "logs") == {ORIGIN: {"size": 10}}
