@@ -3,7 +3,8 @@
 Python runs on one thread at a time; the cryptographic library lets go of that lock while it computes. So everything about a message
 but the curve stays on the thread that owns the station (`shared.stack.batch`), and what crosses over is immutable: a key, a digest,
 a signature. The owner takes its share of the work instead of waiting, so `threads=2` is one thread more. A batch is handed over
-whole and comes back whole, in order: nothing waits here between two batches, and no sender's messages overtake one another.
+whole and comes back whole, in order: nothing waits here between two batches, and no sender's messages overtake one another. Where a
+thread has lost its processor to another program, what it was at is done again.
 
 A batch below `SMALLEST_BATCH` is not worth waking anybody, so at ordinary load the other threads sleep.
 """
@@ -12,7 +13,7 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
 from typing import Annotated, Self
@@ -32,6 +33,10 @@ DEFAULT_THREADS = 2
 
 SMALLEST_BATCH = 8
 """Signatures from which on a second thread is worth waking."""
+
+
+PATIENCE_S = 0.0005
+"""How long the owner waits for others once nothing is left to begin: several signatures."""
 
 
 class VerificationConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -71,11 +76,20 @@ class _Work:
             index = self.left.popleft()
         except IndexError:
             return False
+        self._do(index)
+        return True
+
+    def do_the_rest(self) -> None:
+        """Check again what others began and have not finished."""
+        for index, found in enumerate(self.found):
+            if found is None:
+                self._do(index)
+
+    def _do(self, index: int) -> None:
         try:
             self.found[index] = verdict_of(self.claims[index])
         except Exception as bug:  # noqa: BLE001 - a bug is raised where the batch came from, not on a thread nobody watches
             self.found[index] = bug
-        return True
 
 
 class VerificationPool(AbstractContextManager["VerificationPool"]):
@@ -109,8 +123,11 @@ class VerificationPool(AbstractContextManager["VerificationPool"]):
         own = 0
         while work.do_next():
             own += 1
-        for _ in range(len(claims) - own):
-            work.done.get()
+        try:
+            for _ in range(len(claims) - own):
+                work.done.get(timeout=PATIENCE_S)
+        except Empty:
+            work.do_the_rest()
         return [_verdict(found) for found in work.found]
 
     def close(self) -> None:

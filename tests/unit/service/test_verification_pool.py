@@ -86,6 +86,33 @@ def test_work_nobody_came_for_does_not_pile_up() -> None:
     pool.close()
 
 
+class Stuck:
+    """A claim, its ticket and its key in one, whose signature holds; any thread but one stays in it until it is let go."""
+
+    def __init__(self) -> None:
+        self.algorithm = self.signature = self.digest = None
+        self.ticket = self.public_key = self
+        self.is_let_go, self.is_somebody_in = threading.Event(), threading.Event()
+        self._owner = threading.current_thread()
+
+    def verify(self, *_what: object) -> None:
+        if threading.current_thread() is self._owner:
+            assert self.is_somebody_in.wait(60)
+            return
+        self.is_somebody_in.set()
+        assert self.is_let_go.wait(60)
+
+
+def test_a_helper_that_is_held_up_holds_up_no_batch() -> None:
+    stuck = Stuck()
+    batch: list[Claim] = [stuck] * 9  # type: ignore[list-item]  # stands for a signature that takes for ever
+    with VerificationPool(threads=2, smallest_batch=1) as pool:
+        assert pool.check_all(batch) == batch
+        assert not stuck.is_let_go.is_set()
+        stuck.is_let_go.set()
+        assert len(pool.check_all(CLAIMS)) == len(CLAIMS)
+
+
 def test_a_bug_on_any_thread_is_raised_where_the_batch_came_from() -> None:
     nonsense: list[Claim] = [*CLAIMS[:12], object()]  # type: ignore[list-item]  # the bug
     with VerificationPool(threads=2, smallest_batch=1) as pool:

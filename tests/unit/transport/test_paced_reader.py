@@ -77,7 +77,7 @@ def test_more_than_one_stroke_takes_is_read_without_a_pause() -> None:
         for number in range(8):
             desk.there.send(bytes((number,)))
         await turns(10)
-        assert [len(stroke) for stroke in desk.strokes] == [2, 2, 2, 2, 0]
+        assert [len(stroke) for stroke in desk.strokes] == [2, 2, 2, 2]
 
     run(scene, most=2)
 
