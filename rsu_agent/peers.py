@@ -5,8 +5,8 @@ claims inside its messages. Rows come only from messages whose signature held, s
 against a row was signed by its holder. Refusals of packets whose senders are not shown are counted by reason alone
 (`rsu_agent.refused_senders` keeps the names they claim).
 
-When the table is full, tickets that were hardly heard give way first, so that whoever has ten thousand new ones pushes out its own
-and neither a neighbour nor what is held against somebody. Left out: anything on disk.
+When the table is full, tickets that were hardly heard give way first, then those heard longest ago, so that whoever has ten
+thousand new ones pushes out its own and no neighbour that goes on speaking. Left out: anything on disk.
 """
 
 from collections import OrderedDict

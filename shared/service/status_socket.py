@@ -16,7 +16,7 @@ from shared.core.errors import TransportError
 from shared.service.unix_server import UnixServer, ask
 
 MODE = 0o660
-MAX_STATUS_OCTETS = 1 << 20
+MAX_STATUS_OCTETS = 1 << 21
 MAX_CLIENTS = 16
 """Clients served at once; the next is closed at once."""
 

@@ -1,9 +1,15 @@
+import msgspec
+
+from rsu_agent.peer_status import peers_status
 from rsu_agent.peers import KNOWN_FROM_MESSAGES, MAX_PEERS, MAX_REASONS, OTHER_REASONS, PeerTable
+from rsu_agent.plausibility_service import PlausibilityService
+from rsu_agent.refused_senders import RefusedSenders
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import DecodeError, Sender, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId8, MessageId, StationId
 from shared.core.report import VerificationReport
+from shared.service.status_socket import MAX_STATUS_OCTETS
 from shared.trust.suspicion import Standing
 
 
@@ -116,6 +122,21 @@ def test_a_crowd_that_speaks_often_enough_to_be_known_pushes_out_its_own_and_no_
     assert len(table) == MAX_PEERS
     assert table.begun == crowd + 200, "no neighbour was ever forgotten and begun anew"
     assert sum(peer.station_id >= 100_000 and dict(peer.messages)[MessageId.CAM] >= 60 for peer in table) == 200
+
+
+def test_a_full_table_of_peers_with_everything_against_them_is_not_too_much_for_a_status() -> None:
+    table, reasons = PeerTable(), [report.value for report in VerificationReport][:16]
+    for number in range(MAX_PEERS):
+        sender = Sender(ticket=ticket((1 << 62) + number), station_id=StationId(4_000_000_000))
+        for message_id in MessageId:
+            table.heard(sender.ticket, sender.station_id, message_id, at(0), position=HERE, speed_mps=0.1, station_type=5)
+        for reason in reasons:
+            table.refuse_signed(sender, reason, at(0))
+        table.hold_refusal(sender.ticket, VerificationError(VerificationReport.PERMISSION_DENIED, "x" * 200))
+    status = peers_status(PlausibilityService(table, RefusedSenders()), at(1))
+    assert isinstance(status["peers"], list)
+    assert len(status["peers"]) == MAX_PEERS
+    assert len(msgspec.json.encode(status)) < 0.8 * MAX_STATUS_OCTETS
 
 
 def test_where_all_are_known_a_newcomer_still_finds_room_and_can_become_known() -> None:
