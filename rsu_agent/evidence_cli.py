@@ -8,9 +8,8 @@ import typer
 from rsu_agent.config import RsuConfig
 from rsu_agent.evidence_proof import Question, gather, left_out
 from rsu_agent.evidence_store import read_evidence
-from shared.core.clock import UtcNs
+from shared.cli.moments import moment_of
 from shared.core.errors import ConfigError
-from shared.core.itstime import time64_of, utc_from_text
 from shared.records.evidence import MAX_GROUP
 from shared.service.config import load
 from shared.service.keystore import write_new_file
@@ -29,9 +28,7 @@ def evidence(
     group: Annotated[int | None, typer.Option(help="One signal group; all without it.", min=0, max=MAX_GROUP)] = None,
     *,
     warnings: Annotated[bool, typer.Option("--warnings", help="Also what the unit warned of in the seconds before.")] = False,
-    refusals: Annotated[
-        bool, typer.Option("--refusals", help="Also what it refused or doubted around the moment.")
-    ] = False,
+    refusals: Annotated[bool, typer.Option("--refusals", help="Also what it refused or doubted around the moment.")] = False,
 ) -> None:
     """Write a file that proves what the unit said at a moment: `v2x passport verify` checks it anywhere, offline.
 
@@ -43,7 +40,7 @@ def evidence(
         if settings is None:
             raise ConfigError(f"{config}: evidence", "is needed: this unit keeps none")
         store_file = settings.file
-    question = Question(at=_moment(at), group=group, warnings=warnings, refusals=refusals)
+    question = Question(at=moment_of(at), group=group, warnings=warnings, refusals=refusals)
     with read_evidence(store_file) as store, store.unchanging():
         found = gather(store, question)
         more = left_out(store, question)
@@ -52,12 +49,3 @@ def evidence(
     typer.echo(f"{out}: {len(found.pieces)} records of {len(found.batches)} batches, {len(encoded)} octets")
     if more:
         typer.echo(f"left out, for there is no room: {more} further warnings, refusals or notices", err=True)
-
-
-def _moment(text: str) -> UtcNs:
-    try:
-        moment = utc_from_text(text)
-        time64_of(moment)
-    except (ValueError, OverflowError) as error:
-        raise ConfigError("--at", f"{text!r} is no moment since 2004 with its offset: {error}") from None
-    return moment

@@ -6,10 +6,8 @@ from typing import Annotated
 import msgspec
 
 from shared.core.clock import NS_PER_S
-from shared.core.errors import DecodeError, TransportError
-from shared.ledger.note import check_name
 from shared.service.config import ConfigStruct
-from shared.transport.ledger_http import checked_prefix
+from shared.service.online_log import check_origin, check_places
 from shared.transport.ledger_places import MAX_PLACES
 
 DEFAULT_MAX_AGE_DAYS = 90
@@ -39,17 +37,8 @@ class EvidenceLedgerConfig(ConfigStruct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse a name that no signed note can carry, and places that are no URLs."""
-        try:
-            check_name(self.origin, "origin")
-        except DecodeError as error:
-            raise ValueError(f"origin: {error.reason}") from None
-        for url in self.url:
-            try:
-                checked_prefix(url)
-            except TransportError as error:
-                raise ValueError(f"url: {error}") from None
-        if len(set(self.url)) < len(self.url):
-            raise ValueError("url: a place is named twice")
+        check_origin(self.origin)
+        check_places(self.url)
 
 
 class EvidenceConfig(ConfigStruct, frozen=True, kw_only=True):

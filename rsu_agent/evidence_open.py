@@ -10,38 +10,11 @@ from rsu_agent.evidence_anchoring import LedgerMedium
 from rsu_agent.evidence_config import EvidenceConfig, EvidenceLedgerConfig
 from rsu_agent.evidence_keeper import EvidenceKeeper, open_keeper
 from shared.core.clock import Clock
-from shared.core.errors import ConfigError, DecodeError, ProofError
-from shared.ledger.light_client import LightClient
-from shared.ledger.note import MAX_NOTE_BYTES
-from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
-from shared.service.keystore import read_bounded
+from shared.ledger.policy import Policy
 from shared.service.ledger_token import read_ledger_token
 from shared.service.notices import NoticeWriter
+from shared.service.online_log import read_online_log
 from shared.transport.ledger_http import LedgerHttp
-
-
-def read_evidence_ledger(config: EvidenceLedgerConfig) -> tuple[Policy, bytes | None]:
-    """Read the policy of the log and the checkpoint pinned for it, and hold one against the other.
-
-    Raises:
-        ConfigError: a file is absent, or not what it should be; the policy does not know the log; or the pinned checkpoint is not
-            the log's, or its quorum is not met.
-    """
-    try:
-        policy = parse_policy(read_bounded(config.policy, MAX_POLICY_BYTES))
-    except DecodeError as error:
-        raise ConfigError(str(config.policy), f"is no policy: {error}") from error
-    if not policy.log_keys(config.origin):
-        known = ", ".join(sorted({log.key.name for log in policy.logs})) or "none"
-        raise ConfigError(str(config.policy), f"knows no log {config.origin!r}; its logs are {known}")
-    if config.pinned is None:
-        return policy, None
-    pinned = read_bounded(config.pinned, MAX_NOTE_BYTES)
-    try:
-        LightClient(origin=config.origin, policy=policy, trusted_note=pinned)
-    except (DecodeError, ProofError) as error:
-        raise ConfigError(str(config.pinned), f"cannot be pinned: {error}") from error
-    return policy, pinned
 
 
 def check_evidence(config: EvidenceConfig, *, environment: Mapping[str, str]) -> str:
@@ -49,7 +22,7 @@ def check_evidence(config: EvidenceConfig, *, environment: Mapping[str, str]) ->
     kept = f"evidence is kept in {config.file} for {config.max_age_days} days, {config.max_megabytes} MB at most"
     if config.ledger is None:
         return f"{kept}, and proven to nobody: [evidence.ledger] names no log"
-    read_evidence_ledger(config.ledger)
+    _read_ledger(config.ledger)
     read_ledger_token(config.ledger.token, environment=environment)
     return f"{kept}; its roots go into the log {config.ledger.origin} at {', '.join(config.ledger.url)}"
 
@@ -71,7 +44,7 @@ async def opened_evidence(
     async with AsyncExitStack() as stack:
         ledger: tuple[LedgerMedium, str, Policy, bytes | None] | None = None
         if evidence.ledger is not None:
-            policy, pinned = read_evidence_ledger(evidence.ledger)
+            policy, pinned = _read_ledger(evidence.ledger)
             token = read_ledger_token(evidence.ledger.token, environment=environment)
             http = await stack.enter_async_context(LedgerHttp(evidence.ledger.url, clock=clock, token=token))
             ledger = (http, evidence.ledger.origin, policy, pinned)
@@ -91,3 +64,7 @@ async def opened_evidence(
         notices.follow(keeper.desk.noted)
         agent.plausibility.follow(keeper.desk.refused)
         yield keeper
+
+
+def _read_ledger(config: EvidenceLedgerConfig) -> tuple[Policy, bytes | None]:
+    return read_online_log(origin=config.origin, policy=config.policy, pinned=config.pinned)

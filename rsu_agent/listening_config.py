@@ -5,10 +5,10 @@ from typing import Annotated
 
 import msgspec
 
-from shared.core.errors import DecodeError, TransportError
+from shared.core.errors import DecodeError
 from shared.ledger.note import check_name
 from shared.service.listen_address import ListeningConfig
-from shared.transport.ledger_http import checked_prefix
+from shared.service.online_log import check_places
 from shared.transport.ledger_places import MAX_PLACES
 
 DEFAULT_METRICS_LISTEN = "127.0.0.1:9464"
@@ -42,13 +42,7 @@ class LedgerRelayConfig(ListeningConfig, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse an address that is none, and places that are no URLs."""
         super().__post_init__()
-        for url in self.upstream:
-            try:
-                checked_prefix(url)
-            except TransportError as error:
-                raise ValueError(f"upstream: {error}") from None
-        if len(set(self.upstream)) < len(self.upstream):
-            raise ValueError("upstream: a place is named twice")
+        check_places(self.upstream, "upstream")
 
 
 class WitnessConfig(ListeningConfig, frozen=True, kw_only=True):

@@ -15,10 +15,11 @@ from rich.table import Table
 
 from shared.cli import entry
 from shared.cli.enrol import PublicKeyOption, RefreshOption, enrol
+from shared.cli.moments import moment_of
 from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import Instant, MonotonicNs, TimeSource, UtcNs
 from shared.core.errors import ConfigError
-from shared.core.itstime import time64_of, utc_from_text, utc_text
+from shared.core.itstime import utc_text
 from shared.security.sign import TicketCredential
 from shared.service.capture import describe_capture
 from shared.service.config import load
@@ -255,12 +256,7 @@ def _start_utc(text: str | None) -> UtcNs:
     """Return the UTC of the first frame: what the operator says, else the present."""
     if text is None:
         return SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc()
-    try:
-        utc = utc_from_text(text)
-        time64_of(utc)
-    except (ValueError, OverflowError) as wrong:
-        raise ConfigError("--start-utc", f"{text!r} is no moment since 2004 with its offset: {wrong}") from wrong
-    return utc
+    return moment_of(text, "--start-utc")
 
 
 def _write_passport(parts: VehicleParts, path: Path) -> dict[str, object]:

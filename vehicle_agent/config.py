@@ -9,16 +9,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from shared.core.errors import DecodeError, TransportError
 from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
-from shared.ledger.note import check_name
 from shared.service.config import ConfigStruct
 from shared.service.network_config import NetworkConfig
+from shared.service.online_log import check_origin, check_places
 from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.radio_config import DEFAULT_RADIOS, CaptureConfig, RadioConfigs, require_distinct
 from shared.service.verification_pool import VerificationConfig
-from shared.transport.ledger_http import checked_prefix
 from shared.transport.ledger_places import MAX_PLACES
 from vehicle_agent.denm_config import HazardsConfig
 from vehicle_agent.driver_config import DriverConfig
@@ -138,20 +136,11 @@ class LedgerConfig(ConfigStruct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse a name that no signed note can carry, both kinds of log or neither, and what belongs to the other kind."""
-        try:
-            check_name(self.origin, "origin")
-        except DecodeError as error:
-            raise ValueError(f"origin: {error.reason}") from None
+        check_origin(self.origin)
         if self.url:
             if self.log is not None or self.key is not None:
                 raise ValueError("url names a log on a network, log and key an embedded one; one is enough")
-            for url in self.url:
-                try:
-                    checked_prefix(url)
-                except TransportError as error:
-                    raise ValueError(f"url: {error}") from None
-            if len(set(self.url)) < len(self.url):
-                raise ValueError("url: a place is named twice")
+            check_places(self.url)
             return
         if self.log is None or self.key is None:
             raise ValueError("an embedded log needs log and key, one on a network needs url")

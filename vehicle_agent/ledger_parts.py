@@ -11,14 +11,14 @@ from pathlib import Path
 from random import SystemRandom
 
 from shared.core.clock import Clock
-from shared.core.errors import ConfigError, DecodeError, ProofError
-from shared.ledger.light_client import LightClient
-from shared.ledger.note import MAX_NOTE_BYTES, Ed25519NoteSigner
-from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.core.errors import ConfigError
+from shared.ledger.note import Ed25519NoteSigner
+from shared.ledger.policy import Policy
 from shared.service.counted_log import LogNews, open_counted
-from shared.service.keystore import read_bounded, write_new_file
+from shared.service.keystore import write_new_file
 from shared.service.ledger_token import read_ledger_token
 from shared.service.log_store import load_or_create_log_key, open_log_store
+from shared.service.online_log import read_online_log, read_policy
 from shared.service.rollback_counter import open_log_counter
 from shared.transport.ledger_http import LedgerHttp
 from vehicle_agent.anchor_ports import AnchorStore
@@ -71,7 +71,7 @@ def open_ledger(config: LedgerConfig, *, counter: str | None, base: Path) -> Ite
         StorageError: the log's file is damaged, or the counter cannot be read.
     """
     if config.log is None or config.key is None:
-        policy, pinned = read_online(config)
+        policy, pinned = read_online_log(origin=config.origin, policy=config.policy, pinned=config.pinned)
         yield LedgerParts(medium=Errands(), origin=config.origin, policy=policy, pinned=pinned)
         return
     with ExitStack() as stack:
@@ -85,32 +85,11 @@ def open_ledger(config: LedgerConfig, *, counter: str | None, base: Path) -> Ite
         yield LedgerParts(medium=medium, origin=config.origin, policy=policy, news=news)
 
 
-def read_online(config: LedgerConfig) -> tuple[Policy, bytes | None]:
-    """Read the policy of a log on a network and the checkpoint pinned for it, and hold one against the other.
-
-    Raises:
-        ConfigError: a file is absent, or not what it should be; the policy does not know the log; or the pinned checkpoint is not
-            the log's, or its quorum is not met.
-    """
-    policy = _read_policy(config.policy)
-    if not policy.log_keys(config.origin):
-        known = ", ".join(sorted({log.key.name for log in policy.logs})) or "none"
-        raise ConfigError(str(config.policy), f"knows no log {config.origin!r}; its logs are {known}")
-    if config.pinned is None:
-        return policy, None
-    pinned = read_bounded(config.pinned, MAX_NOTE_BYTES)
-    try:
-        LightClient(origin=config.origin, policy=policy, trusted_note=pinned)
-    except (DecodeError, ProofError) as error:
-        raise ConfigError(str(config.pinned), f"cannot be pinned: {error}") from error
-    return policy, pinned
-
-
 def check_ledger(config: LedgerConfig, *, environment: Mapping[str, str]) -> str:
     """Judge everything an operator wrote for the log and say in a line where records go; raises `ConfigError`."""
     if not config.url:
         return f"records go into the embedded ledger {config.origin}"
-    _policy, pinned = read_online(config)
+    _policy, pinned = read_online_log(origin=config.origin, policy=config.policy, pinned=config.pinned)
     token = read_ledger_token(config.token, environment=environment)
     extras = [words for words, is_there in (("pinned", pinned), ("with a token", token)) if is_there]
     return f"records go into the log {config.origin} at {', '.join(config.url)}" + (f" ({', '.join(extras)})" if extras else "")
@@ -138,14 +117,7 @@ def _embedded_policy(path: Path, signer: Ed25519NoteSigner) -> Policy:
     """Read the policy file; at first start write the one that trusts our embedded log and asks for no witness."""
     if not path.exists():
         write_new_file(path, f"log {signer.key.text}\nquorum none\n".encode(), mode=POLICY_MODE)
-    policy = _read_policy(path)
+    policy = read_policy(path)
     if signer.key not in policy.log_keys(signer.key.name):
         raise ConfigError(str(path), f"does not name the embedded log's key {signer.key.text}")
     return policy
-
-
-def _read_policy(path: Path) -> Policy:
-    try:
-        return parse_policy(read_bounded(path, MAX_POLICY_BYTES))
-    except DecodeError as error:
-        raise ConfigError(str(path), f"is no policy: {error}") from error

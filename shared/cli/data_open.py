@@ -20,9 +20,8 @@ from shared.cli.claim_words import claim_rows, moment_text
 from shared.cli.issuer_options import TrustFolder, check_new_file, present
 from shared.cli.passport import verify_with_trust
 from shared.core.clock import UtcNs
-from shared.core.errors import ConfigError, DecodeError, RecordError
+from shared.core.errors import RecordError
 from shared.core.itstime import utc_text
-from shared.ledger.policy import MAX_POLICY_BYTES, parse_policy
 from shared.records.data_answer import AnsweredRequest, DataAnswer, parse_answer, verify_answer
 from shared.records.data_request import MAX_REQUEST_BYTES, SignedRequest, parse_request
 from shared.records.issuers import Issuer
@@ -30,6 +29,7 @@ from shared.records.kind import OCCURRED
 from shared.records.record import DisclosedRecord, read_record
 from shared.security.trust_store import TrustStore
 from shared.service.keystore import read_bounded, read_key, write_new_file
+from shared.service.online_log import read_policy
 from shared.service.record_issuers import trusted_issuer
 from shared.service.sealed_answer import MAX_SEALED_BYTES, open_answer
 from shared.service.trust_directory import read_trust_directory
@@ -56,10 +56,7 @@ def open_(
     asked = parse_request(read_bounded(request / REQUEST_FILE, MAX_REQUEST_BYTES))
     private_key = read_key(request / RESPONSE_KEY_FILE)
     store = read_trust_directory(trust)
-    try:
-        counting = parse_policy(read_bounded(policy, MAX_POLICY_BYTES))
-    except DecodeError as error:
-        raise ConfigError(str(policy), str(error)) from None
+    counting = read_policy(policy)
     try:
         data = open_answer(read_bounded(file, MAX_SEALED_BYTES), request_hash=asked.hash, private_key=private_key)
         answer = parse_answer(data)

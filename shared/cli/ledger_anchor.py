@@ -29,9 +29,10 @@ from shared.ledger.evm.chain_trust import MAX_TRUST_OCTETS, ChainTrust, PinnedNo
 from shared.ledger.evm.consistency import path_between, tiles_between
 from shared.ledger.evm.primitives import missing_extra
 from shared.ledger.note import MAX_NOTE_BYTES
-from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.ledger.policy import Policy
 from shared.ledger.verify import TrustedCheckpoint, trust_first, verify_signed
 from shared.service.keystore import read_bounded
+from shared.service.online_log import read_policy
 
 MAX_TILE_OCTETS = 8_192
 MAX_EVERY_S = 7 * 86_400
@@ -80,7 +81,7 @@ def anchor(
         raise ConfigError("v2x ledger anchor", f"{', '.join(missing)} must be given")
     if (chain_trust is None) is (pin_node is None):
         raise ConfigError("--chain-trust", "give either this file, or --pin-node for a development chain")
-    parsed = _policy(policy)
+    parsed = read_policy(policy)
     with _extra():
         from shared.operator.anchor_service import AnchorPlan, run_anchoring  # noqa: PLC0415 - web3.py is for those who anchor
     trust = None if chain_trust is None else _trust(chain_trust, contract)
@@ -151,7 +152,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for machines.")] = False,  # noqa: FBT002 - a command-line flag
 ) -> None:
     """Verify that a chain holds a checkpoint, offline."""
-    parsed = _policy(policy)
+    parsed = read_policy(policy)
     trust = _trust(chain_trust, None)
     anchored = verify_anchor(parse_bundle(read_bounded(bundle, MAX_BUNDLE_OCTETS)), trust=trust, policy=parsed)
     if trusted is not None:
@@ -202,10 +203,6 @@ def _check_agrees(trusted: TrustedCheckpoint, anchored: AnchoredCheckpoint, dire
     except SplitViewError as contradiction:
         typer.echo(f"{contradiction.trusted_note.decode()}\n{contradiction.conflicting_note.decode()}", err=True)
         raise
-
-
-def _policy(path: Path) -> Policy:
-    return parse_policy(read_bounded(path, MAX_POLICY_BYTES))
 
 
 def _trust(path: Path, contract: str | None) -> ChainTrust:

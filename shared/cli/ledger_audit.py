@@ -19,14 +19,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from shared.core.errors import ConfigError, DecodeError
 from shared.ledger.note import MAX_NOTE_BYTES
-from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.ledger.policy import Policy
 from shared.operator.auditor import AuditReport, audit_log
 from shared.operator.auditor import Progress as Tell
 from shared.operator.auditor_source import DirectorySource, HttpSource, LogSource, directory_of
 from shared.operator.auditor_state import AuditState, read_state, write_state
 from shared.service.keystore import read_bounded
+from shared.service.online_log import read_policy
 from shared.service.state_lock import locked
 
 
@@ -42,7 +42,7 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Read all of a log again and hold every tile and every checkpoint against its entries."""
-    trusted = _policy(policy)
+    trusted = read_policy(policy)
     notes = tuple(read_bounded(path, MAX_NOTE_BYTES) for path in also or ())
     with ExitStack() as stack:
         remembered = None
@@ -73,13 +73,6 @@ async def _audit(
         else:
             source = await stack.enter_async_context(HttpSource(place))
         return await audit_log(source, policy, state=state, also=also, is_full=is_full, on_progress=tell)
-
-
-def _policy(path: Path) -> Policy:
-    try:
-        return parse_policy(read_bounded(path, MAX_POLICY_BYTES))
-    except DecodeError as error:
-        raise ConfigError(str(path), str(error)) from None
 
 
 def _progress(stack: ExitStack) -> Tell:

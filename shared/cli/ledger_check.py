@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.ledger_source import entry_of, read_policy
+from shared.cli.ledger_source import entry_of
 from shared.ledger.proof import MAX_PROOF_BYTES, parse_proof, verify_proof
 from shared.service.keystore import read_bounded
+from shared.service.online_log import read_policy
 
 
 def check(

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from shared.cli.ledger_source import client_of, make_round, open_source, read_policy, wall_clock
+from shared.cli.ledger_source import client_of, make_round, open_source, wall_clock
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import ProofError
 from shared.core.itstime import utc_text
@@ -23,6 +23,7 @@ from shared.ledger.text import encode_base64
 from shared.ledger.tiles import CHECKPOINT_PATH
 from shared.ledger.verify import verify_signed
 from shared.service.keystore import write_new_file
+from shared.service.online_log import read_policy
 
 NOTE_MODE = 0o644
 

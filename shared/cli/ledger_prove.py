@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.ledger_source import client_of, entry_of, make_round, open_source, read_entry, read_policy, wall_clock
+from shared.cli.ledger_source import client_of, entry_of, make_round, open_source, read_entry, wall_clock
 from shared.core.errors import ProofError
 from shared.ledger.light_client import Advanced, NotAtIndex, NotWitnessed
 from shared.ledger.proof import proof_of
 from shared.ledger.tiles import CHECKPOINT_PATH
 from shared.ledger.verify import Included
 from shared.service.keystore import write_new_file
+from shared.service.online_log import read_policy
 
 PROOF_MODE = 0o644
 

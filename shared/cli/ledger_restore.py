@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from shared.cli.ledger_files import say
-from shared.cli.ledger_source import read_policy, wall_clock
+from shared.cli.ledger_source import wall_clock
 from shared.core.errors import ConfigError, StorageError
 from shared.ledger.note import MAX_NOTE_BYTES, Ed25519NoteSigner
 from shared.ledger.policy import NO_QUORUM, Policy
@@ -31,6 +31,7 @@ from shared.service.log_backup import KEY_SUFFIX, MAX_KEY_BYTES, copy_marked, dr
 from shared.service.log_reader import open_log_reader
 from shared.service.log_rotation import next_key_path
 from shared.service.log_store import LogStore, load_or_create_log_key, open_log_store
+from shared.service.online_log import read_policy
 from shared.service.state_lock import locked
 from shared.transport.bounded_http import MAX_CONNECTIONS, BoundedHttp
 from shared.transport.witness_http import WitnessAddress

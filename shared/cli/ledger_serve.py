@@ -12,13 +12,13 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.ledger_source import read_policy
 from shared.cli.listen import ListenOption, listen_option
 from shared.core.clock import TimeSource
 from shared.core.errors import ConfigError, DecodeError
 from shared.ledger.note import check_name, parse_vkey
 from shared.service.log import make_logger
 from shared.service.notify import Notifier, Watchdog
+from shared.service.online_log import read_policy
 from shared.service.run import run_service
 from shared.service.system_clock import SystemClock
 from shared.transport.witness_http import WitnessAddress

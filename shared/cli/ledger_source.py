@@ -11,7 +11,7 @@ from shared.core.errors import ConfigError, DecodeError, ProofError, TransportEr
 from shared.ledger.checkpoint import parse_checkpoint
 from shared.ledger.light_client import ClientEvent, LightClient
 from shared.ledger.note import MAX_NOTE_BYTES, parse_note
-from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.ledger.policy import Policy
 from shared.ledger.tiles import (
     CHECKPOINT_PATH,
     MAX_ENTRY_BYTES,
@@ -79,14 +79,6 @@ async def open_source(place: str, clock: Clock) -> AsyncIterator[LedgerSource]:
 def wall_clock() -> Clock:
     """Return the clock of this machine as it is, for ages people read."""
     return SystemClock(TimeSource.ASSUME_TRUSTED)
-
-
-def read_policy(path: Path) -> Policy:
-    """Read a tlog-policy; raises `ConfigError`."""
-    try:
-        return parse_policy(read_bounded(path, MAX_POLICY_BYTES))
-    except DecodeError as error:
-        raise ConfigError(str(path), f"is no policy: {error}") from None
 
 
 def client_of(note: bytes, policy: Policy, pinned: Path | None) -> LightClient:

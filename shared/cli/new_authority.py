@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from shared.cli.moments import moment_of
 from shared.core.clock import TimeSource
 from shared.core.errors import ConfigError, EncodeError
-from shared.core.itstime import Time32, time32_of, time64_of, utc_from_text
+from shared.core.itstime import Time32, time32_of, time64_of
 from shared.pki.authority import AuthorityKind
 from shared.security.freshness import trusted_time64
 from shared.service.authority_keys import AuthorityKeys, NewAuthorityKeys
@@ -58,7 +59,4 @@ def begin_of_validity(valid_from: str | None) -> Time32:
     """Read `--valid-from`, None for now; raises `ConfigError`."""
     if valid_from is None:
         return Time32(time32_of(trusted_time64(SystemClock(TimeSource.ASSUME_TRUSTED).now())) - CLOCK_ALLOWANCE_S)
-    try:
-        return time32_of(time64_of(utc_from_text(valid_from)))
-    except ValueError as error:
-        raise ConfigError("--valid-from", f"{valid_from!r} is no moment since 2004 with its offset: {error}") from None
+    return time32_of(time64_of(moment_of(valid_from, "--valid-from")))

@@ -21,13 +21,14 @@ from rich.text import Text
 
 from shared.cli.evidence import judge_evidence
 from shared.cli.evidence_words import answer_as_json, print_answer, print_claims
+from shared.cli.moments import moment_of
 from shared.cli.passport_disclose import disclose_command, withheld_lines
 from shared.cli.passport_page import page
 from shared.cli.passport_sheet import sheet
 from shared.core.clock import TimeSource, UtcNs
 from shared.core.errors import ConfigError, DecodeError, RecordError, VerificationError
-from shared.core.itstime import time64_of, utc_from_text, utc_text
-from shared.ledger.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from shared.core.itstime import time64_of, utc_text
+from shared.ledger.policy import Policy
 from shared.records.disclosure import Withheld, withheld_from
 from shared.records.evidence import is_evidence, parse_evidence
 from shared.records.findings import Finding, FindingKind, day_text, km_text
@@ -48,7 +49,7 @@ from shared.security.ecdsa import Curve
 from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
 from shared.security.trust_store import TrustStore
 from shared.service.identified_areas import read_identified_areas
-from shared.service.keystore import read_bounded
+from shared.service.online_log import read_policy
 from shared.service.passport_file import read_passport_octets
 from shared.service.record_issuers import role_of
 from shared.service.system_clock import SystemClock
@@ -99,9 +100,9 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for machines.")] = False,  # noqa: FBT002 - a command-line flag
 ) -> None:
     """Check every signature, proof and certificate of a passport or of a roadside unit's evidence, offline."""
-    moment = None if at is None else _moment(at)
+    moment = None if at is None else moment_of(at)
     store = read_trust_directory(trust)
-    parsed_policy = _read_policy(policy)
+    parsed_policy = read_policy(policy)
     table = NO_IDENTIFIED_AREAS if areas is None else read_identified_areas(areas)
     try:
         octets = read_passport_octets(file)
@@ -273,22 +274,6 @@ def _certificate(encoded: bytes, name: str) -> Certificate:
         return decode_certificate(encoded)
     except DecodeError as error:
         raise RecordError("certificate", f"{name} in the passport is damaged or altered: {error}") from None
-
-
-def _read_policy(file: Path) -> Policy:
-    try:
-        return parse_policy(read_bounded(file, MAX_POLICY_BYTES))
-    except DecodeError as error:
-        raise ConfigError(str(file), str(error)) from None
-
-
-def _moment(text: str) -> UtcNs:
-    try:
-        moment = utc_from_text(text)
-        time64_of(moment)
-    except (ValueError, OverflowError) as error:
-        raise ConfigError("--at", f"{text!r} is no moment since 2004 with its offset: {error}") from None
-    return moment
 
 
 def _table(readings: tuple[Reading, ...], findings: tuple[Finding, ...]) -> Table:

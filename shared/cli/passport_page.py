@@ -10,9 +10,8 @@ from typing import Annotated
 
 import typer
 
-from shared.core.clock import UtcNs
+from shared.cli.moments import moment_of
 from shared.core.errors import ConfigError, DecodeError
-from shared.core.itstime import time64_of, utc_from_text
 from shared.ledger.policy import MAX_POLICY_BYTES, parse_policy
 from shared.records.passport import parse_passport
 from shared.security.trust_store import TrustStore
@@ -41,7 +40,7 @@ def page(
     ] = None,
 ) -> None:
     """Write a page that verifies a passport by itself, in any browser and without a network."""
-    moment = None if at is None else _moment(at)
+    moment = None if at is None else moment_of(at)
     roots = _roots(trust, root or [])
     counted = read_bounded(policy, MAX_POLICY_BYTES)
     try:
@@ -63,12 +62,3 @@ def _roots(directory: Path | None, files: list[Path]) -> list[bytes]:
         return [root.encoded for root in read_trust_directory(directory).roots.values()]
     store = TrustStore.of_operator(tuple(read_certificate_file(file) for file in files), ())
     return [root.encoded for root in store.roots.values()]
-
-
-def _moment(text: str) -> UtcNs:
-    try:
-        moment = utc_from_text(text)
-        time64_of(moment)
-    except (ValueError, OverflowError) as error:
-        raise ConfigError("--at", f"{text!r} is no moment since 2004 with its offset: {error}") from None
-    return moment

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from shared.cli.judgement import Judge, Link, SignatureState, Verdict
+from shared.cli.moments import moment_of
 from shared.cli.report_words import meaning_of
 from shared.cli.rows import Rows, line_console
 from shared.cli.source import Capture, Kind, Structure, open_source
@@ -25,7 +26,7 @@ from shared.cli.tree_view import visible
 from shared.core.clock import Instant, MonotonicNs, UtcNs
 from shared.core.errors import ConfigError
 from shared.core.ids import HashedId8
-from shared.core.itstime import time64_of, utc_from_text, utc_of, utc_text
+from shared.core.itstime import utc_of, utc_text
 from shared.security.describe import its_aid_name
 from shared.security.permissions import PsidSsp
 from shared.security.region import NO_IDENTIFIED_AREAS
@@ -73,7 +74,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a message, for machines.")] = False,  # noqa: FBT002 - a command-line flag
 ) -> None:
     """Give one verdict for each message, as a station would that trusts DIR."""
-    moment = None if at is None else _moment(at)
+    moment = None if at is None else moment_of(at)
     managers = tuple(read_certificates(trust / MANAGERS).values())
     table = NO_IDENTIFIED_AREAS if areas is None else read_identified_areas(areas)
     has_lists_only = bool(managers) and not (trust / ROOTS).exists()
@@ -253,12 +254,3 @@ def _as_json(judged: _Judged) -> dict[str, object]:
 
 def _link(link: Link) -> dict[str, str | None]:
     return {"hashed_id8": link.hashed_id8.hex(), "name": link.name}
-
-
-def _moment(text: str) -> UtcNs:
-    try:
-        moment = utc_from_text(text)
-        time64_of(moment)
-    except (ValueError, OverflowError) as error:
-        raise ConfigError("--at", f"{text!r} is no moment since 2004 with its offset: {error}") from None
-    return moment

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from shared.core.clock import Instant
 from shared.core.entropy import Entropy
-from shared.core.errors import ConfigError, DecodeError, VerificationError
-from shared.ledger.policy import MAX_POLICY_BYTES, parse_policy
+from shared.core.errors import ConfigError, VerificationError
 from shared.ledger.proof import MAX_PROOF_BYTES
 from shared.pki.list_upkeep import ListUpkeep
 from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
@@ -28,6 +27,7 @@ from shared.security.trust_store import TrustStore
 from shared.service.identified_areas import read_identified_areas
 from shared.service.keystore import read_bounded
 from shared.service.logged_lists import LoggedAdmission, UnloggedAdmission
+from shared.service.online_log import read_policy
 from shared.service.pki_config import TrustConfig
 from shared.service.state_lock import locked
 from shared.service.trust_directory import AUTHORITIES, MANAGERS, ROOTS, read_certificates
@@ -93,10 +93,7 @@ def read_admission(config: TrustConfig) -> ListAdmission:
     """Return whether lists must be in a log; raises `ConfigError` for a policy that is none."""
     if not config.require_logged or config.log_policy is None:
         return UnloggedAdmission()
-    try:
-        return LoggedAdmission(parse_policy(read_bounded(config.log_policy, MAX_POLICY_BYTES)))
-    except DecodeError as error:
-        raise ConfigError(str(config.log_policy), f"is no policy: {error}") from error
+    return LoggedAdmission(read_policy(config.log_policy))
 
 
 def read_areas(config: TrustConfig | None) -> IdentifiedAreas:

@@ -129,7 +129,7 @@ def test_of_a_time_that_a_clock_set_back_passed_twice_no_file_is_made(tmp_path: 
     unit.close_batch()
     unit.anchor(unit.log)
     for twice_ms in (450, 620, 799):
-        with pytest.raises(RecordError, match="its clock was set back|more SPATEM between") as error:
+        with pytest.raises(RecordError, match=r"its clock was set back|more SPATEM between") as error:
             gathered(unit, after_ms(NOON, twice_ms))
         assert error.value.check == "complete"
     for once_ms in (150, 1_020):
