@@ -11,7 +11,7 @@ from rsu_agent.composition import RsuParts, make_agent
 from rsu_agent.metrics import metrics_text
 from rsu_agent.refused_senders import MAX_LOOKS_PER_S, MAX_REFUSED_SENDERS, REFUSED_SENDER_LIFETIME_NS
 from rsu_agent.status_view import status_tables
-from shared.cli.status_words import items
+from shared.cli.status_words import items, section
 from shared.core.clock import NS_PER_S, Instant, ManualClock
 from shared.core.geo import displaced
 from shared.core.ids import BtpPort, ItsAid, StationId
@@ -19,9 +19,10 @@ from shared.core.itstime import time64_of, timestamp_its
 from shared.messages.cam import encode_cam
 from shared.messages.denm import Termination
 from shared.messages.spatem import encode_spatem
+from shared.network.area import Circle
 from shared.pki.permission_sets import StationRole
 from shared.security.trust_store import TrustStore
-from shared.stack.effects import Notice
+from shared.stack.effects import Notice, Transmit
 from shared.stack.station import Station
 from shared.trust.suspicion import Standing
 from tests.helpers.hierarchy import Hierarchy, clock_at
@@ -223,6 +224,22 @@ def test_a_car_that_jumps_about_is_ignored_told_once_and_its_warnings_are_not_ta
     now = clock.advance(NS_PER_S // 5)
     agent.on_packet(station.send(denm_of(station, now, sequence_number=2), position=ego(now), now=now, area=None), now)
     assert len(items(agent.status(now)["events"])) == 1
+
+
+def test_a_warning_of_somebody_ignored_is_neither_taken_up_nor_kept_alive_and_forwarded_as_the_network_asks() -> None:
+    agent, clock, station = unit(), clock_at(), make_peer(HIERARCHY, 7)
+    agent.on_timer(clock.now())
+    jump_about(agent, station, clock, 5)
+    now = clock.advance(NS_PER_S // 5)
+    warning = replace(denm_of(station, now), transmission_interval_ms=1_000)
+    agent.on_packet(station.send(warning, position=ego(now), now=now, area=Circle(centre=HERE, radius_m=500.0)), now)
+    assert agent.status(now)["refused"] == {"ignored_sender": 1}
+    assert agent.status(now)["events"] == []
+    sent = [effect.packet for effect in agent.on_timer(clock.advance(NS_PER_S)) if isinstance(effect, Transmit)]
+    status = agent.status(clock.now())
+    assert section(section(status, "router"), "heard")["forwarded"] == 1
+    assert section(status, "kept_alive") == {}
+    assert sent != []
 
 
 def test_names_on_refused_packets_are_bounded_looked_at_so_often_and_forgotten() -> None:
