@@ -23,6 +23,9 @@ MAX_SHAPE_POINTS = 10_000
 
 CHUNK_OCTETS = 1 << 16
 
+MAX_INDEX_DIGITS = 6
+"""Of the index of a lane or a link."""
+
 DEFAULT_WIDTH_M = 3.2
 """Of lanes that say none."""
 
@@ -157,7 +160,7 @@ def _read(path: Path, file: BinaryIO) -> Network:
         reader.parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise ConfigError(f"{path}: line {error.lineno}", f"not XML: {expat.errors.messages[error.code]}") from None
-    except ValueError as error:
+    except (LookupError, ValueError) as error:  # the first: an encoding nobody knows
         raise ConfigError(f"{path}: line {reader.parser.CurrentLineNumber}", str(error)) from None
     if not reader.is_network:
         raise ConfigError(str(path), "not a SUMO network: there is no <net> in it")
@@ -234,11 +237,11 @@ class _Reader:
         self.network.connections.append(
             NetConnection(
                 from_edge=begins,
-                from_lane=int(_number(values, "fromLane")),
+                from_lane=_index(values, "fromLane"),
                 to_edge=ends,
-                to_lane=int(_number(values, "toLane")),
+                to_lane=_index(values, "toLane"),
                 light=values.get("tl"),
-                link=None if "tl" not in values else int(_number(values, "linkIndex")),
+                link=None if "tl" not in values else _index(values, "linkIndex"),
                 turn=values.get("dir", "s"),
             )
         )
@@ -268,6 +271,13 @@ def _value(values: dict[str, str], name: str) -> str:
 
 def _number(values: dict[str, str], name: str) -> float:
     return _numbers(_value(values, name), least=1)[0]
+
+
+def _index(values: dict[str, str], name: str) -> int:
+    text = _value(values, name)
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_INDEX_DIGITS):
+        raise ValueError(f"{name} {text!r} is no index")
+    return int(text)
 
 
 def _numbers(text: str, least: int = 2) -> list[float]:
