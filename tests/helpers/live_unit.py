@@ -8,7 +8,7 @@ import asyncio
 import io
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from rsu_agent.composition import JunctionParts, RsuParts, make_agent
 from rsu_agent.console.http_config import HttpConfig
 from rsu_agent.console.open_console import OpenConsole, open_console
 from rsu_agent.orders import obeying
+from rsu_agent.signal_controllers.feeds import open_feed
 from rsu_agent.signal_controllers.fixed_time import FixedTimeController, FixedTimePlan
 from shared.core.clock import NS_PER_S, Instant, TimeSource, UtcNs
 from shared.core.geo import GeoPoint, displaced
@@ -152,6 +153,10 @@ def live_unit(
     is_running, stop = threading.Event(), []
 
     async def work() -> None:
+        async with AsyncExitStack() as stack:
+            await work_within(stack)
+
+    async def work_within(stack: AsyncExitStack) -> None:
         agent = make_agent(made, entropy=Random(1).randbytes)
         said: list[bytes] = []
 
@@ -160,6 +165,13 @@ def live_unit(
                 said.append(effect.packet)
 
         loop = WorkingLoop(agent, clock=CLOCK, perform=perform, watchdog=Watchdog(Notifier(None), None))
+        tasks: list[asyncio.Future[None]] = []
+        if made.junction is not None and made.junction.place is not None and agent.signals is not None:
+            listening = open_feed(
+                made.junction.place, agent.signals, clock=CLOCK, wake=loop.wake, entropy=Random(2).randbytes, environment={}
+            )
+            feed = await stack.enter_async_context(listening)
+            tasks.append(asyncio.ensure_future(feed.run()))
         opening = open_console(
             HttpConfig(listen="127.0.0.1:0", token=token),
             agent,
@@ -182,7 +194,7 @@ def live_unit(
                     said=said,
                 )
             )
-            tasks = [asyncio.ensure_future(loop.run()), asyncio.ensure_future(console.run())]
+            tasks[:0] = [asyncio.ensure_future(loop.run()), asyncio.ensure_future(console.run())]
             stop.append(tasks)
             is_running.set()
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

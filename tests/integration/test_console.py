@@ -1,22 +1,25 @@
 """The console in a real browser: a light that changes, a vehicle that lies, senders that are refused, an operator's hazard."""
 
 import json
-from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from rsu_agent.signal_controllers.fixed_time import Conflict, FixedTimePlan, PlannedGroup
-from shared.core.errors import VerificationError
-from shared.messages.denm import Denm
-from shared.security.region import NO_IDENTIFIED_AREAS
-from shared.stack.station import StationIdentity, make_station
+from shared.core.geo import displaced
+from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
+from shared.stack.effects import Effect, Notice
 from tests.helpers.chromium import Browser, Page, chromium
-from tests.helpers.live_unit import CLOCK, TOKEN, LiveUnit, live_car, live_hierarchy, live_unit
+from tests.helpers.live_unit import CLOCK, TOKEN, UNIT_ID, LiveUnit, live_car, live_hierarchy, live_unit
 from tests.helpers.unmannered import roadworks_by
-from tests.unit.rsu_agent.test_rsu_agent import CENTRE, ego
-from vehicle_agent.hazards import HazardChange, Hazards
+from tests.unit.rsu_agent.test_rsu_agent import CENTRE
+from tests.unit.vehicle_agent.agent_bench import Bench, enrolled
+from vehicle_agent.agent import VehicleAgent
+from vehicle_agent.composition import make_agent
 
 QUICK_PLAN = FixedTimePlan(
     origin="test",
@@ -33,6 +36,10 @@ CHANGES_MS = (0, 2_000, 3_000, 4_000, 5_000, 7_000, 8_000, 9_000)
 """When something changes in the cycle."""
 
 WITHIN_MS = 200
+IN_A_ROW, MOST_CHANGES = 4, 24
+"""So many changes are shown in time one after another, sooner or later: a machine that is busy with other things may be late."""
+
+CAR_BEFORE_M = 120.0
 
 RECORDER = """
 window.changes = [];
@@ -70,13 +77,36 @@ def trust_of(page: Page, ticket: str, wanted: str) -> None:
     page.until(f"document.querySelector('[data-ticket=\"{ticket}\"].vehicle')?.dataset.trust === '{wanted}'")
 
 
+@contextmanager
+def vehicle_agent(folder: Path, unit: LiveUnit) -> Iterator[VehicleAgent]:
+    """Make the agent of a car that drives towards the junction and believes whom the unit believes."""
+    tickets = TicketPool((unit.hierarchy.ticket(),), policy=TicketPolicy(), uses=FleetingUse())
+    with Bench(folder, fixed_position=displaced(CENTRE, -CAR_BEFORE_M, -5.0), fixed_heading_deg=90.0) as bench:
+        parts = replace(bench.parts, tickets=tickets, trust_store=unit.hierarchy.trust_store, enrolled=enrolled(unit.hierarchy))
+        yield make_agent(parts, entropy=Random(44).randbytes, started=CLOCK.now())
+
+
+def listen(page: Page, unit: LiveUnit, car: VehicleAgent, heard: int, kind: str) -> dict[str, object]:
+    """Have a car hear what the unit says, from some packet on, until its driver is told something; return what."""
+    while True:
+        page.evaluate("new Promise(requestAnimationFrame)")
+        fresh, heard = unit.said[heard:], len(unit.said)
+        effects: list[Effect] = []
+        for packet in fresh:
+            effects += car.on_packet(packet, CLOCK.now())
+        effects += car.on_timer(CLOCK.now())
+        for effect in effects:
+            if isinstance(effect, Notice) and effect.kind == kind:
+                return dict(effect.fields)
+
+
 def test_a_light_that_changes_is_shown_within_a_fifth_of_a_second_of_the_controller(page: Page) -> None:
-    count = page.evaluate("window.changes.length")
-    page.until(f"window.changes.length >= {count + 4}")
-    shown = page.evaluate(f"window.changes.slice({count})")
-    cycle_ms = round(QUICK_PLAN.cycle_s * 1_000)
-    late = sorted(min((at - change) % cycle_ms for change in CHANGES_MS) for at in shown)
-    assert late[len(late) // 2] <= WITHIN_MS, late
+    cycle_ms, late = round(QUICK_PLAN.cycle_s * 1_000), [WITHIN_MS + 1]
+    page.evaluate("window.changes.length = 0")
+    while max(late[-IN_A_ROW:]) > WITHIN_MS:
+        assert len(late) <= MOST_CHANGES, late
+        at = page.until(f"window.changes.length >= {len(late)} && window.changes[{len(late) - 1}]")
+        late.append(min((at - change) % cycle_ms for change in CHANGES_MS))
 
 
 def test_a_car_that_jumps_turns_red_and_its_neighbour_does_not(page: Page, unit: LiveUnit) -> None:
@@ -131,15 +161,11 @@ def test_a_stranger_is_drawn_as_refused_and_the_reason_is_listed(page: Page, uni
     assert "certificate" in page.text("#refusals")
 
 
-def test_an_operator_places_a_hazard_on_the_plan_and_a_car_is_warned(page: Page, unit: LiveUnit) -> None:
+def test_an_operator_places_a_hazard_on_the_plan_and_a_vehicle_agent_warns_its_driver(
+    page: Page, unit: LiveUnit, tmp_path: Path
+) -> None:
     assert page.evaluate("document.getElementById('ordering').hidden") is False
     page.evaluate("document.getElementById('ordering').open = true")
-    listener = make_station(
-        identity=StationIdentity.drawn(live_car(unit.hierarchy, 44).station.identity.station_type, lambda n: bytes(range(n))),
-        ticket=unit.hierarchy.ticket(),
-        trust_store=unit.hierarchy.trust_store,
-        areas=NO_IDENTIFIED_AREAS,
-    )
     heard = len(unit.said)
     page.evaluate("document.querySelector('#orders button').click()")
     box = page.evaluate(
@@ -161,22 +187,18 @@ def test_an_operator_places_a_hazard_on_the_plan_and_a_car_is_warned(page: Page,
     page.until("document.querySelector('#hazards li')")
     assert page.text("#hazards p") == "Roadworks"
     page.until("document.querySelector('.hazard[data-own=yes]')")
-    denm = None
-    while denm is None:
-        page.evaluate("new Promise(requestAnimationFrame)")
-        fresh, heard = unit.said[heard:], len(unit.said)
-        for packet in fresh:
-            try:
-                indication = listener.receive(packet, CLOCK.now())
-            except VerificationError:
-                continue  # said before the listener knew the unit's certificate
-            denm = denm or (None if indication is None else indication.of(Denm))
-    assert denm.message.cause_code == 3
-    hazards, now = Hazards(), CLOCK.now()
-    hazards.hear(denm, now)
-    assert [notice.change for notice in hazards.poll(now, ego(CENTRE, now))] == [HazardChange.AHEAD]
-    page.evaluate("document.querySelector('#hazards button').click()")
-    page.until("document.querySelector('#hazards li') === null")
+    with vehicle_agent(tmp_path, unit) as car:
+        told = listen(page, unit, car, heard, "hazard_ahead")
+        assert (told["words"], told["originating_station_id"]) == ("roadworks", UNIT_ID)
+        assert CAR_BEFORE_M < float(str(told["distance_m"])) < CAR_BEFORE_M + 100
+        heard = len(unit.said)
+        page.evaluate("document.querySelector('#hazards button').focus()")
+        page.evaluate("document.querySelector('#hazards button').click()")
+        page.until("document.querySelector('#hazards li') === null")
+        assert page.evaluate("document.activeElement.getAttribute('aria-labelledby')") == "hazards-title", (
+            "not lost with its button"
+        )
+        assert listen(page, unit, car, heard, "hazard_ended")["words"] == "roadworks"
 
 
 def test_nothing_is_fetched_but_from_the_unit_and_no_rule_of_the_policy_is_broken(page: Page, unit: LiveUnit) -> None:
@@ -188,43 +210,6 @@ def test_nothing_is_fetched_but_from_the_unit_and_no_rule_of_the_policy_is_broke
     }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 390, 768, 1280])
-def test_nothing_is_wider_than_the_screen(page: Page, width: int, scheme: str) -> None:
-    page.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500)
-    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert 0 < page.evaluate("document.getElementById('plan').getBoundingClientRect().width") <= width
-    assert b64decode(page.call("Page.captureScreenshot", format="png")["data"]).startswith(b"\x89PNG")
-
-
-def test_what_is_drawn_is_told_in_words_and_every_control_has_a_name(page: Page) -> None:
-    page.call("Accessibility.enable")
-    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
-    named = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node.get("ignored")]
-    for role, name in named:
-        if role in {"button", "textbox", "combobox", "region", "table"}:
-            assert name or role == "table", role
-    words = [name for role, name in named if role == "StaticText"]
-    assert "1 north-south" in words
-    assert any(word in words for word in ("green", "red", "amber", "red and amber"))
-    assert {name for role, name in named if role == "columnheader"} == {"Ticket", "Trust", "Away", "Speed", "Why"}
-
-
-def test_the_plan_is_moved_with_keys_and_buttons(page: Page) -> None:
-    box = "document.getElementById('plan').getAttribute('viewBox')"
-    before = page.evaluate(box)
-    page.evaluate("document.getElementById('plan').focus()")
-    for kind in ("keyDown", "keyUp"):
-        page.call("Input.dispatchKeyEvent", type=kind, key="ArrowLeft", code="ArrowLeft", windowsVirtualKeyCode=37)
-    moved = page.evaluate(box)
-    assert float(moved.split()[0]) < float(before.split()[0])
-    page.evaluate("document.getElementById('zoom-in').click()")
-    assert float(page.evaluate(box).split()[2]) < float(moved.split()[2])
-    page.evaluate("document.getElementById('zoom-whole').click()")
-    assert float(page.evaluate(box).split()[2]) > 250
-
-
 def test_a_page_whose_unit_is_gone_says_that_what_it_shows_is_old(browser: Browser, tmp_path: Path) -> None:
     with live_unit(tmp_path, hierarchy=live_hierarchy(33)) as leaving:
         page = browser.visit(leaving.url)
@@ -234,4 +219,7 @@ def test_a_page_whose_unit_is_gone_says_that_what_it_shows_is_old(browser: Brows
         trust_of(page, car.ticket, "trusted")
     page.until("document.documentElement.dataset.state === 'lost'")
     assert page.text("#banner-word") == "Lost"
+    assert page.text("#banner-words").startswith("No connection: what you see is ")
+    assert page.evaluate("getComputedStyle(document.querySelector('.plan-frame'), '::after').content") == '"Old picture"'
+    assert page.evaluate("getComputedStyle(document.getElementById('plan')).filter") == "grayscale(1)"
     page.close()
