@@ -4,12 +4,15 @@ import asyncio
 import io
 import json
 import logging
+import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiomqtt
 import pytest
+from msgspec.structs import replace
 
 from rsu_agent.backhaul import MAX_WAITING, Backhaul
 from rsu_agent.backhaul_config import BackhaulConfig
@@ -21,7 +24,8 @@ from shared.facilities.received_events import News
 from shared.messages.cdd import CauseCode
 from shared.network.area import Circle
 from shared.service.log import make_logger
-from tests.helpers.broker import MosquittoBroker
+from tests.helpers.broker import MosquittoBroker, TlsAuthority
+from tests.helpers.data import REPOSITORY
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.identities import HERE, cam_of, denm_of, ego, make_peer
 from tests.helpers.working_unit import WorkingUnit
@@ -76,8 +80,9 @@ class Centre:
 
 
 @asynccontextmanager
-async def centre_at(broker: MosquittoBroker) -> AsyncIterator[Centre]:
-    async with aiomqtt.Client(broker.host, broker.port, protocol=aiomqtt.ProtocolVersion.V5, logger=_SILENT) as client:
+async def centre_at(broker: MosquittoBroker, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Centre]:
+    version = aiomqtt.ProtocolVersion.V5
+    async with aiomqtt.Client(broker.host, broker.port, protocol=version, logger=_SILENT, tls_context=tls) as client:
         centre = Centre(client)
         await client.subscribe(f"{TOPIC}/#", qos=1)
         listening = asyncio.create_task(centre.listen())
@@ -90,10 +95,14 @@ async def centre_at(broker: MosquittoBroker) -> AsyncIterator[Centre]:
 
 @asynccontextmanager
 async def connected(
-    unit: WorkingUnit, broker: MosquittoBroker, name: str, *, settle_s: float = 30.0, reach_m: float = 5_000.0
+    unit: WorkingUnit, broker: MosquittoBroker, name: str, *, settle_s: float = 30.0, authority: TlsAuthority | None = None
 ) -> AsyncIterator[Backhaul]:
+    config = BackhaulConfig(host=broker.host, port=broker.port, unit=name, traffic_interval_s=0.2)
+    if authority is not None:
+        certificate, key = authority.issue(name)
+        config = replace(config, ca=authority.path, certificate=certificate, key=key)
     backhaul = Backhaul(
-        BackhaulConfig(host=broker.host, port=broker.port, unit=name, traffic_interval_s=0.2, reach_m=reach_m),
+        config,
         agent=unit.agent,
         here=unit.parts.position,
         station_id=unit.parts.station_id,
@@ -355,3 +364,41 @@ def test_without_its_broker_a_unit_works_on_and_tells_what_lasts_once_it_is_back
         run(scene)
     finally:
         broker.kill()
+
+
+def test_with_the_access_lists_of_the_guide_only_the_centre_places_hazards_and_each_unit_speaks_for_itself(tmp_path: Path) -> None:
+    lists = re.search(r"```\n(user centre\n.*?)```", (REPOSITORY / "docs" / "hazards.md").read_text(), re.DOTALL)
+    assert lists is not None
+    (tmp_path / "access").write_text(lists.group(1))
+    authority = TlsAuthority(tmp_path)
+    unit, car = WorkingUnit(HIERARCHY), make_peer(HIERARCHY, 17)
+
+    def known_as(name: str) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(authority.path))
+        context.load_cert_chain(*authority.issue(name))
+        return context
+
+    async def scene() -> None:
+        async with (
+            centre_at(broker, tls=known_as("centre")) as centre,
+            centre_at(broker, tls=known_as("other")) as other,
+            connected(unit, broker, "crossing", authority=authority) as backhaul,
+        ):
+            await unit.until(lambda: bool(centre.told("crossing/state")))
+            for where in ("hazard/a", "crossing/hazard/b"):
+                await other.says(where, hazard())
+            await other.says("crossing/event/1", b"{}")
+            for where in ("hazard/c", "crossing/hazard/d"):
+                await centre.says(where, hazard())
+            await unit.until(lambda: counted(backhaul, "accepted") == 2)
+            assert {name.hazard_id for name in unit.agent.hazards.placed} == {"all:c", "d"}
+            now, area = unit.clock.now(), Circle(centre=HERE, radius_m=300.0)
+            unit.agent.on_packet(car.send(denm_of(car, now), position=ego(now), now=now, area=area), now)
+            await unit.until(lambda: all(centre.told(f"crossing/{what}") for what in ("traffic", "event/1", "answer")))
+            assert [event["station_id"] for event in centre.told("crossing/event/1")] == [17]
+            assert other.heard == [], "what one unit says is none of another's business"
+            assert backhaul.status()["refused"] == 0
+            assert backhaul.status()["refused_filters"] == []
+
+    with MosquittoBroker(tmp_path, authority=authority, lines=(f"acl_file {tmp_path / 'access'}",)) as broker:
+        run(scene)
