@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from shared.core.clock import NS_PER_S, Clock, Instant, MonotonicNs
+from shared.core.clock import NS_PER_MS, NS_PER_S, Clock, Instant, MonotonicNs
 from shared.core.errors import ConfigError, V2xError
 from shared.service.hardening import harden_process
 from shared.service.notify import Notifier, Watchdog
+from shared.stack.admission import BATCH_PACKETS
 from shared.stack.effects import Effect
 
 EXIT_OK = 0
@@ -34,6 +35,13 @@ INBOX_STEPS = 256
 
 STEPS_PER_TURN = 64
 """Steps carried out before the timer and the watchdog get their turn."""
+
+BATCH_NS = 4 * NS_PER_MS
+"""What a batch should take at most, for a light that becomes due during it waits for its end: where packets cost more, on a slow or
+busy processor, fewer are taken at once, though each then costs more still."""
+
+LEAST_BATCH = 8
+"""Taken at once however long it takes: of fewer a second thread checks none."""
 
 SWITCH_S = 0.0005
 """How long a thread keeps the interpreter while another waits for it. The working loop gives it away for every signature, so beside
@@ -66,8 +74,8 @@ class BatchSource(Protocol):
         """Whether nothing waits."""
         ...
 
-    def take(self, now: Instant) -> tuple[Effect, ...]:
-        """Give the agent one batch."""
+    def take(self, now: Instant, most: int) -> tuple[Effect, ...]:
+        """Give the agent one batch, of so many inputs at most."""
         ...
 
 
@@ -103,6 +111,7 @@ class WorkingLoop:
         self._intake = intake
         self._inbox: asyncio.Queue[Step] = asyncio.Queue(INBOX_STEPS)
         self._awake = asyncio.Event()
+        self._most = BATCH_PACKETS
 
     async def post(self, step: Step) -> None:
         """Queue one input; waits while `INBOX_STEPS` are queued."""
@@ -124,8 +133,18 @@ class WorkingLoop:
                 now = self._clock.now()
                 if due is not None and due <= now.monotonic:  # what is due already does not wait for a batch
                     await self._perform_all(self._agent.on_timer(now))
-                await self._perform_all(intake.take(self._clock.now()))
+                await self._take_batch(intake)
             due = await self._serve_timer()
+
+    async def _take_batch(self, intake: BatchSource) -> None:
+        """Give the agent one batch; take fewer at once next time if that took too long, more if there was time left."""
+        now = self._clock.now()
+        await self._perform_all(intake.take(now, self._most))
+        took_ns = self._clock.now().monotonic - now.monotonic
+        if took_ns > BATCH_NS:
+            self._most = max(LEAST_BATCH, self._most * 3 // 4)
+        elif took_ns < BATCH_NS // 2:
+            self._most = min(BATCH_PACKETS, self._most + 1)
 
     async def _serve_timer(self) -> MonotonicNs | None:
         """Do what is due; return when something is due next."""

@@ -126,24 +126,30 @@ class AdmissionQueue:
                 self._sort(*earlier)
             self._arrivals.clear()
 
-    def take(self, now: MonotonicNs) -> list[Waiting]:
-        """Return what is to be verified next, at most `BATCH_PACKETS` and `LIGHT_PACKETS` together; empty when nothing waits."""
+    def take(self, now: MonotonicNs, most: int = BATCH_PACKETS) -> list[Waiting]:
+        """Return what is to be verified next; empty when nothing waits.
+
+        Args:
+            now: the present.
+            most: packets of a batch, 1..`BATCH_PACKETS`; every lane's share is that much smaller, but at least one. At most two
+                thirds of what is returned are refused for next to nothing.
+        """
         if not self._is_sorting:
             taken = []
-            for packet, received, arrival in self._arrivals:
+            for packet, received, arrival in self._arrivals[:most]:
                 stale_at = MonotonicNs(received.monotonic + GENERIC_MAX_WAIT_NS)
                 if _stale_at(packet, received.monotonic, MAX_LIFETIME_NS) > now:
                     taken.append(Waiting(packet, stale_at, arrival=arrival))
                 else:
                     self._shed[SHED_STALE] += 1
-            self._arrivals.clear()
+            del self._arrivals[:most]
             return taken
         taken = []
         for lane, share in self._shares:
-            _take(lane, share, now, taken)
+            _take(lane, max(1, share * most // BATCH_PACKETS), now, taken)
         for lane, _ in self._shares:
-            _take(lane, BATCH_PACKETS - len(taken), now, taken)
-        _take(self._light, LIGHT_PACKETS, now, taken)
+            _take(lane, most - len(taken), now, taken)
+        _take(self._light, LIGHT_PACKETS * most // BATCH_PACKETS, now, taken)
         self._is_sorting = len(self) > 0
         return taken
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from shared.core.clock import Instant
 from shared.core.errors import V2xError
-from shared.stack.admission import AdmissionQueue
+from shared.stack.admission import BATCH_PACKETS, AdmissionQueue
 from shared.stack.arrival import UNKNOWN_ARRIVAL, Arrival
 from shared.stack.batch import Outcome, SignatureChecker
 from shared.stack.effects import Effect
@@ -70,9 +70,9 @@ class Intake:
         self._listener.inbound.arrived(len(packet), received, arrival)
         self._admission.offer(packet, received, arrival)
 
-    def take(self, now: Instant) -> tuple[Effect, ...]:
-        """Verify one batch and let the agent hear it."""
-        batch = self._admission.take(now.monotonic)
+    def take(self, now: Instant, most: int = BATCH_PACKETS) -> tuple[Effect, ...]:
+        """Verify one batch, of so many packets at most, and let the agent hear it."""
+        batch = self._admission.take(now.monotonic, most)
         packets, arrivals = [waiting.packet for waiting in batch], [waiting.arrival for waiting in batch]
         outcomes = self._listener.inbound.receive_batch(packets, now, self._checker, arrivals)
         effects: list[Effect] = []

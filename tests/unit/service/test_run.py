@@ -14,9 +14,11 @@ from shared.core.clock import Clock, Instant, ManualClock, MonotonicNs
 from shared.core.errors import ConfigError, TransportError
 from shared.service.notify import Notifier, Watchdog
 from shared.service.run import (
+    BATCH_NS,
     EXIT_CONFIGURATION,
     EXIT_FAILED,
     EXIT_OK,
+    LEAST_BATCH,
     SWITCH_S,
     BatchSource,
     Service,
@@ -26,6 +28,7 @@ from shared.service.run import (
     seconds_until,
     settle_heap,
 )
+from shared.stack.admission import BATCH_PACKETS
 from shared.stack.effects import Effect, Notice, Transmit
 
 NOBODY = Notifier(None)
@@ -136,7 +139,8 @@ class Inlet:
     def is_empty(self) -> bool:
         return not self.waiting
 
-    def take(self, now: Instant) -> tuple[Effect, ...]:
+    def take(self, now: Instant, most: int) -> tuple[Effect, ...]:
+        assert most >= self._batch
         batch, self.waiting = self.waiting[: self._batch], self.waiting[self._batch :]
         self.taken.append(len(batch))
         return tuple(effect for packet in batch for effect in self._agent.on_packet(packet, now))
@@ -159,6 +163,48 @@ def test_what_is_offered_to_the_intake_wakes_the_loop_and_is_taken_in_batches() 
             working.cancel()
         assert [effect.packet for effect in stage.performed if isinstance(effect, Transmit)] == [b"one", b"two", b"three"]
         assert inlet.taken == [2, 1]
+
+    asyncio.run(scene())
+
+
+class SlowInlet(Inlet):
+    """Batches that take a while, as long as they say."""
+
+    def __init__(self, agent: EchoAgent, clock: ManualClock) -> None:
+        super().__init__(agent, batch=1)
+        self.clock, self.took_ns, self.asked = clock, 0, list[int]()
+
+    def take(self, now: Instant, most: int) -> tuple[Effect, ...]:
+        self.asked.append(most)
+        self.clock.advance(self.took_ns)
+        return super().take(now, most)
+
+
+def test_where_batches_take_long_fewer_packets_are_taken_at_once_until_there_is_time_again() -> None:
+    agent, clock = EchoAgent(), ManualClock(None)
+    inlet = SlowInlet(agent, clock)
+
+    async def taken(stage: Stage, batches: int, took_ns: int) -> list[int]:
+        inlet.took_ns = took_ns
+        inlet.asked.clear()
+        inlet.waiting += [b"a"] * batches
+        stage.loop.wake()
+        await stage.until(len(stage.performed) + 2 * batches)
+        return list(inlet.asked)
+
+    async def scene() -> None:
+        stage = Stage(agent, clock, intake=inlet)
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(stage.loop.run())
+            assert await taken(stage, 2, BATCH_NS // 2) == [BATCH_PACKETS] * 2
+            slow = await taken(stage, 12, BATCH_NS + 1)
+            assert slow[:3] == [BATCH_PACKETS, 24, 18]
+            assert slow[-1] == LEAST_BATCH
+            assert await taken(stage, 2, BATCH_NS) == [LEAST_BATCH] * 2
+            quick = await taken(stage, BATCH_PACKETS, 0)
+            assert quick[:2] == [LEAST_BATCH, LEAST_BATCH + 1]
+            assert quick[-1] == BATCH_PACKETS
+            working.cancel()
 
     asyncio.run(scene())
 
