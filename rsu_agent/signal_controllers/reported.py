@@ -182,15 +182,19 @@ class ReportedController(HeardController):
         return self._states
 
     def ask_priority(self, request: PriorityRequest, now: Instant) -> PriorityAnswer:
-        """Have a request published, and answer that it was; a controller that takes none, or is silent, rejects it at once."""
+        """Have a request published, and answer that it was; a controller that takes none, or is silent, rejects it at once.
+
+        What is withdrawn is published also while the controller is silent: it may hear us although we do not hear it.
+        """
         if not self._setup.takes_priority:
             return not_served("the controller takes no requests")
         if request.action is PriorityAction.CANCEL:
             self._desk.forget(request.key)
-        try:
-            self._hearing.require_fresh(now)
-        except TransportError as error:
-            return not_served(f"the controller cannot be asked: {error.reason}")
+        else:
+            try:
+                self._hearing.require_fresh(now)
+            except TransportError as error:
+                return not_served(f"the controller cannot be asked: {error.reason}")
         self._orders.append(msgspec.json.encode(self._order(request)))
         while len(self._orders) > MAX_ORDERS:
             self._orders.popleft()

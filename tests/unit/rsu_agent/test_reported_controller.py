@@ -340,6 +340,16 @@ def test_a_silent_controller_and_one_that_takes_none_reject_at_once() -> None:
     assert silent.controller.take_orders() == deaf.controller.take_orders() == ()
 
 
+def test_a_request_is_withdrawn_also_from_a_controller_that_fell_silent() -> None:
+    line = Line(takes_priority=True)
+    line.say()
+    line.controller.ask_priority(REQUEST, line.now)
+    line.clock.advance(60 * NS_PER_S)
+    assert line.controller.ask_priority(_changed(PriorityAction.ASK, 4), line.now).status is PrioritizationStatus.REJECTED
+    assert line.controller.ask_priority(_changed(PriorityAction.CANCEL), line.now).reason == "the request was withdrawn"
+    assert [json.loads(order)["action"] for order in line.controller.take_orders()] == ["ask", "cancel"]
+
+
 def test_requests_nobody_fetches_are_bounded_and_counted() -> None:
     line = Line(takes_priority=True)
     line.say()
