@@ -29,6 +29,7 @@ from structlog.typing import FilteringBoundLogger
 from rsu_agent.console.operator_token import Claim, OperatorToken
 from shared.core.clock import NS_PER_S, Clock, MonotonicNs
 from shared.core.errors import ConfigError, DecodeError, V2xError
+from shared.operator.http_body import read_body
 from shared.operator.rate_limits import Rate, RateLimiter, client_of
 from shared.service.command_socket import MAX_ORDER_OCTETS, Obey
 from shared.service.counters import Counters
@@ -198,20 +199,9 @@ async def read_json(request: Request, *, timeout_s: float = BODY_TIMEOUT_S) -> d
     """Return a request's body, one JSON object of at most `MAX_ORDER_OCTETS`; raises `HTTPException`."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON_TYPE:
         raise HTTPException(415, f"the content type of an order is {JSON_TYPE}")
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and (len(announced) > 9 or int(announced) > MAX_ORDER_OCTETS):
-        raise _too_large()
-    body = bytearray()
+    body = await read_body(request, most_octets=MAX_ORDER_OCTETS, timeout_s=timeout_s, what="an order")
     try:
-        async with asyncio.timeout(timeout_s):
-            async for part in request.stream():
-                body += part
-                if len(body) > MAX_ORDER_OCTETS:
-                    raise _too_large()
-    except TimeoutError:
-        raise HTTPException(408, f"the order was not there within {timeout_s:g} s") from None
-    try:
-        return msgspec.json.decode(bytes(body), type=dict[str, object])
+        return msgspec.json.decode(body, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HTTPException(422, f"the order is no JSON object: {error}") from None
 
@@ -302,10 +292,6 @@ def _with_headers(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, b
     stated = {name.lower() for name, _ in headers}
     policy = () if _POLICY in stated else ((_POLICY, STRICT_POLICY.encode()),)
     return [*headers, *policy, *(each for each in _ALWAYS if each[0] not in stated)]
-
-
-def _too_large() -> HTTPException:
-    return HTTPException(413, f"an order has at most {MAX_ORDER_OCTETS} octets")
 
 
 def _error(status: int, words: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.core.clock import NS_PER_S, Clock
 from shared.core.errors import DecodeError, TransportError
 from shared.ledger.tiles import CHECKPOINT_PATH, MAX_ENTRY_BYTES, TILE_WIDTH, parse_tile_path
+from shared.operator.http_body import read_body
 from shared.operator.rate_limits import Rate, RateLimiter, client_of
 from shared.service.counters import Counters
 from shared.transport.bounded_http import HttpStatusError
@@ -153,7 +154,9 @@ class LedgerRelay:
         return {"requests": self._counters.snapshot(), "kept_octets": self._kept.octets, "checkpoint_is_stale": self._is_stale}
 
     async def _add(self, request: Request) -> Response:
-        entry = await _body(request)
+        entry = await read_body(request, most_octets=MAX_ENTRY_BYTES, timeout_s=BODY_TIMEOUT_S, what="an entry")
+        if not entry:
+            raise HTTPException(400, "an entry has at least 1 octet")
         authorization = request.headers.get("authorization", "")[:MAX_AUTHORIZATION_CHARACTERS] or None
         try:
             index = await self._ask(lambda: self._upstream.submit(entry, authorization=authorization))
@@ -213,25 +216,6 @@ class LedgerRelay:
             return await question()
         finally:
             self._asked -= 1
-
-
-async def _body(request: Request) -> bytes:
-    """Read an entry, no further than one may be long."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and (len(announced) > 9 or int(announced) > MAX_ENTRY_BYTES):
-        raise HTTPException(413, f"an entry has at most {MAX_ENTRY_BYTES} octets")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for part in request.stream():
-                body += part
-                if len(body) > MAX_ENTRY_BYTES:
-                    raise HTTPException(413, f"an entry has at most {MAX_ENTRY_BYTES} octets")
-    except TimeoutError:
-        raise HTTPException(408, f"the entry was not there within {BODY_TIMEOUT_S:g} s") from None
-    if not body:
-        raise HTTPException(400, "an entry has at least 1 octet")
-    return bytes(body)
 
 
 def _refused(error: TransportError) -> Response:

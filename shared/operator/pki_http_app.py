@@ -15,7 +15,6 @@ the number worked on at once. A refusal is one line of text: 400 not even answer
 415 another type, 429 too often, 503 not now. Errors are counted by reason; only those of ours are logged.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -30,6 +29,7 @@ from structlog.typing import FilteringBoundLogger
 from shared.core.clock import NS_PER_S, Clock
 from shared.core.errors import StorageError, TransportError, UntrustedTimeError
 from shared.core.ids import HashedId8
+from shared.operator.http_body import read_body
 from shared.operator.rate_limits import RateLimiter, client_of
 from shared.pki.exchange import UnanswerableRequest
 from shared.service.counters import Counters
@@ -283,28 +283,7 @@ async def _read_request(request: Request) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != REQUEST_TYPE:
         raise HTTPException(415, f"a request is sent as {REQUEST_TYPE}")
-    return await _body(request)
-
-
-async def _body(request: Request) -> bytes:
-    """Read a request's body, no further than is allowed."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and (len(announced) > 9 or int(announced) > MAX_REQUEST_OCTETS):
-        raise _too_large()
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for part in request.stream():
-                body += part
-                if len(body) > MAX_REQUEST_OCTETS:
-                    raise _too_large()
-    except TimeoutError:
-        raise HTTPException(408, f"the request was not there within {BODY_TIMEOUT_S:g} s") from None
-    return bytes(body)
-
-
-def _too_large() -> HTTPException:
-    return HTTPException(413, f"a request has at most {MAX_REQUEST_OCTETS} octets")
+    return await read_body(request, most_octets=MAX_REQUEST_OCTETS, timeout_s=BODY_TIMEOUT_S, what="a request")
 
 
 def _identifier(request: Request, name: str) -> HashedId8:

@@ -10,7 +10,6 @@ protocol's statuses: 408 too slow, 413 too large, 429 too often, 503 cannot keep
 its word; only errors of ours, contradictions, and what a lost file looks like are logged.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
@@ -26,6 +25,7 @@ from shared.core.clock import NS_PER_S, Clock
 from shared.core.errors import StorageError
 from shared.ledger.add_checkpoint import MAX_REQUEST_BYTES
 from shared.ledger.witness import Witness, WitnessAnswer
+from shared.operator.http_body import read_body
 from shared.operator.rate_limits import RateLimiter, client_of
 from shared.service.counters import Counters
 from shared.service.run import error_line
@@ -75,7 +75,9 @@ def make_witness_app(
     known = {sha256(origin.encode()).hexdigest(): origin for origin in origins}
 
     async def add_checkpoint(request: Request) -> Response:
-        answer = witness.add_checkpoint(await _body(request, body_timeout_s), clock.now())
+        answer = witness.add_checkpoint(
+            await read_body(request, most_octets=MAX_REQUEST_BYTES, timeout_s=body_timeout_s, what="a request"), clock.now()
+        )
         counters.add(f"answered.{answer.word}")
         if answer.word == "fork" and answer.body not in told and len(told) < MAX_FORKS:
             told.add(answer.body)
@@ -161,27 +163,6 @@ class _Gate:
             case _:
                 self._log.error("request_failed", path=kind, reason=error_line(error))
                 return _line(500, "this witness failed")
-
-
-async def _body(request: Request, timeout_s: float) -> bytes:
-    """Read a request's body, no further than is allowed."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and (len(announced) > 9 or int(announced) > MAX_REQUEST_BYTES):
-        raise _too_large()
-    body = bytearray()
-    try:
-        async with asyncio.timeout(timeout_s):
-            async for part in request.stream():
-                body += part
-                if len(body) > MAX_REQUEST_BYTES:
-                    raise _too_large()
-    except TimeoutError:
-        raise HTTPException(408, f"the request was not there within {timeout_s:g} s") from None
-    return bytes(body)
-
-
-def _too_large() -> HTTPException:
-    return HTTPException(413, f"a request has at most {MAX_REQUEST_BYTES} octets")
 
 
 def _response(answer: WitnessAnswer) -> Response:
