@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from rsu_agent.composition import JunctionParts, make_agent, read_junction, read_objects, read_parts, read_ticket, read_trust
+from rsu_agent.composition import make_agent, read_junction, read_objects, read_parts, read_ticket, read_trust
 from rsu_agent.config import RsuConfig, hazards_of
 from rsu_agent.console.http_config import HttpConfig
 from rsu_agent.console.http_door import read_http
@@ -61,8 +61,8 @@ class Checkup:
             self._take(partial(_signs, config.signs))
         self._take(self._identity)
         self._take(self._state)
-        self._take(lambda: describe_radios(config.radio))
-        self._take(lambda: describe_capture(config.capture))
+        self._take(partial(describe_radios, config.radio))
+        self._take(partial(describe_capture, config.capture))
         if config.evidence is not None:
             self._take(partial(_evidence, config.evidence, self._environment))
         if config.http is not None:
@@ -73,8 +73,9 @@ class Checkup:
             self.found.append(f"metrics on {config.metrics.listen}")
         if config.witness is not None:
             self._take(partial(_witness, config.witness))
-        for key in ("status_socket", "command_socket"):
-            self._take(partial(_socket, getattr(config.state, key), f"state.{key}"))
+        self._take(partial(_socket, config.state.status_socket, "state.status_socket"))
+        if config.state.command_socket is not None:
+            self._take(partial(_socket, config.state.command_socket, "state.command_socket"))
         if not self.mistakes:
             self._take(partial(self._whole, entropy))
 
@@ -89,7 +90,7 @@ class Checkup:
     def _junction(self) -> Iterator[str]:
         if self._config.junction is None:
             return
-        junction: JunctionParts = read_junction(self._config.junction)
+        junction = read_junction(self._config.junction)
         lanes = junction.lanes
         groups = ", ".join(str(group) for group in sorted(lanes.signal_groups))
         yield f"junction {lanes.name!r}: {len(lanes.lanes)} lanes, signal groups {groups}, no conflicting greens"
@@ -145,7 +146,6 @@ def _witness(config: WitnessConfig) -> Iterator[str]:
     yield f"witness {config.name} on {config.listen} for {named}"
 
 
-def _socket(path: Path | None, key: str) -> tuple[str, ...]:
-    if path is not None:
-        check_socket_path(path, key=key)
+def _socket(path: Path, key: str) -> tuple[str, ...]:
+    check_socket_path(path, key=key)
     return ()
