@@ -150,10 +150,11 @@ def test_what_somebody_else_sends_under_a_peer_s_name_is_not_held_against_the_pe
         agent.on_packet(genuine[:-1] + bytes([genuine[-1] ^ 1]), now)
         agent.on_packet(genuine, now)
         agent.on_packet(genuine, now)
+    agent.on_packet(genuine, clock.advance(5 * NS_PER_S))
     (peer,) = agent.peers
     assert (peer.standing, peer.score, peer.refused) == (Standing.BELIEVED, 0.0, ())
     status = agent.status(clock.now())
-    assert status["refused"] == {"false_signature": 20, "duplicate_message": 20}
+    assert status["refused"] == {"false_signature": 20, "duplicate_message": 20, "invalid_timestamp": 1}
     (sender,) = items(status["refused_senders"])
     assert sender["refused"] == {"false_signature": 20}, "copies say nothing about whom they name"
 
