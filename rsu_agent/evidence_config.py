@@ -12,7 +12,7 @@ from shared.transport.ledger_places import MAX_PLACES
 
 DEFAULT_MAX_AGE_DAYS = 90
 DEFAULT_MAX_MEGABYTES = 20_000
-"""Lights ten times a second are some 500 MB a day."""
+"""Lights ten times a second are some 600 MB a day."""
 
 _S_PER_DAY = 86_400
 _MEGABYTE = 1_000_000
@@ -48,7 +48,7 @@ class EvidenceConfig(ConfigStruct, frozen=True, kw_only=True):
         file: SQLite file, made at the first start.
         ledger: where every minute's root goes; without it evidence is kept and can be proven to nobody.
         max_age_days: what is older leaves.
-        max_megabytes: of records; the oldest leave when there are more.
+        max_megabytes: of records; the oldest leave when there are more. What others make the unit write has a quarter of it.
     """
 
     file: Path

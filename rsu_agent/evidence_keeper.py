@@ -4,7 +4,8 @@
     every minute        a batch is closed, old batches leave, and the ledger is asked until every batch is proven
 
 The working loop never waits for the disk: a signal is told in time, and what the power cuts off within the second after is not in
-the evidence. A disk that fails is told once and tried again; meanwhile records wait (`evidence_desk.MAX_WAITING`).
+the evidence. A disk that fails is told once and tried again; meanwhile records wait (`evidence_desk.MAX_WAITING`). On one that is
+full the oldest evidence makes room for the newest.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from shared.core.entropy import Entropy
 from shared.core.errors import StorageError
 from shared.ledger.policy import Policy
 from shared.records.evidence_record import MAX_BATCH_RECORDS
-from shared.service.database import Connect, connect_sqlite
+from shared.service.database import Connect, connect_sqlite, is_disk_full
 from shared.service.state_lock import locked
 from shared.stack.effects import Effect, Evidence, Notice, Transmit
 
@@ -122,6 +123,8 @@ class EvidenceKeeper:
             self._state = await self._aside(EvidenceStore.status)
         except StorageError as failure:
             self._failed(failure, now)
+            if is_disk_full(failure):
+                await self._make_room(now)
         else:
             self._works(now)
 
@@ -182,6 +185,11 @@ class EvidenceKeeper:
         self._dropped(await self._aside(lambda store: store.expire(before=before, max_bytes=self._max_bytes, most=MAX_AGED)), now)
         while (dropped := await self._aside(lambda store: store.expire(before=None, max_bytes=self._max_bytes))).batches:
             self._dropped(dropped, now)
+
+    async def _make_room(self, now: Instant) -> None:
+        """Let the oldest batch go: what is said now counts for more, and a full disk would else stay full for good."""
+        with suppress(StorageError):
+            self._dropped(await self._aside(lambda store: store.expire(before=None, max_bytes=0, most=1)), now)
 
     def _dropped(self, dropped: Dropped, now: Instant) -> None:
         if unproven := dropped.unproven:

@@ -147,7 +147,7 @@ def _account_table(account: tuple[HeldRecord, ...]) -> Table:
 
 def _proof_sentences(answer: Answer) -> tuple[str, ...]:
     signed = ", ".join(f"{ticket.hex()} (root {root.hex()})" for ticket, root in answer.signers)
-    sentences = [f"Genuine: every packet is unchanged and signed by the unit under {signed}."] if signed else []
+    sentences = [f"Genuine: every message of the unit is unchanged and signed under {signed}."] if signed else []
     for each in _batches(answer).values():
         batch = each.batch
         seen = f"; a witness had seen it there by {utc_text(batch.seen_by)[:19]}Z" if batch.seen_by is not None else ""

@@ -60,6 +60,12 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(str(path), f"the file cannot be used: {error.strerror or error}") from error
 
 
+def is_disk_full(failure: StorageError) -> bool:
+    """Tell whether a file could not be written because there was no room."""
+    cause = failure.__cause__
+    return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Run a block in one immediate transaction; whatever goes wrong rolls it back, unless the commit itself had succeeded."""

@@ -1,4 +1,5 @@
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ from rsu_agent.evidence_store import read_evidence
 from shared.core.clock import NS_PER_S, Instant, ManualClock
 from shared.core.errors import StorageError
 from shared.pki.permission_sets import StationRole
-from shared.records.evidence_record import EvidenceKind
+from shared.records.evidence_record import EvidenceKind, decode_record
 from shared.service.database import Connect, connect_sqlite
 from shared.service.state_lock import locked
 from shared.stack.effects import Notice, Transmit
@@ -121,6 +122,30 @@ def test_a_disk_that_fails_is_told_once_and_nothing_is_lost_when_it_works_again(
     keeping(tmp_path / FILE, use, connect=faults.connect())
     with read_evidence(tmp_path / FILE) as store:
         assert len(store.between(EvidenceKind.SENT, "spatem", 0, 1 << 60, 100)) == 5
+
+
+def test_on_a_full_disk_the_oldest_evidence_makes_room_for_the_newest(tmp_path: Path) -> None:
+    def small(uri: str) -> sqlite3.Connection:
+        connection = connect_sqlite(uri)
+        connection.execute("PRAGMA max_page_count=50")
+        return connection
+
+    async def use(keeper: EvidenceKeeper, clock: ManualClock, speaker: Speaker, told: list[Notice]) -> None:
+        await lights(keeper, clock, speaker, 300)
+        kinds = [each.kind for each in told]
+        assert kinds.count("evidence_not_kept") == kinds.count("evidence_kept") >= 1
+        assert keeper.status()["lost"] == 0
+        assert keeper.status()["trouble"] is None
+
+    keeping(tmp_path / FILE, use, connect=small)
+    with read_evidence(tmp_path / FILE) as store:
+        found = store.between(EvidenceKind.SENT, "spatem", 0, 1 << 60, 1_000)
+        numbers = [decode_record(each.entry).number for each in found]
+        assert numbers == list(range(300 - len(numbers), 300))
+        assert 30 < len(numbers) < 240
+        last = store.batch_of(found[-1].id)
+        assert last is not None
+        assert store.tree_of(last.statement).size == last.statement.size
 
 
 def test_a_minute_that_ends_while_the_disk_fails_is_closed_when_it_works_again(tmp_path: Path) -> None:
