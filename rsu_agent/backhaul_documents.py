@@ -125,10 +125,10 @@ def answer_document(hazard_id: str, *, refused: str | None, now: Instant) -> byt
 
 
 def traffic_documents(peers: Iterable[Peer], since: MonotonicNs, now: Instant) -> Iterator[bytes]:
-    """Return who was heard since a moment and has a place, in parts."""
+    """Return who was heard at a moment or since and has a place, in parts."""
     part: list[dict[str, object]] = []
     for peer in peers:
-        if peer.last_seen.monotonic <= since or peer.position is None:
+        if peer.last_seen.monotonic < since or peer.position is None:
             continue
         part.append(
             {

@@ -57,7 +57,8 @@ def test_traffic_is_told_in_parts_that_fit_and_only_of_who_was_heard_since() -> 
     told = list(traffic_documents(agent.peers, MonotonicNs(-1), now))
     assert [len(json.loads(each)["peers"]) for each in told] == [PEERS_PER_DOCUMENT, 6]
     assert max(len(each) for each in told) <= MAX_DOCUMENT_OCTETS
-    assert list(traffic_documents(agent.peers, now.monotonic, clock.advance(NS_PER_S))) == []
+    assert len(list(traffic_documents(agent.peers, now.monotonic, now))) == 2, "heard in the moment that was told of last"
+    assert list(traffic_documents(agent.peers, MonotonicNs(now.monotonic + 1), clock.advance(NS_PER_S))) == []
 
 
 class Warned:
