@@ -31,7 +31,7 @@ class MessageAges:
         self._sum_ns += age_ns
 
     def status(self) -> dict[str, object]:
-        """Return JSON values: how many messages were no older than each bound, how many there were in all, and the sum of their ages."""
+        """Return JSON values: how many messages were no older than each bound, how many there were, the sum of their ages."""
         totals = list(accumulate(self._counts))
         return {
             "within_ms": {str(bound): total for bound, total in zip(BOUNDS_MS, totals, strict=False)},
