@@ -8,15 +8,19 @@ import pytest
 import rsu_agent.junctions
 from rsu_agent.map_data import load_map
 from rsu_agent.signal_controllers import GuardRules
+from rsu_agent.signal_controllers.fixed_time import FixedTimeController
 from rsu_agent.signal_controllers.priority import PriorityAnswer
 from rsu_agent.signal_controllers.simulated import STALE_NS, SimulatedController
 from rsu_agent.signal_service import SignalService
-from shared.core.clock import NS_PER_S, Instant, ManualClock, MonotonicNs
+from shared.core.clock import NS_PER_S, Instant, ManualClock, MonotonicNs, UtcNs
 from shared.core.errors import DecodeError, TransportError
 from shared.core.ids import StationId
 from shared.core.itstime import utc_from_text
 from shared.messages.spatem import IntersectionStatus, MovementPhaseState, Spatem, encode_spatem
 from shared.messages.ssem import PrioritizationStatus
+from simulator.roads import RoadNetwork
+from simulator.scenario import junction_map, signal_plan
+from simulator.scenarios.crossing import Aspect, aspect_at
 from tests.helpers.data import data_file
 from tests.unit.rsu_agent.test_reported_controller import REQUEST
 
@@ -99,6 +103,33 @@ def test_the_simulator_takes_requests_and_answers_them() -> None:
     granted = PriorityAnswer(status=PrioritizationStatus.GRANTED, reason="the stage is inserted")
     controller.answer(REQUEST.key, granted)
     assert controller.priority(REQUEST.key) == granted
+
+
+def test_the_lights_that_simulated_cars_obey_are_told_as_the_plan_they_run_tells_them() -> None:
+    plan = signal_plan()
+    roads, groups = junction_map(RoadNetwork()), sorted(plan.signal_groups)
+    clock = ManualClock(UtcNs(NOON - NOON % round(plan.cycle_s * NS_PER_S)))
+    begin = clock.now().monotonic
+    lamps = SimulatedController({group: (position,) for position, group in enumerate(groups)})
+    seen, planned = (
+        SignalService(controller=controller, rules=plan.guard_rules, junction=roads, station_id=StationId(1))
+        for controller in (lamps, FixedTimeController(plan))
+    )
+
+    def told(service: SignalService) -> list[list[MovementPhaseState]]:
+        spatems = [item for item in service.poll(clock.now()) if isinstance(item, Spatem)]
+        return [[movement.events[0].phase for movement in each.intersections[0].movements] for each in spatems]
+
+    letters = {Aspect.RED: "r", Aspect.RED_AMBER: "u", Aspect.GREEN: "G", Aspect.AMBER: "Y"}
+    said = []
+    for _ in range(round(2 * plan.cycle_s * 10)):
+        elapsed_s = round((clock.now().monotonic - begin) / NS_PER_S, 1)
+        lamps.show("".join(letters[aspect_at(group, elapsed_s)] for group in groups), clock.now())
+        said += told(seen)
+        assert said[-1:] == told(planned)
+        clock.advance(NS_PER_S // 10)
+    assert (len(said), seen.distrust) == (round(2 * plan.cycle_s * 10), None)
+    assert len({tuple(phases) for phases in said}) > 8, "greens, ambers, and reds between them, of four stages"
 
 
 @dataclass(frozen=True, slots=True)
