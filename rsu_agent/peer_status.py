@@ -1,5 +1,7 @@
 """Peers, and whom refused packets name, as the JSON values of a unit's status."""
 
+from collections.abc import Iterator
+
 from rsu_agent.peers import Peer
 from rsu_agent.plausibility_service import PlausibilityService
 from rsu_agent.refused_senders import RefusedSender
@@ -17,14 +19,7 @@ def peers_status(service: PlausibilityService, now: Instant, *, brief: bool = Fa
     """
     service.expire(now)
     peers = service.peers
-    rows: dict[str, object] = (
-        {}
-        if brief
-        else {
-            "peers": [_peer(peer, now) for peer in peers],
-            "refused_senders": [_refused_sender(each, now) for each in service.refused_senders],
-        }
-    )
+    rows: dict[str, object] = {} if brief else {name: list(each) for name, each in peer_rows(service, now).items()}
     return {
         "refused": peers.refused,
         **rows,
@@ -36,6 +31,14 @@ def peers_status(service: PlausibilityService, now: Instant, *, brief: bool = Fa
         "peers_ignored": service.ignored,
         "found": dict(service.found),
         "refused_not_looked_at": service.refused_senders.not_looked_at,
+    }
+
+
+def peer_rows(service: PlausibilityService, now: Instant) -> dict[str, Iterator[dict[str, object]]]:
+    """Return the rows that a brief status leaves out, by the member's name; each is made when it is drawn."""
+    return {
+        "peers": (_peer(peer, now) for peer in service.peers),
+        "refused_senders": (_refused_sender(each, now) for each in service.refused_senders),
     }
 
 

@@ -212,7 +212,7 @@ class PeerTable:
     def __iter__(self) -> Iterator[Peer]:
         """Yield the rows, the one heard longest ago first."""
         rows = sorted((*self._known.values(), *self._newcomers.values()), key=_last_heard)
-        return iter([row.seen() for row in rows])
+        return (row.seen() for row in rows)
 
     def glimpses(self) -> Iterator[Glimpse]:
         """Yield a glimpse of every row, in no order."""

@@ -138,7 +138,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             service.tasks.create_task(console.run())
             log.info("console", address=console.http.url)
             status.add("http", console)
-        await stack.enter_async_context(StatusSocket(config.state.status_socket, status.whole))
+        await stack.enter_async_context(StatusSocket(config.state.status_socket, status.in_rows))
         if config.metrics is not None:
             metrics = await stack.enter_async_context(open_metrics(config.metrics, status.brief))
             service.tasks.create_task(metrics.run())

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from rsu_agent.agent import RsuAgent
+from rsu_agent.peer_status import peer_rows
 from shared.core.clock import Clock
 from shared.stack.intake import Intake
 
@@ -48,6 +49,10 @@ class UnitStatus:
     def brief(self) -> dict[str, object]:
         """Return the document without a row for each peer."""
         return self._document(brief=True)
+
+    def in_rows(self) -> dict[str, object]:
+        """Return the whole document with iterators for lists with a row for each peer: whoever draws them may stop between."""
+        return {**self.brief(), **peer_rows(self._agent.plausibility, self._clock.now())}
 
     def _document(self, *, brief: bool) -> dict[str, object]:
         return {

@@ -5,7 +5,8 @@ clients. How the socket comes and goes: `unix_server`.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,8 +26,11 @@ READ_TIMEOUT_S = 2.0
 
 _MAX_LINE_OCTETS = 1_024
 
+ROWS_PER_TURN = 16
+"""Rows drawn before the event loop may do something else: less than a millisecond."""
+
 Snapshot = Callable[[], Mapping[str, object]]
-"""Returns the status: JSON values, units in their names."""
+"""Returns the status: JSON values, units in their names; an iterator stands for a list, and is drawn a few rows at a time."""
 
 
 class StatusSocket:
@@ -58,7 +62,7 @@ class StatusSocket:
         try:
             if self._clients <= MAX_CLIENTS:
                 writer.transport.set_write_buffer_limits(high=0)  # drained means taken by the client, all of it
-                writer.write(msgspec.json.encode(self._snapshot()) + b"\n")
+                writer.write(msgspec.json.encode(await self._document()) + b"\n")
                 async with asyncio.timeout(self._write_timeout_s):
                     await writer.drain()
         except (TimeoutError, OSError):
@@ -66,6 +70,18 @@ class StatusSocket:
         finally:
             self._clients -= 1
             writer.close()
+
+    async def _document(self) -> dict[str, object]:
+        """Return the status, its long members drawn while others have their turns."""
+        return {name: await _drawn(value) if isinstance(value, Iterator) else value for name, value in self._snapshot().items()}
+
+
+async def _drawn(rows: Iterator[object]) -> list[object]:
+    drawn: list[object] = []
+    while some := list(islice(rows, ROWS_PER_TURN)):
+        drawn += some
+        await asyncio.sleep(0)
+    return drawn
 
 
 def read_status(path: Path, *, timeout_s: float = READ_TIMEOUT_S) -> dict[str, object]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.core.errors import TransportError
-from shared.service.status_socket import MAX_STATUS_OCTETS, StatusSocket, read_status
+from shared.service.status_socket import MAX_STATUS_OCTETS, ROWS_PER_TURN, StatusSocket, read_status
 
 
 def run(scene: Callable[[], Coroutine[object, object, None]]) -> None:
@@ -31,6 +31,25 @@ def test_each_client_gets_the_status_of_its_moment(tmp_path: Path) -> None:
             for number in (1, 2):
                 status = await asyncio.to_thread(read_status, path)
                 assert status == {"asked": number, "rejected": {"replay": 2}, "trusted_time": None}
+
+    run(scene)
+
+
+def test_of_a_long_list_a_few_rows_are_made_at_a_time_and_others_have_their_turns(tmp_path: Path) -> None:
+    path = tmp_path / "status"
+    turns: list[int] = []
+
+    async def scene() -> None:
+        async with StatusSocket(path, lambda: {"rows": (len(turns) for _ in range(4 * ROWS_PER_TURN)), "none": iter(())}):
+            asking = asyncio.create_task(asyncio.to_thread(read_status, path))
+            while not asking.done():
+                turns.append(1)
+                await asyncio.sleep(0)
+            status = asking.result()
+        rows = status["rows"]
+        assert isinstance(rows, list)
+        assert status == {"rows": rows, "none": []}
+        assert [rows.count(turn) for turn in sorted(set(rows))] == [ROWS_PER_TURN] * 4
 
     run(scene)
 
