@@ -7,7 +7,7 @@ import typer
 
 from rsu_agent.config import RsuConfig
 from rsu_agent.evidence_proof import Question, gather, left_out
-from rsu_agent.evidence_store import read_evidence
+from rsu_agent.evidence_reader import read_evidence
 from shared.cli.moments import moment_of
 from shared.core.errors import ConfigError
 from shared.records.evidence import MAX_GROUP

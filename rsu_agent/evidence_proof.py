@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rsu_agent.evidence_format import BatchState, Found, StoredBatch
-from rsu_agent.evidence_store import EvidenceStore
+from rsu_agent.evidence_reader import EvidenceReader
 from shared.core.clock import NS_PER_MS, NS_PER_S, NS_PER_US, UtcNs
 from shared.core.errors import DecodeError, RecordError, StorageError
 from shared.core.itstime import utc_text
@@ -68,12 +68,12 @@ class Question:
                 yield kind, None, at_us - REFUSALS_AROUND_S * _US_PER_S, at_us + REFUSALS_AROUND_S * _US_PER_S
 
 
-def left_out(store: EvidenceStore, question: Question) -> int:
+def left_out(store: EvidenceReader, question: Question) -> int:
     """Return how much of what is wanted besides the lights there was beyond `MAX_CHOSEN`, which is not in the file."""
     return sum(max(0, store.count(*each) - MAX_CHOSEN) for each in question.besides)
 
 
-def gather(store: EvidenceStore, question: Question) -> Evidence:
+def gather(store: EvidenceReader, question: Question) -> Evidence:
     """Return what proves the answer.
 
     Raises:
@@ -113,7 +113,7 @@ def _check_told(lights: Found, group: int) -> None:
         raise RecordError("content", f"the unit told no signal group {group}; it told {', '.join(map(str, sorted(told)))}")
 
 
-def _proven(store: EvidenceStore, found: Found, text: str) -> StoredBatch:
+def _proven(store: EvidenceReader, found: Found, text: str) -> StoredBatch:
     batch = store.batch_of(found.id)
     if batch is None:
         raise RecordError("ledger", f"the minute of {text} is not closed yet: ask again in a minute")
@@ -123,7 +123,7 @@ def _proven(store: EvidenceStore, found: Found, text: str) -> StoredBatch:
     return batch
 
 
-def _assembled(store: EvidenceStore, question: Question, needed: list[Found], batches: Mapping[int, StoredBatch]) -> Evidence:
+def _assembled(store: EvidenceReader, question: Question, needed: list[Found], batches: Mapping[int, StoredBatch]) -> Evidence:
     used = list({batches[each.id].statement.number: batches[each.id] for each in needed}.values())
     trees = {batch.statement.number: store.tree_of(batch.statement) for batch in used}
     places = {batch.statement.number: place for place, batch in enumerate(used)}

@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import rsu_agent.junctions
-from rsu_agent.evidence_store import read_evidence
+from rsu_agent.evidence_reader import read_evidence
 from shared.operator.log_node_files import KEY_FILE, STORE_FILE
 from shared.records.evidence_record import EvidenceKind
 from shared.service.keystore import write_new_file

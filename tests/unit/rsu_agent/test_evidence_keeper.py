@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rsu_agent.evidence_keeper import EvidenceKeeper, open_keeper
-from rsu_agent.evidence_store import read_evidence
+from rsu_agent.evidence_reader import read_evidence
 from shared.core.clock import NS_PER_S, Instant, ManualClock
 from shared.core.errors import StorageError
 from shared.pki.permission_sets import StationRole

@@ -10,7 +10,8 @@ import pytest
 
 from rsu_agent.evidence_anchoring import EvidenceAnchoring
 from rsu_agent.evidence_format import BatchState, StoredEntry
-from rsu_agent.evidence_store import EvidenceStore, open_evidence, read_evidence
+from rsu_agent.evidence_reader import EvidenceReader, read_evidence
+from rsu_agent.evidence_store import EvidenceStore, open_evidence
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.errors import StorageError
 from shared.ledger.merkle import leaf_hash, verify_inclusion
@@ -45,7 +46,7 @@ def entries(first: int, end: int, *, octets: int = 200) -> list[StoredEntry]:
     return [entry(number, octets=octets) for number in range(first, end)]
 
 
-def stored(store: EvidenceStore) -> list[bytes]:
+def stored(store: EvidenceReader) -> list[bytes]:
     found = store.between(EvidenceKind.SENT, None, 0, 1 << 60, 100_000)
     assert [each.id for each in found] == sorted({each.id for each in found})
     return [each.entry for each in found]
