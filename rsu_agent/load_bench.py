@@ -156,13 +156,14 @@ def _measured(name: str, cars: int, seconds: float) -> Load:
 
 
 def _watch(speaking: RunningSenders, unit: RunningUnit, accounts: list[Account], seconds: float) -> list[float]:
-    """Look at the unit every second until the cars have spoken; return bare verifications a second in between."""
+    """Look at the unit every second until the cars have spoken, as its operator may; return bare verifications a second."""
     raw = RawP256()
     verifications_per_s: list[float] = []
     for _ in range(round(10 * seconds + PATIENCE_S)):
         verifications_per_s.append(VERIFICATIONS * NS_PER_S / elapsed_ns(raw.verifying(VERIFICATIONS)))
         if speaking.have_spoken(within_s=LOOK_S):
             return verifications_per_s
+        unit.status()
         accounts.append(unit.account())
     raise TransportError("senders", "ten times as long as they were asked to speak they still do")
 

@@ -1,7 +1,7 @@
 """A roadside unit under load, and nothing of it made up: `rsu-agent run` as a process with all its parts, its senders as another.
 
     senders -- UDP multicast on loopback --> unit -- the same --> ear
-                                              |-- metrics every second, as a Prometheus server reads them; the status at the end
+                                              |-- metrics and status, which somebody reads every second
 
 The ear is told by the kernel when each of the unit's packets came, so that what keeps this process waiting is not in its times;
 what the senders say does not even wake it. Processor time and memory of the unit are the kernel's account of its process. The radio
