@@ -166,6 +166,7 @@ class RoadSigns:
                 return
             if ivim.timestamp == known.made_at:
                 known.heard = now.monotonic
+                self._signs.move_to_end(key)
                 return
         if ivim.status in (IviStatus.NEW, IviStatus.UPDATE):
             heard = _read(ivim, now.monotonic)

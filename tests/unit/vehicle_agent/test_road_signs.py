@@ -221,6 +221,11 @@ def test_one_ticket_takes_nobody_elses_room() -> None:
         for number in range(1, 8):
             signs.hear(verified(ivim(EASTWARD, number=number), at(0), signer=signer), at(0))
     assert len(signs) == MAX_SIGNS
+    few = RoadSigns(2)
+    for signer in (1, 2, 1, 3):
+        few.hear(verified(ivim(EASTWARD, number=signer), at(0), signer=signer), at(0))
+    shown = few.ahead(at(0), car(50.0))
+    assert sorted(sign.key[1] for sign in shown) == [1, 3], "the one heard longest ago gave way"
     with pytest.raises(ValueError, match="at least one sign"):
         RoadSigns(0)
 
