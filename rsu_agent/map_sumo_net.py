@@ -60,7 +60,6 @@ class NetEdge:
         id: as in the file.
         begins: junction it comes from; empty for a crossing.
         ends: junction it leads to; empty for a crossing.
-        name: of the street; empty where none is given.
         is_crossing: whether it is a pedestrian crossing inside a junction.
         lanes: from the right.
     """
@@ -68,7 +67,6 @@ class NetEdge:
     id: str
     begins: str
     ends: str
-    name: str
     is_crossing: bool
     lanes: list[NetLane] = field(default_factory=list)
 
@@ -88,10 +86,9 @@ class NetConnection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetJunction:
-    """A junction: its name, its kind, where it lies."""
+    """A junction: its name and where it lies."""
 
     id: str
-    kind: str
     point_m: Point
 
 
@@ -197,9 +194,7 @@ class _Reader:
             case "lane" if self._edge is not None:
                 self._edge.lanes.append(_lane(values))
             case "junction":
-                junction = NetJunction(
-                    id=_value(values, "id"), kind=values.get("type", ""), point_m=(_number(values, "x"), _number(values, "y"))
-                )
+                junction = NetJunction(id=_value(values, "id"), point_m=(_number(values, "x"), _number(values, "y")))
                 if not junction.id.startswith(":"):
                     self.network.junctions[junction.id] = junction
             case "connection":
@@ -225,7 +220,6 @@ class _Reader:
                 id=_value(values, "id"),
                 begins=values.get("from", ""),
                 ends=values.get("to", ""),
-                name=values.get("name", ""),
                 is_crossing=is_crossing,
             )
             self.network.edges[self._edge.id] = self._edge
