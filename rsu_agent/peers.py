@@ -101,16 +101,14 @@ class _Row:
     """A peer while it is kept up; others see a `Peer` or a `Glimpse` of it, each the same object until it is heard again."""
 
     __slots__ = (
+        "claim",
         "first_seen",
         "glimpsed",
-        "heading_deg",
         "heard",
         "last_seen",
         "messages",
-        "position",
         "refused",
         "shown",
-        "speed_mps",
         "station_id",
         "station_type",
         "suspicion",
@@ -123,9 +121,7 @@ class _Row:
         self.station_type: int | None = None
         self.first_seen = now
         self.last_seen = now
-        self.position: GeoPoint | None = None
-        self.speed_mps: float | None = None
-        self.heading_deg: float | None = None
+        self.claim: Claim | None = None
         self.heard = 0
         self.messages: dict[MessageId, int] = {}
         self.refused: dict[str, int] = {}
@@ -139,13 +135,14 @@ class _Row:
 
     def glimpse(self) -> Glimpse:
         if self.glimpsed is None:
+            claim = self.claim
             self.glimpsed = Glimpse(
                 self.ticket,
                 self.station_id,
                 self.last_seen,
-                self.position,
-                self.speed_mps,
-                self.heading_deg,
+                None if claim is None else claim.position,
+                None if claim is None else claim.speed_mps,
+                None if claim is None else claim.heading_deg,
                 tuple(sorted(self.refused.items())) if self.refused else (),
                 self.suspicion.standing,
                 self.suspicion.last_finding,
@@ -158,16 +155,16 @@ class _Row:
         return self.shown
 
     def _peer(self) -> Peer:
-        suspicion = self.suspicion
+        suspicion, claim = self.suspicion, self.claim
         return Peer(
             ticket=self.ticket,
             station_id=self.station_id,
             station_type=self.station_type,
             first_seen=self.first_seen,
             last_seen=self.last_seen,
-            position=self.position,
-            speed_mps=self.speed_mps,
-            heading_deg=self.heading_deg,
+            position=None if claim is None else claim.position,
+            speed_mps=None if claim is None else claim.speed_mps,
+            heading_deg=None if claim is None else claim.heading_deg,
             messages=tuple(sorted(self.messages.items())),
             refused=tuple(sorted(self.refused.items())),
             standing=suspicion.standing,
@@ -242,17 +239,24 @@ class PeerTable:
         message_id: MessageId,
         now: Instant,
         *,
-        position: GeoPoint | None = None,
-        speed_mps: float | None = None,
-        heading_deg: float | None = None,
+        claim: Claim | None = None,
         station_type: int | None = None,
     ) -> bool:
-        """Account for one verified message; what it does not say stays as last heard. Returns True for a new peer."""
+        """Account for one verified message; what it does not say stays as last heard. Returns True for a new peer.
+
+        Args:
+            ticket: who signed it.
+            station_id: what it calls itself in it.
+            message_id: what it is.
+            now: the present.
+            claim: what it says of itself; one overtaken by a later one moves nobody back.
+            station_type: what it says it is.
+        """
         begun = self._begun
         row = self._row(ticket, station_id, now)
         row.messages[message_id] = row.messages.get(message_id, 0) + 1
-        if position is not None:
-            row.position, row.speed_mps, row.heading_deg = position, speed_mps, heading_deg
+        if claim is not None and (row.claim is None or claim.taken_at >= row.claim.taken_at):
+            row.claim = claim
         if station_type is not None:
             row.station_type = station_type
         return self._begun != begun

@@ -36,8 +36,10 @@ from shared.core.errors import TransportError
 from shared.core.geo import displaced
 from shared.core.ids import HashedId8, MessageId, StationId
 from shared.pki.permission_sets import StationRole
+from shared.security.freshness import trusted_time64
 from shared.security.ticket_pool import FleetingUse, TicketPolicy, TicketPool
 from shared.service.command_socket import Order
+from shared.trust.claims import Claim, ClaimSource
 
 VEHICLES = 300
 MOVES_PER_S = 10
@@ -127,7 +129,9 @@ class _Crowd:
         now = self._clock.advance(NS_PER_S // MOVES_PER_S)
         for ticket in self._tickets:
             place = displaced(self._lanes.reference, self._lot.uniform(-REACH_M, REACH_M), self._lot.uniform(-REACH_M, REACH_M))
-            self._agent.peers.heard(ticket, StationId(7), MessageId.CAM, now, position=place, speed_mps=13.9, heading_deg=90.0)
+            taken_at = trusted_time64(now)
+            claim = Claim(source=ClaimSource.MESSAGE, taken_at=taken_at, position=place, speed_mps=13.9, heading_deg=90.0)
+            self._agent.peers.heard(ticket, StationId(7), MessageId.CAM, now, claim=claim)
         self._agent.on_timer(now)
 
 

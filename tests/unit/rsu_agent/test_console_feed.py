@@ -22,9 +22,11 @@ from shared.core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from shared.core.errors import TransportError
 from shared.core.geo import displaced
 from shared.core.ids import HashedId8, MessageId, StationId
+from shared.security.freshness import trusted_time64
 from shared.service.command_socket import Order
 from shared.service.counters import Counters
 from shared.service.log import make_logger
+from shared.trust.claims import Claim, ClaimSource
 from tests.helpers.broker import TlsAuthority
 from tests.helpers.console import Follower, events_in
 from tests.helpers.hierarchy import clock_at
@@ -255,7 +257,8 @@ def test_a_page_that_nobody_reads_is_let_go_and_holds_up_neither_the_unit_nor_th
                     steps += 1
                     place = displaced(CENTRE, float(steps % 100), 0.0)
                     for ticket in tickets:
-                        agent.peers.heard(ticket, StationId(7), MessageId.CAM, clock.now(), position=place)
+                        claim = Claim(source=ClaimSource.MESSAGE, taken_at=trusted_time64(clock.now()), position=place)
+                        agent.peers.heard(ticket, StationId(7), MessageId.CAM, clock.now(), claim=claim)
                     console.feed.look()
                     follower.take(await anext(octets))
                 assert agent.sent["spatem"] - spoken >= steps, "each at its time, whoever does not read"

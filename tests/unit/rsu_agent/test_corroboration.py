@@ -20,6 +20,7 @@ from shared.messages.cdd import CauseCode
 from shared.messages.denm import Denm, RelevanceDistance, RelevanceTrafficDirection, Termination
 from shared.network.area import Circle
 from shared.pki.permission_sets import StationRole
+from shared.stack.claimed import claim_of
 from shared.stack.effects import Notice, Transmit
 from shared.stack.inbound import Inbound
 from shared.stack.station import Station
@@ -272,6 +273,17 @@ def test_an_echo_of_the_units_own_warning_and_copies_of_anothers_are_no_witnesse
     assert road.agent.inbound.echoes + road.agent.inbound.copies > 0
 
 
+def test_who_was_just_where_it_cannot_have_been_is_no_witness_until_it_makes_sense_again() -> None:
+    road = Road(Policy())
+    known(road, 1, 2)
+    road.drives(2, displaced(SITE, 5_000.0, 0.0))
+    for number in (1, 2):
+        road.warns(number)
+    assert road.runs(3.0) == []
+    assert road.agent.status(road.clock.now())["peers"]
+    assert road.runs(15.0), "believed again"
+
+
 def test_who_came_just_now_is_no_witness() -> None:
     road = Road(Policy(known_s=3.0))
     known(road, 1)
@@ -361,7 +373,7 @@ def test_a_flood_of_warnings_costs_a_bounded_look() -> None:
         denm = None if heard is None else heard.of(Denm)
         assert denm is not None
         events.hear(denm, now)
-        peers.heard(denm.signer.hashed_id8, denm.message.station_id, MessageId.DENM, now, position=point)
+        peers.heard(denm.signer.hashed_id8, denm.message.station_id, MessageId.DENM, now, claim=claim_of(denm))
     watch = Corroboration(Policy(known_s=0.0), events=events, find=find, here=HERE)
     assert watch.look(now)
     assert len(asked) == MAX_CONSIDERED

@@ -8,8 +8,10 @@ from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import DecodeError, Sender, VerificationError
 from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId8, MessageId, StationId
+from shared.core.itstime import Time64
 from shared.core.report import VerificationReport
 from shared.service.status_socket import MAX_STATUS_OCTETS
+from shared.trust.claims import Claim, ClaimSource
 from shared.trust.suspicion import Standing
 
 
@@ -24,10 +26,15 @@ def ticket(number: int) -> HashedId8:
 HERE = GeoPoint(48.0, 11.0)
 
 
+def claim(at_s: float, *, speed_mps: float | None = None, heading_deg: float | None = 90.0) -> Claim:
+    taken_at = Time64(700_000_000_000_000 + round(at_s * 1_000_000))
+    return Claim(source=ClaimSource.MESSAGE, taken_at=taken_at, position=HERE, speed_mps=speed_mps, heading_deg=heading_deg)
+
+
 def test_a_verified_message_makes_a_row_and_the_next_one_counts_on_it() -> None:
     table = PeerTable()
-    assert table.heard(ticket(1), StationId(7), MessageId.CAM, at(1), position=HERE, speed_mps=3.0, heading_deg=90.0)
-    assert not table.heard(ticket(1), StationId(7), MessageId.CAM, at(2), position=HERE, speed_mps=4.0, heading_deg=91.0)
+    assert table.heard(ticket(1), StationId(7), MessageId.CAM, at(1), claim=claim(1.0, speed_mps=3.0))
+    assert not table.heard(ticket(1), StationId(7), MessageId.CAM, at(2), claim=claim(2.0, speed_mps=4.0, heading_deg=91.0))
     (peer,) = table
     assert peer.messages == ((MessageId.CAM, 2),)
     assert (peer.first_seen, peer.last_seen) == (at(1), at(2))
@@ -36,7 +43,7 @@ def test_a_verified_message_makes_a_row_and_the_next_one_counts_on_it() -> None:
 
 def test_a_message_without_a_position_keeps_the_last_one_and_counts_by_its_own_type() -> None:
     table = PeerTable()
-    table.heard(ticket(1), StationId(7), MessageId.CAM, at(1), position=HERE, speed_mps=3.0)
+    table.heard(ticket(1), StationId(7), MessageId.CAM, at(1), claim=claim(1.0, speed_mps=3.0))
     table.heard(ticket(1), StationId(7), MessageId.DENM, at(2))
     (peer,) = table
     assert peer.position == HERE
@@ -46,10 +53,18 @@ def test_a_message_without_a_position_keeps_the_last_one_and_counts_by_its_own_t
 
 def test_a_message_with_a_position_but_no_speed_does_not_keep_an_old_speed_beside_a_new_place() -> None:
     table = PeerTable()
-    table.heard(ticket(1), StationId(7), MessageId.CAM, at(1), position=HERE, speed_mps=3.0)
-    table.heard(ticket(1), StationId(7), MessageId.CAM, at(2), position=HERE)
+    table.heard(ticket(1), StationId(7), MessageId.CAM, at(1), claim=claim(1.0, speed_mps=3.0))
+    table.heard(ticket(1), StationId(7), MessageId.CAM, at(2), claim=claim(2.0))
     (peer,) = table
     assert peer.speed_mps is None
+
+
+def test_a_message_that_was_overtaken_moves_nobody_back() -> None:
+    table = PeerTable()
+    for at_s, speed_mps in ((1.0, 3.0), (1.2, 5.0), (1.1, 4.0)):
+        table.heard(ticket(1), StationId(7), MessageId.CAM, at(2), claim=claim(at_s, speed_mps=speed_mps))
+    (peer,) = table
+    assert (peer.speed_mps, peer.messages) == (5.0, ((MessageId.CAM, 3),))
 
 
 def test_a_station_id_shared_by_two_tickets_makes_two_rows() -> None:
@@ -129,7 +144,7 @@ def test_a_full_table_of_peers_with_everything_against_them_is_not_too_much_for_
     for number in range(MAX_PEERS):
         sender = Sender(ticket=ticket((1 << 62) + number), station_id=StationId(4_000_000_000))
         for message_id in MessageId:
-            table.heard(sender.ticket, sender.station_id, message_id, at(0), position=HERE, speed_mps=0.1, station_type=5)
+            table.heard(sender.ticket, sender.station_id, message_id, at(0), claim=claim(0.0, speed_mps=0.1), station_type=5)
         for reason in reasons:
             table.refuse_signed(sender, reason, at(0))
         table.hold_refusal(sender.ticket, VerificationError(VerificationReport.PERMISSION_DENIED, "x" * 200))
