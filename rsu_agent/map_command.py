@@ -12,6 +12,7 @@ from rsu_agent.map_plan import plan_of_map
 from rsu_agent.map_svg import DRAWN_REACH_M, svg_of
 from rsu_agent.map_toml import toml_of
 from rsu_agent.signal_controllers import Movement
+from rsu_agent.signal_controllers.controller_file import load_controller
 from rsu_agent.signal_controllers.fixed_time import FixedTimePlan, load_plan
 from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint
@@ -31,6 +32,7 @@ def map_command(
     toml: Annotated[Path | None, typer.Option(help="Write it as TOML into a new file; - prints it.", metavar="FILE")] = None,
     geojson: Annotated[Path | None, typer.Option(help="Write it as GeoJSON into a new file; - prints it.", metavar="FILE")] = None,
     plan: Annotated[Path | None, typer.Option(help="Check it against a fixed-time plan (TOML) too.", metavar="FILE")] = None,
+    controller: Annotated[Path | None, typer.Option(help="Or against the file of a controller (TOML).", metavar="FILE")] = None,
     *,
     check: Annotated[bool, typer.Option("--check", help="Check it and print only whether it is sound.")] = False,
     reach: Annotated[float, typer.Option(help="Metres of each lane in the drawing.", min=5.0, max=500.0)] = DRAWN_REACH_M,
@@ -44,7 +46,10 @@ def map_command(
     ] = None,
 ) -> None:
     """Check a junction's map, tell which lights rule which lanes and which must never be green together, and draw it."""
+    if plan is not None and controller is not None:
+        raise ConfigError("--controller", "a junction has either a plan or a controller")
     timed = None if plan is None else load_plan(plan)
+    heard = None if controller is None else load_controller(controller)
     choice = NetworkChoice(
         junction=junction,
         number=number,
@@ -52,10 +57,14 @@ def map_command(
         name=name,
         reference=None if reference is None else _place(reference),
     )
-    groups = None if timed is None else timed.signal_groups
-    checked = load_map(file, groups, choice=None if choice == NetworkChoice() else choice)
+    groups = guarded = None
     if timed is not None:
-        checked.check_guarded(timed.conflicting_pairs)
+        groups, guarded = timed.signal_groups, timed.conflicting_pairs
+    elif heard is not None:
+        groups, guarded = heard.place.controller.signal_groups, heard.rules.conflicts
+    checked = load_map(file, groups, choice=None if choice == NetworkChoice() else choice)
+    if guarded is not None:
+        checked.check_guarded(guarded)
     conflicts = checked.conflicting_groups()
     forms: list[tuple[Path, str]] = []
     if svg is not None:

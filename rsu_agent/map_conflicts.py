@@ -154,7 +154,7 @@ def check_guarded(origin: str, reference: GeoPoint, lanes: Iterable[JunctionLane
             one, other = sorted(pair)
             raise ConfigError(
                 f"{origin}: lane {first.lane.number}",
-                f"{found.words}, under signal groups {one} and {other}, which the plan does not name as a conflict",
+                f"{found.words}, under signal groups {one} and {other}, which are not named as a conflict",
             )
 
 

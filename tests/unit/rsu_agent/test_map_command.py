@@ -68,7 +68,18 @@ def test_a_plan_that_does_not_name_a_conflict_of_the_map_is_refused(tmp_path: Pa
     plan.write_text("conflict = []\n" + PLAN.read_text().split("# Movements that cross")[0])
     result = run(MAP, "--check", "--plan", plan)
     assert isinstance(result.exception, ConfigError)
-    assert "under signal groups 1 and 2, which the plan does not name as a conflict" in str(result.exception)
+    assert "under signal groups 1 and 2, which are not named as a conflict" in str(result.exception)
+
+
+def test_a_map_is_checked_against_the_file_of_a_controller_too(tmp_path: Path) -> None:
+    assert run(MAP, "--check", "--controller", JUNCTIONS / "crossing.tscbm.toml").stdout == f"{MAP}: ok\n"
+    assert run(MAP, "--check", "--controller", JUNCTIONS / "crossing.mqtt.toml").exit_code == 0
+    blind = tmp_path / "blind.toml"
+    blind.write_text((JUNCTIONS / "crossing.tscbm.toml").read_text().split("[[conflict]]")[0])
+    result = run(MAP, "--check", "--controller", blind)
+    assert "under signal groups 1 and 2, which are not named as a conflict" in str(result.exception)
+    both = run(MAP, "--plan", PLAN, "--controller", blind)
+    assert "either a plan or a controller" in str(both.exception)
 
 
 def _winding(found: re.Match[str]) -> str:

@@ -128,7 +128,7 @@ def test_a_plan_that_overlooks_a_conflict_of_the_map_is_refused() -> None:
     with pytest.raises(ConfigError) as refusal:
         check_guarded("test.toml", CENTRE, THREE_GROUPS, frozenset({frozenset({1, 2})}))
     assert refusal.value.path == "test.toml: lane 2"
-    assert "under signal groups 2 and 3, which the plan does not name as a conflict" in refusal.value.reason
+    assert "under signal groups 2 and 3, which are not named as a conflict" in refusal.value.reason
 
 
 def test_the_example_plan_names_the_conflicts_of_the_example_map() -> None:
@@ -143,7 +143,7 @@ def test_a_unit_whose_plan_overlooks_a_conflict_of_its_map_is_not_built() -> Non
     plan = load_plan(JUNCTIONS / "crossing.plan.toml")
     example = load_map(JUNCTIONS / "crossing.map.toml", plan.signal_groups)
     blind = replace(plan, conflicts=())
-    with pytest.raises(ConfigError, match="under signal groups 1 and 2, which the plan does not name as a conflict"):
+    with pytest.raises(ConfigError, match="under signal groups 1 and 2, which are not named as a conflict"):
         JunctionParts(controller=FixedTimeController(blind), rules=blind.guard_rules, lanes=example)
 
 
