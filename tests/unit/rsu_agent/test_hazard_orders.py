@@ -5,51 +5,30 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from random import Random
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from rsu_agent.agent import RsuAgent
 from rsu_agent.cli import app
-from rsu_agent.composition import RsuParts, make_agent
 from rsu_agent.orders import obeying, read_order
-from shared.core.clock import NS_PER_S, ManualClock
 from shared.core.errors import ConfigError, TransportError
-from shared.core.ids import StationId
-from shared.facilities.received_events import News, ReceivedEvents
+from shared.facilities.received_events import News
 from shared.messages.cdd import CauseCode
-from shared.messages.denm import Denm
-from shared.pki.permission_sets import StationRole
 from shared.service.command_socket import CommandSocket
-from shared.service.notify import Notifier, Watchdog
-from shared.service.run import WorkingLoop
 from shared.service.status_socket import StatusSocket
-from shared.stack.effects import Effect, Notice, Transmit
-from shared.stack.inbound import Inbound
-from tests.helpers.hierarchy import Hierarchy, clock_at
-from tests.helpers.identities import HERE, make_peer
-from tests.helpers.pools import pool_of
+from tests.helpers.hierarchy import Hierarchy
+from tests.helpers.identities import HERE
+from tests.helpers.working_unit import WorkingUnit
 
-HIERARCHY = Hierarchy(1)
 PLACE = ["accident", str(HERE.lat_deg), str(HERE.lon_deg)]
 HAZARD = {"cause": "roadworks", "lat_deg": 48.1, "lon_deg": 11.5, "relevance_distance_m": 100.0, "radius_m": 100.0}
 
 
-class Scene:
-    """A unit that works, a car that hears what it says, and a configuration that names the unit's sockets."""
+class Scene(WorkingUnit):
+    """A unit at work that takes orders, and a configuration that names its sockets."""
 
     def __init__(self, folder: Path) -> None:
-        ticket = HIERARCHY.ticket(StationRole.RSU)
-        parts = RsuParts(
-            station_id=StationId(4049),
-            position=HERE,
-            ticket=ticket,
-            trust_store=HIERARCHY.trust_store,
-            tickets=pool_of(ticket),
-        )
-        self.agent: RsuAgent = make_agent(parts, entropy=Random(1).randbytes)
-        self.clock: ManualClock = clock_at()
+        super().__init__(Hierarchy(1))
         self.folder = folder
         self.config = folder / "rsu.toml"
         self.config.write_text(
@@ -60,59 +39,34 @@ class Scene:
             state = { status_socket = "status.sock", command_socket = "orders.sock" }
             """
         )
-        self.notices: list[Notice] = []
-        self.news: list[tuple[News, int | None]] = []
-        self._car = Inbound(make_peer(HIERARCHY, 9))
-        self._events = ReceivedEvents()
-
-    async def perform(self, effect: Effect) -> None:
-        if isinstance(effect, Notice):
-            self.notices.append(effect)
-        if isinstance(effect, Transmit):
-            now = self.clock.now()
-            heard = self._car.receive(effect.packet, now)
-            denm = None if heard is None else heard.of(Denm)
-            if denm is not None:
-                self.news.append((self._events.hear(denm, now), denm.message.cause_code))
 
     @asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
-        loop = WorkingLoop(self.agent, clock=self.clock, perform=self.perform, watchdog=Watchdog(Notifier(None), None))
-        working = asyncio.create_task(loop.run())
+    async def ordered(self) -> AsyncIterator[None]:
+        """Work, and take orders, as long as this is entered."""
 
         def status() -> dict[str, object]:
             return self.agent.status(self.clock.now())
 
         async with (
             asyncio.timeout(20),
-            CommandSocket(self.folder / "orders.sock", obeying(self.agent, loop)),
+            self.working(),
+            CommandSocket(self.folder / "orders.sock", obeying(self.agent, self.loop)),
             StatusSocket(self.folder / "status.sock", status),
         ):
             yield
-        working.cancel()
-        await asyncio.wait((working,))
 
     async def says(self, *words: str) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, app, ["hazard", *words, "-c", str(self.config)])
-
-    async def hears(self, news: News) -> int | None:
-        """Let time go on until the car has heard some news; return the cause."""
-        while True:
-            for kind, cause in self.news:
-                if kind is news:
-                    return cause
-            self.clock.advance(NS_PER_S // 10)
-            await asyncio.sleep(0.001)
 
 
 def test_a_hazard_placed_on_the_command_line_reaches_a_car_and_is_taken_back(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
 
     async def play() -> None:
-        async with scene.working():
+        async with scene.ordered():
             placed = await scene.says("place", *PLACE, "--lasts", "600", "--radius", "300")
             assert placed.output == "hazard h1 is told of for 600 s\n"
-            assert await scene.hears(News.NEW) == CauseCode.ACCIDENT
+            assert (await scene.hears(News.NEW)).cause_code == CauseCode.ACCIDENT
             listed = await scene.says("list", "--json")
             (hazard,) = json.loads(listed.output)
             assert (hazard["source"], hazard["id"], hazard["cause"], hazard["radius_m"]) == ("operator", "h1", "accident", 300.0)
@@ -131,7 +85,7 @@ def test_an_order_that_is_refused_says_why(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
 
     async def play() -> None:
-        async with scene.working():
+        async with scene.ordered():
             for words, reason in (
                 (["withdraw", "h9"], "there is no hazard 'h9' of operator"),
                 (["withdraw", "h9", "--centre"], "there is no hazard 'h9' of centre"),
