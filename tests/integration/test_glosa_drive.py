@@ -16,7 +16,7 @@ from shared.core.geo import displaced
 from shared.core.ids import StationId
 from shared.messages.cdd import DriveDirection
 from shared.messages.spatem import MovementPhaseState
-from shared.stack.effects import DriverView, Notice
+from shared.stack.effects import DriverView, Evidence, Notice
 from tests.unit.rsu_agent.test_signal_service import CYCLE_BEGIN, JUNCTIONS, MAP, PLAN
 from tests.unit.vehicle_agent.verified_messages import verified
 from vehicle_agent.hazards import Hazards
@@ -59,7 +59,7 @@ def drive(into_cycle_s: float, speed_kmh: float, *, listens: bool) -> Trip:
     while trip.crossed_on is None and trip.took_s < 180.0:
         now = clock.now()
         for message in unit.poll(now):
-            if not isinstance(message, Notice):
+            if not isinstance(message, Notice | Evidence):
                 here.hear(verified(message, now), now)
         for effect in here.poll(at_the_wheel(east_m, speed_mps, now.monotonic), now):
             if isinstance(effect, DriverView):
