@@ -36,7 +36,7 @@ from shared.bench.limits import RawP256
 from shared.bench.rounds import elapsed_ns
 from shared.bench.statistics import percentile
 from shared.bench.traffic import CAM_GAP_NS
-from shared.cli.status_words import section
+from shared.cli.status_words import items, section
 from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import TransportError
 from shared.messages.denm import Denm
@@ -88,6 +88,7 @@ class Load:
         spoken: what they did.
         accounts: of the unit, before the first packet, every second, and after the last.
         counts: by how much the counters of the unit's status grew (`counters`).
+        heard: CAMs of each car that were verified.
         said: what was heard of the unit meanwhile, verified, and when.
         verifications_per_s: bare ones, in each of the same seconds.
     """
@@ -97,6 +98,7 @@ class Load:
     spoken: Spoken
     accounts: Sequence[Account]
     counts: Counts
+    heard: Sequence[int]
     said: Sequence[Said]
     verifications_per_s: Sequence[float]
 
@@ -142,6 +144,7 @@ def _measured(name: str, cars: int, seconds: float) -> Load:
             spoken, said_after = speaking.spoken(), len(ear.heard)
             after = _closed(unit, introduced.on_air + spoken.on_air)
             accounts.append(unit.account())
+            heard = [section(row, "messages").get("cam", 0) for row in items(unit.status().get("peers"))]
         return Load(
             name=name,
             cars=cars,
@@ -150,6 +153,7 @@ def _measured(name: str, cars: int, seconds: float) -> Load:
             counts={
                 member: {word: count - before[member].get(word, 0) for word, count in after[member].items()} for member in after
             },
+            heard=[count for count in heard if isinstance(count, int)],
             said=_understood(ear.heard, Path(folder))[said_before:said_after],
             verifications_per_s=verifications_per_s,
         )
@@ -235,6 +239,12 @@ def _figures(load: Load) -> Iterable[Figure]:
         Unit.PACKETS,
         [spoken.warnings - load.counts["verified"].get("denm", 0)],
         targets=none_at_all,
+    )
+    yield figure_of(
+        f"{of}.least_heard",
+        f"CAMs verified of the car heard least, for each of the mean of {len(load.heard)} cars",
+        Unit.TIMES,
+        [min(load.heard, default=0) * len(load.heard) / max(sum(load.heard), 1)],
     )
     yield from _rhythms(load)
     yield figure_of(f"{of}.age", "mean age of a CAM when its turn comes, last third", Unit.MILLISECONDS, [load.mean_age_ms(2)])

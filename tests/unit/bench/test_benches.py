@@ -72,6 +72,7 @@ FIGURES: dict[str, dict[str, int]] = {
     "rsu_load": {f"rsu_load.{load}.{name}": promised
                  for load in ("once", "twice")
                  for name, promised in {"cams": load == "once", "lost": 1, "dropped": 1, "shed": 0, "refused": 0, "warnings": 1,
+                                        "least_heard": 0,
                                         "spatem.p50": 0, "spatem.p99": 1, "spatem.most": 0, "denm.p99": 1, "age": 0,
                                         "age_growth": 1, "unit_cam": 0, "unit_core": 0, "senders_cam": 0, "senders_core": 0,
                                         "memory": 0}.items()},
