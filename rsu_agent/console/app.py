@@ -57,11 +57,9 @@ def console_routes(feed: ConsoleFeed, *, stream_s: float = STREAM_S) -> Sequence
     async def stream(_request: Request) -> Response:
         return _Events(feed, stream_s)
 
-    return [
-        Route("/", lead_on, methods=["GET"]),
-        Route(PATH, show, methods=["GET"]),
-        Route(EVENTS_PATH, stream, methods=["GET"]),
-    ]
+    events = Route(EVENTS_PATH, stream, methods=["GET"])
+    events.methods = {"GET"}  # without HEAD: who reads no body would take a place for nothing
+    return [Route("/", lead_on, methods=["GET"]), Route(PATH, show, methods=["GET"]), events]
 
 
 class _Events(Response):

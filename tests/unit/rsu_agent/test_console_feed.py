@@ -217,6 +217,19 @@ def test_more_pages_than_there_may_be_are_turned_away_and_one_that_leaves_makes_
     run(story)
 
 
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
+def test_the_console_is_only_read_and_a_stream_only_by_whoever_reads_it(method: str) -> None:
+    agent, clock = unit(), clock_at()
+
+    async def story() -> None:
+        async with served(agent, clock) as console, httpx.AsyncClient(base_url=console.http.url) as client:
+            assert (await client.request(method, "/console/events")).status_code == 405
+            assert (await client.request(method, "/console")).status_code == (200 if method == "HEAD" else 405)
+            assert console.counters["watchers.opened"] == 0
+
+    run(story)
+
+
 def test_one_address_cannot_take_every_place() -> None:
     agent, clock, counters = unit(), clock_at(), Counters()
     feed = feed_of(agent, clock, counters)

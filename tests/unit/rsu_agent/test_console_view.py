@@ -9,6 +9,7 @@ from rsu_agent.console.health import health_of
 from rsu_agent.console.open_console import make_view, seen_of
 from rsu_agent.console.refusals import MAX_KEPT, MAX_SHOWN, RecentRefusals
 from rsu_agent.console.view import ConsoleView
+from rsu_agent.peers import Glimpse
 from shared.core.clock import NS_PER_S, ManualClock
 from shared.core.geo import GeoPoint, displaced, offset_m
 from shared.core.ids import BtpPort, ItsAid, StationType
@@ -99,6 +100,21 @@ def test_only_what_changed_is_told_and_nothing_when_nothing_did() -> None:
     lights = looked(view, agent, clock, with_status=False)
     assert lights is not None
     assert events_in(lights)[0][1]["lights"][0][2] == "protected_clearance"
+
+
+def test_a_glimpse_of_a_peer_says_what_its_row_says_and_stays_the_same_until_it_is_heard_again() -> None:
+    agent, clock, (speaker, _), (liar, _) = unit(), clock_at(), ticketed_car(9), ticketed_car(10)
+    for step in range(6):
+        say(agent, speaker, clock, east_m=4.0 * step)
+        say(agent, liar, clock, east_m=-80.0 if step % 2 else 80.0)
+    agent.on_packet(roadworks_by(speaker, HIERARCHY.ticket(), clock.now()), clock.now())
+    glimpses = {each.ticket: each for each in agent.peers.glimpses()}
+    assert len(glimpses) == len(agent.peers) == 3
+    for peer in agent.peers:
+        assert {name: getattr(peer, name) for name in Glimpse._fields} == glimpses[peer.ticket]._asdict()
+    assert all(each is glimpses[each.ticket] for each in agent.peers.glimpses())
+    say(agent, liar, clock)
+    assert [each is glimpses[each.ticket] for each in agent.peers.glimpses()].count(False) == 1
 
 
 def test_a_car_is_where_it_says_it_is_until_it_is_silent_and_then_gone() -> None:
