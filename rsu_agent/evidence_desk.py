@@ -81,6 +81,10 @@ Chain = Callable[[], tuple[Certificate, ...]]
 """Returns the certificate the unit signs under now and the authorities above it, without the root; empty while it has none."""
 
 
+Unseen = Callable[[], Mapping[str, int]]
+"""Returns how many packets were dropped without a look since the start, by reason."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """What is to be stored next: records in order, and certificates by HashedId8."""
@@ -114,12 +118,18 @@ class EvidenceDesk:
         self._noted = Allowance()
         self._periodic: set[str] = set()
         self._waiting_of_others = 0
+        self._unseen: Unseen = dict
+        self._unseen_before: Mapping[str, int] = {}
         self.lost = 0
 
     @property
     def waiting(self) -> int:
         """Records that are not on disk yet."""
         return len(self._waiting)
+
+    def count_unseen(self, unseen: Unseen) -> None:
+        """Count in every minute also what was dropped without a look."""
+        self._unseen = unseen
 
     def sent(self, packet: bytes) -> None:
         """A packet went out; it is kept if it is the unit's own word."""
@@ -192,11 +202,15 @@ class EvidenceDesk:
             self._numbers[EvidenceKind.NOTED, word] += 1
 
     def _count(self, now: Instant) -> None:
-        if self._sent or self._refused.counted or self._noted.counted:
+        unseen = dict(self._unseen())
+        dropped = {why: count - self._unseen_before.get(why, 0) for why, count in unseen.items()}
+        self._unseen_before = unseen
+        if self._sent or self._refused.counted or self._noted.counted or any(dropped.values()):
             counted = {
                 "sent": dict(sorted(self._sent.items())),
                 "refused": dict(sorted(self._refused.counted.items())),
                 "noted": dict(sorted(self._noted.counted.items())),
+                "unseen": {why: count for why, count in sorted(dropped.items()) if count},
                 "lost": self.lost,
             }
             self._keep(EvidenceKind.COUNTED, "minute", now.utc, json.dumps(counted), b"")

@@ -80,6 +80,8 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             perform.follow(keeper.performed)
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
+        if keeper is not None:
+            keeper.desk.count_unseen(lambda: intake.shed)
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
         if keeper is not None:
             service.tasks.create_task(keeper.run())

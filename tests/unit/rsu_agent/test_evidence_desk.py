@@ -103,7 +103,7 @@ def test_a_flood_of_one_kind_hides_no_other_refusal_and_all_are_counted() -> Non
     assert desk.tick(at(after_ms(NOON, 60_000)))
     (tally,) = [each for each in records(desk) if each.kind is EvidenceKind.COUNTED]
     counted = {"malformed": 10_000, "revoked_certificate": 1}
-    assert json.loads(tally.detail) == {"sent": {}, "refused": counted, "noted": {}, "lost": 0}
+    assert json.loads(tally.detail) == {"sent": {}, "refused": counted, "noted": {}, "unseen": {}, "lost": 0}
     desk.refused(b"next minute", DecodeError("packet", "nonsense"), at(after_ms(NOON, 60_000)))
     assert records(desk)[-1].number == 10_000
 
@@ -117,6 +117,16 @@ def test_however_many_reasons_there_are_what_is_kept_of_a_minute_is_bounded() ->
     assert OTHER in {each.word for each in kept}
     assert len(kept) <= MAX_IN_ALL + FIRST_OF_EACH * (MAX_WORDS + 1)
     assert sum(len(each.encode()) for each in kept) <= MAX_BYTES + FIRST_OF_EACH * (MAX_WORDS + 1) * 2_400
+
+
+def test_what_was_dropped_without_a_look_is_counted_minute_by_minute() -> None:
+    desk = desk_of(Speaker(HIERARCHY, StationRole.RSU))
+    shed = Counter({"strangers": 5})
+    desk.count_unseen(lambda: shed)
+    for minute, more in enumerate((0, 0, 700, 0)):
+        shed["strangers"] += more
+        desk.tick(at(after_ms(NOON, 60_000 * minute)))
+    assert [json.loads(each.detail)["unseen"] for each in records(desk)] == [{"strangers": 5}, {"strangers": 700}]
 
 
 def test_a_flood_of_many_kinds_hides_no_other_kind() -> None:
