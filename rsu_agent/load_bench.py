@@ -119,6 +119,12 @@ class Load:
         return total_s / max(count, 1) * _MS_PER_S
 
     @property
+    def age_growth_ms(self) -> float:
+        """By how much the mean age of the last third exceeds that of the first; nothing where too little was heard to say."""
+        first_ms = self.mean_age_ms(0)
+        return max(0.0, self.mean_age_ms(2) - first_ms) if first_ms else 0.0
+
+    @property
     def growth_mib(self) -> float:
         """How much the unit's memory grew after the first third."""
         return (self.accounts[-1].resident_octets - self.accounts[len(self.accounts) // 3].resident_octets) / (1 << 20)
@@ -252,7 +258,7 @@ def _figures(load: Load) -> Iterable[Figure]:
         f"{of}.age_growth",
         f"by how much that exceeds the first third's, {load.mean_age_ms(0):.1f} ms",
         Unit.MILLISECONDS,
-        [max(0.0, load.mean_age_ms(2) - load.mean_age_ms(0))],
+        [load.age_growth_ms],
         targets=(Target(measure=Measure.MEDIAN, bound=MOST_GROWTH_MS),),
     )
     yield from _costs(load)
