@@ -35,19 +35,22 @@ AREA = Circle(centre=SITE, radius_m=500.0)
 
 
 class Road:
-    """A unit with a policy, and cars that say what they are told to."""
+    """Units with a policy, and cars that say what they are told to; everybody hears everybody."""
 
-    def __init__(self, policy: Policy | None) -> None:
-        ticket = HIERARCHY.ticket(StationRole.RSU)
-        parts = RsuParts(
-            station_id=UNIT,
-            position=HERE,
-            ticket=ticket,
-            trust_store=HIERARCHY.trust_store,
-            tickets=pool_of(ticket),
-            corroboration=policy,
-        )
-        self.agent: RsuAgent = make_agent(parts, entropy=Random(1).randbytes)
+    def __init__(self, policy: Policy | None, *, units: int = 1) -> None:
+        self.units: list[RsuAgent] = []
+        for number in range(units):
+            ticket = HIERARCHY.ticket(StationRole.RSU)
+            parts = RsuParts(
+                station_id=StationId(UNIT + number),
+                position=displaced(HERE, 20.0 * number, 0.0),
+                ticket=ticket,
+                trust_store=HIERARCHY.trust_store,
+                tickets=pool_of(ticket),
+                corroboration=policy,
+            )
+            self.units.append(make_agent(parts, entropy=Random(number + 1).randbytes))
+        self.agent = self.units[0]
         self.clock: ManualClock = clock_at()
         self.around: dict[int, GeoPoint] = {}
         self.said: list[bytes] = []
@@ -61,7 +64,7 @@ class Road:
     def drives(self, number: int, point: GeoPoint) -> None:
         car, now = self.car(number), self.clock.now()
         cam = replace(cam_of(car, now, point), speed_mps=0.0)
-        self.agent.on_packet(car.send(cam, position=ego(now, point), now=now), now)
+        self._on_air(car.send(cam, position=ego(now, point), now=now))
 
     def warns(
         self,
@@ -81,11 +84,11 @@ class Road:
         if ends:
             denm = replace(denm, termination=Termination.IS_CANCELLATION, cause_code=None, information_quality=None)
         packet = car.send(denm, position=replace(ego(now, place), speed_mps=speed_mps), now=now, area=AREA)
-        self.agent.on_packet(packet, now)
+        self._on_air(packet)
         return packet
 
     def runs(self, seconds: float) -> list[Denm]:
-        """Return what the unit warns of meanwhile, as a car hears it; who is around says so twice a second."""
+        """Return what units warn of meanwhile, as a car hears it; who is around says so twice a second."""
         end, told = self.clock.now().monotonic + round(seconds * NS_PER_S), list[Denm]()
         while (now := self.clock.now().monotonic) < end:
             for number, point in self.around.items():
@@ -95,19 +98,28 @@ class Road:
 
     def _heard(self, seconds: float) -> Iterator[Denm]:
         end = self.clock.now().monotonic + round(seconds * NS_PER_S)
-        while max(self.agent.next_due(), self.clock.now().monotonic) <= end:
-            now = self.clock.advance_to(MonotonicNs(max(self.agent.next_due(), self.clock.now().monotonic)))
-            for effect in self.agent.on_timer(now):
-                if isinstance(effect, Notice):
-                    self.notices.append(effect)
-                if not isinstance(effect, Transmit):
-                    continue
-                self.said.append(effect.packet)
-                heard = self._listener.receive(effect.packet, now)
-                denm = None if heard is None else heard.of(Denm)
-                if denm is not None and denm.message.station_id == UNIT:
-                    yield denm.message
+        while (due := max(min(unit.next_due() for unit in self.units), self.clock.now().monotonic)) <= end:
+            now = self.clock.advance_to(MonotonicNs(due))
+            for unit in self.units:
+                for effect in unit.on_timer(now) if unit.next_due() <= now.monotonic else ():
+                    if isinstance(effect, Notice):
+                        self.notices.append(effect)
+                    if isinstance(effect, Transmit):
+                        yield from self._said_by(unit, effect.packet)
         self.clock.advance_to(MonotonicNs(end))
+
+    def _said_by(self, unit: RsuAgent, packet: bytes) -> Iterator[Denm]:
+        self.said.append(packet)
+        self._on_air(packet, by=unit)
+        heard = self._listener.receive(packet, self.clock.now())
+        denm = None if heard is None else heard.of(Denm)
+        if denm is not None and denm.message.station_id >= UNIT:
+            yield denm.message
+
+    def _on_air(self, packet: bytes, *, by: RsuAgent | None = None) -> None:
+        for unit in self.units:
+            if unit is not by:
+                unit.on_packet(packet, self.clock.now())
 
 
 def is_geocast(packet: bytes) -> bool:
@@ -234,6 +246,21 @@ def test_units_that_hear_each_other_do_not_keep_an_event_alive_between_them() ->
     for number in (1, 7, 8):
         road.warns(number)
     assert road.runs(10.0) == [], "two units and one car are one witness"
+
+
+def test_units_within_each_others_hearing_all_tell_of_what_cars_agree_on_and_all_end_it_with_them() -> None:
+    road = Road(Policy(hold_s=5.0), units=3)
+    known(road, 1, 2)
+    for number in (1, 2):
+        road.warns(number)
+    assert {denm.station_id for denm in road.runs(5.0)} == {UNIT, UNIT + 1, UNIT + 2}
+    assert {len(unit.events) for unit in road.units} == {4}, "each knows both cars' and what the two others say"
+    for number in (1, 2):
+        road.warns(number, ends=True)
+    road.runs(10.0)
+    assert [unit.hazards.placed for unit in road.units] == [(), (), ()]
+    assert {denm.termination for denm in road.runs(20.0)} == {Termination.IS_CANCELLATION}
+    assert road.runs(10.0) == []
 
 
 def test_of_details_only_what_all_say_is_told() -> None:
