@@ -97,8 +97,8 @@ def watch(read: Callable[[], Mapping[str, object]], console: Console, wait: Call
     Raises:
         TransportError: no unit runs when this begins.
     """
-    with Live(LiveView(read()), console=console, auto_refresh=False, screen=True) as live:
-        try:
+    try:
+        with Live(LiveView(read()), console=console, auto_refresh=False, screen=True) as live:
             while True:
                 live.refresh()
                 wait()
@@ -106,5 +106,6 @@ def watch(read: Callable[[], Mapping[str, object]], console: Console, wait: Call
                     live.update(LiveView(read()))
                 except TransportError as away:
                     live.update(Text(str(away), style="red"))
-        except KeyboardInterrupt:
-            return
+    except KeyboardInterrupt:
+        console.set_alt_screen(False)  # where it came while the screen was being taken, nobody has given it back
+        console.show_cursor()

@@ -9,6 +9,8 @@ from rich.console import Console
 from rsu_agent.live_view import LEAST_PEERS, LiveView, watch
 from shared.core.errors import TransportError
 
+ALTERNATE_SCREEN, USUAL_SCREEN, SHOWN_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
+
 STATUS: dict[str, object] = {
     "station_id": 4049,
     "utc": "2026-11-22T12:00:03.200Z",
@@ -109,6 +111,23 @@ def test_a_unit_is_looked_at_again_and_again_and_one_that_is_away_is_said_to_be_
     assert ["cam 2" in seen[0], "no agent is running here" in seen[1], "cam 3" in seen[2]] == [True] * 3
     with pytest.raises(TransportError):
         watch(_nobody, console, wait)
+
+
+def test_a_terminal_is_given_back_even_where_ctrl_c_comes_before_anything_is_shown() -> None:
+    class Impatient(io.StringIO):
+        is_first = True
+
+        def flush(self) -> None:
+            if self.is_first and ALTERNATE_SCREEN in self.getvalue():
+                self.is_first = False
+                raise KeyboardInterrupt
+
+    console = Console(width=100, height=30, file=Impatient(), force_terminal=True)
+    watch(lambda: STATUS, console, lambda: pytest.fail("was not begun"))
+    assert isinstance(console.file, Impatient)
+    written = console.file.getvalue()
+    assert written.rindex(USUAL_SCREEN) > written.rindex(ALTERNATE_SCREEN)
+    assert written.endswith(SHOWN_CURSOR)
 
 
 def _nobody() -> Mapping[str, object]:
