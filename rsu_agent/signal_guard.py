@@ -47,6 +47,7 @@ class Doubt(Enum):
     """Why a state is not believed: words for counters."""
 
     NO_STATE = "no_state"
+    CLOCK = "clock"
     CONTRADICTION = "contradiction"
     WRONG_GROUPS = "wrong_groups"
     NO_PHASE = "no_phase"

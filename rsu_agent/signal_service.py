@@ -3,7 +3,7 @@
 The guard (`signal_guard`) stands between controller and air. While it does not believe a state, or the controller has none to give,
 the junction is broadcast as unavailable (every group `UNAVAILABLE`, status `NO_VALID_SPAT`) until the state has been sound for
 `RECOVERY_NS`; each kind of doubt is said loudly once in that time, with the evidence. While UTC is not known nothing is sent at
-all, because every time in the message would be a guess.
+all, because every time in the message would be a guess; when UTC was set, what was announced before is void, a doubt like others.
 
 What the messages say is `signal_message`'s affair.
 """
@@ -41,6 +41,9 @@ RETRY_NS = NS_PER_S
 
 MIN_CHANGE_NS = 20 * NS_PER_MS
 """At least so long from one SPATEM to the next, however often the lamps change."""
+
+MAX_STEP_NS = 500 * NS_PER_MS
+"""A clock that is disciplined drifts by less between two looks; by more it was set, and what was announced before does not hold."""
 
 MAX_EVIDENCE_OCTETS = 7_500
 """Of all documents of one evidence: as much as the evidence store keeps of one thing."""
@@ -124,6 +127,7 @@ class SignalService:
         self._distrust: Distrust | None = None
         self._told: set[Doubt] = set()
         self._is_undated = False
+        self._utc_offset_ns: int | None = None
         self._trusted_again: MonotonicNs | None = None
         self._states: tuple[SignalGroupState, ...] = ()
         self._doubtful: tuple[SignalGroupState, ...] = ()
@@ -243,6 +247,10 @@ class SignalService:
 
     def _believed(self, now: Instant) -> Believed | None:
         """Return the controller's state, or None while it must not be broadcast."""
+        if (clock_was_set := self._against_clock(now)) is not None:
+            self._guard.forget()
+            self._distrusts(self._guard.doubt(clock_was_set), now)
+            return None
         try:
             states = self._controller.state(now)
         except V2xError as error:
@@ -262,6 +270,17 @@ class SignalService:
             self._trusted_again = self._distrust = None
             self._doubtful = ()
         return replace(judged, states=self._history.predict(judged.states, now))
+
+    def _against_clock(self, now: Instant) -> Distrust | None:
+        """Return why no time that was announced holds any more: UTC was set since it was last known."""
+        before, self._utc_offset_ns = self._utc_offset_ns, now.require_utc() - now.monotonic
+        step_ns = 0 if before is None else self._utc_offset_ns - before
+        if abs(step_ns) <= MAX_STEP_NS:
+            return None
+        direction = "back" if step_ns < 0 else "forward"
+        return Distrust(
+            Doubt.CLOCK, f"UTC was set {direction} by {abs(step_ns) / NS_PER_S:.1f} s, and what was announced before is void"
+        )
 
     def _distrusts(self, reason: Distrust, now: Instant, states: tuple[SignalGroupState, ...] = ()) -> None:
         self._history.lose_sight()

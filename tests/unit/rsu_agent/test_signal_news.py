@@ -209,21 +209,40 @@ def test_while_utc_is_not_known_no_light_is_believed_and_what_was_seen_before_is
     status = signals.status(clock.now())
     assert (signals.phases, status["available"], status["phases"]) == ((), False, {})
     assert signals.distrust == status["reason"] == "UTC is not known, so nothing is said of the lights"
-    clock.set_utc(UtcNs(CYCLE_BEGIN + 30 * NS_PER_S))
+    clock.set_utc(UtcNs(CYCLE_BEGIN + 5 * NS_PER_S))
     heard = drive(signals, clock, 1.5)
     assert [item for _, item in heard if isinstance(item, Notice)] == []
-    assert phases(next(item for _, item in heard if isinstance(item, Spatem))) == [RED, GREEN]
+    assert phases(next(item for _, item in heard if isinstance(item, Spatem))) == [GREEN, RED]
     assert signals.distrust is None
 
 
-def test_a_clock_that_jumps_takes_the_lights_of_a_plan_with_it_and_that_is_not_believed_at_once() -> None:
+@pytest.mark.parametrize(
+    ("set_to_s", "words"),
+    [
+        (36.0, "UTC was set forward by 25.0 s, and what was announced before is void"),
+        (10.0, "UTC was set back by 1.0 s, and what was announced before is void"),
+        (3_600.0 + 11.3, "UTC was set forward by 3600.3 s, and what was announced before is void"),
+    ],
+    ids=["forward", "leap second", "by an hour"],
+)
+def test_a_clock_that_is_set_voids_what_was_announced_also_where_the_lights_stay_the_same(set_to_s: float, words: str) -> None:
     clock = clock_at(10.0)
     signals = service()
-    drive(signals, clock, 1.0)
-    clock.set_utc(UtcNs(CYCLE_BEGIN + 35 * NS_PER_S))
+    drive(signals, clock, 0.99)
+    clock.advance(NS_PER_S // 100)
+    clock.set_utc(UtcNs(CYCLE_BEGIN + round(set_to_s * NS_PER_S)))
     heard = drive(signals, clock, RECOVERY_NS / NS_PER_S + 1.0)
     said = [phases(item) for _, item in heard if isinstance(item, Spatem)]
-    assert (said[0], said[-1]) == ([UNAVAILABLE, UNAVAILABLE], [RED, GREEN])
+    assert (said[0], UNAVAILABLE in said[-1]) == ([UNAVAILABLE, UNAVAILABLE], False)
+    assert [item.fields.get("reason") for _, item in heard if isinstance(item, Notice)] == [words, None]
+
+
+def test_a_clock_that_is_disciplined_and_drifts_is_no_clock_that_was_set() -> None:
+    clock, signals = clock_at(10.0), service()
+    for _ in range(100):
+        drive(signals, clock, 0.1)
+        clock.set_utc(UtcNs((clock.now().utc or 0) + 5 * NS_PER_MS))
+    assert signals.status(clock.now())["doubts"] == {}
 
 
 def test_the_status_says_what_is_shown_how_long_and_why_not() -> None:
