@@ -210,6 +210,20 @@ def test_nothing_is_fetched_but_from_the_unit_and_no_rule_of_the_policy_is_broke
     }
 
 
+def test_a_stream_that_falls_silent_is_taken_for_lost_and_another_one_goes_on_with_everything(page: Page, unit: LiveUnit) -> None:
+    page.evaluate(
+        "window.states = []; new MutationObserver(() => window.states.push(document.documentElement.dataset.state))"
+        ".observe(document.documentElement, { attributeFilter: ['data-state'] }); unit.source.close()"
+    )
+    newcomer = live_car(unit.hierarchy, 47)
+    newcomer.north_m = -30.0
+    unit.hear_car(newcomer)
+    page.until("window.states.length >= 2")
+    assert page.evaluate("window.states") == ["lost", "live"]
+    trust_of(page, newcomer.ticket, "trusted")
+    page.until("document.getElementById('announcer').textContent === 'The unit is heard again.'")
+
+
 def test_a_page_whose_unit_is_gone_says_that_what_it_shows_is_old(browser: Browser, tmp_path: Path) -> None:
     with live_unit(tmp_path, hierarchy=live_hierarchy(33)) as leaving:
         page = browser.visit(leaving.url)

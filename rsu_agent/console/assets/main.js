@@ -7,7 +7,7 @@ const WATCH_EVERY_MS = 500;
 const EVENTS = "console/events";
 
 const unit = {
-  atMs: null, heardAt: -Infinity, unavailable: null, lights: [], vehicles: new Map(), hazards: [], refusals: [], health: [],
+  atMs: null, heardAt: -Infinity, openedAt: -Infinity, unavailable: null, lights: [], vehicles: new Map(), hazards: [], refusals: [], health: [],
   counts: {}, stationId: null, orders: null, source: null, reopening: null, whyNot: null, tableAt: -Infinity, listed: false,
 };
 
@@ -125,6 +125,7 @@ const open = () => {
   clearTimeout(unit.reopening);
   const source = new EventSource(EVENTS);
   unit.source = source;
+  unit.openedAt = performance.now();
   source.addEventListener("whole", (event) => takeWhole(JSON.parse(event.data)));
   source.addEventListener("change", (event) => take(JSON.parse(event.data)));
   source.addEventListener("beat", (event) => take(JSON.parse(event.data)));
@@ -147,6 +148,12 @@ const askWhy = async () => {
   asking.abort();
 };
 
+// A connection may be dead without anybody having been told: where nothing comes, another one is opened.
+const watch = () => {
+  judge();
+  if (!document.hidden && performance.now() - Math.max(unit.heardAt, unit.openedAt) >= LOST_AFTER_MS) open();
+};
+
 // A page that nobody looks at takes no events.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) unit.source?.close();
@@ -157,5 +164,5 @@ attendPlan();
 attendOrders();
 judge();
 open();
-setInterval(judge, WATCH_EVERY_MS);
+setInterval(watch, WATCH_EVERY_MS);
 setInterval(speak, WATCH_EVERY_MS);
