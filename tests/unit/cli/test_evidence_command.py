@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from rsu_agent.evidence_proof import MAX_CHOSEN, Question, gather, left_out
 from shared.cli.evidence import judge_evidence
 from shared.cli.evidence_words import lights_sentences
 from shared.cli.passport import app
 from shared.core.clock import NS_PER_S, UtcNs
-from shared.core.errors import RecordError
+from shared.core.errors import ConfigError, DecodeError, RecordError
 from shared.messages.spatem import MovementPhaseState
 from shared.records.evidence import parse_evidence
 from shared.security.region import (
@@ -31,7 +32,7 @@ from tests.helpers.evidence_files import (
     refused,
 )
 from tests.helpers.hierarchy import NOON, Hierarchy
-from tests.helpers.stations import TURIN, after_ms
+from tests.helpers.stations import TURIN, after_ms, at
 from tests.helpers.unit_evidence import WITNESSED, Unit, witnessed_log
 
 
@@ -117,6 +118,30 @@ def test_no_file_is_made_for_a_moment_between_two_runs_and_the_reason_is_said(tm
         gathered(again, after_ms(NOON, 1_000))
     assert error.value.check == "complete"
     assert judged(gathered(again, after_ms(NOON, 1_650))).lights
+
+
+def test_what_finds_no_room_in_a_file_is_counted_for_whoever_asked(tmp_path: Path) -> None:
+    unit = Unit(tmp_path, hierarchy=HIERARCHY)
+    unit.light()
+    for number in range(100):
+        unit.desk.refused(b"packet", RecordError("x", f"reason {number}") if number % 2 else DecodeError("x", "y"), at(unit.now))
+    unit.light()
+    unit.close_batch()
+    unit.anchor(unit.log)
+    question = Question(at=after_ms(NOON, 150), warnings=True, refusals=True)
+    assert left_out(unit.store, question) == 100 - MAX_CHOSEN
+    assert len(judged(gather(unit.store, question)).account) == MAX_CHOSEN
+
+
+def test_evidence_names_its_moment_itself(unit: Unit, tmp_path: Path) -> None:
+    write_trust_directory(tmp_path / "trust", ROOTS)
+    (tmp_path / "policy").write_text(policy_text())
+    (tmp_path / "evidence.json").write_bytes(gathered(unit).encode())
+    files = [str(tmp_path / name) for name in ("evidence.json", "trust", "policy")]
+    arguments = ["verify", files[0], "--trust", files[1], "--policy", files[2], "--at", "2026-11-22T12:00:00Z"]
+    failure = CliRunner().invoke(app, arguments).exception
+    assert isinstance(failure, ConfigError)
+    assert "evidence is about the moment it names itself" in str(failure)
 
 
 def test_of_a_time_that_a_clock_set_back_passed_twice_no_file_is_made(tmp_path: Path) -> None:
