@@ -224,6 +224,23 @@ def test_a_stream_that_falls_silent_is_taken_for_lost_and_another_one_goes_on_wi
     page.until("document.getElementById('announcer').textContent === 'The unit is heard again.'")
 
 
+def test_a_page_that_nobody_looks_at_takes_nothing_and_is_not_taken_for_lost_when_somebody_does(page: Page, unit: LiveUnit) -> None:
+    watched = unit.console.feed.watchers
+    seen = "document.dispatchEvent(new Event('visibilitychange'))"
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', { configurable: true, get: () => window.isHidden });"
+        f"window.isHidden = true; {seen}"
+    )
+    while unit.console.feed.watchers == watched:
+        page.evaluate("new Promise(requestAnimationFrame)")
+    page.evaluate("unit.heardAt -= 60000; watch()")
+    assert unit.console.feed.watchers == watched - 1
+    assert page.evaluate(f"window.isHidden = false; {seen}; watch(); document.documentElement.dataset.state") == "live"
+    while unit.console.feed.watchers < watched:
+        page.evaluate("new Promise(requestAnimationFrame)")
+    page.until("performance.now() - unit.heardAt < 1000")
+
+
 def test_a_page_whose_unit_is_gone_says_that_what_it_shows_is_old(browser: Browser, tmp_path: Path) -> None:
     with live_unit(tmp_path, hierarchy=live_hierarchy(33)) as leaving:
         page = browser.visit(leaving.url)

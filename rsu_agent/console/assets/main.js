@@ -7,8 +7,8 @@ const WATCH_EVERY_MS = 500;
 const EVENTS = "console/events";
 
 const unit = {
-  atMs: null, heardAt: -Infinity, openedAt: -Infinity, unavailable: null, lights: [], vehicles: new Map(), hazards: [], refusals: [], health: [],
-  counts: {}, stationId: null, orders: null, source: null, reopening: null, whyNot: null, tableAt: -Infinity, listed: false,
+  atMs: null, heardAt: -Infinity, openedAt: -Infinity, shownAt: -Infinity, unavailable: null, lights: [], vehicles: new Map(),
+  hazards: [], refusals: [], health: [], counts: {}, stationId: null, orders: null, source: null, reopening: null, whyNot: null, tableAt: -Infinity, listed: false,
 };
 
 // How the unit is: the line at the top, a word and a sentence.
@@ -24,13 +24,11 @@ const bannerOf = (state) => {
 };
 
 const judge = () => {
-  const isHeard = performance.now() - unit.heardAt < LOST_AFTER_MS;
+  const isHeard = performance.now() - Math.max(unit.heardAt, unit.shownAt) < LOST_AFTER_MS;
   const state = unit.stationId === null ? "waiting" : isHeard ? "live" : "lost";
   const [word, text] = bannerOf(state);
   const root = document.documentElement;
-  if (root.dataset.state === "live" && state === "lost" && !document.hidden) {
-    announce("connection", () => "The connection to the unit is lost.");
-  }
+  if (root.dataset.state === "live" && state === "lost") announce("connection", () => "The connection to the unit is lost.");
   if (root.dataset.state === "lost" && state === "live") announce("connection", () => "The unit is heard again.");
   mark(root, "state", state);
   mark(at("banner"), "word", word);
@@ -150,14 +148,20 @@ const askWhy = async () => {
 
 // A connection may be dead without anybody having been told: where nothing comes, another one is opened.
 const watch = () => {
+  if (document.hidden) return;
   judge();
-  if (!document.hidden && performance.now() - Math.max(unit.heardAt, unit.openedAt) >= LOST_AFTER_MS) open();
+  if (performance.now() - Math.max(unit.heardAt, unit.openedAt) >= LOST_AFTER_MS) open();
 };
 
-// A page that nobody looks at takes no events.
+// A page that nobody looks at takes no events; when somebody looks again, it has as long as ever to be heard.
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) unit.source?.close();
-  else open();
+  if (document.hidden) {
+    clearTimeout(unit.reopening);
+    unit.source?.close();
+  } else {
+    unit.shownAt = performance.now();
+    open();
+  }
 });
 
 attendPlan();
