@@ -8,7 +8,8 @@ const EVENTS = "console/events";
 
 const unit = {
   atMs: null, heardAt: -Infinity, openedAt: -Infinity, shownAt: -Infinity, unavailable: null, lights: [], vehicles: new Map(),
-  hazards: [], refusals: [], health: [], counts: {}, stationId: null, orders: null, source: null, reopening: null, whyNot: null, tableAt: -Infinity, listed: false,
+  hazards: [], refusals: [], health: [], stationId: null, orders: null, source: null, reopening: null, whyNot: null,
+  tableAt: -Infinity, listed: false,
 };
 
 // How the unit is: the line at the top, a word and a sentence.
@@ -56,8 +57,10 @@ const take = (told) => {
   if (told.hazards) takeHazards(told.hazards);
   if (told.asking) showAsking(told.asking);
   if (told.refusals) unit.refusals = told.refusals;
-  if (told.health) unit.health = told.health;
-  if (told.health) showHealth(unit.health);
+  if (told.health) {
+    unit.health = told.health;
+    showHealth(unit.health);
+  }
   if (told.counts) takeCounts(told.counts);
   showLights(unit.lights, unit.atMs);
   const isTime = performance.now() - unit.tableAt >= TABLE_EVERY_MS;
@@ -99,7 +102,6 @@ const takeHazards = (hazards) => {
 };
 
 const takeCounts = (counts) => {
-  unit.counts = counts;
   for (const name of ["sent", "verified", "refused"]) say(at(`count-${name}`), countWords(counts[name] ?? 0));
 };
 
