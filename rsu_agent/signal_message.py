@@ -6,7 +6,7 @@ it. `IntersectionState.revision` is the map's revision: that the two agree is ho
 Left out: advisory speeds, queue lengths.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -66,19 +66,25 @@ class SignalMessages:
         self._permissive = junction.permissive_groups()
         self._station_id = station_id
 
+    def as_said(self, states: Iterable[SignalGroupState]) -> tuple[SignalGroupState, ...]:
+        """Return states as they may be said: where a way of the group gives way by the map, no green of it is protected."""
+        return tuple(
+            replace(state, intervals=tuple(map(_unprotected, state.intervals))) if state.signal_group in self._permissive else state
+            for state in states
+        )
+
     def believed(self, believed: Believed, utc: UtcNs) -> Spatem:
-        """Return the message that says what the guard found sound at `utc`, the present."""
+        """Return the message that says what the guard found sound at `utc`, the present, `as_said`."""
         phases, is_named = _room(believed.states)
         movements = tuple(
             MovementState(
                 signal_group=state.signal_group,
                 name=state.name if is_named else None,
                 events=tuple(
-                    _event(self._said(state.signal_group, interval), utc, is_running=index == 0)
-                    for index, interval in enumerate(state.intervals[:phases])
+                    _event(interval, utc, is_running=index == 0) for index, interval in enumerate(state.intervals[:phases])
                 ),
             )
-            for state in believed.states
+            for state in self.as_said(believed.states)
         )
         return self._message(believed.mode, movements, utc)
 
@@ -95,11 +101,6 @@ class SignalMessages:
         )
         return self._message(ControllerMode(status=NO_SPAT | NO_MAP if is_other_map else NO_SPAT), movements, utc)
 
-    def _said(self, group: int, interval: PhaseInterval) -> PhaseInterval:
-        """Return a phase as it may be said: where a way of the group gives way by the map, no green of it is protected."""
-        unprotected = _UNPROTECTED.get(interval.phase) if group in self._permissive else None
-        return interval if unprotected is None else replace(interval, phase=unprotected)
-
     def _message(self, mode: ControllerMode, movements: tuple[MovementState, ...], utc: UtcNs) -> Spatem:
         return Spatem(
             station_id=self._station_id,
@@ -115,6 +116,10 @@ class SignalMessages:
                 ),
             ),
         )
+
+
+def _unprotected(interval: PhaseInterval) -> PhaseInterval:
+    return replace(interval, phase=_UNPROTECTED.get(interval.phase, interval.phase))
 
 
 def octets_at_most(groups: Sequence[tuple[str | None, int]]) -> int:

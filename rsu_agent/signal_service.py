@@ -167,7 +167,7 @@ class SignalService:
 
     @property
     def phases(self) -> tuple[SignalGroupState, ...]:
-        """The state last broadcast as believed; empty before the first and while the controller is distrusted."""
+        """The state last broadcast as believed, as it was said; empty before the first and while the controller is distrusted."""
         return self._states
 
     def attach(self, link: Link) -> None:
@@ -208,7 +208,7 @@ class SignalService:
         if spatem_due:
             believed = self._believed(now)
             out += self._news(now.utc)
-            self._states = () if believed is None else believed.states
+            self._states = () if believed is None else self._messages.as_said(believed.states)
             is_other_map = self._distrust is not None and self._distrust.doubt is Doubt.MAP_REVISION
             out.append(
                 self._messages.unavailable(now.utc, is_other_map=is_other_map)

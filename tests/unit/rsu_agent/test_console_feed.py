@@ -134,11 +134,11 @@ def test_a_watcher_is_told_the_whole_first_and_then_of_a_light_and_a_car() -> No
             follower, octets = Follower(), stream.aiter_bytes()
             while not follower.picture:
                 follower.take(await anext(octets))
-            assert follower.phases[1] == "protected_movement_allowed"
+            assert follower.phases[1] == "permissive_movement_allowed"
             assert console.feed.watchers == 1
             drive(agent, clock, 24.5)
             agent.on_packet(cam(speaker, clock.now()), clock.now())
-            while follower.phases[1] != "protected_clearance" or not follower.vehicles:
+            while follower.phases[1] != "permissive_clearance" or not follower.vehicles:
                 follower.take(await anext(octets))
             status = console.status()
             assert status["watchers"] == 1
@@ -163,7 +163,7 @@ def test_over_tls_the_same_is_told_and_a_browser_that_speaks_in_the_clear_is_tol
                 follower, octets = Follower(), stream.aiter_bytes()
                 while not follower.picture:
                     follower.take(await anext(octets))
-                assert follower.phases[1] == "protected_movement_allowed"
+                assert follower.phases[1] == "permissive_movement_allowed"
             async with httpx.AsyncClient() as client:
                 with pytest.raises(httpx.TransportError):
                     await client.get(console.http.url.replace("https", "http") + "/console")

@@ -73,7 +73,7 @@ def test_a_page_that_opens_is_told_the_plan_and_what_the_lights_show_and_until_w
     page = followed(view_of(agent), agent, clock)
     assert page.picture["plan"]["name"] == MAP.name
     assert len(page.picture["plan"]["lanes"]) == len(MAP.lanes)
-    assert page.phases == {1: "protected_movement_allowed", 2: "stop_and_remain"}
+    assert page.phases == {1: "permissive_movement_allowed", 2: "stop_and_remain"}
     green = page.picture["lights"][0]
     assert green[1] == "north-south"
     assert [(end - NOON // 1_000_000) / 1_000 for end in green[3:]] == [25.0, 25.0, 25.0], "the plan is sure of itself"
@@ -99,7 +99,7 @@ def test_only_what_changed_is_told_and_nothing_when_nothing_did() -> None:
     drive(agent, clock, 24.9)
     lights = looked(view, agent, clock, with_status=False)
     assert lights is not None
-    assert events_in(lights)[0][1]["lights"][0][2] == "protected_clearance"
+    assert events_in(lights)[0][1]["lights"][0][2] == "permissive_clearance"
 
 
 def test_a_glimpse_of_a_peer_says_what_its_row_says_and_stays_the_same_until_it_is_heard_again() -> None:

@@ -32,7 +32,9 @@ def said(junction: JunctionMap, into_cycle_s: float) -> list[list[MovementPhaseS
         controller=FixedTimeController(PLAN), rules=PLAN.guard_rules, junction=junction, station_id=StationId(42)
     )
     (spatem,) = (item for item in signals.poll(clock.now()) if isinstance(item, Spatem))
-    return [[event.phase for event in movement.events] for movement in spatem.intersections[0].movements]
+    said = [[event.phase for event in movement.events] for movement in spatem.intersections[0].movements]
+    assert [[interval.phase for interval in state.intervals] for state in signals.phases] == said, "whoever looks sees what is said"
+    return said
 
 
 @pytest.mark.parametrize(

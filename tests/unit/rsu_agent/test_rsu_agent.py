@@ -279,7 +279,7 @@ def test_the_status_is_json_and_a_table_and_forgets_peers_in_time() -> None:
     document = json.loads(json.dumps(agent.status(clock.now())))
     assert document["station_id"] == RSU_ID
     assert document["sent"]["spatem"] == 11
-    assert document["junction"]["phases"] == {"1": "protected_movement_allowed", "2": "stop_and_remain"}
+    assert document["junction"]["phases"] == {"1": "permissive_movement_allowed", "2": "stop_and_remain"}
     assert (document["hazards"][0]["cause_code"], document["hazards"][0]["cause"]) == (3, "roadworks")
     assert document["hazards"][0]["expires_s"] > 0
     assert [peer["messages"] for peer in document["peers"]] == [{"cam": 1}]

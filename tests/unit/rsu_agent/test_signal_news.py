@@ -254,7 +254,7 @@ def test_the_status_says_what_is_shown_how_long_and_why_not() -> None:
     assert status["groups"] == {
         "1": {
             "name": "north-south",
-            "phase": "protected_movement_allowed",
+            "phase": "permissive_movement_allowed",
             "min_end_s": 24.0,
             "likely_end_s": 24.0,
             "max_end_s": 24.0,
