@@ -93,7 +93,9 @@ def list_hazards(
     if not hazards:
         typer.echo("nothing is warned of")
         return
-    table = Table("source", "id", "cause", "place", "radius m", "ends")
+    table = Table()
+    for title in ("source", "id", "cause", "place", "radius m", "ends"):
+        table.add_column(title, overflow="fold")
     for hazard in hazards:
         place_of = f"{number(hazard.get('lat_deg')):.6f}, {number(hazard.get('lon_deg')):.6f}"
         row = (text(hazard.get("source")), text(hazard.get("id") or "-"), text(hazard.get("cause")), place_of)

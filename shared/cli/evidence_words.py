@@ -136,7 +136,9 @@ def _warning_words(told: Told) -> str:
 
 
 def _account_table(account: tuple[HeldRecord, ...]) -> Table:
-    table = Table("UTC", "what", "reason", "in words")
+    table = Table()
+    for title in ("UTC", "what", "reason", "in words"):
+        table.add_column(title, overflow="fold")
     for each in account:
         record = each.record
         what = {EvidenceKind.REFUSED: "refused a packet", EvidenceKind.NOTED: "told its operator"}.get(record.kind, "counted")
