@@ -84,11 +84,11 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
             keeper.desk.count_unseen(lambda: intake.shed)
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
         if keeper is not None:
-            service.tasks.create_task(keeper.run())
+            service.run_within(stack, keeper.run())
         if opened.parts.junction is not None and opened.parts.junction.place is not None and agent.signals is not None:
             place, signals = opened.parts.junction.place, agent.signals
             listening = open_feed(place, signals, clock=clock, wake=loop.wake, entropy=os.urandom, environment=os.environ)
-            service.tasks.create_task((await stack.enter_async_context(listening)).run())
+            service.run_within(stack, (await stack.enter_async_context(listening)).run())
         stack.push_async_callback(say_goodbye, agent, radios, clock=clock, perform=perform)
         upkeep = None
         if opened.trust is not None and evidence is not None:
@@ -103,12 +103,12 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
                 clock=clock,
             )
             upkeep = await stack.enter_async_context(putting_up)
-            service.tasks.create_task(upkeep.run())
+            service.run_within(stack, upkeep.run())
         relay = None
         if config.ledger_relay is not None:
             opening = open_relay(config.ledger_relay, environment=os.environ, clock=clock)
             relay = await stack.enter_async_context(opening)
-            service.tasks.create_task(relay.run())
+            service.run_within(stack, relay.run())
             log.info("relaying a log", address=relay.url)
         witness = None
         if config.witness is not None:
@@ -123,7 +123,7 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
         status.add("witness", witness)
         for feed in hazard_feeds(config, opened.parts, agent, loop, clock=clock, log=log, environment=os.environ):
             status.add(feed.name, feed)
-            service.tasks.create_task(feed.run())
+            service.run_within(stack, feed.run())
         if config.http is not None:
             opening_console = open_console(
                 config.http,
@@ -137,18 +137,18 @@ async def serve(config: RsuConfig, path: Path, service: Service, *, clock: Clock
                 log=log,
             )
             console = stack.enter_context(opening_console)
-            service.tasks.create_task(console.run())
+            service.run_within(stack, console.run())
             log.info("console", address=console.http.url)
             status.add("http", console)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, status.in_rows))
         if config.metrics is not None:
             metrics = await stack.enter_async_context(open_metrics(config.metrics, status.brief))
-            service.tasks.create_task(metrics.run())
+            service.run_within(stack, metrics.run())
             log.info("metrics", address=f"{metrics.url}/metrics")
         if config.state.command_socket is not None:
             await stack.enter_async_context(CommandSocket(config.state.command_socket, obeying(agent, loop, signs=config.signs)))
-        service.tasks.create_task(feed_intake(radios, intake, loop, capture=capture))
-        service.tasks.create_task(attend(radios, lambda: config.station.position))
+        service.run_within(stack, feed_intake(radios, intake, loop, capture=capture))
+        service.run_within(stack, attend(radios, lambda: config.station.position))
         service.notifier.ready(f"station {config.station.station_id}")
         log.info("ready", station_id=config.station.station_id, radios=place_of(config.radio))
         settle_heap()

@@ -112,7 +112,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
                 clock=clock,
             )
             upkeep = await stack.enter_async_context(putting_up)
-            service.tasks.create_task(upkeep.run())
+            service.run_within(stack, upkeep.run())
         log_http = None
         if isinstance(opened.parts.ledger, Errands):
             going = open_courier(
@@ -123,7 +123,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
                 on_answers=partial(loop.post, agent.on_ledger_answers),
             )
             log_http, courier = await stack.enter_async_context(going)
-            service.tasks.create_task(courier.run())
+            service.run_within(stack, courier.run())
         snapshot = partial(_status, agent, bus, radios, capture, driver, intake, notices, upkeep, evidence, log_http, config, clock)
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         if config.state.command_socket is not None:
@@ -131,9 +131,9 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             obey = obeying_ledger(agent, loop, otherwise=obeying(desks, loop))
             orders = CommandSocket(config.state.command_socket, obey, patience_s=PATIENCE_S, max_order_octets=MAX_ORDER_OCTETS)
             await stack.enter_async_context(orders)
-        service.tasks.create_task(_read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
-        service.tasks.create_task(feed_intake(radios, intake, loop, capture=capture))
-        service.tasks.create_task(attend(radios, partial(_position, agent, clock)))
+        service.run_within(stack, _read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
+        service.run_within(stack, feed_intake(radios, intake, loop, capture=capture))
+        service.run_within(stack, attend(radios, partial(_position, agent, clock)))
         service.notifier.ready(f"station {agent.status()['station_id']}")
         log.info("ready", bus=bus.endpoint, radios=place_of(config.radio))
         settle_heap()

@@ -148,7 +148,8 @@ async def serve(
 ) -> None:
     """Serve until cancelled; then take no more connections, let requests under way finish, and close the socket.
 
-    Whoever opened the socket may close it at any time, too: a program that ends does so before its tasks are told.
+    Whoever opened the socket may close it at any time, too: a program that ends does so before its tasks are told. Where that was
+    before this began, it returns at once.
 
     Args:
         app: an ASGI application.
@@ -177,6 +178,8 @@ async def serve(
         "timeout_graceful_shutdown": STOP_TIMEOUT_S,
     }
     server = _Server(uvicorn.Config(app, **options), tls=tls, counters=counters)
+    if sock.fileno() < 0:
+        return
     url, own = url_of(sock, is_tls=tls is not None), sock.dup()
     running = asyncio.create_task(server.serve(sockets=[own]))
     try:

@@ -15,6 +15,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -46,6 +47,10 @@ LEAST_BATCH = 8
 SWITCH_S = 0.0005
 """How long a thread keeps the interpreter while another waits for it. The working loop gives it away for every signature, so beside
 a thread that computes (evidence, a backup) each signature of a batch waits that long; Python's own 5 ms would make lights late."""
+
+STOP_AGAIN_S = 10.0
+"""Whatever has not ended so long after it was told to is told again: more than servers give to requests under way. A library that
+waits with `asyncio.wait_for` of Python 3.11 can lose being told, when what it waits for comes at that very moment."""
 
 Step = Callable[[Instant], tuple[Effect, ...]]
 """One input, ready to be given to the agent: `partial(agent.on_packet, packet)`."""
@@ -213,6 +218,16 @@ class Service:
     notifier: Notifier
     watchdog: Watchdog
 
+    def run_within(self, stack: AsyncExitStack, work: Coroutine[object, object, object]) -> None:
+        """Run something until `stack` is left: it has ended before anything is let go of that was entered earlier."""
+        stack.push_async_callback(_end, self.tasks.create_task(work))
+
+
+async def _end(task: asyncio.Task[object]) -> None:
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=STOP_AGAIN_S)
+
 
 Body = Callable[[Service], Coroutine[object, object, None]]
 
@@ -229,6 +244,7 @@ def run_service(
     errors: TextIO | None = None,
     signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGINT),
     new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    stop_again_s: float = STOP_AGAIN_S,
 ) -> int:
     """Run a program to its end.
 
@@ -239,6 +255,7 @@ def run_service(
         errors: where the one line about a failure goes; standard error by default.
         signals: what asks the program to stop.
         new_loop: makes the event loop; Python's own by default.
+        stop_again_s: after which tasks that have not ended are cancelled again.
 
     Returns:
         The exit code: `EXIT_OK` also after a signal.
@@ -248,7 +265,7 @@ def run_service(
         harden_process()
         sys.setswitchinterval(SWITCH_S)
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(_supervise(body, notifier, watchdog, signals))
+            runner.run(_supervise(body, notifier, watchdog, signals, stop_again_s))
 
     return guarded(run, errors=errors)
 
@@ -288,28 +305,57 @@ def error_line(error: BaseException) -> str:
     return f"internal error: {type(error).__name__}: {sentence}{where}"
 
 
-async def _supervise(body: Body, notifier: Notifier, watchdog: Watchdog, signals: tuple[signal.Signals, ...]) -> None:
+async def _supervise(
+    body: Body, notifier: Notifier, watchdog: Watchdog, signals: tuple[signal.Signals, ...], stop_again_s: float
+) -> None:
     loop = asyncio.get_running_loop()
     asked_to_stop = asyncio.Event()
+    reminder = _Reminder(stop_again_s)
     for number in signals:
         loop.add_signal_handler(number, asked_to_stop.set)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_stop_when(asked_to_stop))
-            await _to_the_end(body, Service(tasks, notifier, watchdog))
+            try:
+                await body(Service(tasks, notifier, watchdog))
+            finally:
+                reminder.begin()
+            tasks.create_task(_stop())
     except* _Stopped:
         pass
     finally:
+        reminder.end()
         notifier.stopping()
         for number in signals:
             loop.remove_signal_handler(number)
 
 
-async def _to_the_end(body: Body, service: Service) -> None:
-    await body(service)
-    raise _Stopped
+class _Reminder:
+    """Cancels again and again, once the body has ended, what has not ended yet."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._handle: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        self._supervisor = asyncio.current_task()
+        self._handle = asyncio.get_running_loop().call_later(self._every_s, self._remind)
+
+    def end(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _remind(self) -> None:
+        for task in asyncio.all_tasks():
+            if task is not self._supervisor:
+                task.cancel()
+        self._handle = asyncio.get_running_loop().call_later(self._every_s, self._remind)
 
 
 async def _stop_when(asked_to_stop: asyncio.Event) -> None:
     await asked_to_stop.wait()
+    await _stop()
+
+
+async def _stop() -> None:
     raise _Stopped

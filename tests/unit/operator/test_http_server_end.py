@@ -27,3 +27,9 @@ def test_it_ends_quietly_and_its_port_is_free_again(caplog: pytest.LogCaptureFix
 
     asyncio.run(scene(), debug=True)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_it_does_not_begin_where_its_owner_has_let_go_already() -> None:
+    sock = listen("127.0.0.1", 0)
+    sock.close()
+    asyncio.run(serve(PlainTextResponse("here"), sock, counters=Counters()))

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
@@ -413,6 +414,51 @@ def test_a_body_that_returns_takes_its_tasks_with_it() -> None:
         service.tasks.create_task(forever())
 
     assert run_service(body, notifier=NOBODY, watchdog=UNWATCHED) == EXIT_OK
+
+
+def test_a_task_that_was_told_to_end_and_missed_it_is_told_again() -> None:
+    missed: list[str] = []
+
+    async def hard_of_hearing() -> None:
+        while len(missed) < 2:
+            try:
+                await forever()
+            except asyncio.CancelledError:
+                missed.append("missed")
+        await forever()
+
+    async def body(service: Service) -> None:
+        service.tasks.create_task(hard_of_hearing())
+        await asyncio.sleep(0)
+
+    assert run_service(body, notifier=NOBODY, watchdog=UNWATCHED, stop_again_s=0.001) == EXIT_OK
+    assert missed == ["missed"] * 2
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_runs_within_a_stack_has_ended_before_what_it_uses_is_closed(*, fails: bool) -> None:
+    trace: list[str] = []
+
+    async def works() -> None:
+        try:
+            await forever()
+        finally:
+            trace.append("work ended")
+
+    async def body(service: Service) -> None:
+        async with AsyncExitStack() as stack:
+            stack.callback(trace.append, "closed")
+            service.run_within(stack, works())
+            await asyncio.sleep(0)
+            if fails:
+                raise TransportError("status.sock", "another agent is running here")
+            os.kill(os.getpid(), signal.SIGTERM)
+            await forever()
+
+    errors = io.StringIO()
+    code = run_service(body, notifier=NOBODY, watchdog=UNWATCHED, errors=errors)
+    assert code == (EXIT_FAILED if fails else EXIT_OK)
+    assert trace == ["work ended", "closed"]
 
 
 def test_a_task_that_fails_ends_the_service_with_its_sentence() -> None:
