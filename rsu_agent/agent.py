@@ -211,7 +211,8 @@ class RsuAgent:
             if outcome is None:
                 return ()
             return (*self._plausibility.refuse(outcome, packet, now), *self._unlogged.look(outcome))
-        told: tuple[Effect, ...] = self._plausibility.hear(outcome, packet, now)
+        is_own = self._station.is_own_signer(outcome.signer.hashed_id8)  # of before a restart, kept alive by others: no peer
+        told: tuple[Effect, ...] = () if is_own else self._plausibility.hear(outcome, packet, now)
         if (denm := outcome.of(Denm)) is not None:
             try:
                 self._plausibility.check_heard(denm.signer.hashed_id8)

@@ -10,32 +10,45 @@ from collections import OrderedDict
 from shared.network.headers import BASIC_HEADER_OCTETS
 
 CAPACITY_PACKETS = 64
-"""Sent packets remembered: several seconds of everything a station says."""
+"""Packets of a single hop remembered: several seconds of everything a station says."""
+
+CAPACITY_GEOCASTS = 256
+"""Geocasts remembered, those that came back last longest: others keep a warning or a cancellation alive for minutes."""
 
 
 class OwnPackets:
     """The packets we sent last.
 
     Args:
-        capacity_packets: how many are remembered.
+        capacity_packets: how many of a single hop are remembered.
+        capacity_geocasts: how many geocasts.
 
     Attributes:
         sent: their octets from behind the Basic Header; to be read only.
     """
 
-    def __init__(self, *, capacity_packets: int = CAPACITY_PACKETS) -> None:
+    def __init__(self, *, capacity_packets: int = CAPACITY_PACKETS, capacity_geocasts: int = CAPACITY_GEOCASTS) -> None:
         self._capacity_packets = capacity_packets
-        self.sent: OrderedDict[bytes, None] = OrderedDict()
+        self._capacity_geocasts = capacity_geocasts
+        self._packets: OrderedDict[bytes, None] = OrderedDict()
+        self._geocasts: OrderedDict[bytes, None] = OrderedDict()
+        self.sent: dict[bytes, None] = {}
 
     def note_sent(self, packet: bytes) -> None:
-        """Remember a packet, from the Basic Header on."""
+        """Remember a packet of a single hop, from the Basic Header on."""
         self.note_signed(packet[BASIC_HEADER_OCTETS:])
 
-    def note_signed(self, signed: bytes) -> None:
+    def note_signed(self, signed: bytes, *, is_geocast: bool = False) -> None:
         """Remember a packet's octets from behind the Basic Header."""
-        self.sent[signed] = None
-        if len(self.sent) > self._capacity_packets:
-            self.sent.popitem(last=False)
+        kept, capacity = (self._geocasts, self._capacity_geocasts) if is_geocast else (self._packets, self._capacity_packets)
+        kept[signed] = self.sent[signed] = None
+        if len(kept) > capacity:
+            del self.sent[kept.popitem(last=False)[0]]
+
+    def came_back(self, signed: bytes) -> None:
+        """Remember a geocast that is known for longer: somebody goes on repeating it."""
+        if signed in self._geocasts:
+            self._geocasts.move_to_end(signed)
 
     def is_echo(self, packet: bytes) -> bool:
         """Say whether `packet` is one of ours, however many hops it took; cheap enough to ask first of all."""

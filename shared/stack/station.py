@@ -226,7 +226,7 @@ class Station:
             lifetime_ms = denm_lifetime_ms(message, timestamp_its(trusted_time64(now)))
             front = front[:LIFETIME_OCTET] + bytes((encode_lifetime(lifetime_ms),)) + front[HOP_LIMIT_OCTET:]
         secured = self._signing.sign(payload, voice.its_aid, now=now, location=position.point)
-        self._own_packets.note_signed(secured)
+        self._own_packets.note_signed(secured, is_geocast=area is not None)
         return front + secured
 
     def send_beacon(self, *, position: EgoPosition, now: Instant) -> bytes:
@@ -290,6 +290,7 @@ class Station:
             try:
                 secured = secured_part(packet)
                 if secured in own:
+                    self._own_packets.came_back(secured)
                     outcomes.append(None)
                     continue
                 known = geocasts.get(secured)

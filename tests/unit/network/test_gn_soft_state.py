@@ -11,7 +11,7 @@ from shared.core.geo import GeoPoint
 from shared.core.ids import HashedId8
 from shared.network.address import GnAddress
 from shared.network.duplicate_packet_list import DuplicatePacketList, Geocast
-from shared.network.headers import forwarded
+from shared.network.headers import BASIC_HEADER_OCTETS, forwarded
 from shared.network.location_table import LocationTable
 from shared.network.own_packets import OwnPackets
 from shared.network.position_vector import encode_long_position_vector
@@ -194,3 +194,12 @@ def test_only_the_packets_sent_last_are_remembered() -> None:
     for each in packets:
         own.note_sent(each)
     assert [own.is_echo(each) for each in packets] == [False, True, True]
+
+
+def test_a_geocast_that_comes_back_again_and_again_is_remembered_beyond_those_that_do_not() -> None:
+    own = OwnPackets(capacity_geocasts=2)
+    packets = [packet(bytes((n,)), hops=3) for n in range(4)]
+    for each in packets:
+        own.note_signed(each[BASIC_HEADER_OCTETS:], is_geocast=True)
+        own.came_back(packets[0][BASIC_HEADER_OCTETS:])
+    assert [own.is_echo(each) for each in packets] == [True, False, False, True]

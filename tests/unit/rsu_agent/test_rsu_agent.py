@@ -21,6 +21,7 @@ from shared.messages.cam import Cam
 from shared.messages.denm import Denm, RelevanceTrafficDirection, Termination
 from shared.messages.mapem import Mapem
 from shared.messages.spatem import MovementPhaseState, Spatem
+from shared.network.headers import HOP_LIMIT_OCTET, forwarded
 from shared.pki.permission_sets import TICKET_PERMISSIONS, StationRole
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.security.sign import TicketCredential
@@ -231,6 +232,21 @@ def test_our_own_packets_coming_back_are_neither_peers_nor_refusals() -> None:
     assert len(agent.peers) == 0
     assert agent.peers.refused == {}
     assert agent.inbound.echoes > 0
+
+
+@pytest.mark.parametrize("is_started_again", [False, True])
+def test_what_others_keep_alive_of_ours_is_neither_a_peer_s_nor_refused_however_long_they_do(*, is_started_again: bool) -> None:
+    ticket, clock = HIERARCHY.ticket(StationRole.RSU), clock_at()
+    agent = unit(ticket)
+    said = [effect.packet for _, effect in drive(agent, clock, 1.0) if isinstance(effect, Transmit)]
+    kept = next(packet for packet in said if packet[HOP_LIMIT_OCTET] > 1)
+    if is_started_again:
+        agent = unit(ticket, seed=8)
+    for _ in range(40):
+        drive(agent, clock, 1.0)
+        agent.on_packet(forwarded(kept), clock.now())
+    assert agent.inbound.echoes + agent.inbound.copies >= 39
+    assert (agent.peers.refused, len(agent.peers)) == ({}, 0)
 
 
 def test_a_ticket_without_the_permission_silences_that_message_only_and_says_so_once() -> None:
