@@ -10,6 +10,7 @@ import re
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from tests.helpers.debian import under_ci
 
@@ -32,11 +33,19 @@ BY_THE_CLOCK = re.compile(
 """Files whose programs do something at its time, and whose tests wait for that."""
 
 
+CLOCKED = "by the clock"
+
+
 class ClocksApart(LoadScopeScheduling):
-    """Gives all tests of programs that live by the clock to one worker, and each other file to whichever worker is free."""
+    """Gives all tests of programs that live by the clock to one worker, at once; each other file to whichever worker is free."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "by the clock" if BY_THE_CLOCK.match(nodeid) else nodeid.partition("::")[0]
+        return CLOCKED if BY_THE_CLOCK.match(nodeid) else nodeid.partition("::")[0]
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if CLOCKED in self.workqueue:  # they take longest: begun last, they would be waited for
+            self.workqueue.move_to_end(CLOCKED, last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ClocksApart:
