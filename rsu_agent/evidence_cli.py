@@ -46,6 +46,6 @@ def evidence(
         more = left_out(store, question)
     encoded = found.encode()
     write_new_file(out, encoded, mode=FILE_MODE)
-    typer.echo(f"{out}: {len(found.pieces)} records of {len(found.batches)} batches, {len(encoded)} octets")
+    typer.echo(f"{out}: {len(encoded)} octets; records: {len(found.pieces)}, batches: {len(found.batches)}")
     if more:
         typer.echo(f"left out, for there is no room: {more} further warnings, refusals or notices", err=True)

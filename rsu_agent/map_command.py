@@ -116,7 +116,7 @@ def _explained(junction: JunctionMap, conflicts: frozenset[frozenset[int]], time
         lines.append(f"ruled by no light: {', '.join(unruled)}")
     if timed is not None:
         lines += [
-            f"note: the plan calls signal group {group.title} protected, but a way of it yields"
+            f"note: the plan calls signal group {group.title} protected, but a way of it yields: it is told as permissive"
             for group in timed.groups
             if group.number in permissive and group.movement is Movement.PROTECTED
         ]

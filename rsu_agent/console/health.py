@@ -143,7 +143,7 @@ def _evidence_store(store: Mapping[str, object]) -> Iterator[tuple[str, State, s
     elif ledger.get("trouble") is not None:
         yield "ledger", State.ODD, f"Evidence waits for its proof: {text(ledger.get('trouble'))}"
     elif ledger:
-        yield "ledger", State.GOOD, f"{text(ledger.get('proven'))} batches of evidence are proven to be in the log"
+        yield "ledger", State.GOOD, f"batches of evidence proven to be in the log: {text(ledger.get('proven'))}"
 
 
 def _brokers(document: Mapping[str, object]) -> Iterator[tuple[str, State, str]]:

@@ -64,7 +64,7 @@ const showHazards = (hazards) => {
     fill: (node, hazard) => {
       const [words, more, button] = node.children;
       say(words, capital(hazard.words));
-      const who = hazard.is_own ? "Announced by this unit" : `Told by station ${hazard.station_id}`;
+      const who = hazard.is_own ? `Announced by this unit${hazard.id === null ? "" : ` as ${hazard.id}`}` : `Told by station ${hazard.station_id}`;
       const far = hazard.distance_m === null ? "" : `, ${metres(hazard.distance_m)} away`;
       say(more, `${who}${far}${hazard.is_disputed ? "; others say that it is not there" : ""}`);
       offerFor(button, hazard);

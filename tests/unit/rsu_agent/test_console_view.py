@@ -290,7 +290,7 @@ def test_words_from_outside_cannot_end_an_event() -> None:
         ({"utc": "now", "evidence_store": {"trouble": "the disk is full"}}, "evidence store", "bad", "the disk is full"),
         ({"utc": "now", "evidence_store": {"ledger": {"contradiction": "two trees"}}}, "ledger", "bad", "two trees"),
         ({"utc": "now", "evidence_store": {"ledger": {"trouble": "no answer"}}}, "ledger", "odd", "no answer"),
-        ({"utc": "now", "evidence_store": {"ledger": {"proven": 7}}}, "ledger", "good", "7 batches"),
+        ({"utc": "now", "evidence_store": {"ledger": {"proven": 7}}}, "ledger", "good", "the log: 7"),
         ({"utc": "now", "witness": {"fault": "port taken"}}, "witness", "bad", "port taken"),
         ({"utc": "now", "backhaul": {"is_connected": False, "broker": "mq:8883"}}, "backhaul", "odd", "No connection to mq:8883"),
         ({"utc": "now", "shed": {"cam": 4}}, "load", "odd", "cam 4"),
