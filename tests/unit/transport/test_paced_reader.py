@@ -4,9 +4,18 @@ import asyncio
 import socket
 from collections.abc import Callable, Coroutine
 
-from shared.transport.paced_reader import PacedReader
+from shared.transport.paced_reader import PAUSE_S, PacedReader
 
-END = b"end"
+
+class HeldLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time stands still until a test moves it on."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        super().__init__()
+
+    def time(self) -> float:
+        return self.now_s
 
 
 class Desk:
@@ -16,7 +25,6 @@ class Desk:
         self.here, self.there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.here.setblocking(False)
         self.strokes: list[list[bytes]] = []
-        self.is_over = asyncio.Event()
         self._most = most
         self.reader = PacedReader(self.here, self._read)
 
@@ -28,8 +36,6 @@ class Desk:
                 stroke.append(self.here.recv(100))
             except BlockingIOError:
                 return False
-            if stroke[-1] == END:
-                self.is_over.set()
         return True
 
     def close(self) -> None:
@@ -38,17 +44,18 @@ class Desk:
         self.there.close()
 
 
-def run(scene: Callable[[Desk], Coroutine[object, object, None]], *, most: int = 100) -> list[list[bytes]]:
-    async def guarded_scene() -> list[list[bytes]]:
+def run(scene: Callable[[Desk, HeldLoop], Coroutine[object, object, None]], *, most: int = 100) -> None:
+    loop = HeldLoop()
+
+    async def whole() -> None:
         desk = Desk(most)
         try:
-            async with asyncio.timeout(60):
-                await scene(desk)
+            await scene(desk, loop)
         finally:
             desk.close()
-        return desk.strokes
 
-    return asyncio.run(guarded_scene())
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(whole())
 
 
 async def turns(count: int) -> None:
@@ -57,38 +64,39 @@ async def turns(count: int) -> None:
 
 
 def test_what_comes_after_a_silence_is_read_at_once_and_what_follows_it_together() -> None:
-    async def scene(desk: Desk) -> None:
+    async def scene(desk: Desk, loop: HeldLoop) -> None:
         desk.there.send(b"first")
         await turns(3)
         assert desk.strokes == [[b"first"]]
         for number in range(9):
             desk.there.send(bytes((number,)))
-            await turns(1)
-        desk.there.send(END)
-        await desk.is_over.wait()
+            await turns(3)
+        assert len(desk.strokes) == 1
+        loop.now_s += PAUSE_S
+        await turns(3)
+        assert desk.strokes[1:] == [[bytes((number,)) for number in range(9)]]
 
-    strokes = run(scene)
-    assert [packet for stroke in strokes for packet in stroke] == [b"first", *(bytes((number,)) for number in range(9)), END]
-    assert len(strokes) < 10
+    run(scene)
 
 
 def test_more_than_one_stroke_takes_is_read_without_a_pause() -> None:
-    async def scene(desk: Desk) -> None:
+    async def scene(desk: Desk, _loop: HeldLoop) -> None:
         for number in range(8):
             desk.there.send(bytes((number,)))
         await turns(10)
-        assert [len(stroke) for stroke in desk.strokes] == [2, 2, 2, 2]
+        assert [len(stroke) for stroke in desk.strokes[:4]] == [2, 2, 2, 2]
 
     run(scene, most=2)
 
 
 def test_after_it_stopped_nothing_is_read_even_when_it_stopped_in_a_pause() -> None:
-    async def scene(desk: Desk) -> None:
+    async def scene(desk: Desk, loop: HeldLoop) -> None:
         desk.there.send(b"first")
         await turns(3)
         desk.reader.stop()
         desk.there.send(b"second")
-        await asyncio.sleep(0.02)  # ten pauses
+        loop.now_s += 1_000 * PAUSE_S
+        await turns(5)
         assert desk.strokes == [[b"first"]]
 
     run(scene)
