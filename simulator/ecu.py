@@ -14,7 +14,7 @@ from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint
 from shared.core.units import KMH_PER_MPS
 from shared.messages.cdd import DriveDirection
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from vehicle_agent.checksums import crc8_j1850
 from vehicle_agent.dbc import Dbc, MessageLayout, load_dbc
 

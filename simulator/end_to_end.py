@@ -45,7 +45,8 @@ from shared.stack.indication import Indication
 from shared.stack.intake import Intake
 from shared.stack.router import Router
 from shared.stack.station import StationIdentity, make_station
-from shared.transport.can_bus import CanBus, CanBusConfig, CanFrame
+from shared.transport.can_bus import CanBus, CanBusConfig
+from shared.transport.can_frame import CanFrame
 from simulator.authorities import Authorities
 from simulator.ecu import SIM_CAR_MAP, Body, KinematicSample, SimulatedEcu, load_sim_car
 from vehicle_agent.config import CanConfig, IdentityConfig, LedgerConfig, StateConfig, StationConfig, TimeConfig, VehicleConfig
@@ -282,7 +283,7 @@ async def on_the_road(radio: RadioConfig, measure: Callable[[Road], Awaitable[T]
         authorities = Authorities(Random(SystemRandom().random()), clock.now().require_utc(), name="Bench")  # noqa: S311 - short-lived
         config = _configure(Path(directory), authorities, radio)
         listener = Listener(authorities, clock)
-        units = Units(config.can.channel, clock)
+        units = Units(config.can[0].channel, clock)
         radios = open_radios((radio,), clock=clock, log=log)
         intake = Intake(listener=listener, checker=checker, lot=SystemRandom())
         loop = WorkingLoop(listener, clock=clock, perform=_nothing, watchdog=Watchdog(service, None), intake=intake)
@@ -325,7 +326,7 @@ def _configure(directory: Path, authorities: Authorities, radio: RadioConfig) ->
         station=StationConfig(length_m=4.6, width_m=1.8),
         identity=IdentityConfig(trust=directory / "trust", ticket=directory / "ticket", enrolment=directory / "enrolment"),
         time=TimeConfig(source="assume_trusted"),
-        can=CanConfig(interface="virtual", channel=f"end-to-end-{directory.name}", map=SIM_CAR_MAP),
+        can=(CanConfig(interface="virtual", channel=f"end-to-end-{directory.name}", map=SIM_CAR_MAP),),
         radio=(radio,),
         ledger=LedgerConfig(
             log=directory / "log.db", key=directory / "log.key", policy=directory / "log.policy", origin="bench.example/log"

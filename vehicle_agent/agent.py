@@ -32,7 +32,7 @@ from shared.stack.router import UNKNOWN_ARRIVAL, Arrival, Router
 from shared.stack.station import Station, StationIdentity
 from shared.stack.unlogged import UnloggedAuthorities
 from shared.stack.voices import TRAFFIC_CLASSES
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from vehicle_agent.cam_service import CamService
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.ego import ego_position

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from shared.core.clock import MonotonicNs
 from shared.core.errors import FrameError
 from shared.core.geo import GeoPoint
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from vehicle_agent.dbc import Raw
 from vehicle_agent.mapped import Combination, MappedChecksum, MappedField, MappedMessage
 from vehicle_agent.signal_map import SignalMap
@@ -214,6 +214,7 @@ class _FieldDecoder:
             FieldKind.FLAG: self._choice,
             FieldKind.DIRECTION: self._choice,
             FieldKind.POSITION: self._position,
+            FieldKind.FIX: self._choice,
         }[mapped.spec.kind]
 
     def decode(self, data: bytes, at: MonotonicNs) -> SignalUpdate:

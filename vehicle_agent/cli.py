@@ -113,21 +113,23 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check the configuration and every file it names; decode a trial of every mapped CAN message."""
     settings = load(config, VehicleConfig)
     files = read_files(settings, environment=os.environ)
-    require_known_interface(settings.can.interface, key="can.interface")
+    for number, bus in enumerate(settings.can):
+        require_known_interface(bus.interface, key=f"can[{number}].interface")
     check_socket_path(settings.state.status_socket, key="state.status_socket")
     if settings.state.command_socket is not None:
         check_socket_path(settings.state.command_socket, key="state.command_socket")
-    report = check_map(settings.can.map)
-    table = Table("message", "identifier", "feeds", "checks", title=f"signal map: {report.name}")
-    for message in report.messages:
-        checks = [name for name in (message.checksum, "counter" if message.has_counter else None) if name]
-        fields = ", ".join(f"{field} <- {' '.join(signals)}" for field, signals in message.fields)
-        table.add_row(message.name, f"{message.arbitration_id:#x}", fields, ", ".join(checks))
     console = Console()
-    console.print(table)
-    if report.missing:
-        console.print(f"not on this bus: {', '.join(report.missing)}")
-    if settings.position.source == "can" and "position" in report.missing:
+    for report in (check_map(path) for path in dict.fromkeys(bus.map for bus in settings.can if bus.map is not None)):
+        table = Table("message", "identifier", "feeds", "checks", title=f"signal map: {report.name}")
+        for message in report.messages:
+            checks = [name for name in (message.checksum, "counter" if message.has_counter else None) if name]
+            fields = ", ".join(f"{field} <- {' '.join(signals)}" for field, signals in message.fields)
+            table.add_row(message.name, f"{message.arbitration_id:#x}", fields, ", ".join(checks))
+        console.print(table)
+    missing = files.signal_map.missing_fields()
+    if missing:
+        console.print(f"on no bus: {', '.join(missing)}")
+    if settings.position.source == "can" and "position" in missing:
         console.print("no signal gives the position: nothing will be sent, odometer readings are recorded all the same")
     ticket = "tickets from the authorities" if files.ticket is None else describe_ticket(files.ticket)
     clock = SystemClock(TimeSource(settings.time.source))

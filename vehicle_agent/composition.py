@@ -58,6 +58,7 @@ from vehicle_agent.anchoring import LedgerTransport
 from vehicle_agent.cam_service import CamService
 from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS
 from vehicle_agent.can_input import CanInput
+from vehicle_agent.car_maps import load_car_maps
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.denm_service import CHECK_INTERVAL_NS, DenmService
 from vehicle_agent.hazards import Hazards
@@ -70,7 +71,7 @@ from vehicle_agent.online_anchoring import Errands
 from vehicle_agent.own_hazards import OwnHazards
 from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym, first_ticket
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signal_map import SignalMap
 from vehicle_agent.special_vehicle import NO_DUTY, Duty
 from vehicle_agent.speed_plan import DEFAULT_SETTINGS, GlosaSettings
 from vehicle_agent.triggers.catalogue import make_triggers
@@ -279,7 +280,7 @@ def read_files(config: VehicleConfig, *, environment: Mapping[str, str]) -> Vehi
         enrolment = read_identity(identity.enrolment, credential=ENROLMENT_KEY, environment=environment)
         check_enrolment(enrolment, directory=identity.enrolment, trust_store=trust_store)
         enrolled = enrolled_signer(enrolment, trust_store=trust_store)
-    return VehicleFiles(ticket=ticket, enrolled=enrolled, trust_store=trust_store, signal_map=load_signal_map(config.can.map))
+    return VehicleFiles(ticket=ticket, enrolled=enrolled, trust_store=trust_store, signal_map=load_car_maps(config.buses))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,12 +73,24 @@ class TimeConfig(ConfigStruct, frozen=True, kw_only=True):
 
 
 class CanConfig(ConfigStruct, frozen=True, kw_only=True):
-    """The bus and the signal map; `interface` and `options` are python-can's (`socketcan`, `udp_multicast`, `virtual`)."""
+    """A bus: a `[[can]]` table; `interface` and `options` are python-can's (`socketcan`, `udp_multicast`, `virtual`).
+
+    Attributes:
+        interface: how the bus is reached.
+        channel: which bus, in the words of the interface.
+        map: the signal map of what is said there; None for a bus on which only questions are asked.
+        name: what maps and `[requests]` call the bus; by default can0, can1 ... in the order of the file.
+        options: further arguments of that interface.
+    """
 
     interface: str
     channel: str
-    map: Path
+    map: Path | None = None
+    name: str | None = None
     options: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
+
+
+MAX_BUSES = 8
 
 
 class PositionConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -180,7 +192,7 @@ class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
     station: StationConfig
     identity: IdentityConfig
     time: TimeConfig
-    can: CanConfig
+    can: Annotated[tuple[CanConfig, ...], msgspec.Meta(min_length=1, max_length=MAX_BUSES)]
     ledger: LedgerConfig
     state: StateConfig
     position: PositionConfig = PositionConfig()
@@ -194,9 +206,19 @@ class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
     trust: TrustConfig | None = None
     pki: PkiConfig | None = None
 
+    @property
+    def buses(self) -> tuple[tuple[str, CanConfig], ...]:
+        """Each bus with its name."""
+        return tuple((bus.name or f"can{number}", bus) for number, bus in enumerate(self.can))
+
     def __post_init__(self) -> None:
         """Refuse a vehicle that would have no identity, or two, and radios that cannot be told apart."""
         require_distinct(self.radio)
+        if all(bus.map is None for bus in self.can):
+            raise ValueError("no [[can]] names a signal map, so nothing would be known of the vehicle")
+        names = [name for name, _ in self.buses]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two [[can]] have the same name: {', '.join(names)}")
         brought = (self.identity.ticket, self.identity.enrolment)
         if self.pki is None and None in brought:
             raise ValueError("without [pki], identity.ticket and identity.enrolment are needed")

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
 from shared.core.errors import ConfigError
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from vehicle_agent.checksums import CHECKSUMS
 from vehicle_agent.dbc import Dbc, MessageLayout, SignalLayout, load_dbc
 

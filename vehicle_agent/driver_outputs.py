@@ -24,7 +24,8 @@ from shared.service.local_mqtt import LocalMqtt, check_password
 from shared.service.log import Availability
 from shared.service.socket_path import check_socket_path
 from shared.stack.effects import DriverView, Notice
-from shared.transport.can_bus import MAX_DRAIN, CanBus, CanBusConfig, CanFilter, require_known_interface
+from shared.transport.can_bus import MAX_DRAIN, CanBus, CanBusConfig, require_known_interface
+from shared.transport.can_frame import CanFilter
 from vehicle_agent.driver_can import DriverFrames, load_driver_dbc
 from vehicle_agent.driver_config import DriverCanConfig, DriverConfig
 

@@ -15,7 +15,7 @@ from cantools.database.can import Message
 
 from shared.core.clock import MonotonicNs
 from shared.core.errors import ConfigError
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.dbc import SignalLayout
 from vehicle_agent.mapped import MappedField, MappedMessage

@@ -94,6 +94,7 @@ class MappedMessage:
         checksum: what its checksum must be, where the map says.
         counter: its counter, where the map says.
         fields: at least one.
+        pgn: parameter group number of a J1939 message, whoever sends it with whatever priority; None where the identifier is all.
     """
 
     layout: MessageLayout
@@ -101,3 +102,4 @@ class MappedMessage:
     checksum: MappedChecksum | None
     counter: MappedCounter | None
     fields: tuple[MappedField, ...]
+    pgn: int | None = None

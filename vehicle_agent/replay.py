@@ -14,7 +14,7 @@ from typing import TypeVar
 from shared.core.clock import NS_PER_S, Instant, ManualClock, MonotonicNs, UtcNs
 from shared.core.errors import DecodeError, StorageError, V2xError
 from shared.stack.effects import Effect
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.track import Fix
 from vehicle_agent.vehicle_state import SignalUpdate

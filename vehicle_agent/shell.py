@@ -7,6 +7,7 @@ once and used again when it works; a bus that fails is opened again by `CanBus`.
 """
 
 import os
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -38,8 +39,9 @@ from shared.transport.can_bus import CanBus, CanBusConfig
 from shared.transport.ledger_http import LedgerHttp
 from shared.transport.radio_set import RadioSet
 from vehicle_agent.agent import VehicleAgent
+from vehicle_agent.car_maps import filters_of
 from vehicle_agent.composition import make_agent, open_vehicle
-from vehicle_agent.config import VehicleConfig
+from vehicle_agent.config import CanConfig, VehicleConfig
 from vehicle_agent.driver_outputs import DriverOutputs, open_driver_outputs
 from vehicle_agent.holder import make_desks
 from vehicle_agent.ledger_orders import obeying_ledger
@@ -47,9 +49,6 @@ from vehicle_agent.ledger_parts import open_courier
 from vehicle_agent.online_anchoring import Errands
 from vehicle_agent.orders import MAX_ORDER_OCTETS, PATIENCE_S, obeying
 from vehicle_agent.vehicle_state import fresh
-
-FIRST_BUS = "can0"
-"""What signal maps call the one bus this agent reads, whatever its name on this machine."""
 
 
 async def serve(config: VehicleConfig, path: Path, service: Service, log: FilteringBoundLogger) -> None:
@@ -77,8 +76,9 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         stack.callback(radios.close)
         driver = await stack.enter_async_context(open_driver_outputs(config.driver, clock=clock, log=log))
         notices.follow(driver.tell)
-        bus = CanBus(_bus_config(config), clock=clock, filters=opened.parts.signal_map.filters())
-        parts = replace(opened.parts, channels={FIRST_BUS: config.can.channel})
+        filters = filters_of(opened.parts.signal_map, [name for name, _ in config.buses])
+        buses = {name: CanBus(_bus_config(bus), clock=clock, filters=filters[name]) for name, bus in config.buses}
+        parts = replace(opened.parts, channels={name: bus.channel for name, bus in config.buses})
         agent = make_agent(parts, entropy=os.urandom, started=clock.now())
         agent.router.set_links(radios.names, unshared=unshared_links(config.radio))
         if opened.problem is not None:
@@ -124,29 +124,32 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             )
             log_http, courier = await stack.enter_async_context(going)
             service.run_within(stack, courier.run())
-        snapshot = partial(_status, agent, bus, radios, capture, driver, intake, notices, upkeep, evidence, log_http, config, clock)
+        snapshot = partial(
+            _status, agent, buses, radios, capture, driver, intake, notices, upkeep, evidence, log_http, config, clock
+        )
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         if config.state.command_socket is not None:
             desks = make_desks(opened.parts.spool, config.state.spool, agent.recorder, lambda: agent.trust_store)
             obey = obeying_ledger(agent, loop, otherwise=obeying(desks, loop))
             orders = CommandSocket(config.state.command_socket, obey, patience_s=PATIENCE_S, max_order_octets=MAX_ORDER_OCTETS)
             await stack.enter_async_context(orders)
-        service.run_within(stack, _read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
+        for bus in buses.values():
+            service.run_within(stack, _read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
         service.run_within(stack, feed_intake(radios, intake, loop, capture=capture))
         service.run_within(stack, attend(radios, partial(_position, agent, clock)))
         service.notifier.ready(f"station {agent.status()['station_id']}")
-        log.info("ready", bus=bus.endpoint, radios=place_of(config.radio))
+        log.info("ready", buses=", ".join(bus.endpoint for bus in buses.values()), radios=place_of(config.radio))
         settle_heap()
         await loop.run()
 
 
-def _bus_config(config: VehicleConfig) -> CanBusConfig:
-    return CanBusConfig(interface=config.can.interface, channel=config.can.channel, options=dict(config.can.options))
+def _bus_config(bus: CanConfig) -> CanBusConfig:
+    return CanBusConfig(interface=bus.interface, channel=bus.channel, options=dict(bus.options))
 
 
 def _status(
     agent: VehicleAgent,
-    bus: CanBus,
+    buses: Mapping[str, CanBus],
     radios: RadioSet,
     capture: Capture | None,
     driver: DriverOutputs,
@@ -158,7 +161,6 @@ def _status(
     config: VehicleConfig,
     clock: Clock,
 ) -> dict[str, object]:
-    statistics = bus.statistics()
     now = clock.now()
     return {
         **agent.status(),
@@ -169,17 +171,22 @@ def _status(
         "upkeep": None if upkeep is None else upkeep.status(),
         "evidence": None if evidence is None else evidence.status(),
         "ledger_places": None if log_http is None else log_http.status(),
-        "bus": {
-            "endpoint": bus.endpoint,
-            "is_up": statistics.is_up,
-            "received": statistics.received,
-            "lost": statistics.lost,
-            "interruptions": statistics.interruptions,
-            "last_fault": statistics.last_fault,
-        },
+        "buses": {name: _bus_status(bus) for name, bus in buses.items()},
         "radios": radios.status(),
         "capture": None if capture is None else capture.status(),
         "driver": driver.status(),
+    }
+
+
+def _bus_status(bus: CanBus) -> dict[str, object]:
+    statistics = bus.statistics()
+    return {
+        "endpoint": bus.endpoint,
+        "is_up": statistics.is_up,
+        "received": statistics.received,
+        "lost": statistics.lost,
+        "interruptions": statistics.interruptions,
+        "last_fault": statistics.last_fault,
     }
 
 

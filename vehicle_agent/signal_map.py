@@ -29,7 +29,7 @@ from shared.core.errors import ConfigError
 from shared.core.units import UNITS, Unit
 from shared.messages.cdd import DriveDirection
 from shared.service.config import load
-from shared.transport.can_bus import CanFilter
+from shared.transport.can_frame import CanFilter
 from vehicle_agent.checksums import CHECKSUMS
 from vehicle_agent.dbc import Dbc, MessageLayout, SignalLayout, load_dbc, resolve_reference
 from vehicle_agent.map_file import ChecksumEntry, CounterEntry, FieldEntry, MapFile

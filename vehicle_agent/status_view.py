@@ -79,11 +79,12 @@ def _role(role: Document, withheld: Document) -> str:
 
 
 def _bus(document: Document) -> Iterator[tuple[str, str]]:
-    bus, can = section(document, "bus"), section(document, "can")
-    if bus:
-        state = "up" if bus.get("is_up") else text(bus.get("last_fault") or "down")
-        lost = f", lost {bus.get('lost')}" if bus.get("lost") else ""
-        yield f"bus {bus.get('endpoint')}", f"{state}; received {bus.get('received')}{lost}"
+    can = section(document, "can")
+    for name, bus in section(document, "buses").items():
+        if isinstance(bus, Mapping):
+            state = "up" if bus.get("is_up") else text(bus.get("last_fault") or "down")
+            lost = f", lost {bus.get('lost')}" if bus.get("lost") else ""
+            yield f"bus {name}, {bus.get('endpoint')}", f"{state}; received {bus.get('received')}{lost}"
     yield "frames used", text(can.get("frames"))
     if can.get("faults"):
         yield "frames at fault", pairs(can.get("faults"))

@@ -25,7 +25,21 @@ T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 
-Value = float | bool | DriveDirection | GeoPoint
+class FixQuality(Enum):
+    """How good a position is, as its receiver says (NMEA 0183 GGA and GSA, gpsd's `mode` and `status`)."""
+
+    NONE = "none"
+    """No fix: whatever comes beside it is no position."""
+    ESTIMATED = "estimated"
+    """Dead reckoning."""
+    FIX_2D = "2d"
+    FIX_3D = "3d"
+    DIFFERENTIAL = "differential"
+    RTK_FLOAT = "rtk_float"
+    RTK_FIXED = "rtk_fixed"
+
+
+Value = float | bool | DriveDirection | GeoPoint | FixQuality
 """What a field may hold."""
 
 
@@ -82,6 +96,13 @@ class VehicleState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     steering_wheel_angle_deg: Aged[float] | None = None
     drive_direction: Aged[DriveDirection] | None = None
     odometer_m: Aged[float] | None = None
+    drive_odometer_m: Aged[float] | None = None
+    obd_odometer_m: Aged[float] | None = None
+    uds_odometer_m: Aged[float] | None = None
+    obd_speed_mps: Aged[float] | None = None
+    gnss_speed_mps: Aged[float] | None = None
+    gnss_odometer_m: Aged[float] | None = None
+    fix_quality: Aged[FixQuality] | None = None
     ignition_on: Aged[bool] | None = None
     turn_left: Aged[bool] | None = None
     turn_right: Aged[bool] | None = None
@@ -116,6 +137,7 @@ class FieldKind(Enum):
     FLAG = "flag"
     DIRECTION = "direction"
     POSITION = "position"
+    FIX = "fix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +164,8 @@ def _quantity(dimension: str, minimum: float, maximum: float) -> FieldSpec:
 
 
 _FLAG = FieldSpec(FieldKind.FLAG)
+_SPEED = _quantity("m/s", 0.0, 163.81)
+_ODOMETER = _quantity("m", 0.0, 4_294_967_295.0)
 
 FIELDS: Mapping[str, FieldSpec] = MappingProxyType(
     {
@@ -149,13 +173,20 @@ FIELDS: Mapping[str, FieldSpec] = MappingProxyType(
         "position_accuracy_m": _quantity("m", 0.0, 10_000.0),
         "altitude_m": _quantity("m", -1_000.0, 9_000.0),
         "heading_deg": FieldSpec(FieldKind.QUANTITY, "deg", 0.0, 360.0, modulus=360.0),
-        "speed_mps": _quantity("m/s", 0.0, 163.81),
+        "speed_mps": _SPEED,
         "longitudinal_acceleration_mps2": _quantity("m/s2", -40.0, 40.0),
         "lateral_acceleration_mps2": _quantity("m/s2", -40.0, 40.0),
         "yaw_rate_dps": _quantity("deg/s", -327.66, 327.66),
         "steering_wheel_angle_deg": _quantity("deg", -1_080.0, 1_080.0),
         "drive_direction": FieldSpec(FieldKind.DIRECTION),
-        "odometer_m": _quantity("m", 0.0, 4_294_967_295.0),
+        "odometer_m": _ODOMETER,
+        "drive_odometer_m": _ODOMETER,
+        "obd_odometer_m": _ODOMETER,
+        "uds_odometer_m": _ODOMETER,
+        "obd_speed_mps": _SPEED,
+        "gnss_speed_mps": _SPEED,
+        "gnss_odometer_m": _ODOMETER,
+        "fix_quality": FieldSpec(FieldKind.FIX),
         "ignition_on": _FLAG,
         "turn_left": _FLAG,
         "turn_right": _FLAG,
@@ -185,7 +216,10 @@ FIELDS: Mapping[str, FieldSpec] = MappingProxyType(
 )
 """Every field of `VehicleState`. Ranges: TS 102 894-2 where it has one, else what no road vehicle reaches.
 
-`position_accuracy_m` is the radius of the circle that holds the position with 95 % confidence.
+Several odometers: `odometer_m` is the cluster's, as the driver sees it; `drive_odometer_m` that of a unit that counts wheels or
+shafts by itself (ABS, gearbox, drive unit); `obd_odometer_m` and `uds_odometer_m` are answers to requests; `gnss_odometer_m` is
+what a GNSS receiver has counted, from a zero of its own. `position_accuracy_m` is the radius of the circle that holds the position
+with 95 % confidence.
 """
 
 

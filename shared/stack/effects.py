@@ -62,4 +62,21 @@ class DriverView:
     fields: Mapping[str, object]
 
 
-Effect = Transmit | Notice | Evidence | DriverView
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendCan:
+    """Put one frame on a bus of the vehicle: a request to its control units.
+
+    Attributes:
+        bus: the vehicle's name for the bus (`can0`).
+        arbitration_id: 11 bits, or 29 where `is_extended`.
+        is_extended: whether the identifier has 29 bits.
+        data: 0..8 octets, or what CAN FD allows.
+    """
+
+    bus: str
+    arbitration_id: int
+    is_extended: bool
+    data: bytes
+
+
+Effect = Transmit | Notice | Evidence | DriverView | SendCan

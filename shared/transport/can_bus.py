@@ -25,6 +25,7 @@ import msgspec
 
 from shared.core.clock import NS_PER_S, Clock, MonotonicNs
 from shared.core.errors import ConfigError, TransportError
+from shared.transport.can_frame import MAX_EXTENDED_ID, MAX_STANDARD_ID, CanFilter, CanFrame
 from shared.transport.python_can import can
 
 MAX_DRAIN = 64
@@ -42,39 +43,10 @@ MAX_STAMP_AGE_NS = 10 * NS_PER_S
 _RETRY_FIRST_S = 0.05
 _RETRY_MAX_S = 2.0
 _THREAD_WAIT_S = 0.1
-_MAX_STANDARD_ID = 0x7FF
-_MAX_EXTENDED_ID = 0x1FFF_FFFF
-_FD_LENGTHS = frozenset((0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64))
 
 # linux/sock_diag.h: SO_MEMINFO fills nine u32; the last counts what the socket dropped.
 _SO_MEMINFO = 55
 _SK_MEMINFO = struct.Struct("@9I")
-
-
-@dataclass(frozen=True, slots=True)
-class CanFrame:
-    """One data frame, classic or FD.
-
-    Attributes:
-        arbitration_id: 11 bits, or 29 where `is_extended`.
-        is_extended: whether the identifier has 29 bits.
-        data: 0..8 bytes; more only as CAN FD allows (12, 16, 20, 24, 32, 48, 64).
-        channel: the bus it was seen on.
-        received: when the bus carried it.
-    """
-
-    arbitration_id: int
-    is_extended: bool
-    data: bytes
-    channel: str
-    received: MonotonicNs
-
-    def __post_init__(self) -> None:
-        limit = _MAX_EXTENDED_ID if self.is_extended else _MAX_STANDARD_ID
-        if not 0 <= self.arbitration_id <= limit:
-            raise ValueError(f"no such CAN identifier: {self.arbitration_id:#x}")
-        if len(self.data) not in _FD_LENGTHS:
-            raise ValueError(f"no CAN frame carries {len(self.data)} bytes")
 
 
 class CanBusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -96,14 +68,6 @@ def require_known_interface(interface: str, *, key: str) -> None:
     if interface not in can.interfaces.VALID_INTERFACES:
         known = ", ".join(sorted(can.interfaces.VALID_INTERFACES))
         raise ConfigError(key, f"{interface!r} is none of {known}")
-
-
-@dataclass(frozen=True, slots=True)
-class CanFilter:
-    """An identifier to let through."""
-
-    arbitration_id: int
-    is_extended: bool
 
 
 class StampSource(Enum):
@@ -218,7 +182,7 @@ class CanBus:
             options["can_filters"] = [
                 {
                     "can_id": f.arbitration_id,
-                    "can_mask": _MAX_EXTENDED_ID if f.is_extended else _MAX_STANDARD_ID,
+                    "can_mask": MAX_EXTENDED_ID if f.is_extended else MAX_STANDARD_ID,
                     "extended": f.is_extended,
                 }
                 for f in self._filters

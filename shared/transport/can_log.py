@@ -21,7 +21,7 @@ from typing import IO
 
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.core.errors import ConfigError, DecodeError, StorageError
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from shared.transport.python_can import can
 
 MAX_LINE_BYTES = 1_024

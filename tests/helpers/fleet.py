@@ -147,7 +147,7 @@ width_m = 1.8
 [time]
 source = "assume_trusted"
 
-[can]
+[[can]]
 interface = "udp_multicast"
 channel = "{CAN_GROUP}"
 map = "{SIM_CAR_MAP.name}"

@@ -38,7 +38,7 @@ enrolment = "enrolment"
 trust = "pki/trust"
 [time]
 source = "assume_trusted"
-[can]
+[[can]]
 interface = "virtual"
 channel = "can0"
 map = "{map}"

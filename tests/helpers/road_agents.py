@@ -140,7 +140,7 @@ trust = "../pki/trust"
 [time]
 source = "assume_trusted"
 
-[can]
+[[can]]
 interface = "udp_multicast"
 channel = "{CAN_GROUP}"
 map = "{SIM_CAR_MAP.name}"

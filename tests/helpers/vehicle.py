@@ -81,7 +81,7 @@ trust = "{identities.trust}"
 [time]
 source = "assume_trusted"
 
-[can]
+[[can]]
 interface = "socketcan"
 channel = "vcan0"
 map = "{SIM_CAR_MAP.name}"

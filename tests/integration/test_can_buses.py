@@ -14,7 +14,8 @@ import pytest
 from shared.core.clock import NS_PER_S, ManualClock, MonotonicNs, TimeSource, UtcNs
 from shared.core.errors import ConfigError, TransportError
 from shared.service.system_clock import SystemClock
-from shared.transport.can_bus import MAX_DRAIN, CanBus, CanBusConfig, CanFilter, CanFrame, StampSource
+from shared.transport.can_bus import MAX_DRAIN, CanBus, CanBusConfig, StampSource
+from shared.transport.can_frame import CanFilter, CanFrame
 
 _NUMBERS = itertools.count()
 _UDP_GROUP = "239.74.163.41"

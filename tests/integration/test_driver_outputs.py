@@ -21,7 +21,8 @@ from shared.service.log import make_logger
 from shared.service.notices import NoticeWriter
 from shared.service.system_clock import SystemClock
 from shared.stack.effects import DriverView, Notice
-from shared.transport.can_bus import CanBus, CanBusConfig, CanFrame
+from shared.transport.can_bus import CanBus, CanBusConfig
+from shared.transport.can_frame import CanFrame
 from tests.helpers.broker import MosquittoBroker
 from tests.unit.vehicle_agent.driver_documents import check_document
 from tests.unit.vehicle_agent.test_local_dynamic_map import cam, denm, shared_lane, state

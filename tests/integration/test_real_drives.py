@@ -18,7 +18,7 @@ from shared.core.itstime import utc_from_text
 from shared.core.units import KMH_PER_MPS
 from shared.service.config import load
 from shared.stack.effects import Effect, Notice
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from shared.transport.can_log import CanLog
 from tests.helpers.data import data_file
 from tests.helpers.rav4 import succeed
@@ -46,7 +46,7 @@ enrolment = "enrolment"
 trust = "pki/trust"
 [time]
 source = "assume_trusted"
-[can]
+[[can]]
 interface = "virtual"
 channel = "can0"
 map = "map.toml"

@@ -190,7 +190,7 @@ def test_the_vehicles_example_is_a_configuration_for_the_unit_it_comes_with() ->
     for path in (config.ledger.log, config.ledger.key, config.ledger.policy, config.state.spool, config.state.hazards_file):
         assert Path(path).parent == Path("/var/lib") / state
     assert Path(config.state.status_socket).parent == Path("/run") / runtime
-    assert config.can.interface == "socketcan"
+    assert config.can[0].interface == "socketcan"
 
 
 def test_the_roadside_units_example_is_a_configuration_for_the_unit_it_comes_with() -> None:

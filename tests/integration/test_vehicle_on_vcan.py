@@ -39,7 +39,7 @@ await 'sent.cam>=1'
 ip link set vcan0 down
 await 'bus.interruptions>=1'
 ip link set vcan0 up
-await 'sent.cam>={cams}' 'bus.is_up==true' 'odometer.recorded>={records}'
+await 'sent.cam>={cams}' 'buses.can0.is_up==true' 'odometer.recorded>={records}'
 kill -TERM $car
 until grep -q ignition_off {state}/notices.jsonl; do kill -0 $agent; sleep 0.2; done
 await 'odometer.anchored==odometer.recorded'
@@ -129,7 +129,7 @@ def test_the_car_moves_on_as_far_as_it_drove(drive: Drive) -> None:
 
 
 def test_a_bus_that_goes_down_is_noticed_once_and_taken_up_again(drive: Drive) -> None:
-    bus = drive.status["bus"]
+    bus = drive.status["buses"]["can0"]
     assert bus["is_up"] is True
     assert bus["interruptions"] == 1
 

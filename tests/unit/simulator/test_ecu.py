@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from shared.core.clock import NS_PER_MS, NS_PER_S, ManualClock, MonotonicNs, UtcNs
 from shared.core.geo import GeoPoint
 from shared.messages.cdd import DriveDirection
-from shared.transport.can_bus import CanBus, CanBusConfig, CanFrame, StampSource
+from shared.transport.can_bus import CanBus, CanBusConfig, StampSource
+from shared.transport.can_frame import CanFrame
 from simulator.ecu import SIM_CAR_DBC, SIM_CAR_MAP, Body, KinematicSample, Rollback, SimulatedEcu, load_sim_car
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.dbc import Dbc

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.core.clock import MonotonicNs
 from shared.core.errors import ConfigError, DecodeError, StorageError, V2xError
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from shared.transport.can_log import MAX_LINE_BYTES, CanLog, read_log
 from tests.helpers.data import data_file
 

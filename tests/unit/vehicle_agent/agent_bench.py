@@ -27,7 +27,7 @@ from shared.service.rollback_counter import RollbackCounter
 from shared.service.spool import open_spool
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.station import Station
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from simulator.ecu import SIM_CAR_MAP, KinematicSample, SimulatedEcu, load_sim_car
 from tests.helpers.hierarchy import NOON, Hierarchy
 from tests.helpers.identities import HERE, make_peer

@@ -13,7 +13,7 @@ from shared.messages.cdd import DriveDirection
 from shared.records.odometer import OdometerFlag
 from shared.records.record import read_record
 from shared.records.sd_jwt import parse_sd_jwt
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from simulator.ecu import KinematicSample
 from tests.helpers.hierarchy import NOON
 from tests.helpers.identities import HERE, make_peer

@@ -12,7 +12,7 @@ from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
 from shared.core.geo import GeoPoint
 from shared.core.units import METRES_PER_MILE
 from shared.messages.cdd import DriveDirection
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from shared.transport.can_log import read_log
 from simulator.ecu import SIM_CAR_MAP
 from tests.helpers.data import REPOSITORY, data_file

@@ -10,7 +10,7 @@ from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import ConfigError, DecodeError, StorageError, V2xError
 from shared.core.geo import displaced
 from shared.stack.effects import DriverView, Effect, Notice, Transmit
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from tests.helpers.hierarchy import NOON
 from tests.helpers.identities import HERE
 from tests.unit.vehicle_agent.agent_bench import WOKEN, Bench, recorded_drive

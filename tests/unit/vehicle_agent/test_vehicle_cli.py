@@ -15,7 +15,7 @@ from shared.pki.permission_sets import StationRole
 from shared.security.ecdsa import SoftwareSigner
 from shared.service.trust_directory import write_ticket
 from shared.stack.inbound import Inbound
-from shared.transport.can_bus import CanFrame
+from shared.transport.can_frame import CanFrame
 from shared.transport.pcap import read_pcap
 from tests.helpers.hierarchy import NOON, Hierarchy, clock_at
 from tests.helpers.identities import make_peer

@@ -19,7 +19,7 @@ enrolment = "enrolment"
 trust = "trust"
 [time]
 source = "assume_trusted"
-[can]
+[[can]]
 interface = "virtual"
 channel = "can0"
 map = "sim_car.toml"

@@ -1,0 +1,60 @@
+"""The signal maps of all buses of one vehicle as one: what the agent decodes, and which bus needs which identifiers.
+
+A map that names no channel means the bus it is configured for. Two buses may carry the same map; a field is fed by one message
+alone, so two maps that feed the same field contradict each other and are refused.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from shared.core.errors import ConfigError
+from shared.transport.can_frame import CanFilter
+from vehicle_agent.config import CanConfig
+from vehicle_agent.mapped import MappedMessage
+from vehicle_agent.signal_map import SignalMap, load_signal_map
+
+
+def load_car_maps(buses: Iterable[tuple[str, CanConfig]]) -> SignalMap:
+    """Read the maps of the buses and put them together.
+
+    Raises:
+        ConfigError: a map is wrong, names a bus that is not configured, or feeds a field that another feeds too.
+    """
+    named = tuple(buses)
+    names = [name for name, _ in named]
+    loaded: dict[Path, tuple[SignalMap, list[str]]] = {}
+    for name, bus in named:
+        if bus.map is not None:
+            signal_map, carriers = loaded.setdefault(bus.map, (load_signal_map(bus.map), []))
+            carriers.append(name)
+    messages: list[MappedMessage] = []
+    fed: dict[str, str] = {}
+    for signal_map, carriers in loaded.values():
+        for message in signal_map.messages:
+            channel = message.channel
+            if channel is None and len(carriers) == 1 and len(names) > 1:
+                channel = carriers[0]
+            if channel is not None and channel not in names:
+                raise ConfigError(signal_map.path, f"message {message.layout.name} is on {channel}; there is {', '.join(names)}")
+            messages.append(replace(message, channel=channel))
+            for mapped in message.fields:
+                other = fed.setdefault(mapped.field, signal_map.path)
+                if other != signal_map.path:
+                    raise ConfigError(signal_map.path, f"feeds {mapped.field}, which {other} feeds too")
+    maps = [signal_map for signal_map, _ in loaded.values()]
+    return SignalMap(
+        name=" + ".join(signal_map.name for signal_map in maps),
+        path=", ".join(signal_map.path for signal_map in maps),
+        messages=tuple(messages),
+    )
+
+
+def filters_of(signal_map: SignalMap, names: Iterable[str]) -> Mapping[str, tuple[CanFilter, ...]]:
+    """Return the identifiers each bus needs to let through."""
+    return {
+        name: tuple(
+            CanFilter(m.layout.arbitration_id, m.layout.is_extended) for m in signal_map.messages if m.channel in (None, name)
+        )
+        for name in names
+    }
