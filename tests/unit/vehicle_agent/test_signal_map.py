@@ -313,6 +313,8 @@ class TestShippedMaps:
         report = check_map(RAV4_MAP)
         assert report.missing == (
             *("position", "position_accuracy_m", "altitude_m", "heading_deg"),
+            *("drive_odometer_m", "obd_odometer_m", "uds_odometer_m"),
+            *("obd_speed_mps", "gnss_speed_mps", "gnss_odometer_m", "fix_quality"),
             *("rear_fog_light", "gas_pedal_pressed", "abs_active", "stability_control_active", "traction_control_active"),
             *("automatic_emergency_braking", "airbag_deployed", "breakdown"),
             *("wipers_on", "wipers_fast", "light_bar_on", "siren_on"),
