@@ -12,7 +12,7 @@ from shared.core.errors import ConfigError
 from shared.transport.can_frame import CanFilter
 from vehicle_agent.config import CanConfig
 from vehicle_agent.mapped import MappedMessage
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signal_map import SignalMap, filters_for, load_signal_map
 
 
 def load_car_maps(buses: Iterable[tuple[str, CanConfig]]) -> SignalMap:
@@ -52,9 +52,4 @@ def load_car_maps(buses: Iterable[tuple[str, CanConfig]]) -> SignalMap:
 
 def filters_of(signal_map: SignalMap, names: Iterable[str]) -> Mapping[str, tuple[CanFilter, ...]]:
     """Return the identifiers each bus needs to let through."""
-    return {
-        name: tuple(
-            CanFilter(m.layout.arbitration_id, m.layout.is_extended) for m in signal_map.messages if m.channel in (None, name)
-        )
-        for name in names
-    }
+    return {name: filters_for(m for m in signal_map.messages if m.channel in (None, name)) for name in names}

@@ -1,5 +1,7 @@
 """The shape of a signal map's TOML; `vehicle_agent.signal_map` says what it means and checks it against the DBC."""
 
+from typing import Literal
+
 import msgspec
 
 from shared.service.config import ConfigStruct
@@ -66,18 +68,36 @@ class CounterEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class MessageEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A `[messages.NAME]` table: what protects a message, and where it is seen if not on the map's channel."""
+    """A `[messages.NAME]` table: what protects a message, and where it is seen if not on the map's channel.
+
+    Attributes:
+        checksum: its checksum, if it has one.
+        counter: its running counter, if it has one.
+        channel: where it is seen.
+        pgn: whether it is found by its J1939 parameter group and not by its whole identifier; None as `protocol` says.
+        source: the only J1939 source address it is taken from, 0..253; None for whoever speaks first.
+    """
 
     checksum: ChecksumEntry | None = None
     counter: CounterEntry | None = None
     channel: str | None = None
+    pgn: bool | None = None
+    source: int | None = None
 
 
 class MapFile(ConfigStruct, frozen=True, kw_only=True):
-    """The file as a whole."""
+    """The file as a whole.
+
+    Attributes:
+        name: the car.
+        dbc: a path, or `package:NAME/path/inside`.
+        channel: the bus its messages are seen on; None for the one it is configured for.
+        protocol: `j1939` where messages of 29 bits are found by their parameter group.
+    """
 
     name: str
     dbc: str
     channel: str | None = None
+    protocol: Literal["j1939"] | None = None
     fields: dict[str, FieldEntry]
     messages: dict[str, MessageEntry] = msgspec.field(default_factory=dict)

@@ -9,9 +9,17 @@ from enum import Enum
 
 from shared.core.units import Unit
 from shared.messages.cdd import DriveDirection
+from shared.transport.can_frame import CanFilter
 from vehicle_agent.checksums import ChecksumRule
 from vehicle_agent.dbc import MessageLayout, SignalLayout
+from vehicle_agent.j1939.identifier import pgn_mask
 from vehicle_agent.vehicle_state import FieldSpec
+
+MAX_CLASSIC_OCTETS = 8
+"""Longer messages of J1939 come in packets of the transport protocol."""
+
+TRANSPORT_FILTERS = tuple(CanFilter(pgn << 8, is_extended=True, mask=pgn_mask(pgn)) for pgn in (0xEC00, 0xEB00))
+"""Let the transport protocol of J1939 through: connection management and packets of data."""
 
 
 class Combination(Enum):
@@ -94,7 +102,8 @@ class MappedMessage:
         checksum: what its checksum must be, where the map says.
         counter: its counter, where the map says.
         fields: at least one.
-        pgn: parameter group number of a J1939 message, whoever sends it with whatever priority; None where the identifier is all.
+        pgn: parameter group number of a J1939 message, with whatever priority; None where the identifier is all.
+        source: the only J1939 address it is taken from; None for whoever speaks first.
     """
 
     layout: MessageLayout
@@ -103,3 +112,14 @@ class MappedMessage:
     counter: MappedCounter | None
     fields: tuple[MappedField, ...]
     pgn: int | None = None
+    source: int | None = None
+
+    @property
+    def filters(self) -> tuple[CanFilter, ...]:
+        """The identifiers a bus needs to let through for this message."""
+        identifier, is_extended = self.layout.arbitration_id, self.layout.is_extended
+        if self.pgn is None:
+            return (CanFilter(identifier, is_extended),)
+        mask = pgn_mask(self.pgn) | (0 if self.source is None else 0xFF)
+        own = CanFilter((self.pgn << 8 | (self.source or 0)) & mask, is_extended, mask)
+        return (own, *TRANSPORT_FILTERS) if self.layout.length > MAX_CLASSIC_OCTETS else (own,)

@@ -18,7 +18,7 @@ so that a value is never put together from two moments. A quantity becomes SI as
 map finds every fault in it and raises one `ConfigError` that names them all. Decoding is `vehicle_agent.can_input`'s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -32,7 +32,8 @@ from shared.service.config import load
 from shared.transport.can_frame import CanFilter
 from vehicle_agent.checksums import CHECKSUMS
 from vehicle_agent.dbc import Dbc, MessageLayout, SignalLayout, load_dbc, resolve_reference
-from vehicle_agent.map_file import ChecksumEntry, CounterEntry, FieldEntry, MapFile
+from vehicle_agent.j1939.identifier import MAX_ADDRESS, pgn_of
+from vehicle_agent.map_file import ChecksumEntry, CounterEntry, FieldEntry, MapFile, MessageEntry
 from vehicle_agent.mapped import (
     Combination,
     MappedChecksum,
@@ -84,7 +85,12 @@ class SignalMap:
 
     def filters(self) -> tuple[CanFilter, ...]:
         """Return the identifiers a bus needs to let through."""
-        return tuple(CanFilter(m.layout.arbitration_id, m.layout.is_extended) for m in self.messages)
+        return filters_for(self.messages)
+
+
+def filters_for(messages: Iterable[MappedMessage]) -> tuple[CanFilter, ...]:
+    """Return the identifiers these messages come under, each once."""
+    return tuple(dict.fromkeys(each for message in messages for each in message.filters))
 
 
 def load_signal_map(path: Path) -> SignalMap:
@@ -146,17 +152,18 @@ class _Resolution:
                 self.faults.append((f"messages.{name}", f"{self._dbc.path} has no such message"))
             elif name not in by_message and not self.faults:
                 self.faults.append((f"messages.{name}", "no field comes from this message"))
-        resolved: dict[tuple[int, bool], MappedMessage] = {}
+        resolved: dict[tuple[int, bool, int, int], MappedMessage] = {}
         for name, fields in by_message.items():
             try:
                 resolution = self._message(name, tuple(fields))
             except _FaultError as fault:
                 self.faults.append((_key("messages", name, fault.key), fault.reason))
                 continue
-            identity = (resolution.layout.arbitration_id, resolution.layout.is_extended)
+            identity = _identity(resolution)
             twin = resolved.setdefault(identity, resolution)
             if twin is not resolution:
-                self.faults.append((f"messages.{name}", f"has the identifier of {twin.layout.name}"))
+                what = "identifier" if resolution.pgn is None else "parameter group"
+                self.faults.append((f"messages.{name}", f"has the {what} of {twin.layout.name}"))
         return tuple(resolved[identity] for identity in sorted(resolved))
 
     def _field(self, name: str, entry: FieldEntry) -> tuple[MessageLayout, MappedField]:
@@ -269,7 +276,27 @@ class _Resolution:
                 if other != signal.name:
                     raise _FaultError("", f"the DBC lets {signal.name} and {other} overlap")
         channel = entry.channel if entry is not None and entry.channel is not None else self._entry.channel
-        return MappedMessage(layout=layout, channel=channel, checksum=checksum, counter=counter, fields=fields)
+        pgn = self._pgn(layout, entry)
+        return MappedMessage(
+            layout=layout,
+            channel=channel,
+            checksum=checksum,
+            counter=counter,
+            fields=fields,
+            pgn=pgn,
+            source=None if entry is None else entry.source,
+        )
+
+    def _pgn(self, layout: MessageLayout, entry: MessageEntry | None) -> int | None:
+        """Return the parameter group a message is found by; None where it is found by its whole identifier."""
+        by_pgn = None if entry is None else entry.pgn
+        if by_pgn is None:
+            by_pgn = self._entry.protocol == "j1939" and layout.is_extended
+        if by_pgn and not layout.is_extended:
+            raise _FaultError("pgn", "only an identifier of 29 bits has a parameter group")
+        if entry is not None and entry.source is not None and not (by_pgn and 0 <= entry.source <= MAX_ADDRESS):
+            raise _FaultError("source", f"is a J1939 address, 0..{MAX_ADDRESS}, of a message found by its parameter group")
+        return pgn_of(layout.arbitration_id) if by_pgn else None
 
     def _checksum(self, layout: MessageLayout, entry: ChecksumEntry) -> MappedChecksum:
         rule = CHECKSUMS.get(entry.rule)
@@ -294,6 +321,14 @@ class _Resolution:
         if signal.is_float or signal.is_signed or signal.conditions or not 0 < last <= largest:
             raise _FaultError("counter", f"{signal.name} must be a plain unsigned counter up to at most {largest}")
         return MappedCounter(signal=signal, last=last)
+
+
+def _identity(message: MappedMessage) -> tuple[int, bool, int, int]:
+    """Return what tells a message from the others of a map; sorts by identifier."""
+    layout = message.layout
+    if message.pgn is None:
+        return layout.arbitration_id, layout.is_extended, -1, -1
+    return message.pgn << 8, True, message.pgn, -1 if message.source is None else message.source
 
 
 def _key(*parts: str) -> str:

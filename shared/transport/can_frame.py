@@ -44,7 +44,14 @@ class CanFrame:
 
 @dataclass(frozen=True, slots=True)
 class CanFilter:
-    """An identifier to let through."""
+    """An identifier to let through.
+
+    Attributes:
+        arbitration_id: 11 bits, or 29 where `is_extended`.
+        is_extended: whether the identifier has 29 bits.
+        mask: the bits in which a frame's identifier must agree with this one (J1939: those of the parameter group); None for all.
+    """
 
     arbitration_id: int
     is_extended: bool
+    mask: int | None = None
