@@ -218,6 +218,11 @@ def load_dbc(path: Path, *, key: str) -> Dbc:
     Raises:
         ConfigError: it cannot be read, is too large, or is no DBC.
     """
+    return parse_dbc(read_dbc(path, key=key), path=path, key=key)
+
+
+def read_dbc(path: Path, *, key: str) -> str:
+    """Return the text of a DBC file; raises `ConfigError` where it cannot be read or is too large."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_DBC_BYTES + 1)
@@ -225,8 +230,12 @@ def load_dbc(path: Path, *, key: str) -> Dbc:
         raise ConfigError(key, f"cannot read the DBC {path}: {error.strerror}") from error
     if len(content) > MAX_DBC_BYTES:
         raise ConfigError(key, f"the DBC {path} is larger than {MAX_DBC_BYTES} bytes")
+    return content.decode("cp1252", errors="replace")
+
+
+def parse_dbc(text: str, *, path: Path, key: str) -> Dbc:
+    """Return what a DBC's text describes; raises `ConfigError` where it is no DBC."""
     try:
-        text = content.decode("cp1252", errors="replace")
         _check_sizes(text)
         loaded = database.load_string(text, database_format="dbc", strict=False)
     except Exception as error:  # a hand-written file may upset the third-party parser in any way
