@@ -1,0 +1,76 @@
+"""DBC text before it is parsed: what a file imports, and the part of it that a map or one message needs.
+
+Public DBC files come in pieces (`CM_ "IMPORT other.dbc"` names a file beside it) and many have a fault somewhere that makes a parser
+refuse all of them. A map needs few messages, so only these, with the names of their values, their multiplexers and number formats,
+are handed to the parser: a fault elsewhere does no harm, and a large file costs little. A standard identifier beyond 11 bits can only
+mean an extended one, and is read so. Comments and attributes are left out. Not here: parsing (`vehicle_agent.dbc`).
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+MAX_STANDARD_ID = 0x7FF
+MAX_EXTENDED_ID = 0x1FFF_FFFF
+EXTENDED_FLAG = 1 << 31
+"""Marks a 29-bit identifier in a DBC."""
+
+_STRING = re.compile(r'"(?:\\"|[^"])*+"')
+_IMPORT = re.compile(r'^[ \t]*CM_[ \t]+"IMPORT[ \t]+([^"/\\]+)"[ \t]*;', re.MULTILINE)
+_MESSAGE = re.compile(r"^[ \t]*BO_[ \t]+(\d{1,10})[ \t]+([A-Za-z_][\w]*)[ \t]*:.*\n?(?:[ \t]*(?:SG_[ \t].*)?\r?\n)*", re.MULTILINE)
+_ABOUT = re.compile(r"^[ \t]*(?:VAL_|SIG_VALTYPE_|SG_MUL_VAL_)[ \t]+(\d{1,10})[ \t]+(\w+)[^;]*;", re.MULTILINE)
+_SIGNAL = re.compile(r"^[ \t]*SG_[ \t]+(\w+)", re.MULTILINE)
+_LONG_NAMES = re.compile(r'"System(?:Message|Signal)LongSymbol"')
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """One message: its identifier as written, its lines, and the statements about its signals."""
+
+    written_id: str
+    text: str
+    about: tuple[str, ...]
+
+    def mended(self) -> str:
+        """Return the text, an identifier too large for 11 bits marked as one of 29."""
+        number = int(self.written_id)
+        if not MAX_STANDARD_ID < number <= MAX_EXTENDED_ID:
+            return "\n".join((self.text, *self.about))
+        meant = str(number | EXTENDED_FLAG)
+        return "\n".join(part.replace(self.written_id, meant, 1) for part in (self.text, *self.about))
+
+
+class DbcText:
+    """A DBC file taken apart into its messages.
+
+    Args:
+        text: the file, imports already in front of it; a message described twice is taken as described last.
+    """
+
+    def __init__(self, text: str) -> None:
+        masked = _STRING.sub(lambda match: '"' + " " * (len(match[0]) - 2) + '"', text)
+        self.has_long_names = bool(_LONG_NAMES.search(text))
+        about: dict[tuple[str, str], list[str]] = {}
+        for statement in _ABOUT.finditer(masked):
+            about.setdefault((statement[1], statement[2]), []).append(text[slice(*statement.span())])
+        self._blocks: dict[str, _Block] = {}
+        for message in _MESSAGE.finditer(masked):
+            signals = dict.fromkeys(_SIGNAL.findall(message[0]))
+            statements = chain.from_iterable(about.get((message[1], signal), ()) for signal in signals)
+            self._blocks[message[2]] = _Block(message[1], text[slice(*message.span())], tuple(statements))
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all messages."""
+        return tuple(self._blocks)
+
+    def only(self, names: Iterable[str]) -> str:
+        """Return a DBC of those of the messages `names` that the file describes; empty where it describes none of them."""
+        wanted = [self._blocks[name].mended() for name in dict.fromkeys(names) if name in self._blocks]
+        return 'VERSION ""\n\n' + "\n\n".join(wanted) + "\n" if wanted else ""
+
+
+def imports(text: str) -> Iterator[str]:
+    """Yield the names of the files that a DBC wants in front of it."""
+    for match in _IMPORT.finditer(text):
+        yield match[1]
