@@ -1,13 +1,18 @@
 """What the agent keeps of the vehicle beside its records: calibration of its distances, and who its control units are.
 
 A small file beside the spool, replaced as a whole (`vehicle.json`), readable by its owner alone. It is no evidence: what matters
-for good goes into records. Lost or damaged, the agent learns anew and says so; nothing is refused for it.
+for good goes into records. Lost or damaged, the agent learns anew and says so; nothing is refused for it. A damaged file is put
+aside, for whoever wants to know what became of it. Several parts of the agent keep something here through one `Remembered`, so
+that none overwrites what another keeps.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.core.errors import StorageError
 from shared.service.event_store import write_private_file
@@ -50,11 +55,17 @@ class VehicleMemory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         vin: the vehicle identification number last heard; None while none was.
         parts: the control units that are known.
         factors: calibrations.
+        is_other_vehicle: whether the agent found itself in another vehicle than the one kept here, and not back in it since.
     """
 
     vin: str | None = None
     parts: tuple[KnownPart, ...] = ()
     factors: tuple[KnownFactor, ...] = ()
+    is_other_vehicle: bool = False
+
+
+DAMAGED_SUFFIX = ".damaged"
+"""Put behind the name of a file that cannot be read as a memory; one is kept, the last."""
 
 
 class MemoryKeeper(Protocol):
@@ -95,7 +106,7 @@ class MemoryFile:
         self._path = path
 
     def load(self) -> VehicleMemory:
-        """Return what the file says; raises `StorageError` where it is damaged or cannot be read."""
+        """Return what the file says; raises `StorageError` where it cannot be read, or is damaged: then it is put aside."""
         try:
             with self._path.open("rb") as file:
                 octets = file.read(MAX_FILE_OCTETS + 1)
@@ -104,12 +115,59 @@ class MemoryFile:
         except OSError as error:
             raise StorageError(str(self._path), f"cannot be read: {error.strerror}") from error
         if len(octets) > MAX_FILE_OCTETS:
-            raise StorageError(str(self._path), f"has more than {MAX_FILE_OCTETS} octets")
+            raise self._put_aside(f"has more than {MAX_FILE_OCTETS} octets")
         try:
             return msgspec.json.decode(octets, type=VehicleMemory)
-        except msgspec.MsgspecError as error:
-            raise StorageError(str(self._path), f"is damaged: {error}") from error
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise self._put_aside(f"is damaged: {error}") from error
 
     def keep(self, memory: VehicleMemory) -> None:
-        """Replace the file."""
-        write_private_file(self._path, msgspec.json.encode(memory))
+        """Replace the file; raises `StorageError`."""
+        try:
+            write_private_file(self._path, msgspec.json.encode(memory))
+        except OSError as error:
+            raise StorageError(str(self._path), f"cannot be written: {error.strerror}") from error
+
+    def _put_aside(self, reason: str) -> StorageError:
+        """Give the file another name where that can be, and return what to raise."""
+        aside = self._path.with_name(self._path.name + DAMAGED_SUFFIX)
+        with suppress(OSError):
+            self._path.replace(aside)
+            reason += f"; put aside as {aside.name}"
+        return StorageError(str(self._path), reason)
+
+
+class Remembered:
+    """The memory of one vehicle: loaded once, and changed by each part of the agent in its own fields alone.
+
+    Args:
+        keeper: keeps it over a restart.
+    """
+
+    def __init__(self, keeper: MemoryKeeper) -> None:
+        self._keeper = keeper
+        self.problem: StorageError | None = None
+        """Why nothing was remembered though something had been kept; None where all is well."""
+        try:
+            self._memory = keeper.load()
+        except StorageError as problem:
+            self._memory, self.problem = VehicleMemory(), problem
+
+    @property
+    def memory(self) -> VehicleMemory:
+        """What is known now, whether or not it could be kept."""
+        return self._memory
+
+    def keep_factors(self, factors: Iterable[KnownFactor]) -> None:
+        """Keep these calibrations in place of those before; raises `StorageError`, and then they hold until the next start."""
+        self._change(replace(self._memory, factors=tuple(factors)))
+
+    def keep_identity(self, *, vin: str | None, parts: Iterable[KnownPart], is_other_vehicle: bool) -> None:
+        """Keep who the vehicle and its control units are; raises `StorageError`, and then it holds until the next start."""
+        kept = tuple(parts)[:MAX_PARTS]
+        self._change(replace(self._memory, vin=vin, parts=kept, is_other_vehicle=is_other_vehicle))
+
+    def _change(self, memory: VehicleMemory) -> None:
+        if memory != self._memory:
+            self._memory = memory
+            self._keeper.keep(memory)
