@@ -93,7 +93,7 @@ class Claims {
     if (!this.claims.has("flags") && !isOdometer) return [];
     const names = this.claims.get("flags");
     if (!Array.isArray(names)) throw this.wrong("flags");
-    const known = isOdometer ? TABLES.flags : TABLES.flagsOfAnyKind;
+    const known = this.spec.flags;
     const areKnown = names.every((name) => typeof name === "string" && known.includes(name));
     if (!areKnown || new Set(names).size !== names.length) throw this.wrong("flags");
     if (names.length === 0 && !isOdometer) throw this.wrong("flags", "left out where there is none");

@@ -38,6 +38,7 @@ ISSUER_KINDS: Mapping[IssuerRole, frozenset[RecordKind]] = MappingProxyType(
             {
                 RecordKind.ODOMETER,
                 RecordKind.ACCIDENT,
+                RecordKind.PART,
                 RecordKind.BATTERY,
                 RecordKind.CHARGING,
                 RecordKind.TRIP,
@@ -55,7 +56,8 @@ ISSUER_KINDS: Mapping[IssuerRole, frozenset[RecordKind]] = MappingProxyType(
         IssuerRole.REGISTRAR: frozenset({RecordKind.OWNERSHIP}),
     }
 )
-"""Which kinds a role may issue. A battery is measured by whoever has it on the bench; an accident by whoever saw what it did."""
+"""Which kinds a role may issue. A battery is measured by whoever has it on the bench; an accident by whoever saw what it did;
+that a control unit is another one than before, the vehicle itself notices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,7 @@ class KindSpec:
         meaning: what such a record states, a sentence for people.
         fields: the claims that can be left out when it is shown, in the order they are disclosed; `occurred` is one of them.
         in_order: pairs of times of which the second is never before the first.
+        flags: names of what may be odd about such a record, beside what may be odd about any.
     """
 
     kind: RecordKind
@@ -61,6 +62,7 @@ class KindSpec:
     meaning: str
     fields: tuple[Field, ...]
     in_order: tuple[tuple[str, str], ...] = ()
+    flags: tuple[str, ...] = ()
 
     @property
     def claim(self) -> str:

@@ -8,18 +8,20 @@ from shared.records.kind import KindSpec, RecordKind
 from shared.records.kinds_consent import CONSENT_GRANT, CONSENT_WITHDRAWAL, DATA_ANSWER
 from shared.records.kinds_events import ACCIDENT, INSURANCE_CLAIM, OWNERSHIP
 from shared.records.kinds_vehicle import BATTERY, CHARGING, TRIP
-from shared.records.kinds_workshop import INSPECTION, MAINTENANCE, PART, REPAIR
-from shared.records.odometer import ODOMETER
+from shared.records.kinds_workshop import INSPECTION, MAINTENANCE, PART_1, PART_2, REPAIR
+from shared.records.odometer import ODOMETER_1, ODOMETER_2
 from shared.records.strict_json import Json
 
 SPECS: tuple[KindSpec, ...] = (
-    ODOMETER,
+    ODOMETER_1,
+    ODOMETER_2,
     MAINTENANCE,
     INSPECTION,
     ACCIDENT,
     REPAIR,
     INSURANCE_CLAIM,
-    PART,
+    PART_1,
+    PART_2,
     BATTERY,
     CHARGING,
     TRIP,

@@ -116,25 +116,21 @@ REPAIR = KindSpec(
     ),
 )
 
-PART = KindSpec(
-    kind=RecordKind.PART,
-    meaning="A part fitted, replaced or removed, and where it came from.",
-    fields=(
+def _part_fields(
+    actions: tuple[str, ...], conditions: tuple[str, ...], *, is_known: bool, more: tuple[Field, ...]
+) -> tuple[Field, ...]:
+    """Return the claims about a part; `more` stands before its condition, `is_known` says that its maker and number are told."""
+    return (
         occurred("When it was done."),
         odometer_m(is_optional=True),
-        Field(
-            name="action", type=Choice(("fitted", "replaced", "removed")), meaning="What was done: `replaced` is one out, one in."
-        ),
+        Field(name="action", type=Choice(actions), meaning="What was done: `replaced` is one out, one in."),
         Field(name="part", type=NAME, meaning="What it is, in words, e.g. traction battery."),
-        Field(name="maker", type=NAME, meaning="Who made it."),
-        Field(name="part_number", type=NUMBER, meaning="The maker's number of the part."),
+        Field(name="maker", type=NAME, meaning="Who made it.", is_optional=not is_known),
+        Field(name="part_number", type=NUMBER, meaning="The maker's number of the part.", is_optional=not is_known),
         Field(name="serial_number", type=NUMBER, meaning="Of the one fitted, or of the one removed.", is_optional=True),
         Field(name="replaced_serial_number", type=NUMBER, meaning="Of the one it took the place of.", is_optional=True),
-        Field(
-            name="condition",
-            type=Choice(("new", "used", "remanufactured", "repurposed", "defective")),
-            meaning="What it was when it was fitted or removed.",
-        ),
+        *more,
+        Field(name="condition", type=Choice(conditions), meaning="What it was when it was fitted or removed."),
         Field(
             name="previous_holder",
             type=Group(
@@ -152,5 +148,29 @@ PART = KindSpec(
         ),
         _WORKSHOP,
         _NOTE,
+    )
+
+
+_ACTIONS = ("fitted", "replaced", "removed")
+_CONDITIONS = ("new", "used", "remanufactured", "repurposed", "defective")
+
+PART_1 = KindSpec(
+    kind=RecordKind.PART,
+    meaning="A part fitted, replaced or removed, and where it came from.",
+    fields=_part_fields(_ACTIONS, _CONDITIONS, is_known=True, more=()),
+)
+
+PART_2 = KindSpec(
+    kind=RecordKind.PART,
+    version=2,
+    meaning="A part fitted, replaced, removed or given other software, and where it came from, also as the vehicle noticed it.",
+    fields=_part_fields(
+        (*_ACTIONS, "reprogrammed"),
+        (*_CONDITIONS, "not_known"),
+        is_known=False,
+        more=(
+            Field(name="software_number", type=NUMBER, meaning="Of the software in it, as it says itself.", is_optional=True),
+            Field(name="replaced_software_number", type=NUMBER, meaning="Of the software before.", is_optional=True),
+        ),
     ),
 )

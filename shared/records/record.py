@@ -25,7 +25,21 @@ from shared.records.fields import HASH
 from shared.records.issuers import Issuer, IssuerRole, check_may_issue
 from shared.records.kind import OCCURRED, KindSpec, RecordKind
 from shared.records.kinds import KINDS, spec_of
-from shared.records.odometer import BootTime, OdometerFlag, OdometerSource, RecordReason, boot_of, reason_of, sources_of
+from shared.records.odometer import (
+    BootTime,
+    HardwareCount,
+    OdometerFlag,
+    OdometerSource,
+    RecordReason,
+    Verdict,
+    boot_of,
+    counter_of,
+    missing_permille_of,
+    nonce_of,
+    reason_of,
+    sources_of,
+    verdict_of,
+)
 from shared.records.sd_jwt import (
     Entropy,
     RecordSigner,
@@ -68,7 +82,7 @@ class Record:
         prev: commitment of record `seq` - 1; None for the first.
         occurred: when it happened, to the millisecond; None if the clock was not set.
         fields: the kind's own claims, as JSON values; what is not known is None or left out.
-        flags: what was odd; those of `FLAGS_OF_ANY_KIND`, and any for an odometer record.
+        flags: what was odd; those of `FLAGS_OF_ANY_KIND`, and those the kind's own table knows.
         successor: the credential that signs for the vehicle from the next record on; with `RecordReason.CREDENTIAL_RENEWED`.
         subject: `kid` of the vehicle's credential; with, and only with, a signer that is not the vehicle.
         corrects: number of the earlier record that this one puts right; None where it does not.
@@ -151,6 +165,26 @@ class DisclosedRecord:
         """Boot time of an odometer reading, None if hidden."""
         return boot_of(self.fields) if self.kind is RecordKind.ODOMETER else None
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """What other witnesses said about an odometer reading, None if hidden or nobody judged."""
+        return verdict_of(self.fields) if self.kind is RecordKind.ODOMETER else None
+
+    @property
+    def missing_permille(self) -> int | None:
+        """Share of the distance that an odometer does not count, None if hidden or not known."""
+        return missing_permille_of(self.fields) if self.kind is RecordKind.ODOMETER else None
+
+    @property
+    def nonce(self) -> bytes | None:
+        """Challenge of an inspector that an odometer reading answers, None if hidden or nobody asked."""
+        return nonce_of(self.fields) if self.kind is RecordKind.ODOMETER else None
+
+    @property
+    def counter(self) -> HardwareCount | None:
+        """Where the counter beside the records stood with an odometer reading, None if hidden or there is none."""
+        return counter_of(self.fields) if self.kind is RecordKind.ODOMETER else None
+
 
 def commitment_of(jwt: str, salt: bytes) -> bytes:
     """Return the commitment to an issuer-signed JWT; it does not depend on what is disclosed."""
@@ -218,7 +252,7 @@ def _check_record(record: Record, spec: KindSpec) -> None:
         raise EncodeError("record.prev", f"a commitment has {COMMITMENT_BYTES} bytes")
     if record.occurred is not None and (not 0 <= record.occurred < MAX_OCCURRED_NS or record.occurred % NS_PER_MS):
         raise EncodeError("record.occurred", "outside 1970 to 9999, or not a whole millisecond")
-    if len(set(record.flags)) != len(record.flags) or not _may_carry(record.kind, record.flags):
+    if len(set(record.flags)) != len(record.flags) or not set(record.flags) <= set(flags_of(spec)):
         raise EncodeError("record.flags", "a flag appears twice, or is one of odometer records only")
     if record.subject is not None and HASH.fault(record.subject) is not None:
         raise EncodeError("record.subject", "not the kid of a credential")
@@ -252,8 +286,9 @@ def disorder(fields: Mapping[str, Json], spec: KindSpec) -> tuple[str, str] | No
     return None
 
 
-def _may_carry(kind: RecordKind, flags: tuple[OdometerFlag, ...]) -> bool:
-    return kind is RecordKind.ODOMETER or set(flags) <= set(FLAGS_OF_ANY_KIND)
+def flags_of(spec: KindSpec) -> tuple[OdometerFlag, ...]:
+    """Return what may be odd about a record of one version of a kind."""
+    return tuple(flag for flag in OdometerFlag if flag in FLAGS_OF_ANY_KIND or flag.value in spec.flags)
 
 
 def verify_record(token: SdJwt, issuer: Issuer) -> DisclosedRecord:
@@ -354,11 +389,11 @@ class _Claims:
         if "flags" not in self._claims and self._spec.kind is not RecordKind.ODOMETER:
             return ()
         names = self._claims.get("flags")
-        known = {flag.value: flag for flag in OdometerFlag}
+        known = {flag.value: flag for flag in flags_of(self._spec)}
         if not isinstance(names, list) or len(names) > len(known):
             raise self._wrong("flags")
         flags = tuple(known[name] for name in names if isinstance(name, str) and name in known)
-        if len(set(flags)) != len(names) or not _may_carry(self._spec.kind, flags):
+        if len(set(flags)) != len(names):
             raise self._wrong("flags")
         if not flags and self._spec.kind is not RecordKind.ODOMETER:
             raise self._wrong("flags", "left out where there is none")

@@ -20,7 +20,15 @@ from shared.records.credential import VehicleCredential, credential_of
 from shared.records.exchange import Slot
 from shared.records.issuers import ISSUER_KINDS, IssuerRole
 from shared.records.kind import RecordKind
-from shared.records.odometer import BOOT_ID_BYTES, BootTime, OdometerFlag, OdometerReading, OdometerSource, RecordReason
+from shared.records.odometer import (
+    BOOT_ID_BYTES,
+    BootTime,
+    OdometerFlag,
+    OdometerReading,
+    OdometerSource,
+    RecordReason,
+    Verdict,
+)
 from shared.records.record import Record, SignedRecord, sign_record
 from shared.records.sd_jwt import Entropy, RecordSigner, certificate_id
 from shared.records.strict_json import Json
@@ -143,16 +151,41 @@ class Recorder:
         sources: tuple[OdometerSource, ...],
         flags: tuple[OdometerFlag, ...],
         at: Instant,
+        verdict: Verdict | None = None,
+        missing_permille: int | None = None,
+        nonce: bytes | None = None,
     ) -> SignedRecord:
         """Record a reading in metres that was taken `at`; when this returns it is stored.
+
+        Args:
+            odometer_m: the reading.
+            reason: why it is recorded.
+            sources: where it came from, the one recorded first.
+            flags: what is odd about it; what the recorder itself notices is added.
+            at: when it was taken.
+            verdict: what the other sources say about it; None where nobody judged.
+            missing_permille: share of the distance that is not counted, where a blocker is suspected.
+            nonce: the challenge of an inspector; with, and only with, the reason `INSPECTION`.
 
         Raises:
             EncodeError: impossible values.
             RecordError: `credential`: the signer's credential has handed over to another.
             StorageError: it could not be stored; nothing was recorded.
         """
+        if (nonce is not None) is not (reason is RecordReason.INSPECTION):
+            raise EncodeError("record.nonce", "a reading answers a challenge if, and only if, that is why it is recorded")
         self._settle()
-        return self._append_reading(odometer_m=odometer_m, reason=reason, sources=sources, flags=flags, at=at, successor=None)
+        boot = self._boot(at)
+        reading = OdometerReading(
+            odometer_m=odometer_m,
+            reason=reason,
+            sources=sources,
+            boot=boot,
+            verdict=verdict,
+            missing_permille=missing_permille,
+            nonce=nonce,
+        )
+        return self._append_reading(reading, flags=flags, at=at, successor=None)
 
     def change_signer(
         self,
@@ -184,10 +217,9 @@ class Recorder:
             self._signer, self._successor = signer, None
             return None
         self._successor = signer
-        reason = RecordReason.CREDENTIAL_RENEWED
-        signed = self._append_reading(
-            odometer_m=odometer_m, reason=reason, sources=sources, flags=flags, at=at, successor=successor
-        )
+        reason, boot = RecordReason.CREDENTIAL_RENEWED, self._boot(at)
+        reading = OdometerReading(odometer_m=odometer_m, reason=reason, sources=sources, boot=boot)
+        signed = self._append_reading(reading, flags=flags, at=at, successor=successor)
         self._signer, self._successor = signer, None
         return signed
 
@@ -198,21 +230,20 @@ class Recorder:
             self._signer, self._successor = self._successor, None
         _check_not_retired(certificate_id(self._signer.certificate), kept)
 
+    def _boot(self, at: Instant) -> BootTime:
+        return BootTime(boot_id=self._boot_id, elapsed_ms=at.monotonic // NS_PER_MS)
+
     def _append_reading(
         self,
+        reading: OdometerReading,
         *,
-        odometer_m: int,
-        reason: RecordReason,
-        sources: tuple[OdometerSource, ...],
         flags: tuple[OdometerFlag, ...],
         at: Instant,
         successor: VehicleCredential | None,
     ) -> SignedRecord:
-        boot = BootTime(boot_id=self._boot_id, elapsed_ms=at.monotonic // NS_PER_MS)
-        reading = OdometerReading(odometer_m=odometer_m, reason=reason, sources=sources, boot=boot)
         noticed = set(flags)
         head = self._store.head()
-        if head is not None and head.odometer_m is not None and odometer_m < head.odometer_m:
+        if head is not None and head.odometer_m is not None and reading.odometer_m < head.odometer_m:
             noticed.add(OdometerFlag.ROLLBACK)
         return self._append(head, RecordKind.ODOMETER, reading.fields(), at=at, noticed=noticed, successor=successor)
 

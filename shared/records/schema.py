@@ -10,8 +10,8 @@ from shared.records.fields import HASH, Whole
 from shared.records.issuers import ISSUER_KINDS, IssuerRole
 from shared.records.kind import KindSpec, RecordKind
 from shared.records.kinds import SPECS
-from shared.records.odometer import OdometerFlag, RecordReason
-from shared.records.record import FLAGS_OF_ANY_KIND
+from shared.records.odometer import RecordReason
+from shared.records.record import flags_of
 from shared.records.strict_json import MAX_SAFE_INTEGER, Json, encode_json_lines
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -35,11 +35,6 @@ def schema_name(spec: KindSpec) -> str:
 def issuing_roles(kind: RecordKind) -> tuple[IssuerRole, ...]:
     """Return who may issue records of a kind."""
     return tuple(role for role in IssuerRole if kind in ISSUER_KINDS[role])
-
-
-def flags_of(kind: RecordKind) -> tuple[OdometerFlag, ...]:
-    """Return what may be odd about a record of a kind."""
-    return tuple(OdometerFlag) if kind is RecordKind.ODOMETER else FLAGS_OF_ANY_KIND
 
 
 def record_schema(spec: KindSpec) -> dict[str, Json]:
@@ -79,7 +74,7 @@ def schema_files() -> dict[str, bytes]:
 
 
 def _visible(spec: KindSpec) -> dict[str, Json]:
-    flags: list[Json] = [flag.value for flag in flags_of(spec.kind)]
+    flags: list[Json] = [flag.value for flag in flags_of(spec)]
     least = 0 if spec.kind is RecordKind.ODOMETER else 1
     number = Whole(MAX_SAFE_INTEGER)
     schemas: dict[str, dict[str, Json]] = {

@@ -7,8 +7,8 @@ from shared.records.fields import Field, FieldType, Group, Many
 from shared.records.issuers import IssuerRole
 from shared.records.kind import KindSpec, RecordKind
 from shared.records.kinds import SPECS
-from shared.records.record import RECORD_TYPE
-from shared.records.schema import VISIBLE_MEANINGS, flags_of, issuing_roles, schema_files, schema_name
+from shared.records.record import RECORD_TYPE, flags_of
+from shared.records.schema import VISIBLE_MEANINGS, issuing_roles, schema_files, schema_name
 
 PAGE_NAME = "README.md"
 
@@ -86,7 +86,7 @@ def _kind(spec: KindSpec) -> str:
     lines = [
         f"\n## {spec.claim}\n",
         f"{spec.meaning} Issued by {roles}. Schema: [{schema_name(spec)}]({schema_name(spec)}).\n",
-        f"Flags: {', '.join(f'`{flag.value}`' for flag in flags_of(spec.kind))}.\n",
+        f"Flags: {', '.join(f'`{flag.value}`' for flag in flags_of(spec))}.\n",
     ]
     lines += [f"`{second}` is not before `{first}`.\n" for first, second in spec.in_order]
     lines += ["| claim | unit | may be | meaning |", "|---|---|---|---|"]

@@ -22,8 +22,7 @@ from shared.records.fields import HASH, INVISIBLE, Choice, Field, FieldType, Gro
 from shared.records.issuers import ISSUER_KINDS, IssuerRole
 from shared.records.kind import KindSpec, RecordKind
 from shared.records.kinds import HIDEABLE, SPECS
-from shared.records.odometer import OdometerFlag
-from shared.records.record import FLAGS_OF_ANY_KIND
+from shared.records.record import flags_of
 from shared.records.strict_json import Json
 
 JUDGING = (
@@ -111,8 +110,6 @@ def _tables() -> Json:
         "types": [*types.told],
         "roles": {role.value: {"words": role.words, "kinds": _values(ISSUER_KINDS[role])} for role in IssuerRole},
         "roleOfSsp": {role.ssp.hex(): role.value for role in RecordRole},
-        "flags": [flag.value for flag in OdometerFlag],
-        "flagsOfAnyKind": [flag.value for flag in FLAGS_OF_ANY_KIND],
         "hideable": [*sorted(HIDEABLE)],
         "invisible": INVISIBLE,
         "hash": text_hash,
@@ -130,6 +127,7 @@ def _kind(spec: KindSpec, types: "_Types") -> Json:
         "plural": spec.kind.plural,
         "fields": [types.field(field) for field in spec.fields],
         "inOrder": [[*pair] for pair in spec.in_order],
+        "flags": [flag.value for flag in flags_of(spec)],
     }
 
 

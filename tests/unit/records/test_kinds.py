@@ -8,7 +8,7 @@ from shared.core.clock import UtcNs
 from shared.core.errors import EncodeError, RecordError
 from shared.records.fields import Choice, Field, FieldType, Group, Many, Spelled, Text, Whole, YesNo
 from shared.records.issuers import ISSUER_KINDS, Issuer, IssuerRole, check_may_issue
-from shared.records.kind import OCCURRED, RecordKind
+from shared.records.kind import OCCURRED, KindSpec, RecordKind
 from shared.records.kinds import KINDS, SPECS, spec_of
 from shared.records.odometer import OdometerFlag
 from shared.records.record import DisclosedRecord, Record, read_record, sign_token, verify_record
@@ -87,7 +87,7 @@ SIGNER = Vehicle("signer")
 EVERY_KIND = pytest.mark.parametrize("kind", RecordKind, ids=lambda kind: kind.value)
 EVERY_FIELD = pytest.mark.parametrize(
     ("kind", "field"),
-    [(spec.kind, field) for spec in SPECS for field in spec.fields],
+    [(spec.kind, field) for spec in KINDS.values() for field in spec.fields],
     ids=lambda value: value.value if isinstance(value, RecordKind) else value.name,
 )
 
@@ -96,7 +96,7 @@ def signed(kind: RecordKind) -> SdJwt:
     return sign_token(record_of(kind), SIGNER, seeded_entropy())
 
 
-def stated(kind: RecordKind, **claims: Json) -> SdJwt:
+def stated(kind: RecordKind, /, **claims: Json) -> SdJwt:
     """A token that states what it likes, signed all the same."""
     payload: dict[str, Json] = {"kind": KINDS[kind].claim, "seq": 3, "prev": "A" * 43, **fields_of(kind)}
     payload[OCCURRED] = SPELLED[1]
@@ -216,11 +216,55 @@ def test_flags_of_the_odometer_stand_in_odometer_records_only() -> None:
             verify_record(stated(RecordKind.TRIP, flags=flags), issuer(RecordKind.TRIP))
 
 
-@pytest.mark.parametrize("claim", ["odometer", "odometer/2", "Odometer/1", "surprise/1", None, 7, ["odometer/1"]])
+@pytest.mark.parametrize("claim", ["odometer", "odometer/3", "Odometer/1", "surprise/1", None, 7, ["odometer/1"]])
 def test_a_kind_or_version_that_is_not_known_is_refused(claim: Json) -> None:
     with pytest.raises(RecordError) as caught:
         spec_of(claim)
     assert caught.value.check == "content"
+
+
+OLD_VERSIONS = pytest.mark.parametrize(
+    "spec", [spec for spec in SPECS if KINDS[spec.kind] is not spec], ids=lambda spec: spec.claim
+)
+
+
+def stated_as(spec: KindSpec, **claims: Json) -> SdJwt:
+    """A token of an older version of a table."""
+    newest = fields_of(spec.kind)
+    inner = {field.name: sample(field.type) for field in spec.fields if field.name != OCCURRED}
+    token = stated(spec.kind, **{**inner, "kind": spec.claim, **claims})
+    payload = {name: value for name, value in token.payload.items() if name in inner or name not in newest or name in claims}
+    return issue_sd_jwt(typ="v2x-record+sd-jwt", visible=payload, hidden={}, signer=SIGNER, entropy=seeded_entropy())
+
+
+@OLD_VERSIONS
+def test_an_older_version_is_read_by_its_own_table_and_knows_nothing_newer(spec: KindSpec) -> None:
+    assert spec_of(spec.claim) is spec
+    shown = verify_record(stated_as(spec), issuer(spec.kind))
+    assert (shown.kind, shown.hidden) == (spec.kind, ())
+    for field in spec.fields:
+        for wrong in (each for each in misfits(field) if each != 1.5):
+            with pytest.raises(RecordError, match=field.name):
+                verify_record(stated_as(spec, **{field.name: wrong}), issuer(spec.kind))
+    for name in set(KINDS[spec.kind].hideable) - set(spec.hideable):
+        with pytest.raises(RecordError, match=name):
+            verify_record(stated_as(spec, **{name: None}), issuer(spec.kind))
+    for flag in OdometerFlag:
+        token = stated_as(spec, flags=[flag.value])
+        if flag.value in ("clock_not_set", "sequence_resumed", *spec.flags):
+            assert verify_record(token, issuer(spec.kind)).flags == (flag,)
+        else:
+            with pytest.raises(RecordError, match="flags"):
+                verify_record(token, issuer(spec.kind))
+
+
+def test_only_the_second_table_of_the_odometer_knows_a_blocker() -> None:
+    first, second = (spec for spec in SPECS if spec.kind is RecordKind.ODOMETER)
+    assert "blocker_suspected" not in first.flags
+    assert set(second.flags) == {flag.value for flag in OdometerFlag}
+    with pytest.raises(RecordError, match="reason"):
+        verify_record(stated_as(first, reason="clock_set"), issuer(RecordKind.ODOMETER))
+    assert verify_record(stated(RecordKind.ODOMETER, reason="clock_set"), issuer(RecordKind.ODOMETER)).reason is not None
 
 
 @EVERY_KIND

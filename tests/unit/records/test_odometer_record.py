@@ -11,12 +11,15 @@ from shared.records.credential import VehicleCredential, credential_of
 from shared.records.issuers import Issuer, IssuerRole
 from shared.records.kind import RecordKind
 from shared.records.odometer import (
-    ODOMETER,
+    ODOMETER_2,
     BootTime,
+    CounterKind,
+    HardwareCount,
     OdometerFlag,
     OdometerReading,
     OdometerSource,
     RecordReason,
+    Verdict,
     boot_of,
 )
 from shared.records.record import (
@@ -48,7 +51,7 @@ RECORD = Record(
     fields=READING.fields(),
     flags=(OdometerFlag.STEP,),
 )
-HIDEABLE = ODOMETER.hideable
+HIDEABLE = ODOMETER_2.hideable
 
 
 def reading(**changes: Any) -> Record:
@@ -67,7 +70,7 @@ def test_a_record_survives_signing_whole() -> None:
     shown = verified(parse_sd_jwt(signed.sd_jwt), vehicle)
     for name in ("seq", "prev", "occurred", "flags"):
         assert getattr(shown, name) == getattr(RECORD, name)
-    for name in ("odometer_m", "reason", "sources", "boot"):
+    for name in ("odometer_m", "reason", "sources", "boot", "verdict", "missing_permille", "nonce", "counter"):
         assert getattr(shown, name) == getattr(READING, name)
     assert shown.hidden == ()
     assert read_record(parse_sd_jwt(signed.sd_jwt)) == shown
@@ -83,6 +86,19 @@ def test_every_claim_can_be_hidden_alone_and_the_commitment_stays(hidden: str) -
     assert getattr(shown, hidden) in (None, ())
     assert shown.flags == RECORD.flags
     assert commitment_of(token.jwt, signed.salt) == signed.commitment
+
+
+def test_what_witnesses_an_inspector_and_a_counter_say_survives_signing() -> None:
+    vehicle, count = Vehicle(), HardwareCount(kind=CounterKind.TPM, value=4_711)
+    for octets in (bytes(range(16)), bytes(range(17)), bytes(range(18)), bytes(range(31)), bytes(range(32))):
+        judged = reading(
+            reason=RecordReason.INSPECTION, verdict=Verdict.DISAGREE, missing_permille=250, nonce=octets, counter=count
+        )
+        shown = verified(parse_sd_jwt(sign_record(judged, vehicle, seeded_entropy()).sd_jwt), vehicle)
+        assert (shown.verdict, shown.missing_permille, shown.nonce, shown.counter) == (Verdict.DISAGREE, 250, octets, count)
+    unjudged = verified(parse_sd_jwt(sign_record(RECORD, vehicle, seeded_entropy()).sd_jwt), vehicle)
+    assert (unjudged.verdict, unjudged.missing_permille, unjudged.nonce, unjudged.counter) == (None, None, None, None)
+    assert unjudged.hidden == (), "null says that it is not known, not that it is kept back"
 
 
 def test_equal_records_have_unlike_commitments() -> None:
@@ -129,7 +145,12 @@ SOURCE = READING.sources[0]
         replace(RECORD, occurred=UtcNs(-1_000_000)),
         replace(RECORD, occurred=UtcNs(10**21)),
         reading(sources=()),
-        reading(sources=(SOURCE,) * 9),
+        reading(sources=(SOURCE,) * 13),
+        reading(missing_permille=1_001),
+        reading(missing_permille=-1),
+        reading(nonce=bytes(15)),
+        reading(nonce=bytes(33)),
+        reading(counter=HardwareCount(kind=CounterKind.TPM, value=-1)),
         reading(sources=(replace(SOURCE, name=""),)),
         reading(sources=(replace(SOURCE, name="bell\x07"),)),
         reading(sources=(replace(SOURCE, age_ms=-1),)),
@@ -151,7 +172,7 @@ def test_a_source_of_entropy_that_runs_dry_signs_nothing() -> None:
 
 
 GOOD: dict[str, Json] = {
-    "kind": ODOMETER.claim,
+    "kind": ODOMETER_2.claim,
     "seq": 0,
     "flags": [],
     "odometer_m": 5,
@@ -161,7 +182,7 @@ GOOD: dict[str, Json] = {
     "boot": {"id": "00" * 16, "elapsed_ms": 1},
 }
 BAD: list[tuple[str, Json]] = [
-    ("kind", "odometer/2"), ("seq", -1), ("seq", 1), ("seq", "0"), ("seq", True), ("seq", 0.5),
+    ("kind", "odometer/3"), ("kind", "odometer/0"), ("seq", -1), ("seq", 1), ("seq", "0"), ("seq", True), ("seq", 0.5),
     ("prev", "AA"), ("prev", 7), ("flags", None),
     ("flags", ["rollback", "rollback"]), ("flags", ["new"]), ("flags", [1]), ("odometer_m", "5"), ("odometer_m", -5),
     ("odometer_m", 10**12), ("odometer_m", None), ("occurred", "2026-11-22T09:30:00.25Z"),
@@ -172,6 +193,9 @@ BAD: list[tuple[str, Json]] = [
     ("boot", {"id": "ZZ" * 16, "elapsed_ms": 1}), ("boot", {"id": "00" * 16, "elapsed_ms": -1}), ("surprise", 1),
     ("next_credential", "A" * 43), ("next_credential", None), ("next_credential", "A" * 42), ("next_credential", "A" * 42 + "B"),
     ("next_credential", 7), ("reason", "credential_renewed"),
+    ("verdict", "yes"), ("missing_permille", 1_001), ("nonce", "A" * 21), ("nonce", "A" * 25), ("nonce", "A" * 21 + "B"),
+    ("nonce", "A" * 44), ("nonce", "A" * 20 + "+/"), ("nonce", "A" * 20), ("counter", 7), ("counter", {"kind": "tpm"}),
+    ("counter", {"kind": "usb", "value": 1}),
 ]  # fmt: skip
 
 
