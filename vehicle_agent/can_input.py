@@ -5,31 +5,42 @@ of range or beyond a frame cut short is refused alone and the others of its fram
 the last seen: after a gap (frames lost, or a sender restarted) one frame is refused and counting resumes from it; a
 repeated counter is an old frame again and is refused without being remembered. Identifiers that the map does not name
 cost one dictionary look-up. Values that age without a successor are `vehicle_agent.vehicle_state`'s business.
+
+Each message has a decoder of its own, written from the DBC (`vehicle_agent.decoder_source`); one for frames cut short is written
+when such a frame comes. A frame that says octet for octet what the last sound one of its message said is only dated anew: where
+a counter protects it, that is an old frame again.
+
+A message of SAE J1939 is found by its parameter group, whoever sends it. Several units may send the same group, often most of
+it "not available": the first that says something is kept to until what it said is too old, the others are counted and not mixed
+in. Groups longer than a frame come through `on_group`, put together by `vehicle_agent.j1939`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isnan
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from shared.core.clock import MonotonicNs
 from shared.core.errors import FrameError
-from shared.core.geo import GeoPoint
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.dbc import Raw
-from vehicle_agent.mapped import Combination, MappedChecksum, MappedField, MappedMessage
+from vehicle_agent.decoder_source import FieldsDecoder, fields_decoder
+from vehicle_agent.field_faults import FIELD_FAULT_KINDS
+from vehicle_agent.j1939.groups import ParameterGroup
+from vehicle_agent.j1939.identifier import pgn_of
+from vehicle_agent.mapped import MappedChecksum, MappedField, MappedMessage
 from vehicle_agent.signal_map import SignalMap
-from vehicle_agent.vehicle_state import FieldKind, SignalUpdate, Value
+from vehicle_agent.vehicle_state import SignalUpdate
 
 TOO_SHORT = "too_short"
 CHECKSUM = "checksum"
 COUNTER = "counter"
-OUT_OF_RANGE = "out_of_range"
-UNKNOWN_CHOICE = "unknown_choice"
-UNKNOWN_UNIT = "unknown_unit"
-FAULT_KINDS = (TOO_SHORT, CHECKSUM, COUNTER, OUT_OF_RANGE, UNKNOWN_CHOICE, UNKNOWN_UNIT)
+FAULT_KINDS = (TOO_SHORT, CHECKSUM, COUNTER, *FIELD_FAULT_KINDS)
 """Every `FrameError.kind`."""
+
+MAX_KNOWN_IDENTIFIERS = 4_096
+"""Identifiers of 29 bits whose parameter group is remembered; a bus with more of them is looked at afresh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +66,8 @@ class MessageStatistics:
         faults: how many faults of each kind; a frame may have several.
         last_fault: the last one in words.
         last_seen: when the last frame was received.
+        source: of a J1939 group, the address it is taken from; None before somebody spoke.
+        from_others: frames of a J1939 group that came from another address and were left out.
     """
 
     message: str
@@ -62,6 +75,8 @@ class MessageStatistics:
     faults: Mapping[str, int]
     last_fault: str | None
     last_seen: MonotonicNs | None
+    source: int | None = None
+    from_others: int = 0
 
 
 class CanInput:
@@ -73,57 +88,101 @@ class CanInput:
     """
 
     def __init__(self, signal_map: SignalMap, channels: Mapping[str, str] = MappingProxyType({})) -> None:
-        self._inputs = {
-            (m.layout.arbitration_id, m.layout.is_extended): _MessageInput(
-                m, channels.get(m.channel, m.channel) if m.channel else None
-            )
-            for m in signal_map.messages
+        self._inputs = tuple(_MessageInput(message) for message in signal_map.messages)
+        named = [(channels.get(each.channel, each.channel) if each.channel else None) for each in signal_map.messages]
+        self._anywhere = _Table([each for each, channel in zip(self._inputs, named, strict=True) if channel is None])
+        self._tables = {
+            name: _Table([each for each, channel in zip(self._inputs, named, strict=True) if channel in {None, name}])
+            for name in named
+            if name is not None
         }
 
     def on_frame(self, frame: CanFrame) -> tuple[SignalUpdate, ...]:
         """Return the news in `frame`; what is refused is counted."""
-        return self.decode(frame).updates
+        table = self._tables.get(frame.channel, self._anywhere)
+        identifier = frame.arbitration_id
+        message = table.find(identifier) if frame.is_extended else table.standard.get(identifier)
+        return _NO_NEWS if message is None else message.read(frame.data, frame.received, identifier)
+
+    def on_group(self, group: ParameterGroup) -> tuple[SignalUpdate, ...]:
+        """Return the news in a parameter group of J1939 that came in several packets."""
+        message = self._tables.get(group.channel, self._anywhere).groups.get(group.pgn)
+        return _NO_NEWS if message is None else message.read(group.data, group.received, group.pgn << 8 | group.source)
 
     def decode(self, frame: CanFrame) -> DecodedFrame:
         """Return the news in `frame` and what was refused of it."""
-        message = self._inputs.get((frame.arbitration_id, frame.is_extended))
-        if message is None or (message.channel is not None and message.channel != frame.channel):
+        table = self._tables.get(frame.channel, self._anywhere)
+        identifier = frame.arbitration_id
+        message = table.find(identifier) if frame.is_extended else table.standard.get(identifier)
+        if message is None:
             return _NOTHING
-        return message.decode(frame)
+        faults: list[FrameError] = []
+        updates = message.read(frame.data, frame.received, identifier, faults)
+        return DecodedFrame(updates=updates, faults=tuple(faults))
 
     def statistics(self) -> tuple[MessageStatistics, ...]:
         """Return what became of each mapped message, by ascending identifier."""
-        return tuple(message.statistics() for message in self._inputs.values())
+        return tuple(message.statistics() for message in self._inputs)
 
     def fault_counts(self) -> Mapping[str, int]:
         """Return the faults of all messages by kind."""
         total: Counter[str] = Counter()
-        for message in self._inputs.values():
+        for message in self._inputs:
             total.update(message.faults)
         return MappingProxyType(dict(total))
 
 
+_NO_NEWS: tuple[SignalUpdate, ...] = ()
 _NOTHING = DecodedFrame(updates=(), faults=())
 
 
-class _Absent(Exception):  # noqa: N818  # not an error: the multiplexer selects other signals
-    """A multiplexed signal is not in this frame."""
+class _Table:
+    """The messages of one bus: by identifier, and those of J1939 by parameter group."""
+
+    def __init__(self, messages: "list[_MessageInput]") -> None:
+        exact = [each for each in messages if each.mapped.pgn is None]
+        self.standard = {each.mapped.layout.arbitration_id: each for each in exact if not each.mapped.layout.is_extended}
+        self._extended = {each.mapped.layout.arbitration_id: each for each in exact if each.mapped.layout.is_extended}
+        self.groups: dict[int, _Group] = {}
+        for each in messages:
+            if each.mapped.pgn is not None:
+                self.groups.setdefault(each.mapped.pgn, _Group()).add(each)
+        self._known: dict[int, _MessageInput | _Group | None] = {}
+
+    def find(self, identifier: int) -> "_MessageInput | _Group | None":
+        """Return what reads frames of an identifier of 29 bits; None where nothing does."""
+        if not self.groups:
+            return self._extended.get(identifier)
+        try:
+            return self._known[identifier]
+        except KeyError:
+            found = self._extended.get(identifier) or self.groups.get(pgn_of(identifier))
+            if len(self._known) >= MAX_KNOWN_IDENTIFIERS:
+                self._known.clear()
+            self._known[identifier] = found
+            return found
 
 
 class _MessageInput:
     """One message: its decoders, its last counter and its counts."""
 
-    def __init__(self, mapped: MappedMessage, channel: str | None) -> None:
-        self.channel = channel
+    def __init__(self, mapped: MappedMessage) -> None:
+        self.mapped = mapped
         self.faults: Counter[str] = Counter()
+        self.source: int | None = mapped.source
+        self.from_others = 0
         self._name = mapped.layout.name
         self._length = mapped.layout.length
         self._checksum = mapped.checksum
-        self._decoders = tuple(_FieldDecoder(self._name, field) for field in mapped.fields)
+        self._decode = fields_decoder(mapped, mapped.fields)
+        self._decode_short: dict[int, FieldsDecoder] = {}
         self._read_counter = None if mapped.counter is None else mapped.counter.signal.reader()
         self._counter_modulus = 0 if mapped.counter is None else mapped.counter.last + 1
         self._is_protected = mapped.checksum is not None or mapped.counter is not None
+        self._can_repeat = mapped.counter is None and (mapped.checksum is None or mapped.pgn is None)
         self._last_counter: int | None = None
+        self._last_data: bytes | None = None
+        self._last_news: tuple[SignalUpdate, ...] = ()
         self._frames = 0
         self._last_fault: str | None = None
         self._last_seen: MonotonicNs | None = None
@@ -135,49 +194,76 @@ class _MessageInput:
             faults=MappingProxyType(dict(self.faults)),
             last_fault=self._last_fault,
             last_seen=self._last_seen,
+            source=self.source,
+            from_others=self.from_others,
         )
 
-    def decode(self, frame: CanFrame) -> DecodedFrame:
+    def read(
+        self, data: bytes, at: MonotonicNs, identifier: int, faults: list[FrameError] | None = None
+    ) -> tuple[SignalUpdate, ...]:
+        """Return the news in a frame; put what is refused into `faults`, which must be empty."""
         self._frames += 1
-        self._last_seen = frame.received
-        data = frame.data
-        faults: list[FrameError] = []
-        try:
-            if len(data) < self._length:
-                short = FrameError(self._name, f"has {len(data)} bytes, not {self._length}", TOO_SHORT)
-                if self._is_protected:
-                    raise short
-                faults.append(short)
-            if self._checksum is not None:
-                self._check_sum(frame, self._checksum)
-            if self._read_counter is not None:
-                self._check_counter(int(self._read_counter(data)))
-        except FrameError as error:
-            faults.append(error)
-            self._count(faults)
-            return DecodedFrame(updates=(), faults=tuple(faults))
-        updates: list[SignalUpdate] = []
-        for decoder in self._decoders:
-            if decoder.end_byte > len(data):
-                continue
+        self._last_seen = at
+        if data == self._last_data:
+            return tuple([replace(update, at=at) for update in self._last_news])
+        if faults is None:
+            faults = []
+        if self._is_protected:
             try:
-                updates.append(decoder.decode(data, frame.received))
+                self._check(data, identifier)
             except FrameError as error:
                 faults.append(error)
-            except _Absent:
-                continue
+                self._count(faults)
+                return ()
+        octets = len(data)
+        if octets == self._length:
+            updates = self._decode(data, at, faults)
+        elif octets > self._length:
+            updates = self._decode(data[: self._length], at, faults)
+        else:
+            updates = self._read_short(data, at, faults)
         if faults:
             self._count(faults)
-        return DecodedFrame(updates=tuple(updates), faults=tuple(faults))
+        elif self._can_repeat:
+            self._last_data = data
+            self._last_news = updates
+        return updates
 
-    def _check_sum(self, frame: CanFrame, checksum: MappedChecksum) -> None:
+    def forget(self) -> None:
+        """Another sender speaks: what the one before said last is nothing to compare with."""
+        self._last_counter = None
+        self._last_data = None
+
+    def _check(self, data: bytes, identifier: int) -> None:
+        """Raise `FrameError` where checksum or counter are not right."""
+        if len(data) < self._length:
+            raise self._short(data)
+        if self._checksum is not None:
+            self._check_sum(data, identifier, self._checksum)
+        if self._read_counter is not None:
+            self._check_counter(int(self._read_counter(data)))
+
+    def _short(self, data: bytes) -> FrameError:
+        return FrameError(self._name, f"has {len(data)} bytes, not {self._length}", TOO_SHORT)
+
+    def _read_short(self, data: bytes, at: MonotonicNs, faults: list[FrameError]) -> tuple[SignalUpdate, ...]:
+        """Return the news of the fields that are whole."""
+        faults.append(self._short(data))
+        whole = [mapped for mapped in self.mapped.fields if _end_byte(mapped) <= len(data)]
+        if not whole:
+            return ()
+        decode = self._decode_short.get(len(whole))
+        if decode is None:
+            decode = self._decode_short[len(whole)] = fields_decoder(self.mapped, whole)
+        return decode(data.ljust(self._length, b"\0"), at, faults)
+
+    def _check_sum(self, data: bytes, identifier: int, checksum: MappedChecksum) -> None:
         index = checksum.byte % self._length
-        data = frame.data
-        kept = data[index] & ~checksum.mask
-        bare = data[:index] + bytes((kept,)) + data[index + 1 :]
-        expected = checksum.rule.compute(frame.arbitration_id, bare, index)
         mask = checksum.mask
-        found = (data[index] & mask) // (mask & -mask)
+        octet = data[index]
+        bare = data[:index] + bytes((octet & ~mask,)) + data[index + 1 :]
+        expected = checksum.rule.compute(identifier, bare, index)
+        found = (octet & mask) // (mask & -mask)
         if found != expected:
             raise FrameError(self._name, f"checksum is {found:#x}, {checksum.rule.name} gives {expected:#x}", CHECKSUM)
 
@@ -195,84 +281,51 @@ class _MessageInput:
         self._last_fault = str(faults[-1])
 
 
-class _FieldDecoder:
-    """One field of one message, everything that can be worked out beforehand worked out."""
+class _Group:
+    """One parameter group of J1939: who is listened to."""
 
-    def __init__(self, message: str, mapped: MappedField) -> None:
-        self._mapped = mapped
-        self._path = f"{message}.{mapped.signals[0].name}"
-        self._readers = tuple(signal.reader() for signal in mapped.signals)
-        self._scales = tuple((signal.scale, signal.offset) for signal in mapped.signals)
-        selector = mapped.selector
-        self._read_unit = None if selector is None else selector.signal.reader()
-        needed = mapped.signals if selector is None else (*mapped.signals, selector.signal)
-        conditions = [condition for signal in needed for condition in signal.conditions]
-        self._conditions = tuple((layout.reader(), values) for layout, values in conditions)
-        self.end_byte = max([s.end_byte for s in needed] + [layout.end_byte for layout, _ in conditions])
-        self._value: Callable[[bytes, list[Raw]], Value | None] = {
-            FieldKind.QUANTITY: self._quantity,
-            FieldKind.FLAG: self._choice,
-            FieldKind.DIRECTION: self._choice,
-            FieldKind.POSITION: self._position,
-            FieldKind.FIX: self._choice,
-        }[mapped.spec.kind]
+    def __init__(self) -> None:
+        self._by_source: dict[int, _MessageInput] = {}
+        self._anyone: _MessageInput | None = None
+        self._keep_ns = 0
+        self._spoke = MonotonicNs(0)
 
-    def decode(self, data: bytes, at: MonotonicNs) -> SignalUpdate:
-        """Return the news; raises `FrameError`, or `_Absent` where a multiplexer selects other signals."""
-        for read, values in self._conditions:
-            if read(data) not in values:
-                raise _Absent
-        mapped = self._mapped
-        raw = [read(data) for read in self._readers]
-        not_available = mapped.not_available
-        value = None if not_available and not not_available.isdisjoint(raw) else self._value(data, raw)
-        return SignalUpdate(field=mapped.field, value=value, at=at, max_age_ns=mapped.max_age_ns)
+    def add(self, message: _MessageInput) -> None:
+        """Read the frames of its source, or of whoever speaks first, with `message`."""
+        if message.mapped.source is not None:
+            self._by_source[message.mapped.source] = message
+        else:
+            self._anyone = message
+            self._keep_ns = max(mapped.max_age_ns for mapped in message.mapped.fields)
 
-    def _quantity(self, data: bytes, raw: list[Raw]) -> float | None:
-        mapped = self._mapped
-        total = 0.0
-        for number, (scale, offset) in zip(raw, self._scales, strict=True):
-            total += number * scale + offset
-        if mapped.combination is Combination.MEAN:
-            total /= len(raw)
-        if isnan(total):
-            return None
-        unit = mapped.unit
-        if unit is None and self._read_unit is not None and mapped.selector is not None:
-            selected = int(self._read_unit(data))
-            unit = mapped.selector.units.get(selected)
-            if unit is None:
-                raise FrameError(self._path, f"{mapped.selector.signal.name} {selected} names no unit", UNKNOWN_UNIT)
-        value = total * mapped.factor + mapped.offset
-        if unit is not None:
-            value = unit.to_si(value)
-        if not mapped.minimum <= value <= mapped.maximum:
-            raise FrameError(
-                self._path, f"{value:g} {mapped.spec.dimension} is outside {mapped.minimum:g}..{mapped.maximum:g}", OUT_OF_RANGE
-            )
-        modulus = mapped.spec.modulus
-        return value if modulus is None else value % modulus
+    def read(
+        self, data: bytes, at: MonotonicNs, identifier: int, faults: list[FrameError] | None = None
+    ) -> tuple[SignalUpdate, ...]:
+        """As `_MessageInput.read`; nothing where another source is kept to."""
+        source = identifier & 0xFF
+        message = self._by_source.get(source, self._anyone)
+        if message is None:
+            for each in self._by_source.values():
+                each.from_others += 1
+            return ()
+        if message is not self._anyone:
+            return message.read(data, at, identifier, faults)
+        if source != message.source:
+            if message.source is not None and at - self._spoke <= self._keep_ns:
+                message.from_others += 1
+                return ()
+            message.source = None
+            message.forget()
+        updates = message.read(data, at, identifier, faults)
+        for update in updates:
+            if update.value is not None:
+                message.source = source
+                self._spoke = at
+                break
+        return updates
 
-    def _choice(self, _data: bytes, raw: list[Raw]) -> Value | None:
-        meanings = []
-        for number in raw:
-            if number not in self._mapped.choices:
-                raise FrameError(self._path, f"raw value {number} has no meaning in the map", UNKNOWN_CHOICE)
-            meanings.append(self._mapped.choices[int(number)])
-        if len(meanings) == 1:
-            return meanings[0]
-        if True in meanings:
-            return True
-        return None if None in meanings else False
 
-    def _position(self, _data: bytes, raw: list[Raw]) -> GeoPoint:
-        (lat_scale, lat_offset), (lon_scale, lon_offset) = self._scales
-        unit, factor, offset = self._mapped.unit, self._mapped.factor, self._mapped.offset
-        lat = (raw[0] * lat_scale + lat_offset) * factor + offset
-        lon = (raw[1] * lon_scale + lon_offset) * factor + offset
-        if unit is not None:
-            lat, lon = unit.to_si(lat), unit.to_si(lon)
-        try:
-            return GeoPoint(lat, lon)
-        except ValueError as error:
-            raise FrameError(self._path, str(error), OUT_OF_RANGE) from error
+def _end_byte(mapped: MappedField) -> int:
+    """Return how many bytes a field needs, its multiplexers and its unit included."""
+    needed = mapped.signals if mapped.selector is None else (*mapped.signals, mapped.selector.signal)
+    return max(layout.end_byte for signal in needed for layout in (signal, *(each for each, _ in signal.conditions)))

@@ -1,15 +1,15 @@
 """DBC text before it is parsed: what a file imports, and the part of it that a map or one message needs.
 
-Public DBC files come in pieces (`CM_ "IMPORT other.dbc"` names a file beside it) and many have a fault somewhere that makes a parser
-refuse all of them. A map needs few messages, so only these, with the names of their values, their multiplexers and number formats,
-are handed to the parser: a fault elsewhere does no harm, and a large file costs little. A standard identifier beyond 11 bits can only
-mean an extended one, and is read so. Comments and attributes are left out. Not here: parsing (`vehicle_agent.dbc`).
+Public DBC files come in pieces (`CM_ "IMPORT other.dbc"` names a file beside it) and many have a fault somewhere that makes a
+parser refuse all of them. A map needs few messages, so only these, with the names of their values, their multiplexers and number
+formats, are handed to the parser: a fault elsewhere does no harm, and a large file costs little. A standard identifier beyond 11
+bits can only mean an extended one, and is read so. Comments and attributes are left out. Not here: parsing (`vehicle_agent.dbc`).
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 
 MAX_STANDARD_ID = 0x7FF
 MAX_EXTENDED_ID = 0x1FFF_FFFF
@@ -18,7 +18,13 @@ EXTENDED_FLAG = 1 << 31
 
 _STRING = re.compile(r'"(?:\\"|[^"])*+"')
 _IMPORT = re.compile(r'^[ \t]*CM_[ \t]+"IMPORT[ \t]+([^"/\\]+)"[ \t]*;', re.MULTILINE)
-_MESSAGE = re.compile(r"^[ \t]*BO_[ \t]+(\d{1,10})[ \t]+([A-Za-z_][\w]*)[ \t]*:.*\n?(?:[ \t]*(?:SG_[ \t].*)?\r?\n)*", re.MULTILINE)
+_STATEMENT = re.compile(
+    r"^[ \t]*(?:BO_|BO_TX_BU_|CM_|BA_\w*|VAL_\w*|SIG_\w*|SG_MUL_VAL_|EV_\w*|ENVVAR_\w*|SGTYPE_\w*|BU_\w*|CAT_\w*|NS_|BS_"
+    r"|VERSION|FILTER)\b",
+    re.MULTILINE,
+)
+"""Where a statement begins; a message and its signals are one."""
+_MESSAGE = re.compile(r"[ \t]*BO_[ \t]+(\d{1,10})[ \t]+([A-Za-z_]\w*)[ \t]*:")
 _ABOUT = re.compile(r"^[ \t]*(?:VAL_|SIG_VALTYPE_|SG_MUL_VAL_)[ \t]+(\d{1,10})[ \t]+(\w+)[^;]*;", re.MULTILINE)
 _SIGNAL = re.compile(r"^[ \t]*SG_[ \t]+(\w+)", re.MULTILINE)
 _LONG_NAMES = re.compile(r'"System(?:Message|Signal)LongSymbol"')
@@ -55,10 +61,13 @@ class DbcText:
         for statement in _ABOUT.finditer(masked):
             about.setdefault((statement[1], statement[2]), []).append(text[slice(*statement.span())])
         self._blocks: dict[str, _Block] = {}
-        for message in _MESSAGE.finditer(masked):
-            signals = dict.fromkeys(_SIGNAL.findall(message[0]))
-            statements = chain.from_iterable(about.get((message[1], signal), ()) for signal in signals)
-            self._blocks[message[2]] = _Block(message[1], text[slice(*message.span())], tuple(statements))
+        starts = [statement.start() for statement in _STATEMENT.finditer(masked)]
+        for start, end in pairwise((*starts, len(masked))):
+            message = _MESSAGE.match(masked, start)
+            if message is not None:
+                signals = dict.fromkeys(_SIGNAL.findall(masked, start, end))
+                statements = chain.from_iterable(about.get((message[1], signal), ()) for signal in signals)
+                self._blocks[message[2]] = _Block(message[1], text[start:end], tuple(statements))
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all messages."""

@@ -52,12 +52,14 @@ class MapReport:
 
     Attributes:
         name: the car.
+        car: brand, models and years, as far as the map tells; may be empty.
         path: the file.
         messages: by identifier.
         missing: fields of the vehicle state that the map does not feed.
     """
 
     name: str
+    car: str
     path: str
     messages: tuple[CheckedMessage, ...]
     missing: tuple[str, ...]
@@ -75,6 +77,7 @@ def check_map(path: Path) -> MapReport:
         raise ConfigError(str(path), "; ".join(faults))
     return MapReport(
         name=signal_map.name,
+        car=signal_map.car,
         path=signal_map.path,
         messages=tuple(
             CheckedMessage(

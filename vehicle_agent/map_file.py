@@ -15,7 +15,7 @@ class UnitByEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class FieldEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A `[fields.NAME]` table.
+    """A `[fields.NAME]` table; NAME is a field of `VehicleState` or its VSS path.
 
     Attributes:
         signal: `MESSAGE.SIGNAL`.
@@ -26,6 +26,8 @@ class FieldEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         longitude: signal of a position, degrees east.
         unit: unit of `physical * factor + offset`, a name of `shared.core.units`.
         unit_by: unit selected by another signal.
+        sign_by: one-bit signal of the same message that is 1 where the value is negative and stands without its sign.
+        only_if: signals of the same message and their raw values without which the field is not in the frame at all.
         dbc_unit_is_wrong: `unit` holds although the DBC names another one.
         factor: correction of a wrong DBC, or -1 for a sign the other way round.
         offset: likewise.
@@ -43,6 +45,8 @@ class FieldEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     longitude: str | None = None
     unit: str | None = None
     unit_by: UnitByEntry | None = None
+    sign_by: str | None = None
+    only_if: dict[str, int] = msgspec.field(default_factory=dict)
     dbc_unit_is_wrong: bool = False
     factor: float = 1.0
     offset: float = 0.0
@@ -90,13 +94,19 @@ class MapFile(ConfigStruct, frozen=True, kw_only=True):
 
     Attributes:
         name: the car.
-        dbc: a path, or `package:NAME/path/inside`.
+        brand: its maker or makers, as on the car.
+        models: what it is sold as.
+        years: first and last model year it was made; None where not known.
+        dbc: a path, `package:NAME/path/inside`, or a list of both.
         channel: the bus its messages are seen on; None for the one it is configured for.
         protocol: `j1939` where messages of 29 bits are found by their parameter group.
     """
 
     name: str
-    dbc: str
+    brand: str | None = None
+    models: tuple[str, ...] = ()
+    years: tuple[int, int] | None = None
+    dbc: str | tuple[str, ...]
     channel: str | None = None
     protocol: Literal["j1939"] | None = None
     fields: dict[str, FieldEntry]

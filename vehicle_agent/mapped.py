@@ -77,11 +77,19 @@ class MappedField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappedChecksum:
-    """A checksum's rule and the bits it stands in: byte `byte` (negative: from the end), `mask` within it."""
+    """A checksum's rule and the bits it stands in: byte `byte` (negative: from the end), `mask` within it; 16 bits in two bytes."""
 
     rule: ChecksumRule
     byte: int
     mask: int
+
+    def compare(self, arbitration_id: int, data: bytes, length: int) -> tuple[int, int]:
+        """Return the checksum found in `data`, and what the rule gives for the rest of it; `data` has at least `length` bytes."""
+        index, mask = self.byte % length, self.mask
+        end = index + (self.rule.width_bits + 7) // 8
+        number = int.from_bytes(data[index:end], "little")
+        bare = data[:index] + (number & ~mask).to_bytes(end - index, "little") + data[end:]
+        return (number & mask) // (mask & -mask), self.rule.compute(arbitration_id, bare, index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@
     dbc = "package:opendbc/dbc/generator/toyota/_toyota_2017.dbc"     # or a path relative to the map
     channel = "can0"                                                  # optional: only frames of this bus
 
-    [fields.speed_mps]
+    [fields."Vehicle.Speed"]                                          # a VSS path, or the field's own name (vehicle_agent.vss)
     mean_of = ["WHEEL_SPEEDS.WHEEL_SPEED_FL", "WHEEL_SPEEDS.WHEEL_SPEED_FR"]
     unit = "km/h"
     max_age_ms = 500
@@ -18,8 +18,9 @@ so that a value is never put together from two moments. A quantity becomes SI as
 map finds every fault in it and raises one `ConfigError` that names them all. Decoding is `vehicle_agent.can_input`'s.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
@@ -31,8 +32,9 @@ from shared.messages.cdd import DriveDirection
 from shared.service.config import load
 from shared.transport.can_frame import CanFilter
 from vehicle_agent.checksums import CHECKSUMS
-from vehicle_agent.dbc import Dbc, MessageLayout, SignalLayout, load_dbc, resolve_reference
+from vehicle_agent.dbc import Dbc, MessageLayout, SignalLayout
 from vehicle_agent.j1939.identifier import MAX_ADDRESS, pgn_of
+from vehicle_agent.map_dbc import load_dbcs
 from vehicle_agent.map_file import ChecksumEntry, CounterEntry, FieldEntry, MapFile, MessageEntry
 from vehicle_agent.mapped import (
     Combination,
@@ -43,6 +45,7 @@ from vehicle_agent.mapped import (
     UnitSelector,
 )
 from vehicle_agent.vehicle_state import FIELDS, FieldKind, FieldSpec
+from vehicle_agent.vss import VSS_VERSION, field_named
 
 MAX_AGE_LIMIT_MS = 3_600_000
 """Longest age a map may allow; slow body messages come every few seconds."""
@@ -50,6 +53,7 @@ MAX_AGE_LIMIT_MS = 3_600_000
 UNAVAILABLE = "unavailable"
 """What `choices` maps to where a raw value means that the car does not know."""
 
+_BYTES = {1: "one byte", 2: "two bytes"}
 _DIRECTIONS = {"forward": DriveDirection.FORWARD, "backward": DriveDirection.BACKWARD}
 
 _DBC_UNITS = {
@@ -66,6 +70,7 @@ class SignalMap:
 
     Attributes:
         name: the car.
+        car: brand, models and years, as far as the map tells; may be empty.
         path: the file it was read from.
         messages: by identifier, ascending.
     """
@@ -73,6 +78,7 @@ class SignalMap:
     name: str
     path: str
     messages: tuple[MappedMessage, ...]
+    car: str = ""
 
     def fields(self) -> frozenset[str]:
         """Return the fields of `VehicleState` that this map feeds."""
@@ -101,7 +107,8 @@ def load_signal_map(path: Path) -> SignalMap:
     """
     entry = load(path, MapFile)
     key = f"{path}: dbc"
-    dbc = load_dbc(resolve_reference(entry.dbc, relative_to=path.parent, key=key), key=key)
+    references = (entry.dbc,) if isinstance(entry.dbc, str) else entry.dbc
+    dbc = load_dbcs(references, _message_names(entry), relative_to=path.parent, key=key)
     return resolve_map(entry, dbc, str(path))
 
 
@@ -114,7 +121,23 @@ def resolve_map(entry: MapFile, dbc: Dbc, path: str) -> SignalMap:
         if rest:
             raise ConfigError(path, f"{len(resolution.faults)} faults: " + "; ".join(f"{k}: {r}" for k, r in resolution.faults))
         raise ConfigError(f"{path}: {key}", reason)
-    return SignalMap(name=entry.name, path=path, messages=messages)
+    return SignalMap(name=entry.name, path=path, messages=messages, car=_car(entry))
+
+
+def _message_names(entry: MapFile) -> Iterator[str]:
+    """Yield the messages a map names."""
+    yield from entry.messages
+    for field in entry.fields.values():
+        one = (field.signal, field.latitude, field.longitude)
+        several = (field.mean_of, field.sum_of, field.any_of)
+        for reference in (*one, *chain.from_iterable(names or () for names in several)):
+            if reference is not None:
+                yield reference.partition(".")[0]
+
+
+def _car(entry: MapFile) -> str:
+    years = "" if entry.years is None else f" {entry.years[0]}-{entry.years[1]}"
+    return f"{entry.brand or ''} {', '.join(entry.models)}".strip() + years
 
 
 class _FaultError(Exception):
@@ -140,11 +163,16 @@ class _Resolution:
         if not self._entry.fields:
             self.faults.append(("fields", "the map feeds no field"))
         by_message: dict[str, list[MappedField]] = {}
+        called: dict[str, str] = {}
         for name, entry in self._entry.fields.items():
             try:
                 message, mapped = self._field(name, entry)
             except _FaultError as fault:
                 self.faults.append((_key("fields", name, fault.key), fault.reason))
+                continue
+            other = called.setdefault(mapped.field, name)
+            if other != name:
+                self.faults.append((f"fields.{name}", f"is the same field as {other}"))
             else:
                 by_message.setdefault(message.name, []).append(mapped)
         for name in self._entry.messages:
@@ -167,19 +195,21 @@ class _Resolution:
         return tuple(resolved[identity] for identity in sorted(resolved))
 
     def _field(self, name: str, entry: FieldEntry) -> tuple[MessageLayout, MappedField]:
-        spec = FIELDS.get(name)
-        if spec is None:
-            raise _FaultError("", f"the vehicle state has no such field; it has {', '.join(FIELDS)}")
+        field = field_named(name)
+        if field is None:
+            raise _FaultError("", f"there is no such field, nor path of VSS {VSS_VERSION} for one; there are {', '.join(FIELDS)}")
+        spec = FIELDS[field]
         combination, references = _sources(entry)
         _check_combination(combination, spec)
         message, signals = self._signals(combination, references)
+        signals = self._present(entry, message, signals)
         minimum, maximum = _range(entry, spec)
         _check_correction(entry)
         unit, selector = self._unit(entry, spec, message, signals)
         if not 0 < entry.max_age_ms <= MAX_AGE_LIMIT_MS:
             raise _FaultError("max_age_ms", f"must be 1..{MAX_AGE_LIMIT_MS}")
         return message, MappedField(
-            field=name,
+            field=field,
             spec=spec,
             combination=combination,
             signals=signals,
@@ -211,6 +241,13 @@ class _Resolution:
             raise _FaultError(key, "names no signal")
         return message, tuple(found)
 
+    def _present(self, entry: FieldEntry, message: MessageLayout, signals: tuple[SignalLayout, ...]) -> tuple[SignalLayout, ...]:
+        """Return the signals as present only where `only_if` holds, which is to them what a multiplexer is."""
+        conditions = tuple(
+            (self._signal(f"only_if.{name}", message, name), frozenset({value})) for name, value in entry.only_if.items()
+        )
+        return tuple(replace(signal, conditions=(*signal.conditions, *conditions)) for signal in signals)
+
     def _layout(self, key: str, name: str) -> MessageLayout:
         try:
             return self._dbc.message(name)
@@ -231,7 +268,7 @@ class _Resolution:
     ) -> tuple[Unit | None, UnitSelector | None]:
         """Find the unit of a quantity or position, fixed or selected by a signal."""
         if spec.dimension is None:
-            if entry.unit is not None or entry.unit_by is not None:
+            if entry.unit is not None or entry.unit_by is not None or entry.sign_by is not None:
                 raise _FaultError("unit", "this field has no unit")
             return None, None
         if (entry.unit is None) == (entry.unit_by is None):
@@ -245,8 +282,16 @@ class _Resolution:
                         "unit",
                         f"says {entry.unit}, but the DBC says {signal.unit} for {signal.name} (dbc_unit_is_wrong = true if so)",
                     )
-            return unit, None
+            if entry.sign_by is None:
+                return unit, None
+            sign = self._signal("sign_by", message, entry.sign_by)
+            if sign.length_bits != 1 or unit.offset or entry.offset or spec.kind is not FieldKind.QUANTITY:
+                raise _FaultError("sign_by", "is a signal of one bit, for a quantity without an offset")
+            negative = Unit(unit.dimension, -unit.factor)
+            return None, UnitSelector(signal=sign, units=MappingProxyType({0: unit, 1: negative}))
         assert entry.unit_by is not None
+        if entry.sign_by is not None:
+            raise _FaultError("sign_by", "does not go with unit_by")
         selector = self._signal("unit_by.signal", message, entry.unit_by.signal)
         units = {
             raw: _unit_named(f"unit_by.units.{text}", unit, spec)
@@ -304,14 +349,20 @@ class _Resolution:
             raise _FaultError("checksum.rule", f"there is no rule {entry.rule!r}; there are {', '.join(CHECKSUMS)}")
         if (entry.signal is None) == (entry.byte is None):
             raise _FaultError("checksum", "needs one of signal and byte")
+        if rule.identifiers is not None and layout.arbitration_id not in rule.identifiers:
+            known = ", ".join(f"{identifier:#x}" for identifier in sorted(rule.identifiers))
+            raise _FaultError("checksum.rule", f"{rule.name} is known for {known}, not for {layout.arbitration_id:#x}")
         if entry.signal is None:
             assert entry.byte is not None
             if not -layout.length <= entry.byte < layout.length or rule.width_bits != 8:
                 raise _FaultError("checksum.byte", f"the message has {layout.length} bytes and the rule {rule.width_bits} bits")
             return MappedChecksum(rule=rule, byte=entry.byte, mask=0xFF)
         signal = self._signal("checksum.signal", layout, entry.signal)
-        if signal.length_bits != rule.width_bits or signal.end_byte - signal.first_byte != 1:
-            raise _FaultError("checksum.signal", f"{signal.name} must have {rule.width_bits} bits within one byte")
+        octets = (rule.width_bits + 7) // 8
+        if signal.length_bits != rule.width_bits or signal.end_byte - signal.first_byte != octets:
+            raise _FaultError("checksum.signal", f"{signal.name} must have {rule.width_bits} bits within {_BYTES[octets]}")
+        if octets > 1 and signal.is_big_endian:
+            raise _FaultError("checksum.signal", f"{signal.name} must have its lower byte first")
         return MappedChecksum(rule=rule, byte=signal.first_byte, mask=((1 << signal.length_bits) - 1) << signal.shift)
 
     def _counter(self, layout: MessageLayout, entry: CounterEntry) -> MappedCounter:

@@ -5,8 +5,8 @@ says *what* is meant. How it is kept is this project's: SI (degrees for angles) 
 Where VSS differs, `Leaf.difference` says how; a map states the unit of the *signal*, so the difference never shows in a map.
 
 Left without a path because VSS has no single leaf of that meaning: doors (one leaf per door), airbags (one per seat), automatic
-emergency braking (`ADAS.EBA` is brake assist), pedals as switches (VSS has positions in per cent), fast wiping, light bar and siren,
-and the distances and speeds that come from requests or from a GNSS receiver.
+emergency braking (`ADAS.EBA` is brake assist), pedals as switches (VSS has positions in per cent), fast wiping, light bar and
+siren, and the distances and speeds that come from requests or from a GNSS receiver.
 """
 
 from collections.abc import Mapping

@@ -74,6 +74,50 @@ class TestAgainstOpendbc:
         theirs = hondacan.honda_checksum(arbitration_id, None, bytearray(data))
         assert CHECKSUMS["honda"].compute(arbitration_id, bare, len(data) - 1) == theirs
 
+    @given(data=st.binary(min_size=8, max_size=8), counter=st.integers(0, 15))
+    def test_vw_mqb(self, data: bytes, counter: int) -> None:
+        mqbcan = pytest.importorskip("opendbc.car.volkswagen.mqbcan", exc_type=ImportError)
+        counted = bytes((0, (data[1] & 0xF0) | counter)) + data[2:]
+        for identifier in CHECKSUMS["vw_mqb"].identifiers or ():
+            theirs = mqbcan.volkswagen_mqb_meb_checksum(identifier, None, bytearray(counted))
+            assert CHECKSUMS["vw_mqb"].compute(identifier, counted, 0) == theirs
+
+    @given(arbitration_id=st.integers(0, 0x7FF), data=st.binary(min_size=8, max_size=8))
+    def test_the_sum_with_the_identifier_is_that_of_subaru_and_tesla(self, arbitration_id: int, data: bytes) -> None:
+        subarucan = pytest.importorskip("opendbc.car.subaru.subarucan", exc_type=ImportError)
+        teslacan = pytest.importorskip("opendbc.car.tesla.teslacan", exc_type=ImportError)
+        ours = CHECKSUMS["sum8_identifier"].compute(arbitration_id, b"\0" + data[1:], 0)
+        assert ours == subarucan.subaru_checksum(arbitration_id, None, bytearray(data))
+        assert ours == teslacan.tesla_checksum(arbitration_id, SimpleNamespace(start_bit=0), bytearray(data))
+
+    @given(data=st.binary(min_size=2, max_size=8))
+    def test_chrysler_and_nissan_use_j1850_and_hyundai_another_start(self, data: bytes) -> None:
+        chryslercan = pytest.importorskip("opendbc.car.chrysler.chryslercan", exc_type=ImportError)
+        nissancan = pytest.importorskip("opendbc.car.nissan.nissancan", exc_type=ImportError)
+        hyundaican = pytest.importorskip("opendbc.car.hyundai.hyundaican", exc_type=ImportError)
+        last, bare = len(data) - 1, data[:-1] + b"\0"
+        assert CHECKSUMS["crc8_j1850"].compute(0x123, bare, last) == chryslercan.chrysler_checksum(0x123, None, bytearray(data))
+        assert CHECKSUMS["crc8_j1850"].compute(0x123, bare, last) == nissancan.nissan_checksum(data[:-1])
+        assert CHECKSUMS["crc8_hyundai"].compute(0x123, bare, last) == hyundaican.hyundai_checksum(data[:-1])
+
+    @given(arbitration_id=st.integers(0, 0x7FF), data=st.binary(min_size=6, max_size=30), length=st.sampled_from((8, 16, 24, 32)))
+    def test_hyundai_canfd(self, arbitration_id: int, data: bytes, length: int) -> None:
+        hyundaicanfd = pytest.importorskip("opendbc.car.hyundai.hyundaicanfd", exc_type=ImportError)
+        frame = (b"\0\0" + data).ljust(length, b"\x5a")[:length]
+        theirs = hyundaicanfd.hkg_can_fd_checksum(arbitration_id, None, bytearray(frame))
+        assert CHECKSUMS["hyundai_canfd"].compute(arbitration_id, frame, 0) == theirs
+
+    @given(data=st.binary(min_size=8, max_size=8))
+    def test_psa_and_fca_giorgio(self, data: bytes) -> None:
+        psacan = pytest.importorskip("opendbc.car.psa.psacan", exc_type=ImportError)
+        chryslercan = pytest.importorskip("opendbc.car.chrysler.chryslercan", exc_type=ImportError)
+        for identifier in CHECKSUMS["psa"].identifiers or ():
+            theirs = psacan.psa_checksum(identifier, SimpleNamespace(start_bit=59), bytearray(data))
+            assert CHECKSUMS["psa"].compute(identifier, data[:-1] + bytes((data[-1] & 0xF0,)), 7) == theirs
+        for identifier in CHECKSUMS["fca_giorgio"].identifiers or ():
+            theirs = chryslercan.fca_giorgio_checksum(identifier, None, bytearray(data))
+            assert CHECKSUMS["fca_giorgio"].compute(identifier, data[:-1] + b"\0", 7) == theirs
+
     @given(data=st.binary(min_size=1, max_size=8), index=st.integers(0, 7))
     def test_xor(self, data: bytes, index: int) -> None:
         mqbcan = pytest.importorskip("opendbc.car.volkswagen.mqbcan", exc_type=ImportError)
@@ -83,13 +127,26 @@ class TestAgainstOpendbc:
         assert CHECKSUMS["xor"].compute(0, bare, at) == theirs
 
 
-@given(rule=st.sampled_from(sorted(CHECKSUMS)), data=st.binary(min_size=2, max_size=8), bit=st.integers(0, 63))
+FIRST = {"vw_mqb", "rivian", "hyundai_canfd", "sum8_identifier"}
+"""Rules whose checksum stands in front; the others' stands last."""
+
+UNGUARDED = {"ford": (0x415, range(18)), "hyundai_nibbles": (0x394, range(56))}
+"""Rules that guard only some bits of a message."""
+
+
+@given(rule=st.sampled_from(sorted(CHECKSUMS)), data=st.binary(min_size=8, max_size=8), bit=st.integers(0, 63))
 def test_every_rule_notices_one_flipped_bit(rule: str, data: bytes, bit: int) -> None:
-    body = data[:-1]
-    flipped = int.from_bytes(body, "little") ^ 1 << bit % (8 * len(body))
-    changed = flipped.to_bytes(len(body), "little") + b"\0"
+    identifier = min(CHECKSUMS[rule].identifiers or {0x123})
+    octets = (CHECKSUMS[rule].width_bits + 7) // 8
+    index, guarded = (0, range(8 * octets, 64)) if rule in FIRST else (7, range(56))
+    if rule in UNGUARDED:
+        identifier, guarded = UNGUARDED[rule]
+    at = guarded[bit % len(guarded)]
+    bare = data[:index] + bytes(octets) + data[index + octets :]
+    changed = bytearray(bare)
+    changed[at // 8] ^= 1 << (at % 8 if rule != "ford" or at < 16 else at % 8 + 6)
     compute = CHECKSUMS[rule].compute
-    assert compute(0x123, changed, len(body)) != compute(0x123, body + b"\0", len(body))
+    assert compute(identifier, bytes(changed), index) != compute(identifier, bare, index)
 
 
 def test_the_sum_of_bytes_wraps_at_256() -> None:
