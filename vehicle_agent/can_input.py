@@ -132,6 +132,7 @@ class CanInput:
         return MappingProxyType(dict(total))
 
 
+_WHOLE_OCTET = 0xFF
 _NO_NEWS: tuple[SignalUpdate, ...] = ()
 _NOTHING = DecodedFrame(updates=(), faults=())
 
@@ -259,11 +260,11 @@ class _MessageInput:
 
     def _check_sum(self, data: bytes, identifier: int, checksum: MappedChecksum) -> None:
         index = checksum.byte % self._length
-        mask = checksum.mask
-        octet = data[index]
-        bare = data[:index] + bytes((octet & ~mask,)) + data[index + 1 :]
-        expected = checksum.rule.compute(identifier, bare, index)
-        found = (octet & mask) // (mask & -mask)
+        if checksum.mask == _WHOLE_OCTET:
+            found = data[index]
+            expected = checksum.rule.compute(identifier, data[:index] + b"\0" + data[index + 1 :], index)
+        else:
+            found, expected = checksum.compare(identifier, data, self._length)
         if found != expected:
             raise FrameError(self._name, f"checksum is {found:#x}, {checksum.rule.name} gives {expected:#x}", CHECKSUM)
 
