@@ -42,7 +42,7 @@ from shared.records.passport import (
     read_passport,
     verify_passport,
 )
-from shared.records.sd_jwt import Es256PublicKey
+from shared.records.sd_jwt import Es256PublicKey, encode_base64url
 from shared.security.certificate import Certificate, decode_certificate
 from shared.security.chain import ChainVerifier
 from shared.security.ecdsa import Curve
@@ -298,7 +298,7 @@ def _table(readings: tuple[Reading, ...], findings: tuple[Finding, ...]) -> Tabl
             before = reading.credential
         table.add_row(
             str(reading.seq),
-            "not shown" if reading.occurred is None else utc_text(reading.occurred)[:16].replace("T", " "),
+            _date(reading),
             _metres(reading),
             "" if since_m is None else km_text(since_m),
             _recorded(reading),
@@ -307,6 +307,12 @@ def _table(readings: tuple[Reading, ...], findings: tuple[Finding, ...]) -> Tabl
             style="bold red" if is_back or reading.flags else None,
         )
     return table
+
+
+def _date(reading: Reading) -> str:
+    if reading.stamp is not None:
+        return reading.stamp.words.replace(" UTC", ",")
+    return "not shown" if reading.occurred is None else utc_text(reading.occurred)[:16].replace("T", " ")
 
 
 def _is_other(reading: Reading) -> bool:
@@ -354,11 +360,16 @@ def _as_json(verified: VerifiedPassport, withheld: tuple[Withheld, ...]) -> dict
             {
                 "seq": r.seq,
                 "occurred": None if r.occurred is None else utc_text(r.occurred),
+                "dated_later": None if r.stamp is None else {"at": utc_text(r.stamp.occurred), "by_seq": r.stamp.by_seq},
                 "odometer_m": r.odometer_m,
                 "since_previous_m": r.since_previous_m,
                 "reason": None if r.reason is None else r.reason.value,
                 "sources": [{"name": s.name, "odometer_m": s.odometer_m, "age_ms": s.age_ms} for s in r.sources],
                 "flags": [flag.value for flag in r.flags],
+                "verdict": None if r.verdict is None else r.verdict.value,
+                "missing_permille": r.missing_permille,
+                "nonce": None if r.nonce is None else encode_base64url(r.nonce),
+                "counter": None if r.counter is None else {"kind": r.counter.kind.value, "value": r.counter.value},
                 "log": r.log,
                 "log_index": r.log_index,
                 "witnesses": list(r.witnesses),

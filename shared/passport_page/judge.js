@@ -28,8 +28,9 @@ const CHECKS = {
       "Records left out after the last one shown cannot be noticed.",
   ],
   odometer: [
-    "The odometer never went back",
-    "Every reading, whoever took it, is held against the highest before it.",
+    "The odometer never went back, and left nothing out",
+    "Every reading, whoever took it, is held against the highest before it. What else the vehicle measures its way by says whether " +
+      "all that was driven is in it.",
   ],
   inclusion: [
     "The ledger holds every record",
@@ -53,6 +54,9 @@ const CHECKS = {
 
 // What genuine records say about the vehicle; the other checks are about whether they are genuine.
 const ABOUT_VEHICLE = ["sequence", "odometer"];
+
+// Serious findings that are about the distance, not about whose records these are or which are missing.
+const ABOUT_ODOMETER = ["rollback", "distance_missing"];
 
 class Verdict {
   constructor() {
@@ -132,7 +136,7 @@ const inGroups = async (entries, verdict, ids, { progress, words }, judge) => {
 const judgePassport = async (passport, trust, progress = async () => {}) => {
   const verdict = new Verdict();
   const bytes = typeof passport === "string" ? utf8(passport) : passport;
-  const judged = { bytes, trust: null, credentials: [], entries: [], notes: new Map(), verifiers: new Map(), findings: [], counting: new Map(), progress };
+  const judged = { bytes, trust: null, credentials: [], entries: [], notes: new Map(), verifiers: new Map(), findings: [], counting: new Map(), stamps: new Map(), progress };
   await verdict.part(["trust"], async () => {
     judged.trust = await judgeTrust(trust, verdict);
   });
@@ -228,8 +232,9 @@ const judgeSeries = (judged, verdict) => {
   }));
   judged.counting = countingReadings(items);
   judged.findings = checkSequence(items);
+  judged.stamps = new Map([...stampedLater(items)].map(([position, stamp]) => [items[position].record, stamp]));
   for (const each of judged.findings.filter((found) => found.isSerious)) {
-    verdict.fail(each.kind === "rollback" ? "odometer" : "sequence", each.text);
+    verdict.fail(ABOUT_ODOMETER.includes(each.kind) ? "odometer" : "sequence", each.text);
   }
   const doubtful = judged.entries.length - genuine.length;
   if (doubtful > 0 || genuine.length === 0) {

@@ -10,6 +10,12 @@ const EVENT_WORDS = {
   import: "The vehicle was imported",
   scrapped: "The vehicle was scrapped",
 };
+const ACTION_WORDS = {
+  fitted: "a part had been fitted",
+  replaced: "a part had been replaced",
+  removed: "a part was gone",
+  reprogrammed: "a part had other software than before",
+};
 const SEVERITY_WORDS = {
   not_known: "A crash, how bad is not known,",
   cosmetic: "A crash with cosmetic damage",
@@ -96,7 +102,11 @@ class LifeEvents {
     const { seq, hidden } = item.record;
     const [action, part, condition] = [fields.get("action"), fields.get("part"), fields.get("condition")];
     if (!isText(action) || !isText(part)) return [];
-    const findings = this.serials(item, part, action, fields);
+    if (isOwn(item)) {
+      const text = `The vehicle noticed on ${dayText(item.record.occurred)} that ${ACTION_WORDS[action]}: ${part} (record ${seq}).`;
+      return [finding("part", seq, text)];
+    }
+    const findings = action === "reprogrammed" ? [] : this.serials(item, part, action, fields);
     if (part.toLowerCase().includes("odometer")) findings.push(odometerWorkedOn(item));
     if (action === "removed" || !["used", "remanufactured", "repurposed"].includes(condition)) return findings;
     const holder = fields.get("previous_holder");

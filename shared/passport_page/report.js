@@ -22,7 +22,7 @@ const reportOf = (judged, checks) => {
   };
 };
 
-const readingsOf = ({ entries, findings, counting }) => {
+const readingsOf = ({ entries, findings, counting, stamps }) => {
   const fallen = new Set(findings.filter((each) => each.kind === "rollback").map((each) => each.seq));
   let before = null;
   return entries.map((entry) => {
@@ -32,9 +32,11 @@ const readingsOf = ({ entries, findings, counting }) => {
     const distanceSinceM = odometerM === null || before === null || before.odometerM === null ? null : odometerM - before.odometerM;
     if (hasReading) before = record;
     const isBack = fallen.has(record.seq);
+    const stamp = stamps.get(record);
     return {
       seq: record.seq,
-      recordedAt: record.occurred,
+      recordedAt: stamp === undefined ? record.occurred : stamp.occurred,
+      datedBy: stamp === undefined ? null : stamp.bySeq,
       kind: record.kind,
       role: entry.issuer.role,
       source: sourceOf(entry),
@@ -58,6 +60,7 @@ const readingsOf = ({ entries, findings, counting }) => {
 const doubtfulReading = (entry) => ({
   seq: entry.record === null ? null : entry.record.seq,
   recordedAt: null,
+  datedBy: null,
   kind: entry.record === null ? null : entry.record.kind,
   role: null,
   source: null,

@@ -5,14 +5,8 @@ const READ_BY_EYE_M = 1609;
 const ENTERED_LATE_MS = 86400000;
 const SERIOUS = new Set([
   "rollback", "fork", "gap", "credential_not_introduced", "foreign_subject", "none_of_its_own", "bad_correction",
-  "ownership_break",
+  "ownership_break", "distance_missing", "other_vehicle", "counter_out_of_step",
 ]);
-const FLAG_WORDS = {
-  step: "jumped further than the time since the last record allows",
-  sources_disagree: "came from sources that disagree",
-  clock_not_set: "was made while the vehicle did not know the date",
-  sequence_resumed: "was made after the vehicle's store of records was lost or damaged",
-};
 
 const checkSequence = (items) => {
   const findings = [];
@@ -23,10 +17,14 @@ const checkSequence = (items) => {
   const corrections = new Corrections(items);
   const life = new LifeEvents(items, corrections);
   const lifeFindings = items.map((item, position) => (corrections.isCorrection(position) ? [] : life.check(position, item)));
+  const [stamps, clock] = [stampedLater(items), checkClock(items)];
+  const [remarks, counter] = [new Remarks(items, stamps), new CounterSteps()];
   const [dates, credentials, odometer] = [new Dates(), new Credentials(), new Odometer(corrections)];
   items.forEach((item, position) => {
     if (position > 0) findings.push(...linksBetween(items[position - 1], item));
-    findings.push(...dates.check(item), ...credentials.check(item), ...odometer.check(position, item), ...remarksOn(item));
+    findings.push(...dates.check(item), ...(clock.has(position) ? [clock.get(position)] : []), ...credentials.check(item));
+    findings.push(...odometer.check(position, datedItem(item, stamps.get(position))), ...counter.check(item));
+    findings.push(...remarks.check(position, item));
     if (corrections.findings.has(position)) findings.push(corrections.findings.get(position));
     findings.push(...lifeFindings[position]);
   });
@@ -219,11 +217,3 @@ class Odometer {
     return [finding("rollback", reading.item.record.seq, text)];
   }
 }
-
-const remarksOn = (item) => {
-  const { record } = item;
-  const told = record.flags.filter((flag) => Object.hasOwn(FLAG_WORDS, flag));
-  const findings = told.map((flag) => finding("flagged", record.seq, `Record ${record.seq} ${FLAG_WORDS[flag]}.`));
-  if (record.hidden.includes("odometer_m")) findings.push(finding("hidden", record.seq, `Record ${record.seq} hides its reading.`));
-  return findings;
-};

@@ -80,6 +80,7 @@ const drawRecords = (() => {
       const time = words.clock(reading.recordedAt);
       const which = Number.isInteger(reading.seq) ? `record ${reading.seq}` : "a record that cannot be read";
       date.append(make("span", `${time ? `${time}, ` : ""}${which}`, "under"));
+      if (Number.isInteger(reading.datedBy)) date.append(make("span", `dated later, by record ${reading.datedBy}`, "under"));
       const since = reading.distanceSinceM;
       line.append(
         date,

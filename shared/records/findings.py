@@ -27,6 +27,14 @@ class FindingKind(Enum):
     """A record says that it corrects one that it may not correct."""
     OWNERSHIP_BREAK = "ownership_break"
     """Changes of owner do not follow each other."""
+    DISTANCE_MISSING = "distance_missing"
+    """The vehicle itself saw that its odometer does not count all that is driven."""
+    OTHER_VEHICLE = "other_vehicle"
+    """The car said to be another vehicle than before."""
+    COUNTER_OUT_OF_STEP = "counter_out_of_step"
+    """A counter that only counts up did not go with the numbers of the records."""
+    COUNTER_CHANGED = "counter_changed"
+    """There is none any more, or one of another kind."""
     CLOCK = "clock"
     ENTERED_LATE = "entered_late"
     """Somebody's record is of something that happened before the records that stand before it."""
@@ -55,6 +63,9 @@ SERIOUS = frozenset(
         FindingKind.NONE_OF_ITS_OWN,
         FindingKind.BAD_CORRECTION,
         FindingKind.OWNERSHIP_BREAK,
+        FindingKind.DISTANCE_MISSING,
+        FindingKind.OTHER_VEHICLE,
+        FindingKind.COUNTER_OUT_OF_STEP,
     }
 )
 """What a buyer should not pay without an explanation for."""

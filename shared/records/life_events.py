@@ -101,7 +101,9 @@ class _LifeEvents:
         action, part, condition, seq = fields.get("action"), fields.get("part"), fields.get("condition"), item.record.seq
         if not isinstance(action, str) or not isinstance(part, str):
             return []
-        findings = self._serials(item, part, action, fields)
+        if item.is_own:
+            return [_noticed(item, part, action)]
+        findings = [] if action == "reprogrammed" else self._serials(item, part, action, fields)
         if "odometer" in part.lower():
             findings.append(_worked_on(item))
         if action == "removed" or condition not in ("used", "remanufactured", "repurposed"):
@@ -176,6 +178,12 @@ def _finding(kind: FindingKind, seq: int, text: str) -> Finding:
     return Finding(kind=kind, seq=seq, text=text)
 
 
+def _noticed(item: SequenceItem, part: str, action: str) -> Finding:
+    """What the vehicle noticed by itself: who did it, and whether anybody said so, the other records tell."""
+    text = f"The vehicle noticed on {day_text(item.record.occurred)} that {_ACTIONS[action]}: {part} (record {item.record.seq})."
+    return _finding(FindingKind.PART, item.record.seq, text)
+
+
 def _worked_on(item: SequenceItem) -> Finding:
     text = f"The odometer itself was worked on by {item.signer} on {day_text(item.record.occurred)} (record {item.record.seq})."
     return _finding(FindingKind.ODOMETER_WORKED_ON, item.record.seq, text)
@@ -188,6 +196,12 @@ _EVENTS = {
     "export": "The vehicle was exported",
     "import": "The vehicle was imported",
     "scrapped": "The vehicle was scrapped",
+}
+_ACTIONS = {
+    "fitted": "a part had been fitted",
+    "replaced": "a part had been replaced",
+    "removed": "a part was gone",
+    "reprogrammed": "a part had other software than before",
 }
 _SEVERITIES = {
     "not_known": "A crash, how bad is not known,",

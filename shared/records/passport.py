@@ -20,13 +20,14 @@ from shared.core.errors import DecodeError, EncodeError, ProofError, RecordError
 from shared.ledger.policy import Policy
 from shared.ledger.proof import TlogProof, parse_proof
 from shared.ledger.verify import QuorumError, TrustedCheckpoint, trust_first, verify_included, verify_signed
+from shared.records.boot_dates import Stamp, stamped_later
 from shared.records.corrections import counting_readings
 from shared.records.credential import MAX_CERTIFICATE_BYTES, MAX_CREDENTIALS, MAX_ISSUER_CREDENTIALS, VehicleCredential
 from shared.records.findings import Finding, SequenceItem
 from shared.records.issuers import Issuer, IssuerRole
 from shared.records.kind import RecordKind
 from shared.records.kinds import HIDEABLE
-from shared.records.odometer import OdometerFlag, OdometerSource, RecordReason
+from shared.records.odometer import HardwareCount, OdometerFlag, OdometerSource, RecordReason, Verdict
 from shared.records.record import (
     COMMITMENT_SALT_BYTES,
     HASH_CHARACTERS,
@@ -237,6 +238,11 @@ class Reading:
         has_reading: whether it states a reading of the odometer, or hides one.
         corrects: number of the earlier record it puts right; None where it does not.
         counts_for: number of the record in whose place its reading counts: its own or the one it puts right; None if none counts.
+        stamp: when a record was made that says no date, and which record tells; None where it has one or none tells.
+        verdict: what other witnesses of the distance said, None if hidden or nobody judged.
+        missing_permille: share of the distance that is not counted, None if hidden or not known.
+        nonce: the challenge of an inspector that it answers, None if hidden or nobody asked.
+        counter: where the counter beside the records stood, None if hidden or there is none.
     """
 
     seq: int
@@ -256,6 +262,16 @@ class Reading:
     has_reading: bool
     corrects: int | None
     counts_for: int | None = None
+    stamp: Stamp | None = None
+    verdict: Verdict | None = None
+    missing_permille: int | None = None
+    nonce: bytes | None = None
+    counter: HardwareCount | None = None
+
+    @property
+    def made(self) -> UtcNs | None:
+        """When it was made: as it says itself, or as another record tells; None where neither does."""
+        return self.occurred if self.stamp is None else self.stamp.occurred
 
     @property
     def is_own(self) -> bool:
@@ -356,8 +372,13 @@ def _check_ledger(
 
 
 def _counted(readings: Sequence[Reading], items: Sequence[SequenceItem]) -> tuple[Reading, ...]:
-    counting = counting_readings(items)
-    return tuple([replace(reading, counts_for=counting.get(position)) for position, reading in enumerate(readings)])
+    counting, stamps = counting_readings(items), stamped_later(items)
+    return tuple(
+        [
+            replace(reading, counts_for=counting.get(position), stamp=stamps.get(position))
+            for position, reading in enumerate(readings)
+        ]
+    )
 
 
 def _has_reading(record: DisclosedRecord) -> bool:
@@ -394,6 +415,10 @@ def _reading(
         role=role,
         has_reading=_has_reading(record),
         corrects=record.corrects,
+        verdict=record.verdict,
+        missing_permille=record.missing_permille,
+        nonce=record.nonce,
+        counter=record.counter,
     )
 
 

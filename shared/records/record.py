@@ -127,7 +127,7 @@ class SignedRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisclosedRecord:
-    """What a verified token shows; `hidden` names what its holder left out.
+    """What a verified token shows; `hidden` names what its holder left out, `version` is that of the kind's table.
 
     `occurred` is also None where the vehicle itself did not know the date. `fields` are the kind's other claims that are shown,
     each checked against its table. `next_credential` is the `kid` of the credential this record hands over to, `subject` that of
@@ -135,6 +135,7 @@ class DisclosedRecord:
     """
 
     kind: RecordKind
+    version: int = 1
     seq: int
     prev: bytes | None
     flags: tuple[OdometerFlag, ...] = ()
@@ -347,6 +348,7 @@ class _Claims:
         subject = None if "subject" not in self._claims else self._hash("subject")
         return DisclosedRecord(
             kind=kind,
+            version=self._spec.version,
             seq=seq,
             prev=prev,
             flags=self._flags(),

@@ -8,7 +8,8 @@ continues the numbering proves nothing, for whoever has seen the earlier ones ca
 same numbering and name the vehicle's credential; their readings of the odometer are held against the vehicle's own, with room for a
 display that counts whole kilometres or miles. That the vehicle took one up is shown by a record of its own that comes after it:
 whoever has a passport can write on where it ends. What records of other kinds say about each other is
-`shared.records.life_events`'.
+`shared.records.life_events`'; what the vehicle itself found odd, `shared.records.remarks`'; what the time since a start of its
+computer says about dates, `shared.records.boot_dates`'; a counter beside the records, `shared.records.counter_steps`'.
 """
 
 from collections.abc import Sequence
@@ -16,11 +17,14 @@ from dataclasses import dataclass
 
 from shared.core.clock import NS_PER_S, UtcNs
 from shared.core.itstime import utc_text
+from shared.records.boot_dates import check_clock, dated, stamped_later
 from shared.records.corrections import Corrections, read_corrections
+from shared.records.counter_steps import CounterSteps
 from shared.records.findings import Finding, FindingKind, SequenceItem, day_text, km_text
 from shared.records.kind import RecordKind
 from shared.records.life_events import check_life_events
 from shared.records.odometer import OdometerFlag
+from shared.records.remarks import Remarks
 
 READ_BY_EYE_M = 1_609
 """How much lower than the vehicle's own a reading may be that somebody read off a display: the last mile is not shown."""
@@ -57,12 +61,16 @@ def check_sequence(items: Sequence[SequenceItem]) -> tuple[Finding, ...]:
         findings.append(_finding(FindingKind.GAP, first, f"The records before number {first} are not shown ({first} of them)."))
     corrections = read_corrections(items)
     life = check_life_events(items, corrections)
+    stamps, clock, counter = stamped_later(items), check_clock(items), CounterSteps()
+    remarks = Remarks(items, stamps)
     credentials, dates, odometer = _Credentials(), _Dates(), _Odometer(corrections)
     previous: SequenceItem | None = None
     for position, item in enumerate(items):
         if previous is not None:
             findings += _links(previous, item)
-        findings += [*dates.check(item), *credentials.check(item), *odometer.check(position, item), *_remarks(item)]
+        findings += [*dates.check(item), *([clock[position]] if position in clock else []), *credentials.check(item)]
+        findings += [*odometer.check(position, dated(item, stamps.get(position))), *counter.check(item)]
+        findings += remarks.check(position, item)
         findings += [*corrections.findings.get(position, ()), *life.get(position, ())]
         previous = item
     return (*findings, *_taken_up(items))
@@ -258,19 +266,3 @@ def _fell(before: _Reading | None, reading: _Reading) -> bool:
     if before is None:
         return False
     return reading.metres + (0 if reading.is_own and before.is_own else READ_BY_EYE_M) < before.metres
-
-
-def _remarks(item: SequenceItem) -> list[Finding]:
-    record = item.record
-    texts = {
-        OdometerFlag.STEP: "jumped further than the time since the last record allows",
-        OdometerFlag.SOURCES_DISAGREE: "came from sources that disagree",
-        OdometerFlag.CLOCK_NOT_SET: "was made while the vehicle did not know the date",
-        OdometerFlag.SEQUENCE_RESUMED: "was made after the vehicle's store of records was lost or damaged",
-    }
-    findings = [
-        _finding(FindingKind.FLAGGED, record.seq, f"Record {record.seq} {texts[flag]}.") for flag in record.flags if flag in texts
-    ]
-    if "odometer_m" in record.hidden:
-        findings.append(_finding(FindingKind.HIDDEN, record.seq, f"Record {record.seq} hides its reading."))
-    return findings

@@ -28,7 +28,7 @@ from shared.records.strict_json import Json
 JUDGING = (
     "faults", "bytes", "sha2", "weierstrass", "ecdsa", "ed25519", "strict_json", "coer", "permissions", "region", "certificate",
     "chain", "merkle", "mldsa", "note", "policy", "proof", "sd_jwt", "fields", "record", "moments", "corrections", "life_events",
-    "sequence", "passport", "trust", "signers", "report", "judge", "inflate", "embedded",
+    "boot_dates", "counter_steps", "remarks", "sequence", "passport", "trust", "signers", "report", "judge", "inflate", "embedded",
 )  # fmt: skip
 """Scripts that judge, in the order they are read."""
 
@@ -123,6 +123,7 @@ def _values(kinds: frozenset[RecordKind]) -> list[Json]:
 def _kind(spec: KindSpec, types: "_Types") -> Json:
     return {
         "kind": spec.kind.value,
+        "version": spec.version,
         "words": spec.kind.words,
         "plural": spec.kind.plural,
         "fields": [types.field(field) for field in spec.fields],

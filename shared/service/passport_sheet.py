@@ -63,7 +63,7 @@ def render_sheet(passport: Passport, data: bytes) -> str:
     first_seq, last_seq = readings[0].seq, readings[-1].seq
     text = {
         "odometer": "not shown" if last is None or last.odometer_m is None else km_text(last.odometer_m),
-        "date": "-" if last is None else day_text(last.occurred),
+        "date": "-" if last is None else day_text(last.made),
         "records": f"{len(readings)}, number {first_seq} to {last_seq}",
         "period": _period(readings),
         "ledger": f"{code.log}, {int(code.size):,} entries",
@@ -82,7 +82,7 @@ def grouped(hexadecimal: str) -> str:
 
 
 def _period(readings: Sequence[Reading]) -> str:
-    dates = [each.occurred for each in readings if each.occurred is not None]
+    dates = [each.made for each in readings if each.made is not None]
     return f"{day_text(min(dates))} to {day_text(max(dates))}" if dates else "no dates shown"
 
 
@@ -109,7 +109,7 @@ def _others(readings: Sequence[Reading]) -> str:
     """Return the newest records that somebody else than the vehicle wrote; who that was is shown by verification alone."""
     others = [each for each in readings if not each.is_own]
     rows = "".join(
-        f"<tr><td>{day_text(each.occurred)}</td><td>{each.kind.value.replace('_', ' ')}</td>"
+        f"<tr><td>{day_text(each.made)}</td><td>{each.kind.value.replace('_', ' ')}</td>"
         f'<td class="n">{"" if each.odometer_m is None else km_text(each.odometer_m)}</td><td>record {each.seq}</td></tr>'
         for each in others[-MAX_OTHERS_SHOWN:]
     )
@@ -118,7 +118,7 @@ def _others(readings: Sequence[Reading]) -> str:
 
 def _curve(claimed: UnverifiedPassport) -> str:
     """Return the readings that count over time, each at the date of the record it counts for; falls are drawn thick."""
-    places = {each.seq: (place, each.occurred) for place, each in reversed(list(enumerate(claimed.readings)))}
+    places = {each.seq: (place, each.made) for place, each in reversed(list(enumerate(claimed.readings)))}
     counting = [(*places[each.counts_for], each) for each in claimed.readings if each.counts_for is not None]
     points = [
         (occurred, each.odometer_m, each.seq)

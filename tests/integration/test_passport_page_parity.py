@@ -209,6 +209,14 @@ class Story:
             "valid_until": ["2026-11-05T00:00:00.000Z", "2026-11-25T00:00:00.000Z"],
             "previous_holder": [{"by": "credential", "hash": HASHES[0]}, {"by": "commitment", "hash": HASHES[1]}],
             "serial_number": ["1", "2"],
+            "missing_permille": [0, 4, 95, 120, 235, 248, 266, 337, 500, 661, 749, 1_000],
+            "counter": [
+                *[{"kind": "tpm", "value": self.seq + 40}] * 9,
+                {"kind": "file", "value": self.seq + 1},
+                {"kind": "tpm", "value": 41},
+                {"kind": "tpm", "value": self.seq + 50},
+            ],
+            "boot": [{"id": f"0{n}" * 16, "elapsed_ms": self.day * 86_400_000 + late} for n in (0, 1) for late in (0, 7_200_000)],
             "replaced_serial_number": ["1", "2"],
         }
         if field is not None and isinstance(field.type, Choice) and name != "reason":

@@ -51,7 +51,8 @@ class History:
     def stated(self, kind: RecordKind, **fields: Json) -> Record:
         """What somebody states in the vehicle's next slot."""
         slot, at = self.recorder.slot(), self.clock.advance(DAY_NS)
-        shown = {**fields_of(kind), **fields}
+        own: dict[str, Json] = {"counter": None} if kind is RecordKind.ODOMETER else {}
+        shown = {**fields_of(kind), **own, **fields}
         return Record(kind=kind, seq=slot.seq, prev=slot.prev, occurred=at.utc, fields=shown, subject=slot.subject)
 
     def is_told(self, kind: RecordKind, by: Enrolled, **fields: Json) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.core.clock import NS_PER_S, ManualClock, UtcNs
+from shared.core.clock import NS_PER_S, ManualClock, MonotonicNs, UtcNs
 from shared.core.errors import RecordError
 from shared.pki.authority import hours
 from shared.records.kinds import HIDEABLE
@@ -57,7 +57,8 @@ def renewed(terms: tuple[Term, ...] = THREE_TERMS, shown: Collection[str] = HIDE
     recorder = Recorder(signer=signers[0], store=shelf, entropy=seeded_entropy(), boot_id=bytes(16))
     for number, term in enumerate(terms):
         for day in term.signs:
-            at = ManualClock(UtcNs(BEGIN + day * DAY_NS) if term.clock_is_set else None).now()
+            ran = MonotonicNs(day * DAY_NS)
+            at = ManualClock(UtcNs(BEGIN + ran) if term.clock_is_set else None, ran).now()
             reason, source = RecordReason.DISTANCE, OdometerSource(name="cluster", odometer_m=day * 1000, age_ms=20)
             recorder.record_reading(odometer_m=day * 1000, reason=reason, sources=(source,), flags=(), at=at)
         if term.hand_over is not None:

@@ -34,7 +34,8 @@ class Life:
         seq = len(self.items)
         who = role_for(kind) if role is None else role
         is_own = who is IssuerRole.VEHICLE
-        shown = {name: value for name, value in {**fields_of(kind), **fields}.items() if name not in hidden}
+        own: dict[str, Json] = {"counter": None} if kind is RecordKind.ODOMETER else {}
+        shown = {name: value for name, value in {**fields_of(kind), **own, **fields}.items() if name not in hidden}
         record = DisclosedRecord(
             kind=kind,
             seq=seq,
@@ -163,11 +164,24 @@ def test_hidden_owners_are_not_guessed_at() -> None:
 
 def test_a_used_part_that_came_from_nowhere_is_told() -> None:
     life = Life()
-    life.add(RecordKind.PART, action="fitted", condition="used", previous_holder=None, odometer_m=None)
-    life.add(RecordKind.PART, action="fitted", condition="new", previous_holder=None, odometer_m=None, serial_number="S2")
+    by = IssuerRole.GARAGE
+    life.add(RecordKind.PART, role=by, action="fitted", condition="used", previous_holder=None, odometer_m=None)
+    life.add(RecordKind.PART, role=by, action="fitted", condition="new", previous_holder=None, odometer_m=None, serial_number="S2")
     texts = [finding.text for finding in life.found(FindingKind.PART)]
     assert len(texts) == 1
     assert "where it came from is not said" in texts[0]
+
+
+def test_what_the_vehicle_notices_of_its_parts_is_told_as_its_own_word() -> None:
+    life = Life()
+    for action in ("replaced", "reprogrammed"):
+        part = "instrument cluster"
+        life.add(RecordKind.PART, action=action, part=part, condition="not_known", maker=None, part_number=None, serial_number="7")
+    assert [finding.text for finding in life.found(FindingKind.PART)] == [
+        "The vehicle noticed on 2026-01-01 that a part had been replaced: instrument cluster (record 0).",
+        "The vehicle noticed on 2026-01-02 that a part had other software than before: instrument cluster (record 1).",
+    ]
+    assert life.serious() == []
 
 
 def test_work_on_the_odometer_is_told() -> None:
