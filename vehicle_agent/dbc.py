@@ -31,6 +31,9 @@ MAX_MULTIPLEX_RANGE = 65_536
 MAX_SCALE = 10**18
 """Greatest scale and offset of a signal: no quantity of a vehicle needs more, and every product stays a number."""
 
+MAX_SIGNAL_BITS = 64
+"""Widest signal read as a number; wider ones are text or bits of their own, which feed no field."""
+
 MAX_MULTIPLEX_DEPTH = 8
 """Multiplexers within multiplexers."""
 
@@ -278,6 +281,8 @@ def _layout(signal: Signal, message_length: int, conditions: tuple[tuple[SignalL
         shift = signal.start % 8
     if signal.length < 1 or first < 0 or end > message_length:
         raise ValueError(f"does not fit the {message_length} bytes of its message")
+    if signal.length > MAX_SIGNAL_BITS:
+        raise ValueError(f"has {signal.length} bits, at most {MAX_SIGNAL_BITS} make a number")
     if max(abs(signal.scale), abs(signal.offset)) > MAX_SCALE:
         raise ValueError(f"is scaled by {signal.scale:.4g} and shifted by {signal.offset:.4g}, more than {MAX_SCALE:.0e}")
     if signal.is_float and signal.length not in _FLOATS:
