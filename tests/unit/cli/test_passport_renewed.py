@@ -62,7 +62,8 @@ def renewed(terms: tuple[Term, ...] = THREE_TERMS, shown: Collection[str] = HIDE
             reason, source = RecordReason.DISTANCE, OdometerSource(name="cluster", odometer_m=day * 1000, age_ms=20)
             recorder.record_reading(odometer_m=day * 1000, reason=reason, sources=(source,), flags=(), at=at)
         if term.hand_over is not None:
-            at = ManualClock(UtcNs(BEGIN + term.hand_over * DAY_NS)).now()
+            ran = MonotonicNs(term.hand_over * DAY_NS)
+            at = ManualClock(UtcNs(BEGIN + ran), ran).now()
             source = OdometerSource(name="cluster", odometer_m=term.hand_over * 1000, age_ms=20)
             recorder.change_signer(signers[number + 1], odometer_m=term.hand_over * 1000, sources=(source,), flags=(), at=at)
         elif number + 1 < len(terms):
