@@ -1,8 +1,7 @@
 """Where control units are asked and where they answer: the identifiers of ISO 15765-4 (legislated OBD), and makers' own pairs.
 
 With 11 bits, all units are asked on 7DF, each on 7E0..7E7, and they answer on 7E8..7EF. With 29 bits, all are asked on 18DB33F1,
-unit xx on 18DAxxF1, and it answers on 18DAF1xx. Makers' units have pairs of their own (714 and 77E, say), which a configuration
-names.
+unit xx on 18DAxxF1, and it answers on 18DAF1xx. Makers' units have pairs of their own (714 and 77E), which a configuration names.
 """
 
 from dataclasses import dataclass

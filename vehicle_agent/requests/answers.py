@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from shared.core.clock import NS_PER_S, MonotonicNs
-from shared.core.errors import DecodeError
 from vehicle_agent.requests.addresses import UnitAddress
 from vehicle_agent.requests.obd import (
     ENGINE_ODOMETER,
@@ -170,7 +169,7 @@ class Answers:
         return not any(other == pid and lower < unit and said.is_fresh(now) for (other, lower), said in self._said.items())
 
     def _metres(self, odometer: UdsOdometer, octets: bytes) -> float | None:
-        """Return an odometer's value; None for "not available" (all ones), for what is too short, and for what no vehicle drives."""
+        """Return an odometer's value; None for "not available" (all ones), what is too short, and what no vehicle drives."""
         part = octets[odometer.first_octet : odometer.first_octet + odometer.octets]
         if len(part) < odometer.octets:
             self.faults[TOO_SHORT] += 1
@@ -183,8 +182,3 @@ class Answers:
             self.faults[OUT_OF_RANGE] += 1
             return None
         return metres
-
-
-def refuse(faults: Counter[str], reason: DecodeError) -> None:
-    """Count an answer that is not what it should be."""
-    faults[reason.code] += 1

@@ -1,9 +1,9 @@
 """When what is asked: the polite scheduler of one bus.
 
-One question at a time, no more of them a second than allowed, the one that is longest due first. Nothing is asked while the ignition
-is off, nor where nobody says so and the vehicle shows no life; what may be asked only at standstill waits for it. A unit that says
-nothing is left alone for a while, twice as long each time; so is a question that was refused. While another tester is at work we
-keep quiet: two testers at once spoil each other's transfers, and a workshop comes first.
+One question at a time, no more of them a second than allowed, the one that is longest due first. Nothing is asked while the
+ignition is off, nor where nobody says so and the vehicle shows no life; what may be asked only at standstill waits for it. A unit
+that says nothing is left alone for a while, twice as long each time; so is a question that was refused. While another tester is at
+work we keep quiet: two testers at once spoil each other's transfers, and a workshop comes first.
 """
 
 from dataclasses import dataclass
