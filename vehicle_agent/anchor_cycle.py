@@ -3,17 +3,17 @@
     PENDING -> SUBMITTED -> SEQUENCED -> INCLUDED or WITNESSED
 
 Each arrow is stored before it is acted on, so whatever the log may have heard is known to be possible, and whatever it answered is
-kept. Submitting twice is harmless. Every cycle starts from the store: which records have no proof, which checkpoint is trusted. A
-contradiction between two signed checkpoints stops anchoring for good, keeps both notes as evidence, and is told once as loudly as
-the agent can; records go on being spooled meanwhile. Only `acknowledge_evidence` by a person lets it go on.
+kept; what comes at the same time is stored in one transaction. Submitting twice is harmless. Every cycle starts from the store:
+which records have no proof, which checkpoint is trusted. A contradiction between two signed checkpoints stops anchoring for good,
+keeps both notes as evidence, and is told once as loudly as the agent can; records go on being spooled meanwhile. Only
+`acknowledge_evidence` by a person lets it go on.
 
 It hands out requests and takes answers in any order, so a shell with a network carries them out as it can
 (`vehicle_agent.online_anchoring`); `vehicle_agent.anchoring` carries them out against a log within reach of a function call. One
 submission that fails does not hold up the others: what was answered is kept, proven, and not sent again.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.core.errors import DecodeError, ProofError, SplitViewError, StorageError, V2xError
@@ -115,26 +115,32 @@ class AnchorCycle:
         self._asked.update(fresh)
         return fresh
 
-    def submitted(self, request: Submit, index: int, now: MonotonicNs) -> tuple[Notice, ...]:
-        """Take the log's answer to a submission.
+    def submitted(self, indexes: Mapping[Submit, int], now: MonotonicNs) -> tuple[Notice, ...]:
+        """Take the log's answers to submissions, and store those that came together in one transaction.
 
         Raises:
             StorageError: the store failed; the next call of `requests` starts again from what is stored.
         """
-        if request not in self._open:
-            return ()
-        if not 0 <= index < MAX_TREE_SIZE:
-            return self.failed(request, f"the log answered with the index {index}", now)
+        notices: tuple[Notice, ...] = ()
+        good: dict[Submit, int] = {}
+        for request, index in indexes.items():
+            if request in self._open and 0 <= index < MAX_TREE_SIZE:
+                good[request] = index
+            elif request in self._open:
+                notices += self.failed(request, f"the log answered with the index {index}", now)
 
         def take() -> tuple[Notice, ...]:
-            self._store.mark_sequenced(request.entry, index)
-            self._answered(request)
-            self._client.prove(request.entry, index)
+            with self._store.together():
+                for request, index in good.items():
+                    self._store.mark_sequenced(request.entry, index)
+            for request, index in good.items():
+                self._answered(request)
+                self._client.prove(request.entry, index)
             self._has_progressed = True
-            notices = self._look(now)
-            return (*self._available(), *notices)
+            looked = self._look(now)
+            return (*self._available(), *looked)
 
-        return self._guarded(take, now)
+        return self._followed(notices, lambda: self._guarded(take, now)) if good else notices
 
     def fetched(self, request: Fetch, data: bytes, now: MonotonicNs) -> tuple[Notice, ...]:
         """Take the bytes of a path."""
@@ -220,10 +226,11 @@ class AnchorCycle:
         for record in sequenced:
             if record.log_index is not None:
                 self._client.prove(record.commitment, record.log_index)
-        for record in unsent:
-            if record.state is AnchorState.PENDING:
-                self._store.mark_submitted(record.commitment)
-            self._open[Submit(record.commitment)] = None
+        with self._store.together():
+            for record in unsent:
+                if record.state is AnchorState.PENDING:
+                    self._store.mark_submitted(record.commitment)
+        self._open.update(dict.fromkeys(Submit(record.commitment) for record in unsent))
         return self._look(now)
 
     def _answered(self, request: Request) -> None:
@@ -283,15 +290,9 @@ class AnchorCycle:
         return tuple(notices)
 
     def _keep(self, events: tuple[ClientEvent, ...]) -> tuple[Notice, ...]:
-        """Store what the light client showed, trust first."""
-        trusted = self._client.trusted
-        if trusted is not None and trusted.note != self._stored_note:
-            self._store.set_trusted_note(trusted.note, expected=self._stored_note)
-            self._stored_note = trusted.note
-        notices: tuple[Notice, ...] = ()
-        for event in events:
-            notices = self._followed(notices, partial(self._kept, event))
-        return notices
+        """Take in what the light client showed: trust and proofs are stored in one transaction, and then told of."""
+        heard = tuple(notice for event in events for notice in self._heard(event))
+        return self._followed(heard, lambda: self._stored(events))
 
     def _followed(self, notices: tuple[Notice, ...], then: Callable[[], tuple[Notice, ...]]) -> tuple[Notice, ...]:
         """Return notices and those of what comes then; if that fails, it does not take the first ones with it."""
@@ -301,19 +302,30 @@ class AnchorCycle:
             self.tell_later(notices)
             raise
 
-    def _kept(self, event: ClientEvent) -> tuple[Notice, ...]:
-        """Store one event, and return what there is to tell of it."""
+    def _stored(self, events: tuple[ClientEvent, ...]) -> tuple[Notice, ...]:
+        """Store trust first, then each proof, and return what there is to tell of them; all of it is stored, or nothing."""
+        trusted, is_witnessed = self._client.trusted, self._policy.quorum is not None
+        notices: list[Notice] = []
+        with self._store.together():
+            if trusted is not None and trusted.note != self._stored_note:
+                self._store.set_trusted_note(trusted.note, expected=self._stored_note)
+            for event in events:
+                match event:
+                    case Included():
+                        proof = proof_of(event).encode()
+                        self._store.store_proof(event.entry, log_index=event.index, proof=proof, is_witnessed=is_witnessed)
+                        notices.append(self._anchored(event, is_witnessed=is_witnessed))
+                    case NotAtIndex(entry, index):
+                        self._store.mark_refuted(entry)
+                        notices.append(Notice("ledger_wrong_index", {"log": self._origin, "log_index": index}))
+        self._stored_note = self._stored_note if trusted is None else trusted.note
+        self._has_progressed |= any(isinstance(event, Included) for event in events)
+        self._is_troubled |= any(isinstance(event, NotAtIndex) for event in events)
+        return tuple(notices)
+
+    def _heard(self, event: ClientEvent) -> tuple[Notice, ...]:
+        """Return what there is to tell of an event that leaves nothing to store."""
         match event:
-            case Included():
-                proof = proof_of(event).encode()
-                is_witnessed = self._policy.quorum is not None
-                self._store.store_proof(event.entry, log_index=event.index, proof=proof, is_witnessed=is_witnessed)
-                self._has_progressed = True
-                return (self._anchored(event, is_witnessed=is_witnessed),)
-            case NotAtIndex(entry, index):
-                self._store.mark_refuted(entry)
-                self._is_troubled = True
-                return (Notice("ledger_wrong_index", {"log": self._origin, "log_index": index}),)
             case NotWitnessed(detail):
                 self._has_round_failed_quorum = True
                 if not self._is_unwitnessed:

@@ -1,6 +1,7 @@
 """What anchoring needs from outside: a store for what must survive, and somebody who carries requests to a log."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,10 @@ from shared.service.spool import AnchorState, StoredRecord
 
 class AnchorStore(Protocol):
     """Where states, trust, proofs and evidence are kept; `shared.service.spool.Spool` is the one on disk."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Let what a block writes be stored at once: all of it when it ends, or nothing of it."""
+        ...
 
     def unsent(self, limit: int) -> tuple[StoredRecord, ...]:
         """Return the oldest records without an index."""
@@ -41,6 +46,14 @@ class AnchorStore(Protocol):
 
     def set_trusted_note(self, note: bytes, *, expected: bytes | None) -> None:
         """Move trust on from `expected`."""
+        ...
+
+    def check_some(self) -> None:
+        """Look whether some more of what is stored is what was stored; raises `StorageError` where it is damaged."""
+        ...
+
+    def has_pending(self) -> bool:
+        """Tell whether there is a record of which the log was not asked."""
         ...
 
     def counts(self) -> Mapping[AnchorState, int]:

@@ -8,7 +8,6 @@ from typing import Protocol
 from shared.core.clock import Instant, MonotonicNs
 from shared.core.errors import StorageError, TransportError
 from shared.ledger.policy import Policy
-from shared.service.spool import AnchorState
 from shared.stack.effects import Notice
 from vehicle_agent.anchor_ports import AnchorStore, Fetch, Request, Submit
 from vehicle_agent.anchors import Anchors
@@ -57,26 +56,32 @@ class Anchoring(Anchors):
         """
         notices: list[Notice] = []
         try:
-            if self._store.counts()[AnchorState.PENDING]:
+            self._store.check_some()
+            if self._store.has_pending():
                 self._cycle.wake(now.monotonic)
             carried_out = 0
             while carried_out < MAX_REQUESTS_AT_ONCE and (requests := self._cycle.requests(now.monotonic)):
+                carried_out += len(requests)
+                indexes: dict[Submit, int] = {}
                 for request in requests:
-                    carried_out += 1
-                    notices += self._carry_out(request, now.monotonic)
+                    notices += self._carry_out(request, indexes, now.monotonic)
+                if indexes:
+                    notices += self._cycle.submitted(indexes, now.monotonic)
         except StorageError:
             self._cycle.tell_later(notices)
             raise
         notices += self._cycle.take_notices()
         return (*notices, *self._tell_contradiction(notices))
 
-    def _carry_out(self, request: Request, now: MonotonicNs) -> tuple[Notice, ...]:
+    def _carry_out(self, request: Request, indexes: dict[Submit, int], now: MonotonicNs) -> tuple[Notice, ...]:
+        """Ask the log; the index of a submission is added to those that are stored together."""
         try:
             answer = self._transport.submit(request.entry) if isinstance(request, Submit) else self._transport.read(request.path)
         except (TransportError, StorageError) as error:
             return self._cycle.failed(request, str(error), now)
         if isinstance(request, Submit) and isinstance(answer, int):
-            return self._cycle.submitted(request, answer, now)
+            indexes[request] = answer
+            return ()
         if isinstance(request, Fetch) and isinstance(answer, bytes):
             return self._cycle.fetched(request, answer, now)
         return self._cycle.failed(request, "the log's answer is of the wrong kind", now)

@@ -15,7 +15,6 @@ from shared.core.errors import StorageError
 from shared.ledger.light_client import MAX_ROUND_PROOFS
 from shared.ledger.policy import Policy
 from shared.ledger.tiles import MAX_TILE_LEVEL
-from shared.service.spool import AnchorState
 from shared.stack.effects import Notice
 from vehicle_agent.anchor_cycle import MAX_SUBMISSIONS
 from vehicle_agent.anchor_ports import AnchorStore, Fetch, Request, Submit
@@ -118,9 +117,13 @@ class OnlineAnchoring(Anchors):
         """
         notices: list[Notice] = []
         try:
+            self._store.check_some()
+            indexes: dict[Submit, int] = {}
             for request, answer in self._errands.answers():
-                notices += self._take(request, answer, now.monotonic)
-            if self._cycle.contradiction is None and self._store.counts()[AnchorState.PENDING]:
+                notices += self._take(request, answer, indexes, now.monotonic)
+            if indexes:
+                notices += self._cycle.submitted(indexes, now.monotonic)
+            if self._cycle.contradiction is None and self._store.has_pending():
                 self._cycle.wake(now.monotonic)
             for request in self._cycle.requests(now.monotonic):
                 self._errands.ask(request)
@@ -131,12 +134,14 @@ class OnlineAnchoring(Anchors):
         self._judge(notices)
         return (*notices, *self._tell_contradiction(notices))
 
-    def _take(self, request: Request, answer: Answer, now: MonotonicNs) -> tuple[Notice, ...]:
+    def _take(self, request: Request, answer: Answer, indexes: dict[Submit, int], now: MonotonicNs) -> tuple[Notice, ...]:
+        """Take an answer; the index of a submission is added to those that are stored together."""
         match request, answer:
             case _, Failure(reason):
                 return self._cycle.failed(request, reason, now)
-            case Submit(), int(index):
-                return self._cycle.submitted(request, index, now)
+            case Submit() as submission, int(index):
+                indexes[submission] = index
+                return ()
             case Fetch(), bytes(data):
                 return self._cycle.fetched(request, data, now)
             case _:

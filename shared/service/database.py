@@ -34,12 +34,13 @@ Connect = Callable[[str], sqlite3.Connection]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseFormat:
-    """What kind of file: SQLite application id, version of the schema, the schema, and a name for people."""
+    """What kind of file: SQLite application id, version of the schema, the schema, a name for people, and a new file's pages."""
 
     name: str
     application_id: int
     version: int
     schema: str
+    page_octets: int = 4_096
 
 
 def connect_sqlite(uri: str) -> sqlite3.Connection:
@@ -119,6 +120,7 @@ def create_database(path: Path, fmt: DatabaseFormat, connect: Connect = connect_
             fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
         os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with closing(connect(_uri(fresh, "rw"))) as connection:
+            connection.execute(f"PRAGMA page_size={fmt.page_octets}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute(f"PRAGMA application_id={fmt.application_id}")
@@ -287,6 +289,12 @@ def _readable_uri(path: Path) -> str:
     """Nothing is made beside a file that has no write-ahead log."""
     has_wal = _size(path.with_name(path.name + "-wal")) > 0
     return _uri(path, "ro" if has_wal else "ro&immutable=1")
+
+
+def octets_of(path: Path) -> int:
+    """Return the size of a database with its write-ahead log; raises `StorageError`."""
+    with storage_errors(path):
+        return _size(path) + _size(path.with_name(path.name + "-wal"))
 
 
 def _size(path: Path) -> int:

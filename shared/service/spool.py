@@ -10,12 +10,12 @@ A full spool refuses to record; nothing is ever dropped to make room. The tables
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from shared.core.errors import DecodeError, EncodeError, RecordError, SplitViewError, StorageError
+from shared.core.errors import DecodeError, RecordError, SplitViewError, StorageError
 from shared.records.admission import EarlierRecord
 from shared.records.credential import MAX_CREDENTIALS, MAX_ISSUER_CREDENTIALS, VehicleCredential
 from shared.records.issuers import IssuerRole
@@ -28,22 +28,35 @@ from shared.service.database import (
     blob,
     connect_sqlite,
     create_database,
+    octets_of,
     open_database,
     storage_errors,
-    transaction,
 )
+from shared.service.grouped_writes import GroupedWrites
+from shared.service.rollback_counter import Restored
+from shared.service.spool_check import MAX_CHECKED_OCTETS, SpoolCheck, forget_damage, is_damage_known, remember_damage
 from shared.service.spool_format import (
     COLUMNS,
     CREDENTIALS,
     HEAD,
     INSERT_CREDENTIAL,
     INSERT_RECORD,
+    RECORDS_BY_KIND,
+    SIZES,
     SPOOL_FORMAT,
     bring_up_to_date,
 )
+from shared.service.spool_mark import SpoolMark
+from shared.service.spool_pace import lasts_days
+from shared.service.spool_room import CLASSES, DEFAULT_LIMIT_MIB, PROOF_OCTETS, RecordClass, SpoolBounds, SpoolUse, class_of
+from shared.service.spool_rows import KIND_NAMES, AnchorState, Row, StoredCredential, StoredRecord, stored_credential, stored_record
+
+__all__ = ["DEFAULT_CAPACITY", "AnchorState", "Spool", "StoredCredential", "StoredRecord", "open_spool"]
 
 DEFAULT_CAPACITY = 250_000
-"""Records: more than twenty years at thirty a day, about 1 GB."""
+"""Records: more than twenty years at thirty a day, less than 1 GiB."""
+
+DEFAULT_BOUNDS = SpoolBounds(records=DEFAULT_CAPACITY, octets=DEFAULT_LIMIT_MIB << 20)
 
 PAGE_RECORDS = 500
 """Records read at once."""
@@ -51,92 +64,11 @@ PAGE_RECORDS = 500
 MAX_EVIDENCE = 16
 """Contradictions kept; the first ones are those that matter."""
 
+CHECKPOINT_PAGES = 4_000
+"""Pages in the write-ahead log before they are moved into the file: 4 MiB, some hundred records."""
 
-class AnchorState(IntEnum):
-    """How far a record has come."""
-
-    PENDING = 0
-    """Stored; the log has not been asked."""
-    SUBMITTED = 1
-    """About to be sent, or sent: the log may have it."""
-    SEQUENCED = 2
-    """The log says it has it, at an index."""
-    INCLUDED = 3
-    """Proven under a policy that asks for no witness; the proof is stored."""
-    WITNESSED = 4
-    """Proven, and a quorum of witnesses has cosigned the checkpoint."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRecord:
-    """A record as it lies in the spool; `log_index` and `proof` (tlog-proof text) are None until known.
-
-    `odometer_m` is the reading it states, in metres, whoever stated it; None if it states none.
-    """
-
-    seq: int
-    commitment: bytes
-    kind: RecordKind
-    odometer_m: int | None
-    sd_jwt: str
-    salt: bytes
-    state: AnchorState
-    log_index: int | None
-    proof: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredCredential:
-    """A credential under which records are signed, and the role of whoever has it."""
-
-    credential: VehicleCredential
-    role: IssuerRole
-
-
-KIND_NAMES = {kind.value: kind for kind in RecordKind}
-ROLE_NAMES = {role.value: role for role in IssuerRole}
-Row = tuple[object, ...]
-
-
-def stored_record(path: Path, row: Row) -> StoredRecord:
-    """Return a row of `COLUMNS` as a record; raise `StorageError` if it cannot be one."""
-    match row:
-        case (
-            int(seq),
-            bytes(commitment),
-            str(kind),
-            (int() | None) as odometer_m,
-            str(sd_jwt),
-            bytes(salt),
-            int(state),
-            (int() | None) as log_index,
-            (bytes() | None) as proof,
-        ) if kind in KIND_NAMES and 0 <= state <= AnchorState.WITNESSED:
-            return StoredRecord(
-                seq=seq,
-                commitment=commitment,
-                kind=KIND_NAMES[kind],
-                odometer_m=odometer_m,
-                sd_jwt=sd_jwt,
-                salt=salt,
-                state=AnchorState(state),
-                log_index=log_index,
-                proof=proof,
-            )
-        case _:
-            raise StorageError(str(path), "is damaged: a record is not what it should be")
-
-
-def stored_credential(path: Path, row: Row) -> StoredCredential:
-    """Return a row (id, certificate, authority, role) as a credential; raise `StorageError` if it cannot be one."""
-    try:
-        credential = VehicleCredential(certificate=blob(path, row[1]), authority=blob(path, row[2]))
-    except EncodeError as error:
-        raise StorageError(str(path), f"is damaged: {error}") from None
-    role = ROLE_NAMES.get(row[3]) if isinstance(row[3], str) else None
-    if credential.id != row[0] or role is None:
-        raise StorageError(str(path), "is damaged: a credential is not what it should be")
-    return StoredCredential(credential=credential, role=role)
+MAX_WAL_OCTETS = 8 << 20
+"""To which a write-ahead log is cut that has grown, because somebody read for long."""
 
 
 class Spool:
@@ -145,13 +77,22 @@ class Spool:
     Args:
         path: the file, for error messages.
         connection: open, checked.
-        capacity: records it holds at most.
+        bounds: how much it holds at most.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, capacity: int) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, bounds: SpoolBounds = DEFAULT_BOUNDS) -> None:
         self._path = path
         self._connection = connection
-        self._capacity = capacity
+        self._bounds = bounds
+        self._writes = GroupedWrites(path, connection)
+        self._mark = SpoolMark(path)
+        self._check = SpoolCheck(path, self)
+        self._damage: StorageError | None = None
+        self._by_class: Counter[RecordClass] | None = None
+
+    def together(self) -> AbstractContextManager[None]:
+        """Let what a block writes reach the disk in one transaction, all of it or nothing; see `GroupedWrites`."""
+        return self._writes.together()
 
     def head(self) -> RecordHead | None:
         """Return where the vehicle's sequence stands, None before the first record."""
@@ -180,8 +121,21 @@ class Spool:
         expected = 0 if head is None else head.seq + 1
         if next_seq <= expected:
             raise RecordError("sequence", f"number {expected} is next; a sequence does not go back to {next_seq}")
-        with storage_errors(self._path), transaction(self._connection):
+        with self._writes.writing():
             self._connection.execute("INSERT OR REPLACE INTO resumed (id, after_seq) VALUES (1, ?)", (next_seq - 1,))
+
+    def resume_lost(self) -> Restored | None:
+        """Go on after the numbers of records that were made and are not here, and return what was lost; None where nothing was.
+
+        Raises:
+            StorageError: it could not be stored.
+        """
+        head, made = self.head(), self._mark.read()
+        found = 0 if head is None else head.seq + 1
+        if found >= made:
+            return None
+        self.resume_at(made)
+        return Restored(found=found, counted=made)
 
     def credentials(self) -> tuple[VehicleCredential, ...]:
         """Return every credential of the vehicle in the order they took over; the last one signs the next record."""
@@ -200,22 +154,28 @@ class Spool:
 
         Raises:
             RecordError: it does not follow the last one, or its credential has handed over to another or has another role.
-            StorageError: it could not be stored, or the spool is full.
+            StorageError: it could not be stored, or damage was found in the spool.
+            SpoolFullError: the spool is full for records of its class.
         """
+        if self._damage is not None:
+            raise self._damage
         head = self.head()
         stated = record.record
         expected = (0, None) if head is None else (head.seq + 1, head.commitment)
         if (stated.seq, stated.prev) != expected:
             raise RecordError("sequence", f"record {stated.seq} does not follow the last one; number {expected[0]} is next")
-        if stated.seq >= self._capacity:
-            raise StorageError(str(self._path), f"the spool is full: {self._capacity} records")
+        record_class = class_of(stated)
+        self._bounds.check(str(self._path), record_class, records=stated.seq, octets=self.octets())
         new = self._new_credentials(record)
         values = (stated.seq, record.commitment, stated.kind.value, stated.odometer_m, record.sd_jwt, record.salt)
-        with storage_errors(self._path), transaction(self._connection):
+        with self._writes.writing():
             for credential in new:
                 row = (credential.id, credential.certificate, credential.authority, record.role.value)
                 self._connection.execute(INSERT_CREDENTIAL, row)
-            self._connection.execute(INSERT_RECORD, (*values, AnchorState.PENDING.value))
+            self._connection.execute(INSERT_RECORD, (*values, AnchorState.PENDING.value, record_class is RecordClass.EVIDENCE))
+        self._mark.write(stated.seq + 1)
+        if self._by_class is not None:
+            self._by_class[record_class] += 1
 
     def earlier(self, seq: int) -> EarlierRecord | None:
         """Return a record that is here, by its number, with who signed it; None if it is not here.
@@ -263,6 +223,79 @@ class Spool:
         """Return the oldest records that have an index and no proof yet, at most `limit`."""
         return tuple(self._select("WHERE state = ? ORDER BY seq LIMIT ?", AnchorState.SEQUENCED.value, limit))
 
+    def octets(self) -> int:
+        """Return the size of the file without what is free in it, and with the proofs that records in it wait for."""
+        with storage_errors(self._path):
+            pages, free, page, waiting = (self._connection.execute(statement).fetchone()[0] for statement in SIZES)
+        return int((pages - free) * page + waiting * PROOF_OCTETS)
+
+    def use(self) -> SpoolUse:
+        """Return how full it is, and for how long it will last; raises `StorageError`."""
+        if self._by_class is None:
+            self._by_class = self._count_classes()
+        count, octets = self._by_class.total(), self.octets()
+        return SpoolUse(
+            records=dict(self._by_class),
+            octets=octets,
+            bounds=self._bounds,
+            lasts_days=lasts_days(self, self._bounds, count=count, octets=octets),
+            unmarked=self._mark.failures,
+        )
+
+    def _count_classes(self) -> Counter[RecordClass]:
+        by_class = Counter(dict.fromkeys(RecordClass, 0))
+        with storage_errors(self._path):
+            counts, evidence = (dict(self._connection.execute(statement).fetchall()) for statement in RECORDS_BY_KIND)
+        for name, count in counts.items():
+            kind, odd = KIND_NAMES.get(name), evidence.get(name, 0)
+            by_class[RecordClass.LIFE if kind is None else CLASSES[kind]] += count - odd
+            by_class[RecordClass.EVIDENCE] += odd
+        return by_class
+
+    def last_seq(self) -> int | None:
+        """Return the number of the last record that is here, None where there is none."""
+        with storage_errors(self._path):
+            seq: int | None = self._connection.execute("SELECT max(seq) FROM record").fetchone()[0]
+        return seq
+
+    def between(self, first: int, limit: int) -> tuple[StoredRecord, ...]:
+        """Return the records from a number on, at most `limit`."""
+        return tuple(self._select("WHERE seq >= ? ORDER BY seq LIMIT ?", first, limit))
+
+    def check_some(self) -> None:
+        """Look whether some more of what is stored is what was stored, until all of it was looked at once.
+
+        Raises:
+            StorageError: it is damaged; from now on nothing is written to it, and the next start looks at all of it first.
+        """
+        if self._damage is not None:
+            raise self._damage
+        try:
+            self._check.check_some()
+        except StorageError as damage:
+            self._damage = damage
+            remember_damage(self._path, damage)
+            raise
+
+    def check_all(self) -> None:
+        """Look at all of it at once; raises `StorageError`."""
+        self._check.check_all()
+
+    def check_tail(self) -> None:
+        """Look at the last records, on which the next one builds; raises `StorageError`."""
+        self._check.check_tail()
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether all of it was looked at since it was opened."""
+        return self._check.is_done
+
+    def has_pending(self) -> bool:
+        """Tell whether there is a record of which no log was asked."""
+        with storage_errors(self._path):
+            statement = "SELECT EXISTS (SELECT 1 FROM record WHERE state = ?)"
+            return bool(self._connection.execute(statement, (AnchorState.PENDING.value,)).fetchone()[0])
+
     def counts(self) -> dict[AnchorState, int]:
         """Return how many records are in each state."""
         with storage_errors(self._path):
@@ -284,7 +317,7 @@ class Spool:
     def store_proof(self, commitment: bytes, *, log_index: int, proof: bytes, is_witnessed: bool) -> None:
         """-> INCLUDED or WITNESSED, with the proof; a witnessed proof is not replaced by a lesser one."""
         state = AnchorState.WITNESSED if is_witnessed else AnchorState.INCLUDED
-        with storage_errors(self._path), transaction(self._connection):
+        with self._writes.writing():
             self._connection.execute(
                 "UPDATE record SET state = ?, log_index = ?, proof = ? WHERE commitment = ? AND state <= ?",
                 (state.value, log_index, proof, commitment, state.value),
@@ -302,7 +335,7 @@ class Spool:
         Raises:
             StorageError: it stands elsewhere (another program uses this spool), or it could not be written.
         """
-        with storage_errors(self._path), transaction(self._connection):
+        with self._writes.writing():
             row = self._connection.execute("SELECT note FROM trusted").fetchone()
             if (None if row is None else blob(self._path, row[0])) != expected:
                 raise StorageError(str(self._path), "another program moved the trusted checkpoint at the same time")
@@ -311,7 +344,7 @@ class Spool:
     def store_evidence(self, contradiction: SplitViewError) -> None:
         """Keep both notes of a contradiction; storing the same one twice changes nothing."""
         values = (str(contradiction), contradiction.trusted_note, contradiction.conflicting_note)
-        with storage_errors(self._path), transaction(self._connection):
+        with self._writes.writing():
             self._connection.execute(
                 "INSERT INTO evidence (detail, trusted_note, conflicting_note) SELECT ?, ?, ?"
                 " WHERE NOT EXISTS (SELECT 1 FROM evidence WHERE trusted_note = ? AND conflicting_note = ?)"
@@ -335,7 +368,7 @@ class Spool:
 
         Indexes without a proof may be those of the false history: these records are PENDING again.
         """
-        with storage_errors(self._path), transaction(self._connection):
+        with self._writes.writing():
             self._connection.execute("UPDATE evidence SET acknowledged = 1")
             self._forget_indexes()
 
@@ -345,7 +378,7 @@ class Spool:
         Returns:
             How many records have no proof: these are PENDING again.
         """
-        with storage_errors(self._path), transaction(self._connection):
+        with self._writes.writing():
             self._connection.execute("DELETE FROM trusted")
             return self._forget_indexes()
 
@@ -382,7 +415,7 @@ class Spool:
         return (stored_record(self._path, row) for row in rows)
 
     def _move(self, commitment: bytes, to: AnchorState, condition: str, bound: AnchorState, log_index: int | None) -> None:
-        with storage_errors(self._path), transaction(self._connection):
+        with self._writes.writing():
             self._connection.execute(
                 f"UPDATE record SET state = ?, log_index = ? WHERE commitment = ? AND {condition}",  # noqa: S608 - constants of this file
                 (to.value, log_index, commitment, bound.value),
@@ -393,10 +426,13 @@ def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def open_spool(path: Path, *, capacity: int = DEFAULT_CAPACITY, connect: Connect = connect_sqlite) -> Spool:
+def open_spool(
+    path: Path, *, capacity: int = DEFAULT_CAPACITY, limit_mib: int = DEFAULT_LIMIT_MIB, connect: Connect = connect_sqlite
+) -> Spool:
     """Open a spool, or make an empty one if there is no such file.
 
-    A file of the format before is converted first.
+    A file of a format before is converted first. A large one is not looked through here, except after damage was found in it:
+    `Spool.check_some` does that while the agent runs.
 
     Raises:
         StorageError: the file is cut short, damaged or foreign; it is left as it is (see `spool_recovery`).
@@ -405,4 +441,18 @@ def open_spool(path: Path, *, capacity: int = DEFAULT_CAPACITY, connect: Connect
         bring_up_to_date(path, connect)
     else:
         create_database(path, SPOOL_FORMAT, connect)
-    return Spool(path, open_database(path, SPOOL_FORMAT, connect), capacity)
+    is_suspect = is_damage_known(path)
+    connection = open_database(path, SPOOL_FORMAT, connect, is_whole=is_suspect or octets_of(path) <= MAX_CHECKED_OCTETS)
+    spool = Spool(path, connection, SpoolBounds(records=capacity, octets=limit_mib << 20))
+    try:
+        with storage_errors(path):
+            connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+            connection.execute(f"PRAGMA journal_size_limit={MAX_WAL_OCTETS}")
+            if is_suspect:
+                spool.check_all()
+                forget_damage(path)
+        spool.check_tail()
+    except BaseException:
+        connection.close()
+        raise
+    return spool

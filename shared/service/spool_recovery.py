@@ -21,7 +21,7 @@ from shared.records.odometer import OdometerFlag
 from shared.records.record import UNKNOWN_COMMITMENT, DisclosedRecord, commitment_of, read_record
 from shared.records.sd_jwt import parse_sd_jwt
 from shared.service.database import Row, connect_sqlite, create_database, storage_errors, sync_path
-from shared.service.spool import AnchorState, StoredRecord, stored_credential, stored_record
+from shared.service.spool_check import forget_damage
 from shared.service.spool_format import (
     COLUMNS,
     COLUMNS_BEFORE,
@@ -31,6 +31,9 @@ from shared.service.spool_format import (
     INSERT_RECORD,
     SPOOL_FORMAT,
 )
+from shared.service.spool_mark import SpoolMark
+from shared.service.spool_room import RecordClass, class_of
+from shared.service.spool_rows import AnchorState, StoredRecord, stored_credential, stored_record
 
 MAX_DAMAGED_FILES = 1_000
 
@@ -71,6 +74,7 @@ def recover_spool(path: Path) -> Recovery:
         sync_path(path.parent)
         recovered.replace(path)
         sync_path(path.parent)
+        forget_damage(path)
     return Recovery(kept_as=kept_as, saved=len(saved), last_seq=saved[-1].seq if saved else None)
 
 
@@ -85,13 +89,15 @@ def _free_name(path: Path) -> Path:
 def _record_rows(saved: list[StoredRecord]) -> Iterator[Row]:
     pending = AnchorState.PENDING.value
     for r in saved:
-        yield INSERT_RECORD, (r.seq, r.commitment, r.kind.value, r.odometer_m, r.sd_jwt, r.salt, pending)
+        is_evidence = class_of(read_record(parse_sd_jwt(r.sd_jwt))) is RecordClass.EVIDENCE
+        yield INSERT_RECORD, (r.seq, r.commitment, r.kind.value, r.odometer_m, r.sd_jwt, r.salt, pending, is_evidence)
 
 
 def _resumed_rows(damaged: Path, saved: list[StoredRecord]) -> Iterator[Row]:
     """The next record says that records may be lost; it takes no number that was known to be taken."""
     known = [row[0] for row in _read(damaged, "SELECT after_seq FROM resumed") if isinstance(row[0], int)]
-    taken = [*known, *(record.seq for record in saved[-1:])]
+    marked = SpoolMark(damaged).read()
+    taken = [*known, *(record.seq for record in saved[-1:]), *([marked - 1] if marked else [])]
     if taken:
         yield "INSERT INTO resumed (id, after_seq) VALUES (1, ?)", (max(taken),)
 

@@ -27,8 +27,14 @@ _FORMAT_2_CREDENTIALS = """
 
 
 def take_back(path: Path, *, version: int) -> None:
-    """Make a spool of odometer records, written by today's program and closed, one of format 1 or 2."""
+    """Make a spool of odometer records, written by today's program and closed, one of format 1, 2 or 3."""
+    path.with_name(path.name + "-mark").unlink(missing_ok=True)
     with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("DROP INDEX record_evidence")
+        if version == 3:
+            raw.execute("ALTER TABLE record DROP COLUMN is_evidence")
+            raw.execute("PRAGMA user_version=3")
+            return
         for table, schema, columns in (
             ("record", _FORMAT_2_RECORDS, "seq, commitment, odometer_m, sd_jwt, salt, state, log_index, proof"),
             ("credential", _FORMAT_2_CREDENTIALS, "number, id, certificate, authority"),

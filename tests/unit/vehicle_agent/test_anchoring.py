@@ -229,7 +229,7 @@ def test_a_program_that_dies_between_any_two_steps_goes_on(tmp_path: Path) -> No
             for request in requests[: survive - done]:
                 done += 1
                 if isinstance(request, Submit):
-                    cycle.submitted(request, log.submit(request.entry), clock.now().monotonic)
+                    cycle.submitted({request: log.submit(request.entry)}, clock.now().monotonic)
                 else:
                     cycle.fetched(request, log.read(request.path), clock.now().monotonic)
         spool.close()
@@ -422,11 +422,11 @@ def test_requests_are_asked_for_once_and_late_answers_do_no_harm(tmp_path: Path)
     assert isinstance(second, Submit)
     assert cycle.requests(now) == ()
     assert cycle.next_due() is None
-    cycle.submitted(second, log.submit(second.entry), now)
+    cycle.submitted({second: log.submit(second.entry)}, now)
     assert cycle.requests(now) == ()
-    cycle.submitted(second, 7, now)
+    cycle.submitted({second: 7}, now)
     cycle.failed(first, "lost", now)
-    assert cycle.submitted(first, 0, now) == ()
+    assert cycle.submitted({first: 0}, now) == ()
     assert cycle.requests(now) == (Fetch(CHECKPOINT_PATH),)
     cycle.failed(Fetch(CHECKPOINT_PATH), "lost", now)
     assert cycle.fetched(Fetch(CHECKPOINT_PATH), log.note, now) == ()
