@@ -36,6 +36,7 @@ from shared.transport.can_frame import CanFrame
 from vehicle_agent.cam_service import CamService
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.ego import ego_position
+from vehicle_agent.gnss.bus_position import believed
 from vehicle_agent.local_dynamic_map import LocalDynamicMap, present_place
 from vehicle_agent.mileage import Mileage
 from vehicle_agent.own_hazards import OwnHazards
@@ -202,6 +203,7 @@ class VehicleAgent:
         """
         effects: list[Effect] = []
         was_on = fresh(self._state.ignition_on, now.monotonic)
+        updates = believed(self._state, updates, now.monotonic)
         self._state = fold(self._state, updates)
         is_off = fresh(self._state.ignition_on, now.monotonic) is False
         for update in updates:

@@ -40,9 +40,11 @@ from shared.transport.can_log import CanLog
 from shared.transport.capture import CaptureWriter, open_capture
 from shared.transport.link_frames import UNKNOWN_MAC
 from vehicle_agent.agent import VehicleAgent
+from vehicle_agent.car_maps import load_car_maps
 from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.driver_outputs import describe_driver_outputs
+from vehicle_agent.gnss.describe import describe_position
 from vehicle_agent.holder_cli import admit, answer, consent_app, slot
 from vehicle_agent.holder_cli import passport as passport_command
 from vehicle_agent.ledger_cli import app as ledger_app
@@ -129,8 +131,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     missing = files.signal_map.missing_fields()
     if missing:
         console.print(f"on no bus: {', '.join(missing)}")
-    if settings.position.source == "can" and "position" in missing:
-        console.print("no signal gives the position: nothing will be sent, odometer readings are recorded all the same")
+    for line in describe_position(settings.position, load_car_maps(settings.buses)):
+        console.print(line)
     ticket = "tickets from the authorities" if files.ticket is None else describe_ticket(files.ticket)
     clock = SystemClock(TimeSource(settings.time.source))
     trusted = describe_trust(files.trust_store, folder=settings.identity.trust, trust=settings.trust, now=clock.now())

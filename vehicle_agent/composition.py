@@ -61,6 +61,7 @@ from vehicle_agent.can_input import CanInput
 from vehicle_agent.car_maps import load_car_maps
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.denm_service import CHECK_INTERVAL_NS, DenmService
+from vehicle_agent.gnss.bus_position import signals_beside
 from vehicle_agent.hazards import Hazards
 from vehicle_agent.ledger_parts import LedgerParts, check_ledger, open_ledger
 from vehicle_agent.local_dynamic_map import LocalDynamicMap
@@ -69,6 +70,7 @@ from vehicle_agent.mileage import Mileage
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch
 from vehicle_agent.online_anchoring import Errands
 from vehicle_agent.own_hazards import OwnHazards
+from vehicle_agent.position_config import FixedPosition
 from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym, first_ticket
 from vehicle_agent.signal_map import SignalMap
@@ -280,7 +282,8 @@ def read_files(config: VehicleConfig, *, environment: Mapping[str, str]) -> Vehi
         enrolment = read_identity(identity.enrolment, credential=ENROLMENT_KEY, environment=environment)
         check_enrolment(enrolment, directory=identity.enrolment, trust_store=trust_store)
         enrolled = enrolled_signer(enrolment, trust_store=trust_store)
-    return VehicleFiles(ticket=ticket, enrolled=enrolled, trust_store=trust_store, signal_map=load_car_maps(config.buses))
+    signal_map = signals_beside(config.position, load_car_maps(config.buses))
+    return VehicleFiles(ticket=ticket, enrolled=enrolled, trust_store=trust_store, signal_map=signal_map)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,6 +366,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
         takeover = events.take_over()
         candidates = signers_at_hand(files, identity)
         enrolled = signing_next(candidates, spool.credentials())
+        fixed = config.position if isinstance(config.position, FixedPosition) else None
         parts = VehicleParts(
             station_type=config.station.station_type,
             length_m=config.station.length_m,
@@ -380,8 +384,8 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
             counter=counter,
             log_news=log.news,
             areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
-            fixed_position=config.position.fixed_point,
-            fixed_heading_deg=config.position.heading_deg,
+            fixed_position=fixed.point if fixed is not None else None,
+            fixed_heading_deg=fixed.heading_deg if fixed is not None else None,
             forwarding=config.network.forwarding(Forwarding.SAME_LINK),
             without=config.hazards.unwanted,
             energy_storage=config.hazards.energy_storage,

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from shared.core.geo import GeoPoint
 from shared.core.ids import StationType
 from shared.service.config import ConfigStruct
 from shared.service.network_config import NetworkConfig
@@ -20,6 +19,7 @@ from shared.service.verification_pool import VerificationConfig
 from shared.transport.ledger_places import MAX_PLACES
 from vehicle_agent.denm_config import HazardsConfig
 from vehicle_agent.driver_config import DriverConfig
+from vehicle_agent.position_config import CanPosition, PositionConfig, ReceiverPosition
 from vehicle_agent.role_config import RoleConfig
 
 Metres = Annotated[float, msgspec.Meta(ge=0.1, le=100.0)]
@@ -67,9 +67,9 @@ class IdentityConfig(ConfigStruct, frozen=True, kw_only=True):
 
 
 class TimeConfig(ConfigStruct, frozen=True, kw_only=True):
-    """What makes UTC trusted: the kernel's synchronised state, or, said loudly at start, nothing (labs and simulation)."""
+    """What makes UTC trusted: the kernel's synchronised state, the receiver of `[position]`, or, said loudly at start, nothing."""
 
-    source: Literal["synchronised", "assume_trusted"]
+    source: Literal["synchronised", "gnss", "assume_trusted"]
 
 
 class CanConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -91,28 +91,6 @@ class CanConfig(ConfigStruct, frozen=True, kw_only=True):
 
 
 MAX_BUSES = 8
-
-
-class PositionConfig(ConfigStruct, frozen=True, kw_only=True):
-    """Where the position comes from: signals of the map, or one fixed place (a bench, a vehicle that never moves)."""
-
-    source: Literal["can", "fixed"] = "can"
-    lat_deg: float | None = None
-    lon_deg: float | None = None
-    heading_deg: Annotated[float, msgspec.Meta(ge=0.0, lt=360.0)] | None = None
-    """Where a fixed vehicle looks, from north; with it the vehicle is known to stand. A bus that says otherwise is believed."""
-
-    def __post_init__(self) -> None:
-        """Refuse a fixed position without a place, and a place that does not exist or would be ignored."""
-        if self.source == "fixed" and self.fixed_point is None:
-            raise ValueError("a fixed position needs lat_deg and lon_deg")
-        if self.source == "can" and not (self.lat_deg is None and self.lon_deg is None and self.heading_deg is None):
-            raise ValueError("lat_deg, lon_deg and heading_deg belong to a fixed position")
-
-    @property
-    def fixed_point(self) -> GeoPoint | None:
-        """The fixed place; None where the bus gives the position."""
-        return None if self.lat_deg is None or self.lon_deg is None else GeoPoint(self.lat_deg, self.lon_deg)
 
 
 class OdometerConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -195,7 +173,7 @@ class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
     can: Annotated[tuple[CanConfig, ...], msgspec.Meta(min_length=1, max_length=MAX_BUSES)]
     ledger: LedgerConfig
     state: StateConfig
-    position: PositionConfig = PositionConfig()
+    position: PositionConfig = CanPosition()
     radio: RadioConfigs = DEFAULT_RADIOS
     capture: CaptureConfig | None = None
     network: NetworkConfig = NetworkConfig()
@@ -216,6 +194,8 @@ class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
         require_distinct(self.radio)
         if all(bus.map is None for bus in self.can):
             raise ValueError("no [[can]] names a signal map, so nothing would be known of the vehicle")
+        if self.time.source == "gnss" and not isinstance(self.position, ReceiverPosition):
+            raise ValueError('time.source "gnss" needs a receiver: position.source "gpsd" or "nmea"')
         names = [name for name, _ in self.buses]
         if len(set(names)) < len(names):
             raise ValueError(f"two [[can]] have the same name: {', '.join(names)}")

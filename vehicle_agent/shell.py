@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 from shared.core.clock import Clock, TimeSource
 from shared.core.geo import GeoPoint
 from shared.core.itstime import utc_text
+from shared.messages.cdd import DriveDirection
 from shared.service.capture import Capture, capture_of
 from shared.service.command_socket import CommandSocket
 from shared.service.evidence import EvidenceFolder
@@ -43,11 +44,14 @@ from vehicle_agent.car_maps import filters_of
 from vehicle_agent.composition import make_agent, open_vehicle
 from vehicle_agent.config import CanConfig, VehicleConfig
 from vehicle_agent.driver_outputs import DriverOutputs, open_driver_outputs
+from vehicle_agent.gnss.bus_position import receiver_fields
+from vehicle_agent.gnss.receiver import GnssReceiver
 from vehicle_agent.holder import make_desks
 from vehicle_agent.ledger_orders import obeying_ledger
 from vehicle_agent.ledger_parts import open_courier
 from vehicle_agent.online_anchoring import Errands
 from vehicle_agent.orders import MAX_ORDER_OCTETS, PATIENCE_S, obeying
+from vehicle_agent.position_config import ReceiverPosition
 from vehicle_agent.vehicle_state import fresh
 
 
@@ -124,8 +128,23 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             )
             log_http, courier = await stack.enter_async_context(going)
             service.run_within(stack, courier.run())
+        gnss = None
+        if isinstance(config.position, ReceiverPosition):
+            gnss = GnssReceiver(
+                config.position,
+                fields=receiver_fields(opened.parts.signal_map),
+                clock=clock,
+                log=log,
+                hand_on=lambda updates: loop.post(partial(agent.on_signals, updates)),
+                set_date=clock.give_fix,
+                is_reversing=partial(_is_reversing, agent, clock),
+            )
         snapshot = partial(
-            _status, agent, buses, radios, capture, driver, intake, notices, upkeep, evidence, log_http, config, clock
+            _status,
+            *(agent, buses, radios, capture, driver, intake, notices, upkeep, evidence, log_http),
+            gnss=gnss,
+            config=config,
+            clock=clock,
         )
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         if config.state.command_socket is not None:
@@ -133,6 +152,8 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             obey = obeying_ledger(agent, loop, otherwise=obeying(desks, loop))
             orders = CommandSocket(config.state.command_socket, obey, patience_s=PATIENCE_S, max_order_octets=MAX_ORDER_OCTETS)
             await stack.enter_async_context(orders)
+        if gnss is not None:
+            service.run_within(stack, gnss.run())
         for bus in buses.values():
             service.run_within(stack, _read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
         service.run_within(stack, feed_intake(radios, intake, loop, capture=capture))
@@ -158,6 +179,8 @@ def _status(
     upkeep: Upkeep | None,
     evidence: EvidenceFolder | None,
     log_http: LedgerHttp | None,
+    *,
+    gnss: GnssReceiver | None,
     config: VehicleConfig,
     clock: Clock,
 ) -> dict[str, object]:
@@ -172,6 +195,7 @@ def _status(
         "evidence": None if evidence is None else evidence.status(),
         "ledger_places": None if log_http is None else log_http.status(),
         "buses": {name: _bus_status(bus) for name, bus in buses.items()},
+        "gnss": None if gnss is None else gnss.status(),
         "radios": radios.status(),
         "capture": None if capture is None else capture.status(),
         "driver": driver.status(),
@@ -188,6 +212,10 @@ def _bus_status(bus: CanBus) -> dict[str, object]:
         "interruptions": statistics.interruptions,
         "last_fault": statistics.last_fault,
     }
+
+
+def _is_reversing(agent: VehicleAgent, clock: Clock) -> bool:
+    return fresh(agent.state.drive_direction, clock.now().monotonic) is DriveDirection.BACKWARD
 
 
 def _position(agent: VehicleAgent, clock: Clock) -> GeoPoint | None:

@@ -85,6 +85,12 @@ def _bus(document: Document) -> Iterator[tuple[str, str]]:
             state = "up" if bus.get("is_up") else text(bus.get("last_fault") or "down")
             lost = f", lost {bus.get('lost')}" if bus.get("lost") else ""
             yield f"bus {name}, {bus.get('endpoint')}", f"{state}; received {bus.get('received')}{lost}"
+    gnss = section(document, "gnss")
+    if gnss:
+        yield f"gnss, {gnss.get('source')}", _gnss(gnss)
+        for name, meaning in (("refused", "fixes refused"), ("faults", "reports at fault")):
+            if gnss.get(name):
+                yield meaning, pairs(gnss.get(name))
     yield "frames used", text(can.get("frames"))
     if can.get("faults"):
         yield "frames at fault", pairs(can.get("faults"))
@@ -93,6 +99,14 @@ def _bus(document: Document) -> Iterator[tuple[str, str]]:
             yield f"driver {name}", pairs(driver) if isinstance(driver, Mapping) else text(driver)
     if document.get("capture") is not None:
         yield "capture", pairs(document.get("capture"))
+
+
+def _gnss(gnss: Document) -> str:
+    if not gnss.get("is_up"):
+        return text(gnss.get("last_fault"))
+    doubt = "; it jumped, and nothing has confirmed that yet" if gnss.get("in_doubt") else ""
+    counted = f"{gnss.get('fixes')} fixes, lost {gnss.get('losses')} times"
+    return f"fix {gnss.get('fix')}, {text(gnss.get('satellites'))} satellites; {counted}{doubt}"
 
 
 def _said(document: Document) -> Iterator[tuple[str, str]]:

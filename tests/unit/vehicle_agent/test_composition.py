@@ -21,6 +21,7 @@ from vehicle_agent.config import VehicleConfig
 
 HIERARCHY = Hierarchy(11)
 START = ManualClock(NOON).now()
+FIXED = '[position]\nsource = "fixed"\nlat_deg = 48.1\nlon_deg = 11.5\n'
 
 
 @pytest.fixture
@@ -221,7 +222,15 @@ def test_two_starts_of_one_vehicle_are_two_pseudonyms(config_file: Path) -> None
         ("[odometer]", '[position]\nsource = "fixed"\nlat_deg = 98.1\nlon_deg = 0.0\n[odometer]', "position"),
         ("[odometer]", "[position]\nlat_deg = 48.1\nlon_deg = 11.5\n[odometer]", "position"),
         ("[odometer]", "[position]\nheading_deg = 90\n[odometer]", "position"),
-        ("[odometer]", "[position]\nheading_deg = 360\n[odometer]", "position.heading_deg"),
+        ("[odometer]", f"{FIXED}heading_deg = 360\n[odometer]", "position.heading_deg"),
+        ("[odometer]", '[position]\nsource = "gpsd"\nbaud = 9600\n[odometer]', "position"),
+        ("[odometer]", '[position]\nsource = "gpsd"\nport = 0\n[odometer]', "position.port"),
+        ("[odometer]", '[position]\nsource = "nmea"\n[odometer]', "position"),
+        ("[odometer]", '[position]\nsource = "nmea"\nhost = "127.0.0.1"\n[odometer]', "position"),
+        ("[odometer]", '[position]\nsource = "nmea"\nfile = "a"\ndevice = "b"\n[odometer]', "position"),
+        ("[odometer]", '[position]\nsource = "nmea"\nfile = "a"\nbaud = 9600\n[odometer]', "position"),
+        ("[odometer]", '[position]\nsource = "nmea"\ndevice = "a"\nbaud = 9601\n[odometer]', "position.baud"),
+        ('source = "assume_trusted"', 'source = "gnss"', ""),
     ],
 )
 def test_an_impossible_value_is_named_by_its_key(config_file: Path, old: str, new: str, key: str) -> None:

@@ -1,0 +1,39 @@
+"""Where the position comes from, for `check-config`: a line each, nothing opened and nobody called."""
+
+from collections.abc import Iterator
+
+from shared.core.errors import ConfigError
+from vehicle_agent.gnss.gnss_input import POSITION_FIELDS
+from vehicle_agent.gnss.line import place_of
+from vehicle_agent.position_config import CanPosition, FixedPosition, NmeaPosition, PositionConfig
+from vehicle_agent.signal_map import SignalMap
+
+
+def describe_position(position: PositionConfig, signal_map: SignalMap) -> Iterator[str]:
+    """Say where the position comes from, and what of the map is left out for it.
+
+    Args:
+        position: the configuration.
+        signal_map: what the buses could say.
+
+    Raises:
+        ConfigError: a file to be played is not there.
+    """
+    match position:
+        case CanPosition():
+            if "position" not in signal_map.fields():
+                yield "no signal gives the position: nothing will be sent, odometer readings are recorded all the same"
+            return
+        case FixedPosition():
+            yield "position: fixed"
+            return
+        case NmeaPosition(device=device, file=file):
+            if file is not None and not file.is_file():
+                raise ConfigError("position.file", f"{file} is no file")
+            away = device is not None and not device.exists()
+            yield f"position: {place_of(position)}{', which is not there at the moment' if away else ''}"
+        case _:
+            yield f"position: {place_of(position)}"
+    left_out = sorted(POSITION_FIELDS & signal_map.fields())
+    if left_out:
+        yield f"not taken from the bus, for the receiver says it: {', '.join(left_out)}"
