@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from shared.core.clock import Instant
+from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import StorageError, V2xError
 from shared.records.kind import RecordKind
 from shared.records.odometer import OdometerFlag
@@ -28,6 +28,9 @@ SOFTWARE = ("software_number", "software_version", "calibration_id", "calibratio
 
 LEAST_MOVED_UNITS = 2
 """Units that must have changed, and be more than half of those known, before the agent is taken to have moved without a VIN."""
+
+RETRY_NS = 10 * NS_PER_S
+"""When a record that could not be stored is tried again."""
 
 MAX_OWED = 16
 """Records that wait for the store to work again; further ones are told, counted and lost."""
@@ -69,6 +72,7 @@ class PartIdentity:
         self._seen: dict[str, Identifiers] = {}
         self._seen_vin: str | None = None
         self._owed: list[_Owed] = []
+        self._retry_at = MonotonicNs(0)
         self._has_unknown_part = False
         self._is_store_failing = False
         self._surveys = 0
@@ -120,12 +124,12 @@ class PartIdentity:
         self._seen = {unit: {**self._seen.get(unit, {}), **said} for unit, said in units.items()}
         self._seen_vin = found.vin
         notices = self._judge({unit: said for unit, said in confirmed.items() if said}, vin, found.odometer_m, now)
-        return (*notices, *self.poll(recorder))
+        return (*notices, *self.poll(recorder, now.monotonic))
 
-    def poll(self, recorder: Recorder) -> tuple[Notice, ...]:
-        """Record what could not be recorded before."""
+    def poll(self, recorder: Recorder, now: MonotonicNs) -> tuple[Notice, ...]:
+        """Record what could not be recorded before, now and then."""
         notices: list[Notice] = []
-        while self._owed:
+        while self._owed and now >= self._retry_at:
             owed = self._owed[0]
             try:
                 signed = recorder.record(RecordKind.PART, owed.claims, at=owed.at)
@@ -134,6 +138,7 @@ class PartIdentity:
                     self._is_store_failing = True
                     notices.append(Notice("part_not_recorded", {"reason": str(failure)}))
                 self._counters["unrecorded"] += 1
+                self._retry_at = MonotonicNs(now + RETRY_NS)
                 break
             self._owed.pop(0)
             self._is_store_failing = False

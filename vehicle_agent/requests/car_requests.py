@@ -1,9 +1,9 @@
 """All questions to one vehicle in one place: frames, its condition and time in; news, frames to send and what parts it has out.
 
-First it is asked who is there (PID 00 to all units), then each unit which PIDs it knows, then what matters of those: speed, odometer,
-engine speed, distance since codes were cleared. Odometers of makers' units are asked as the configuration says, and now and then
-who the units are. Answers to somebody else's questions are used alike. This ties `Requester`, `Schedule`, `Answers` and `Survey`
-together and decides what is asked; the agent owns one, or none where `[requests]` is not configured.
+First it is asked who is there (PID 00 to all units), then each unit which PIDs it knows, then what matters of those: speed,
+odometer, engine speed, distance since codes were cleared. Odometers of makers' units are asked as the configuration says, and now
+and then who the units are. Answers to somebody else's questions are used alike. This ties `Requester`, `Schedule`, `Answers` and
+`Survey` together and decides what is asked; the agent owns one, or none where `[requests]` is not configured.
 """
 
 from collections import Counter
@@ -70,11 +70,15 @@ class CarRequests:
         settings: what may be asked.
         channel: what frames of that bus name.
         identity: what is known of its control units.
+        says_ignition: whether the vehicle says on a bus whether its ignition is on: then nothing is asked unless it does.
         started: when the agent starts.
     """
 
-    def __init__(self, settings: RequestsConfig, *, channel: str, identity: PartIdentity, started: MonotonicNs) -> None:
+    def __init__(
+        self, settings: RequestsConfig, *, channel: str, identity: PartIdentity, says_ignition: bool, started: MonotonicNs
+    ) -> None:
         self._settings = settings
+        self._says_ignition = says_ignition
         self._named = tuple(sorted(set(settings.named.values())))
         self._requester = Requester(channel=channel, units=self._named, obd=settings.obd, is_extended=settings.identifiers == 29)
         self._schedule = Schedule(rate_per_s=settings.rate_per_s, started=started)
@@ -86,7 +90,7 @@ class CarRequests:
         self._supported: dict[UnitAddress, frozenset[int]] = {}
         self._asked: Task | None = None
         self._state = VehicleState()
-        self._was_on: bool | None = None
+        self._latest = started
         self._heard: MonotonicNs | None = None
         self._moved = started
         self._next_survey = MonotonicNs(started + FIRST_SURVEY_AFTER_NS)
@@ -123,9 +127,7 @@ class CarRequests:
     def poll(self, state: VehicleState, recorder: Recorder, now: Instant) -> tuple[Effect, ...]:
         """Ask what is due and may be asked; begin and end surveys."""
         self._state = state
-        if (ignition := state.ignition_on) is not None:
-            self._was_on = ignition.value
-        at = now.monotonic
+        at = self._latest = now.monotonic
         if (fresh(state.speed_mps, at) or 0.0) > STANDSTILL_MPS:
             self._moved = at
         effects: list[Effect] = []
@@ -148,9 +150,9 @@ class CarRequests:
         """Return everything units said and that is fresh: also what feeds no field of the vehicle."""
         return self._answers.witnesses(now)
 
-    def status(self, now: MonotonicNs) -> dict[str, object]:
+    def status(self) -> dict[str, object]:
         """Return what was asked and answered, as JSON values."""
-        quiet = self._schedule.quiet
+        quiet, now = self._schedule.quiet, self._latest
         return {
             "bus": self._settings.bus,
             "asks": self._settings.ask,
@@ -187,10 +189,10 @@ class CarRequests:
 
     def _condition(self, now: MonotonicNs) -> CarCondition:
         is_on = fresh(self._state.ignition_on, now)
-        if is_on is None and self._was_on is False:
-            is_on = False  # the bus fell asleep after it: nothing on it is to be woken
+        if is_on is None and self._says_ignition:
+            is_on = False  # not said yet, or asleep: nothing on the bus is to be woken
         hears = self._heard is not None and now - self._heard <= HEARD_NS
-        is_awake = hears and (self._was_on is None and now - self._moved <= STILL_NS)
+        is_awake = hears and now - self._moved <= STILL_NS
         return CarCondition(ignition_on=is_on, is_standing=self._is_standing(now), is_awake=is_awake)
 
     def _is_standing(self, now: MonotonicNs) -> bool | None:
@@ -267,10 +269,12 @@ class CarRequests:
 
     def _silent(self, unit: UnitAddress | None, request: ReadRequest, now: MonotonicNs) -> None:
         self._schedule.silent(unit, now)
-        if unit is None and self._asked is not None and self._asked.request == request:
-            self._asked.due = now  # as soon as it is asked again at all
         if unit is not None:
             self._drop(self._survey.silent(unit))
+        asked = self._asked
+        if asked is not None and (asked.request, asked.unit) == (request, unit) and isinstance(request, CurrentData):
+            asked.due = now  # again as soon as the unit is asked anything
+            self._schedule.plan(asked)
 
     def _drop(self, questions: tuple[tuple[UnitAddress, ReadRequest], ...]) -> None:
         for task in self._schedule.tasks:
@@ -278,7 +282,7 @@ class CarRequests:
                 self._schedule.drop(task)
 
     def _look_at_survey(self, recorder: Recorder, now: Instant) -> tuple[Effect, ...]:
-        at, effects = now.monotonic, self.identity.poll(recorder)
+        at, effects = now.monotonic, self.identity.poll(recorder, now.monotonic)
         if not self._surveys:
             return effects
         if self._survey.is_complete:
