@@ -3,7 +3,7 @@
 Public DBC files come in pieces (`CM_ "IMPORT other.dbc"` names a file beside it) and many have a fault somewhere that makes a
 parser refuse all of them. A map needs few messages, so only these, with the names of their values, their multiplexers and number
 formats, are handed to the parser: a fault elsewhere does no harm, and a large file costs little. A standard identifier beyond 11
-bits can only mean an extended one, and is read so. Comments and attributes are left out. Not here: parsing (`vehicle_agent.dbc`).
+bits can only mean an extended one, and is read so; a missing semicolon is set, a signal that has no name is left out. Comments and attributes are left out. Not here: parsing (`vehicle_agent.dbc`).
 """
 
 import re
@@ -25,7 +25,9 @@ _STATEMENT = re.compile(
 )
 """Where a statement begins; a message and its signals are one."""
 _MESSAGE = re.compile(r"[ \t]*BO_[ \t]+(\d{1,10})[ \t]+([A-Za-z_]\w*)[ \t]*:")
-_ABOUT = re.compile(r"^[ \t]*(?:VAL_|SIG_VALTYPE_|SG_MUL_VAL_)[ \t]+(\d{1,10})[ \t]+(\w+)[^;]*;", re.MULTILINE)
+_ABOUT = re.compile(r"[ \t]*(?:VAL_|SIG_VALTYPE_|SG_MUL_VAL_)[ \t]+(\d{1,10})[ \t]+(\w+)")
+_UNNAMED = re.compile(r"^[ \t]*SG_[ \t]+\d.*$", re.MULTILINE)
+"""A signal whose name begins with a digit: nothing can refer to it, and a parser stumbles over it."""
 _SIGNAL = re.compile(r"^[ \t]*SG_[ \t]+(\w+)", re.MULTILINE)
 _LONG_NAMES = re.compile(r'"System(?:Message|Signal)LongSymbol"')
 
@@ -39,12 +41,12 @@ class _Block:
     about: tuple[str, ...]
 
     def mended(self) -> str:
-        """Return the text, an identifier too large for 11 bits marked as one of 29."""
+        """Return the text without what no parser reads: see the module."""
         number = int(self.written_id)
-        if not MAX_STANDARD_ID < number <= MAX_EXTENDED_ID:
-            return "\n".join((self.text, *self.about))
-        meant = str(number | EXTENDED_FLAG)
-        return "\n".join(part.replace(self.written_id, meant, 1) for part in (self.text, *self.about))
+        parts = [_UNNAMED.sub("", self.text), *(f"{statement.rstrip().removesuffix(';')};" for statement in self.about)]
+        if MAX_STANDARD_ID < number <= MAX_EXTENDED_ID:
+            parts = [part.replace(self.written_id, str(number | EXTENDED_FLAG), 1) for part in parts]
+        return "\n".join(parts)
 
 
 class DbcText:
@@ -57,12 +59,15 @@ class DbcText:
     def __init__(self, text: str) -> None:
         masked = _STRING.sub(lambda match: '"' + " " * (len(match[0]) - 2) + '"', text)
         self.has_long_names = bool(_LONG_NAMES.search(text))
-        about: dict[tuple[str, str], list[str]] = {}
-        for statement in _ABOUT.finditer(masked):
-            about.setdefault((statement[1], statement[2]), []).append(text[slice(*statement.span())])
-        self._blocks: dict[str, _Block] = {}
         starts = [statement.start() for statement in _STATEMENT.finditer(masked)]
-        for start, end in pairwise((*starts, len(masked))):
+        spans = tuple(pairwise((*starts, len(masked))))
+        about: dict[tuple[str, str], list[str]] = {}
+        for start, end in spans:
+            statement = _ABOUT.match(masked, start)
+            if statement is not None:
+                about.setdefault((statement[1], statement[2]), []).append(text[start:end])
+        self._blocks: dict[str, _Block] = {}
+        for start, end in spans:
             message = _MESSAGE.match(masked, start)
             if message is not None:
                 signals = dict.fromkeys(_SIGNAL.findall(masked, start, end))
