@@ -78,6 +78,7 @@ from vehicle_agent.special_vehicle import NO_DUTY, Duty
 from vehicle_agent.speed_plan import DEFAULT_SETTINGS, GlosaSettings
 from vehicle_agent.triggers.catalogue import make_triggers
 from vehicle_agent.triggers.surroundings import Surroundings
+from vehicle_agent.vehicle_memory import InMemory, MemoryFile, Remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,7 @@ class VehicleParts:
         pinned: the checkpoint the log must stand by; None where nobody pinned one.
         counter: tells whether the spool was put back from an older copy; None where nothing does.
         log_news: what was odd about an embedded log when it was opened; None where nothing was.
+        remembered: what is known of the vehicle beside its records.
     """
 
     station_type: StationType
@@ -156,6 +158,7 @@ class VehicleParts:
     pinned: bytes | None = None
     counter: RollbackCounter | None = None
     log_news: LogNews | None = None
+    remembered: Remembered = field(default_factory=lambda: Remembered(InMemory()))
 
 
 def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> VehicleAgent:
@@ -201,6 +204,10 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         keeper=NothingKept() if parts.events is None else StoredEvents(parts.events, partial(_name, station, pseudonym)),
     )
     records = parts.spool if parts.counter is None else CountedSpool(parts.spool, parts.counter)
+    restored = records.notice if isinstance(records, CountedSpool) else None
+    lost = parts.spool.lost()
+    if lost is not None:
+        parts.spool.resume_at(lost.counted)
     log_change = begin_with_log(parts.spool, parts.origin)  # before anything is anchored
     head = records.head()
     log = LedgerParts(medium=parts.ledger, origin=parts.origin, policy=parts.policy, pinned=parts.pinned)
@@ -215,11 +222,14 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         pseudonym=pseudonym,
         can_input=CanInput(parts.signal_map, parts.channels),
         mileage=Mileage(
-            watch=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m),
+            watch=OdometerWatch(
+                parts.odometer_policy, None if head is None else head.odometer_m, parts.remembered.memory.factors
+            ),
+            remembered=parts.remembered,
             recorder=Recorder(signer=parts.enrolled, store=records, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
             log_change=log_change,
             anchoring=log.anchors(parts.spool),
-            restored=records.notice if isinstance(records, CountedSpool) else None,
+            restored=lost or restored,
             log_news=parts.log_news,
         ),
         fixed_position=parts.fixed_position,
@@ -357,7 +367,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
         trust, identity = stack.enter_context(opening)
         stack.enter_context(locked(config.state.spool))
         log = stack.enter_context(open_ledger(config.ledger, counter=config.state.counter, base=base))
-        spool = open_spool(config.state.spool)
+        spool = open_spool(config.state.spool, limit_mib=config.state.spool_limit_mib)
         stack.callback(spool.close)
         counter = None if config.state.counter is None else open_counter(config.state.counter, base)
         if counter is not None:
@@ -383,6 +393,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
             pinned=log.pinned,
             counter=counter,
             log_news=log.news,
+            remembered=Remembered(MemoryFile(config.state.vehicle_file)),
             areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
             fixed_position=fixed.point if fixed is not None else None,
             fixed_heading_deg=fixed.heading_deg if fixed is not None else None,

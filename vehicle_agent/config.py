@@ -15,6 +15,7 @@ from shared.service.network_config import NetworkConfig
 from shared.service.online_log import check_origin, check_places
 from shared.service.pki_config import PkiConfig, TrustConfig
 from shared.service.radio_config import DEFAULT_RADIOS, CaptureConfig, RadioConfigs, require_distinct
+from shared.service.spool_room import DEFAULT_LIMIT_MIB
 from shared.service.verification_pool import VerificationConfig
 from shared.transport.ledger_places import MAX_PLACES
 from vehicle_agent.denm_config import HazardsConfig
@@ -148,6 +149,8 @@ class StateConfig(ConfigStruct, frozen=True, kw_only=True):
 
     spool: Path
     status_socket: Path
+    spool_limit_mib: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = DEFAULT_LIMIT_MIB
+    """How large the spool may become, with the proofs to come; what is refused first is in `docs/spool.md`."""
     notices: Path | None = None
     """JSON lines for the driver; standard output where no file is named."""
     hazards: Path | None = None
@@ -162,6 +165,11 @@ class StateConfig(ConfigStruct, frozen=True, kw_only=True):
     def hazards_file(self) -> Path:
         """Where its own hazards are kept."""
         return self.spool.with_name("hazards.json") if self.hazards is None else self.hazards
+
+    @property
+    def vehicle_file(self) -> Path:
+        """Where is kept what is known of the vehicle beside its records."""
+        return self.spool.with_name("vehicle.json")
 
 
 class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):

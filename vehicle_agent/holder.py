@@ -20,7 +20,7 @@ from shared.records.credential import VehicleCredential
 from shared.records.issuers import Issuer
 from shared.records.odometer import BOOT_ID_BYTES
 from shared.records.passport import Passport, build_passport, build_record
-from shared.records.recorder import Recorder
+from shared.records.recorder import Recorder, uncounted
 from shared.security.trust_store import TrustStore
 from shared.service.admission_desk import AdmissionDesk
 from shared.service.command_socket import give_order
@@ -29,8 +29,8 @@ from shared.service.database import open_read_only
 from shared.service.record_archive import SpoolArchive, reading
 from shared.service.record_issuers import trusted_issuer
 from shared.service.record_key import signing_next
-from shared.service.rollback_counter import CountedSpool, check_restored, open_counter
-from shared.service.spool import DEFAULT_CAPACITY, Spool, open_spool
+from shared.service.rollback_counter import CountedSpool, CounterIsNew, Restored, check_restored, open_counter
+from shared.service.spool import Spool, open_spool
 from shared.service.spool_format import SPOOL_FORMAT
 from shared.service.state_lock import IN_USE, locked
 from vehicle_agent.composition import open_trust_and_identity, read_files, signers_at_hand
@@ -104,7 +104,7 @@ def read_passport_of(path: Path) -> tuple[Passport, int]:
         RecordError: a credential that signed records is not in the spool, which was damaged.
         StorageError: the spool is not there, or damaged.
     """
-    with closing(Spool(path, open_read_only(path, SPOOL_FORMAT), DEFAULT_CAPACITY)) as spool:
+    with closing(Spool(path, open_read_only(path, SPOOL_FORMAT))) as spool:
         records = list(spool.records())
         proven = [build_record(r.sd_jwt, r.salt, r.proof) for r in records if r.proof is not None]
         made = build_passport(credentials=[each.credential for each in spool.all_credentials()], records=proven)
@@ -118,17 +118,21 @@ def _open_desks(config: VehicleConfig, *, base: Path, environment: Mapping[str, 
     with ExitStack() as stack:
         opening = open_trust_and_identity(config, base=base, tickets=(), environment=environment, now=now)
         trust, identity = stack.enter_context(opening)
-        spool = open_spool(config.state.spool)
+        spool = open_spool(config.state.spool, limit_mib=config.state.spool_limit_mib)
         stack.callback(spool.close)
         signer = signing_next(signers_at_hand(files, identity), spool.credentials())
         counter = None if config.state.counter is None else open_counter(config.state.counter, base)
+        odd: Restored | CounterIsNew | None = spool.lost()
         if counter is not None:
             stack.callback(counter.close)
             head = spool.head()
-            odd = check_restored(0 if head is None else head.seq + 1, counter.read())
-            if odd is not None:  # to resume quietly here would keep it from whoever must hear of it
-                raise StorageError(str(config.state.spool), f"{odd}; let the agent run first, which tells of it and goes on")
+            odd = odd or check_restored(0 if head is None else head.seq + 1, counter.read())
+        if odd is not None:  # to resume quietly here would keep it from whoever must hear of it
+            raise StorageError(str(config.state.spool), f"{odd}; let the agent run first, which tells of it and goes on")
         records = spool if counter is None else CountedSpool(spool, counter)
-        recorder = Recorder(signer=signer, store=records, entropy=os.urandom, boot_id=os.urandom(BOOT_ID_BYTES))
+        counts = records.count_of if isinstance(records, CountedSpool) else uncounted
+        recorder = Recorder(
+            signer=signer, store=records, entropy=os.urandom, boot_id=os.urandom(BOOT_ID_BYTES), count_of=counts
+        )
         store = files.trust_store if trust is None else trust.store
         yield make_desks(spool, config.state.spool, recorder, lambda: store)

@@ -17,6 +17,7 @@ from random import SystemRandom
 from structlog.typing import FilteringBoundLogger
 
 from shared.core.clock import Clock, TimeSource
+from shared.core.errors import StorageError
 from shared.core.geo import GeoPoint
 from shared.core.itstime import utc_text
 from shared.messages.cdd import DriveDirection
@@ -31,6 +32,7 @@ from shared.service.open_upkeep import open_upkeep
 from shared.service.performer import Performer
 from shared.service.radio_intake import feed_intake
 from shared.service.run import Service, WorkingLoop, settle_heap
+from shared.service.spool import Spool
 from shared.service.status_socket import StatusSocket
 from shared.service.system_clock import SystemClock
 from shared.service.upkeep import Upkeep
@@ -143,6 +145,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             _status,
             *(agent, buses, radios, capture, driver, intake, notices, upkeep, evidence, log_http),
             gnss=gnss,
+            spool=opened.parts.spool,
             config=config,
             clock=clock,
         )
@@ -181,6 +184,7 @@ def _status(
     log_http: LedgerHttp | None,
     *,
     gnss: GnssReceiver | None,
+    spool: Spool,
     config: VehicleConfig,
     clock: Clock,
 ) -> dict[str, object]:
@@ -193,6 +197,7 @@ def _status(
         "notices_unwritten": notices.unwritten,
         "upkeep": None if upkeep is None else upkeep.status(),
         "evidence": None if evidence is None else evidence.status(),
+        "spool": _spool_status(spool),
         "ledger_places": None if log_http is None else log_http.status(),
         "buses": {name: _bus_status(bus) for name, bus in buses.items()},
         "gnss": None if gnss is None else gnss.status(),
@@ -200,6 +205,14 @@ def _status(
         "capture": None if capture is None else capture.status(),
         "driver": driver.status(),
     }
+
+
+def _spool_status(spool: Spool) -> dict[str, object] | None:
+    """How full it is; None while it cannot be read."""
+    try:
+        return spool.use().json()
+    except StorageError:
+        return None
 
 
 def _bus_status(bus: CanBus) -> dict[str, object]:

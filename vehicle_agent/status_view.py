@@ -163,7 +163,19 @@ def _odometer(document: Document) -> Iterator[tuple[str, str]]:
     for name in ("flags", "unrecorded"):
         if odometer.get(name):
             yield name, pairs(odometer.get(name))
+    yield from _room(section(document, "spool"))
     yield from _ledger(section(odometer, "ledger"), section(document, "ledger_places"))
+
+
+def _room(spool: Document) -> Iterator[tuple[str, str]]:
+    octets, limit, days = spool.get("octets"), spool.get("limit_octets"), spool.get("lasts_days")
+    if isinstance(octets, int) and isinstance(limit, int) and limit:
+        lasts = f"; at the present pace it lasts {days:.0f} days" if isinstance(days, float) else ""
+        yield "room for records", f"{100 * octets / limit:.1f} % of {limit / 2**20:g} MiB used{lasts}"
+        yield "stored", pairs(spool.get("records"))
+    refuses = spool.get("refuses")
+    if isinstance(refuses, list) and refuses:
+        yield "no room for", ", ".join(map(str, refuses))
 
 
 def _ledger(ledger: Document, places: Document) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ from shared.records.record import DisclosedRecord, verify_record
 from shared.records.sd_jwt import Es256PublicKey, parse_sd_jwt
 from shared.security.certificate import decode_certificate
 from shared.service.database import open_read_only
-from shared.service.spool import DEFAULT_CAPACITY, Spool
+from shared.service.spool import Spool
 from shared.service.spool_format import SPOOL_FORMAT
 
 
@@ -127,5 +127,5 @@ class SpoolArchive:
 @contextmanager
 def reading(path: Path) -> Iterator[RecordArchive]:
     """Open a spool to be read, by whoever calls; raises `StorageError`."""
-    with closing(Spool(path, open_read_only(path, SPOOL_FORMAT), DEFAULT_CAPACITY)) as spool:
+    with closing(Spool(path, open_read_only(path, SPOOL_FORMAT))) as spool:
         yield SpoolArchive(spool)

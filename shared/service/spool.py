@@ -124,18 +124,14 @@ class Spool:
         with self._writes.writing():
             self._connection.execute("INSERT OR REPLACE INTO resumed (id, after_seq) VALUES (1, ?)", (next_seq - 1,))
 
-    def resume_lost(self) -> Restored | None:
-        """Go on after the numbers of records that were made and are not here, and return what was lost; None where nothing was.
+    def lost(self) -> Restored | None:
+        """Return how many records were made and how many are here, where the last ones are not; None where all are.
 
-        Raises:
-            StorageError: it could not be stored.
+        `resume_at` the count goes on behind them. Raises `StorageError`.
         """
         head, made = self.head(), self._mark.read()
         found = 0 if head is None else head.seq + 1
-        if found >= made:
-            return None
-        self.resume_at(made)
-        return Restored(found=found, counted=made)
+        return Restored(found=found, counted=made) if found < made else None
 
     def credentials(self) -> tuple[VehicleCredential, ...]:
         """Return every credential of the vehicle in the order they took over; the last one signs the next record."""
