@@ -9,8 +9,8 @@ one step, so wherever a power cut falls, the last credential of the store is the
 signs again. Where the old key is lost there is no such record: the vehicle goes on, and whoever verifies its records is told.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from shared.core.clock import NS_PER_MS, Instant, UtcNs
@@ -23,6 +23,7 @@ from shared.records.kind import RecordKind
 from shared.records.odometer import (
     BOOT_ID_BYTES,
     BootTime,
+    HardwareCount,
     OdometerFlag,
     OdometerReading,
     OdometerSource,
@@ -70,6 +71,15 @@ class RecordStore(Protocol):
         ...
 
 
+CountOf = Callable[[int], HardwareCount | None]
+"""By the number of a record: where the counter beside the records stands once it is counted. Raises `StorageError`."""
+
+
+def uncounted(_seq: int) -> HardwareCount | None:
+    """Say that no counter stands beside the records."""
+    return None
+
+
 class Recorder:
     """Makes the records of one vehicle.
 
@@ -77,14 +87,17 @@ class Recorder:
         signer: the vehicle's long-term key.
         store: where records go.
         entropy: source of salts.
-        boot_id: 16 random bytes that name this start of the program.
+        boot_id: 16 bytes that name this start of the vehicle's computer, and no other.
+        count_of: says where the counter beside the records stands once a record is counted; None where there is no counter.
 
     Raises:
         RecordError: `credential`: the signer's credential has handed over to another.
         StorageError: the store failed.
     """
 
-    def __init__(self, *, signer: RecordSigner, store: RecordStore, entropy: Entropy, boot_id: bytes) -> None:
+    def __init__(
+        self, *, signer: RecordSigner, store: RecordStore, entropy: Entropy, boot_id: bytes, count_of: CountOf = uncounted
+    ) -> None:
         if len(boot_id) != BOOT_ID_BYTES:
             raise EncodeError("boot_id", f"{len(boot_id)} bytes, not {BOOT_ID_BYTES}")
         self._signer = signer
@@ -92,6 +105,7 @@ class Recorder:
         self._store = store
         self._entropy = entropy
         self._boot_id = boot_id
+        self._count_of = count_of
         self._settle()
 
     @property
@@ -245,7 +259,8 @@ class Recorder:
         head = self._store.head()
         if head is not None and head.odometer_m is not None and reading.odometer_m < head.odometer_m:
             noticed.add(OdometerFlag.ROLLBACK)
-        return self._append(head, RecordKind.ODOMETER, reading.fields(), at=at, noticed=noticed, successor=successor)
+        counted = replace(reading, counter=self._count_of(_next_seq(head)))
+        return self._append(head, RecordKind.ODOMETER, counted.fields(), at=at, noticed=noticed, successor=successor)
 
     def _append(
         self,

@@ -4,6 +4,9 @@ The value is the number of records a vehicle has ever made. It lives somewhere e
 (`file:PATH`), or in a TPM (`tpm:nv=0x01800100`, which `shared.service.tpm_counter` keeps). A file on the same disk comes back with
 the image and tells nothing.
 
+Each record of the odometer says where the counter stands once it is counted (`count_of`): so who reads the records sees a counter
+that went on for a copy of them, or was made anew (`shared.records.counter_steps`).
+
 Order: a record is stored first, counted second, and acted on only after both. So wherever the power goes, the store has as many
 records as were counted, or one more, which nobody has seen yet; the next start counts it. A store with fewer records than were
 counted can only be an older one: the sequence goes on after the gap, never a second time from the same number. Were the count made
@@ -19,6 +22,7 @@ from typing import Protocol
 from shared.core.errors import ConfigError, DecodeError, EncodeError, StorageError
 from shared.ledger.text import decode_decimal
 from shared.records.credential import VehicleCredential
+from shared.records.odometer import CounterKind, HardwareCount
 from shared.records.record import SignedRecord
 from shared.records.recorder import RecordHead, RecordStore
 from shared.service.database import storage_errors, sync_path
@@ -41,8 +45,21 @@ class RollbackCounter(Protocol):
         """Its URI, for people."""
         ...
 
+    @property
+    def kind(self) -> CounterKind:
+        """What keeps it, for who reads a record."""
+        ...
+
     def read(self) -> int:
         """Return the value; 0 for a counter that never counted. Raises `StorageError`."""
+        ...
+
+    def shown_at(self, value: int) -> int | None:
+        """Return what its medium itself shows once the value is `value`; None for a counter that never counted.
+
+        A counter made anew shows something else than the one before for the same value, wherever its medium allows that.
+        Raises `StorageError`.
+        """
         ...
 
     def advance_to(self, value: int) -> None:
@@ -140,6 +157,11 @@ class CountedSpool:
         """Return every credential of the vehicle in the order they took over; the last one signs the next record."""
         return self._store.credentials()
 
+    def count_of(self, seq: int) -> HardwareCount | None:
+        """Return where the counter stands once record `seq` is counted; None before it ever counted. Raises `StorageError`."""
+        shown = self._counter.shown_at(seq + 1)
+        return None if shown is None or shown > MAX_COUNT else HardwareCount(kind=self._counter.kind, value=shown)
+
     def append(self, record: SignedRecord) -> None:
         """Store the next record and count it.
 
@@ -172,6 +194,15 @@ class FileCounter:
     def name(self) -> str:
         """Its URI, for people."""
         return f"file:{self._path}"
+
+    @property
+    def kind(self) -> CounterKind:
+        """What keeps it."""
+        return CounterKind.FILE
+
+    def shown_at(self, value: int) -> int | None:
+        """Return the value itself: a file starts at nothing."""
+        return value
 
     def read(self) -> int:
         """Return the value; 0 if there is no such file. Raises `StorageError` where it is no counter or its folder is missing."""

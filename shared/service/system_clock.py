@@ -1,6 +1,8 @@
 """The clock of a running program: the only place that reads the operating system's clocks.
 
-Interval time is CLOCK_MONOTONIC. UTC is handed out only while something vouches for it (`TimeSource`):
+Interval time is CLOCK_BOOTTIME: it goes on while the computer sleeps, and every program of one start of the computer counts it from
+the same moment, so what one program measured before it ended and the next one after it are on one scale. UTC is handed out only
+while something vouches for it (`TimeSource`):
 
     synchronised     the kernel says so: adjtimex(2) does not return TIME_ERROR (NTP, PTP or chrony keeps the clock)
     gnss             a receiver's fix, carried on by interval time for `GNSS_HOLDOVER_NS`, then no more
@@ -11,6 +13,7 @@ whatever vouches for it.
 """
 
 import ctypes
+import hmac
 import os
 import time
 from pathlib import Path
@@ -29,7 +32,10 @@ GNSS_HOLDOVER_NS = 300 * NS_PER_S
 SYNCHRONISED_RECHECK_NS = NS_PER_S
 """How long one answer of adjtimex(2) is believed."""
 
+START_ID_BYTES = 16
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_START_DOMAIN = b"v2x-trust start of a computer v1\n"
 _TIME_ERROR = 5
 _TIMEX_OCTETS = 512
 
@@ -57,8 +63,8 @@ class LinuxTime:
         self._adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
 
     def monotonic_ns(self) -> MonotonicNs:
-        """Return CLOCK_MONOTONIC."""
-        return MonotonicNs(time.clock_gettime_ns(time.CLOCK_MONOTONIC))
+        """Return CLOCK_BOOTTIME, which counts sleep; no clock of the kernel is ever set back that counts from its start."""
+        return MonotonicNs(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
 
     def realtime_ns(self) -> UtcNs:
         """Return CLOCK_REALTIME."""
@@ -118,6 +124,26 @@ class SystemClock:
         if self._synchronised is None or monotonic - self._synchronised[1] >= SYNCHRONISED_RECHECK_NS:
             self._synchronised = (self._kernel.is_synchronised(), monotonic)
         return self._synchronised[0]
+
+
+def start_id(owner: bytes, path: Path = _BOOT_ID) -> bytes | None:
+    """Return 16 bytes that name this start of the computer towards whoever gets an owner's records, and nobody else.
+
+    They tell nothing of the kernel's own boot id, which other programs write into their logs, and two owners on one computer have
+    different ones. The same owner gets the same for as long as the computer runs.
+
+    Args:
+        owner: who names it, e.g. the path of the records.
+        path: where the kernel tells its boot id.
+
+    Returns:
+        None where the kernel does not tell; a caller draws bytes of its own then, which last as long as the program.
+    """
+    try:
+        secret = boot_id(path)
+    except StorageError:
+        return None
+    return hmac.digest(secret.encode(), _START_DOMAIN + owner, "sha256")[:START_ID_BYTES]
 
 
 def boot_id(path: Path = _BOOT_ID) -> str:

@@ -1,6 +1,6 @@
 """A counter in a TPM 2.0 (TCG TPM 2.0 Library part 1, 37.2.4): an NV index that can be incremented and nothing else.
 
-    nv          the counter: 8 octets, starts above whatever this TPM has ever counted
+    nv          the counter: 8 octets, starts above whatever this TPM has ever counted, so one made anew shows more
     nv + 1      its base: 8 octets, written once and locked; value = counter - base
 
 The base lets a counter be put in use for a vehicle that has made records before without counting them one by one, and makes up for
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from tpm2_pytss import TPM2_ALG, TPM2_HANDLE, TPM2_NT, TPM2B_NV_PUBLIC, TPMA_NV, TPMS_NV_PUBLIC
 
 from shared.core.errors import ConfigError, EncodeError, StorageError
+from shared.records.odometer import CounterKind
 from shared.service.key_errors import TokenError
 from shared.service.rollback_counter import MAX_COUNT
 from shared.service.token_thread import ANSWER_S, TokenThread
@@ -63,15 +64,27 @@ class TpmCounter:
         self._tcti = tcti
         self._answer_s = answer_s
         self._thread = TokenThread(self.name)
+        self._base: int | None = None
 
     @property
     def name(self) -> str:
         """Its URI, for people."""
         return f"tpm:nv=0x{self._index:08x}"
 
+    @property
+    def kind(self) -> CounterKind:
+        """What keeps it."""
+        return CounterKind.TPM
+
     def read(self) -> int:
         """Return the value; raises `StorageError` where the TPM does not tell."""
         return self._do(lambda nv: nv.value() or 0)
+
+    def shown_at(self, value: int) -> int | None:
+        """Return what the TPM's own counter shows once the value is `value`; its base is read once, for it is locked."""
+        if self._base is None:
+            self._base = self._do(lambda nv: nv.base())
+        return None if self._base is None else value + self._base
 
     def advance_to(self, value: int) -> None:
         """Count up to `value`; raises as `RollbackCounter.advance_to`, and where more than `MAX_STEPS` are missing."""
@@ -97,6 +110,10 @@ class TpmCounter:
             raise StorageError(self.name, f"the counter cannot be used: {error}") from error
 
 
+def _signed(base: int) -> int:
+    return base - (1 << 64) if base >> 63 else base
+
+
 class _CounterConnection(TpmConnection):
     """A connection that knows the two indexes."""
 
@@ -108,6 +125,11 @@ class _CounterConnection(TpmConnection):
         """Return the value, None where the counter is not in use yet."""
         counter, base = self._read(self._counter_index, _COUNTER), self._read(self._counter_index + 1, _BASE)
         return None if counter is None or base is None else self._difference(counter, base)
+
+    def base(self) -> int | None:
+        """Return what the counter showed when the value was 0, which may be below nothing; None where it is not in use yet."""
+        base = self._read(self._counter_index + 1, _BASE)
+        return None if base is None else _signed(base)
 
     def advance_to(self, value: int) -> None:
         """Count up; a counter that is not in use yet starts at `value`."""
@@ -138,8 +160,7 @@ class _CounterConnection(TpmConnection):
             self._esys.nv_write_lock(handle)
 
     def _difference(self, counter: int, base: int) -> int:
-        signed = base - (1 << 64) if base >> 63 else base
-        value = counter - signed
+        value = counter - _signed(base)
         if not 0 <= value <= MAX_COUNT:
             raise StorageError(self._name, "its base belongs to another counter: it was removed and made anew")
         return value

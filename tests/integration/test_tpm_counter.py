@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.core.errors import ConfigError, StorageError
+from shared.records.odometer import CounterKind, counter_of
 from shared.service.rollback_counter import CountedSpool, Restored, open_counter, open_log_counter
 from shared.service.spool import open_spool
 from tests.helpers.recording import record
@@ -49,6 +50,28 @@ def test_the_entries_of_a_log_are_counted_two_indexes_above_its_records(tpm: Sof
     assert (open_counter(uri(tpm), tmp_path).read(), open_counter(uri(tpm, INDEX + 2), tmp_path).read()) == (8, 3)
     with pytest.raises(ConfigError, match="names a counter, this does not"):
         open_log_counter(uri(tpm, LAST_INDEX), tmp_path)
+
+
+def test_records_say_what_the_tpm_itself_shows_so_a_counter_made_anew_cannot_pass_for_the_old_one(
+    tpm: SoftTpm, tmp_path: Path
+) -> None:
+    from shared.service.tpm_counter import _CounterConnection
+
+    spool = open_spool(tmp_path / "spool.db")
+    counted = CountedSpool(spool, open_counter(uri(tpm), tmp_path))
+    told = [counter_of(record(counted).record.fields) for _ in range(4)]
+    assert told[0] is None, "a counter is put in use by the first record, which cannot know yet where the TPM lets it start"
+    shown = [each.value for each in told if each is not None]
+    assert {each.kind for each in told if each is not None} == {CounterKind.TPM}
+    assert shown == [shown[0], shown[0] + 1, shown[0] + 2]
+    with _CounterConnection(tpm.tcti, "owner", INDEX) as owner:
+        for index in (INDEX, INDEX + 1):
+            owner._esys.nv_undefine_space(owner._handle(index))
+    anew = CountedSpool(spool, open_counter(uri(tpm), tmp_path))
+    after = counter_of(record(anew).record.fields)
+    assert after is not None
+    assert after.value > shown[-1] + 1, "as many steps as records would look as if nothing had happened"
+    spool.close()
 
 
 def test_a_step_that_no_record_explains_is_refused(tpm: SoftTpm, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.core.errors import ConfigError, EncodeError, StorageError
-from shared.records.odometer import OdometerFlag
+from shared.records.odometer import CounterKind, HardwareCount, OdometerFlag, counter_of
 from shared.service.counted_log import CountedLog
 from shared.service.log_store import open_log_store
 from shared.service.rollback_counter import (
@@ -35,6 +35,13 @@ class FailingCounter:
     @property
     def name(self) -> str:
         return self._counter.name
+
+    @property
+    def kind(self) -> CounterKind:
+        return self._counter.kind
+
+    def shown_at(self, value: int) -> int | None:
+        return self._counter.shown_at(value)
 
     def read(self) -> int:
         return self._counter.read()
@@ -233,6 +240,20 @@ def check_after_power_cut(path: Path, counter: FileCounter, told: int, stored: i
     assert old_count <= len(found) == counter.read()
     signed = record(counted)
     assert (signed.record.seq, OdometerFlag.SEQUENCE_RESUMED in signed.record.flags) == (len(found), False)
+    spool.close()
+
+
+def test_every_record_of_the_odometer_says_where_the_counter_beside_it_stands(tmp_path: Path) -> None:
+    spool = open_spool(tmp_path / "spool.db")
+    counter = FileCounter(tmp_path / "counter")
+    counted = CountedSpool(spool, counter)
+    told = []
+    for _ in range(3):
+        signed = record(counted)
+        told.append(counter_of(signed.record.fields))
+        assert told[-1] == HardwareCount(kind=CounterKind.FILE, value=counter.read())
+    assert [None if each is None else each.value for each in told] == [1, 2, 3]
+    assert counter_of(record(spool).record.fields) is None, "nothing stands beside a spool alone"
     spool.close()
 
 

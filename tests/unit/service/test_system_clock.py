@@ -1,3 +1,4 @@
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,13 @@ from shared.core.errors import StorageError, UntrustedTimeError
 from shared.service.system_clock import (
     GNSS_HOLDOVER_NS,
     RELEASE_UTC,
+    START_ID_BYTES,
     SYNCHRONISED_RECHECK_NS,
     KernelTime,
     LinuxTime,
     SystemClock,
     boot_id,
+    start_id,
 )
 
 TRUE_UTC = UtcNs(RELEASE_UTC + 1_000 * NS_PER_S)
@@ -114,6 +117,25 @@ def test_this_kernel_has_interval_time_a_date_and_an_opinion() -> None:
     assert kernel.monotonic_ns() >= earlier > 0
     assert kernel.realtime_ns() > 0
     assert kernel.is_synchronised() in {True, False}
+
+
+def test_interval_time_counts_from_the_start_of_the_computer_and_through_its_sleep() -> None:
+    before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    told = LinuxTime().monotonic_ns()
+    assert before <= told <= time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def test_a_start_has_one_name_for_each_owner_and_tells_nothing_of_the_kernels(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("2a0c\n")
+    second.write_text("2a0d\n")
+    names = [start_id(owner, path) for path in (first, second) for owner in (b"one", b"two")]
+    assert len(set(names)) == 4
+    assert all(name is not None and len(name) == START_ID_BYTES for name in names)
+    assert start_id(b"one", first) == names[0]
+    assert not any(b"2a0c" in (name or b"") for name in names)
+    assert start_id(b"one") == start_id(b"one") is not None, "as long as this computer runs"
+    assert start_id(b"one", tmp_path / "absent") is None
 
 
 def test_the_boot_id_is_read_once_per_boot(tmp_path: Path) -> None:
