@@ -42,6 +42,7 @@ from vehicle_agent.mileage import Mileage
 from vehicle_agent.own_hazards import OwnHazards
 from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym
+from vehicle_agent.requests.car_requests import CarRequests
 from vehicle_agent.situation import hazards_heard, hazards_told, ticket_status
 from vehicle_agent.vehicle_state import SignalUpdate, Value, VehicleState, fold, fresh
 
@@ -68,6 +69,7 @@ class VehicleAgent:
         pseudonym: changes the name of both.
         can_input: decodes frames.
         mileage: keeps the odometer's readings and brings them into the ledger.
+        requests: asks the vehicle's control units; None where nothing may be asked.
         fixed_position: where a vehicle stands that never moves; None where its bus or a receiver gives the position.
         fixed_heading_deg: where such a vehicle looks; None where nobody says.
         started: when the agent starts to work.
@@ -86,6 +88,7 @@ class VehicleAgent:
         pseudonym: Pseudonym,
         can_input: CanInput,
         mileage: Mileage,
+        requests: CarRequests | None = None,
         fixed_position: GeoPoint | None,
         fixed_heading_deg: float | None,
         started: Instant,
@@ -97,6 +100,7 @@ class VehicleAgent:
         self._pseudonym = pseudonym
         self._can_input = can_input
         self._mileage = mileage
+        self._requests = requests
         self._fixed_position = fixed_position
         self._fixed_heading_deg = fixed_heading_deg
         self._own_hazards = own_hazards
@@ -187,6 +191,7 @@ class VehicleAgent:
             self._next_anchor,
             self._router.next_due(),
             self._keep_alive.next_due(),
+            None if self._requests is None else self._requests.next_due(),
         )
         return min(each for each in due if each is not None)
 
@@ -194,7 +199,11 @@ class VehicleAgent:
         """Take one frame from the bus."""
         self._frames += 1
         updates = self._can_input.on_frame(frame)
-        return self.on_signals(updates, now) if updates else ()
+        if self._requests is None:
+            return self.on_signals(updates, now) if updates else ()
+        answered, effects = self._requests.hear(frame, now.monotonic)
+        updates += answered
+        return (*effects, *self.on_signals(updates, now)) if updates else effects
 
     def on_signals(self, updates: tuple[SignalUpdate, ...], now: Instant) -> tuple[Effect, ...]:
         """Take values that did not come from the bus, such as a GNSS fix; `on_can_frame` ends here too.
@@ -251,6 +260,9 @@ class VehicleAgent:
         effects += self._own_hazards.poll(self._state, now)
         effects += self._local_map.poll(self._state, now)
         effects += self._priority.poll(self._state, here, self._local_map.lights, now)
+        if self._requests is not None:
+            effects += self._requests.poll(self._state, self._mileage.recorder, now)
+            self._mileage.other_vehicle(is_other=self._requests.identity.is_other_vehicle)
         if now.monotonic >= self._next_anchor:
             self._next_anchor = MonotonicNs(now.monotonic + ANCHOR_INTERVAL_NS)
             effects += self._mileage.poll(now)
@@ -288,6 +300,7 @@ class VehicleAgent:
             "priority": self._priority.status(),
             "kept_alive": dict(self._keep_alive.counters),
             "odometer": self._mileage.status(),
+            "requests": None if self._requests is None else self._requests.status(),
         }
 
     def _sent_by_kind(self) -> dict[str, int]:

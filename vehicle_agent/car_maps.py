@@ -12,6 +12,7 @@ from shared.core.errors import ConfigError
 from shared.transport.can_frame import CanFilter
 from vehicle_agent.config import CanConfig
 from vehicle_agent.mapped import MappedMessage
+from vehicle_agent.requests.config import RequestsConfig
 from vehicle_agent.signal_map import SignalMap, filters_for, load_signal_map
 
 
@@ -50,6 +51,11 @@ def load_car_maps(buses: Iterable[tuple[str, CanConfig]]) -> SignalMap:
     )
 
 
-def filters_of(signal_map: SignalMap, names: Iterable[str]) -> Mapping[str, tuple[CanFilter, ...]]:
-    """Return the identifiers each bus needs to let through."""
-    return {name: filters_for(m for m in signal_map.messages if m.channel in (None, name)) for name in names}
+def filters_of(
+    signal_map: SignalMap, names: Iterable[str], requests: RequestsConfig | None = None
+) -> Mapping[str, tuple[CanFilter, ...]]:
+    """Return the identifiers each bus needs to let through: those of its map, and those of requests where they go there."""
+    asked = {} if requests is None else {requests.bus: requests.filters}
+    return {
+        name: (*filters_for(m for m in signal_map.messages if m.channel in (None, name)), *asked.get(name, ())) for name in names
+    }

@@ -70,9 +70,12 @@ from vehicle_agent.mileage import Mileage
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch
 from vehicle_agent.online_anchoring import Errands
 from vehicle_agent.own_hazards import OwnHazards
+from vehicle_agent.part_identity import PartIdentity
 from vehicle_agent.position_config import FixedPosition
 from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym, first_ticket
+from vehicle_agent.requests.car_requests import CarRequests
+from vehicle_agent.requests.config import RequestsConfig
 from vehicle_agent.signal_map import SignalMap
 from vehicle_agent.special_vehicle import NO_DUTY, Duty
 from vehicle_agent.speed_plan import DEFAULT_SETTINGS, GlosaSettings
@@ -130,6 +133,7 @@ class VehicleParts:
         counter: tells whether the spool was put back from an older copy; None where nothing does.
         log_news: what was odd about an embedded log when it was opened; None where nothing was.
         remembered: what is known of the vehicle beside its records.
+        requests: what its control units may be asked; None: nothing.
     """
 
     station_type: StationType
@@ -159,6 +163,7 @@ class VehicleParts:
     counter: RollbackCounter | None = None
     log_news: LogNews | None = None
     remembered: Remembered = field(default_factory=lambda: Remembered(InMemory()))
+    requests: RequestsConfig | None = None
 
 
 def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> VehicleAgent:
@@ -232,9 +237,23 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
             restored=lost or restored,
             log_news=parts.log_news,
         ),
+        requests=_car_requests(parts, started),
         fixed_position=parts.fixed_position,
         fixed_heading_deg=parts.fixed_heading_deg,
         started=started,
+    )
+
+
+def _car_requests(parts: VehicleParts, started: Instant) -> CarRequests | None:
+    """Put up what asks the vehicle's control units, where anything may be asked."""
+    if parts.requests is None:
+        return None
+    return CarRequests(
+        parts.requests,
+        channel=parts.channels.get(parts.requests.bus, parts.requests.bus),
+        identity=PartIdentity(parts.remembered),
+        says_ignition="ignition_on" not in parts.signal_map.missing_fields(),
+        started=started.monotonic,
     )
 
 
@@ -394,6 +413,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
             counter=counter,
             log_news=log.news,
             remembered=Remembered(MemoryFile(config.state.vehicle_file)),
+            requests=config.requests,
             areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
             fixed_position=fixed.point if fixed is not None else None,
             fixed_heading_deg=fixed.heading_deg if fixed is not None else None,

@@ -21,6 +21,7 @@ from shared.transport.ledger_places import MAX_PLACES
 from vehicle_agent.denm_config import HazardsConfig
 from vehicle_agent.driver_config import DriverConfig
 from vehicle_agent.position_config import CanPosition, PositionConfig, ReceiverPosition
+from vehicle_agent.requests.config import RequestsConfig
 from vehicle_agent.role_config import RoleConfig
 
 Metres = Annotated[float, msgspec.Meta(ge=0.1, le=100.0)]
@@ -188,6 +189,7 @@ class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
     hazards: HazardsConfig = HazardsConfig()
     driver: DriverConfig = DriverConfig()
     odometer: OdometerConfig = OdometerConfig()
+    requests: RequestsConfig | None = None
     verification: VerificationConfig = VerificationConfig()
     trust: TrustConfig | None = None
     pki: PkiConfig | None = None
@@ -207,6 +209,8 @@ class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
         names = [name for name, _ in self.buses]
         if len(set(names)) < len(names):
             raise ValueError(f"two [[can]] have the same name: {', '.join(names)}")
+        if self.requests is not None and self.requests.bus not in names:
+            raise ValueError(f"requests.bus is {self.requests.bus}; there is {', '.join(names)}")
         brought = (self.identity.ticket, self.identity.enrolment)
         if self.pki is None and None in brought:
             raise ValueError("without [pki], identity.ticket and identity.enrolment are needed")

@@ -54,6 +54,7 @@ from vehicle_agent.ledger_parts import open_courier
 from vehicle_agent.online_anchoring import Errands
 from vehicle_agent.orders import MAX_ORDER_OCTETS, PATIENCE_S, obeying
 from vehicle_agent.position_config import ReceiverPosition
+from vehicle_agent.request_sender import RequestSender
 from vehicle_agent.vehicle_state import fresh
 
 
@@ -82,13 +83,15 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         stack.callback(radios.close)
         driver = await stack.enter_async_context(open_driver_outputs(config.driver, clock=clock, log=log))
         notices.follow(driver.tell)
-        filters = filters_of(opened.parts.signal_map, [name for name, _ in config.buses])
+        filters = filters_of(opened.parts.signal_map, [name for name, _ in config.buses], config.requests)
         buses = {name: CanBus(_bus_config(bus), clock=clock, filters=filters[name]) for name, bus in config.buses}
         parts = replace(opened.parts, channels={name: bus.channel for name, bus in config.buses})
         agent = make_agent(parts, entropy=os.urandom, started=clock.now())
         agent.router.set_links(radios.names, unshared=unshared_links(config.radio))
         if opened.problem is not None:
             log.warning("hazards of before the restart are not known", reason=str(opened.problem))
+        if opened.parts.remembered.problem is not None:
+            log.warning("what was known of the vehicle is learnt anew", reason=str(opened.parts.remembered.problem))
         if opened.successor is not None:
             agent.renew_credential(opened.successor.credential, opened.successor.authority)
         evidence = None if config.trust is None else EvidenceFolder(config.trust.evidence)
@@ -101,6 +104,8 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             evidence=evidence,
             show=driver.show,
         )
+        to_units = RequestSender(buses, log)
+        perform.follow(to_units.take)
         checker = stack.enter_context(VerificationPool(threads=config.verification.threads_here()))
         intake = Intake(listener=agent, checker=checker, lot=SystemRandom())
         loop = WorkingLoop(agent, clock=clock, perform=perform, watchdog=service.watchdog, intake=intake)
@@ -145,6 +150,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             _status,
             *(agent, buses, radios, capture, driver, intake, notices, upkeep, evidence, log_http),
             gnss=gnss,
+            to_units=to_units,
             spool=opened.parts.spool,
             config=config,
             clock=clock,
@@ -184,6 +190,7 @@ def _status(
     log_http: LedgerHttp | None,
     *,
     gnss: GnssReceiver | None,
+    to_units: RequestSender,
     spool: Spool,
     config: VehicleConfig,
     clock: Clock,
@@ -200,6 +207,7 @@ def _status(
         "spool": _spool_status(spool),
         "ledger_places": None if log_http is None else log_http.status(),
         "buses": {name: _bus_status(bus) for name, bus in buses.items()},
+        "requests_carried_out": to_units.status(),
         "gnss": None if gnss is None else gnss.status(),
         "radios": radios.status(),
         "capture": None if capture is None else capture.status(),
