@@ -55,17 +55,20 @@ def is_question(arbitration_id: int, *, is_extended: bool) -> bool:
     return arbitration_id == FUNCTIONAL_29 or arbitration_id & 0x1FFF_00FF == _PHYSICAL_29 | _TESTER
 
 
-LEGISLATED_11: tuple[int, ...] = (FUNCTIONAL_11, *range(FIRST_REQUEST_11, LAST_RESPONSE_11 + 1))
+LEGISLATED_11 = range(FUNCTIONAL_11, LAST_RESPONSE_11 + 1)
 """Every identifier of legislated OBD with 11 bits, questions and answers."""
 
-LEGISLATED_29: tuple[int, ...] = (FUNCTIONAL_29, *(_PHYSICAL_29 | _TESTER << 8 | unit for unit in range(0x100) if unit != _TESTER))
-"""Those with 29 bits that are listened to: questions to all units, and every unit's answers. Questions of another tester to one
-unit alone are noticed by the answer that nobody here asked for; that spares as many filters again."""
+_LEGISLATED_29 = (
+    CanFilter(FUNCTIONAL_29, is_extended=True),
+    CanFilter(_PHYSICAL_29 | _TESTER, is_extended=True, mask=0x1FFF_00FF),
+    CanFilter(_PHYSICAL_29 | _TESTER << 8, is_extended=True, mask=0x1FFF_FF00),
+)
 
 
 def filters_for(units: tuple[UnitAddress, ...], *, obd: bool, is_extended: bool) -> tuple[CanFilter, ...]:
     """Return what a bus has to let through: legislated identifiers where `obd`, and both of each named unit."""
-    legislated = (LEGISLATED_29 if is_extended else LEGISLATED_11) if obd else ()
-    wanted = {(identifier, is_extended) for identifier in legislated}
-    wanted |= {(identifier, unit.is_extended) for unit in units for identifier in (unit.request_id, unit.response_id)}
-    return tuple(CanFilter(identifier, extended) for identifier, extended in sorted(wanted))
+    legislated: tuple[CanFilter, ...] = ()
+    if obd:
+        legislated = _LEGISLATED_29 if is_extended else tuple(CanFilter(each, is_extended=False) for each in LEGISLATED_11)
+    named = {(identifier, unit.is_extended) for unit in units for identifier in (unit.request_id, unit.response_id)}
+    return (*legislated, *(CanFilter(identifier, extended) for identifier, extended in sorted(named)))

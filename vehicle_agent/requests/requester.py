@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
 from shared.core.errors import DecodeError
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.requests.addresses import UnitAddress, all_units, answering_unit, filters_for, is_question
+from vehicle_agent.requests.addresses import LEGISLATED_11, UnitAddress, all_units, answering_unit, is_question
 from vehicle_agent.requests.isotp import SingleFrame, encode_frame
 from vehicle_agent.requests.isotp_receive import IsoTpReceiver, TransferFault
 from vehicle_agent.requests.read_request import CurrentData, DataByIdentifier, ReadRequest, VehicleInformation
@@ -144,8 +144,8 @@ class Requester:
         self._is_extended = is_extended
         self._by_response = {(unit.response_id, unit.is_extended): unit for unit in units}
         self._named_questions = frozenset((unit.request_id, unit.is_extended) for unit in units)
-        filters = filters_for(units, obd=obd, is_extended=is_extended)
-        self._wanted = frozenset((each.arbitration_id, each.is_extended) for each in filters)
+        self._obd = obd
+        self._named = self._named_questions | self._by_response.keys()
         self._receivers: dict[UnitAddress, IsoTpReceiver] = {}
         self._question: _Question | None = None
         self._late: _Question | None = None
@@ -160,7 +160,17 @@ class Requester:
 
     def wants(self, frame: CanFrame) -> bool:
         """Whether a frame is one of questions or answers."""
-        return (frame.arbitration_id, frame.is_extended) in self._wanted and frame.channel == self._channel
+        identifier, is_extended = frame.arbitration_id, frame.is_extended
+        if frame.channel != self._channel:
+            return False
+        if self._obd and is_extended is self._is_extended:
+            if not is_extended and identifier in LEGISLATED_11:
+                return True
+            if is_extended and (
+                answering_unit(identifier, is_extended=True) is not None or is_question(identifier, is_extended=True)
+            ):
+                return True
+        return (identifier, is_extended) in self._named
 
     def next_due(self) -> MonotonicNs | None:
         """When `poll` wants to be called; None while nothing is awaited."""
