@@ -25,7 +25,7 @@ from shared.ledger.policy import Policy
 from shared.messages.denm_alacarte import EnergyStorage
 from shared.records.odometer import BOOT_ID_BYTES
 from shared.records.passport import Passport, build_passport, build_record
-from shared.records.recorder import Recorder
+from shared.records.recorder import Recorder, uncounted
 from shared.security.pseudonyms import PseudonymRules
 from shared.security.region import NO_IDENTIFIED_AREAS, IdentifiedAreas
 from shared.security.sign import TicketCredential
@@ -131,6 +131,7 @@ class VehicleParts:
         memory: what `events` held at the start; None where nothing was.
         pinned: the checkpoint the log must stand by; None where nobody pinned one.
         counter: tells whether the spool was put back from an older copy; None where nothing does.
+        start_id: names this start of the computer in records; None draws a name for this start of the agent alone.
         log_news: what was odd about an embedded log when it was opened; None where nothing was.
         remembered: what is known of the vehicle beside its records.
         requests: what its control units may be asked; None: nothing.
@@ -161,6 +162,7 @@ class VehicleParts:
     memory: StationMemory | None = None
     pinned: bytes | None = None
     counter: RollbackCounter | None = None
+    start_id: bytes | None = None
     log_news: LogNews | None = None
     remembered: Remembered = field(default_factory=lambda: Remembered(InMemory()))
     requests: RequestsConfig | None = None
@@ -231,7 +233,13 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
                 parts.odometer_policy, None if head is None else head.odometer_m, parts.remembered.memory.factors
             ),
             remembered=parts.remembered,
-            recorder=Recorder(signer=parts.enrolled, store=records, entropy=entropy, boot_id=entropy(BOOT_ID_BYTES)),
+            recorder=Recorder(
+                signer=parts.enrolled,
+                store=records,
+                entropy=entropy,
+                boot_id=entropy(BOOT_ID_BYTES) if parts.start_id is None else parts.start_id,
+                count_of=records.count_of if isinstance(records, CountedSpool) else uncounted,
+            ),
             log_change=log_change,
             anchoring=log.anchors(parts.spool),
             restored=lost or restored,

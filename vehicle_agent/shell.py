@@ -34,7 +34,7 @@ from shared.service.radio_intake import feed_intake
 from shared.service.run import Service, WorkingLoop, settle_heap
 from shared.service.spool import Spool
 from shared.service.status_socket import StatusSocket
-from shared.service.system_clock import SystemClock
+from shared.service.system_clock import SystemClock, start_id
 from shared.service.upkeep import Upkeep
 from shared.service.verification_pool import VerificationPool
 from shared.stack.intake import Intake
@@ -85,7 +85,8 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         notices.follow(driver.tell)
         filters = filters_of(opened.parts.signal_map, [name for name, _ in config.buses], config.requests)
         buses = {name: CanBus(_bus_config(bus), clock=clock, filters=filters[name]) for name, bus in config.buses}
-        parts = replace(opened.parts, channels={name: bus.channel for name, bus in config.buses})
+        start = start_id(os.fsencode(config.state.spool.resolve()))
+        parts = replace(opened.parts, start_id=start, channels={name: bus.channel for name, bus in config.buses})
         agent = make_agent(parts, entropy=os.urandom, started=clock.now())
         agent.router.set_links(radios.names, unshared=unshared_links(config.radio))
         if opened.problem is not None:
