@@ -15,12 +15,6 @@ from vehicle_agent.dbc import MessageLayout, SignalLayout
 from vehicle_agent.j1939.identifier import pgn_mask
 from vehicle_agent.vehicle_state import FieldSpec
 
-MAX_CLASSIC_OCTETS = 8
-"""Longer messages of J1939 come in packets of the transport protocol."""
-
-TRANSPORT_FILTERS = tuple(CanFilter(pgn << 8, is_extended=True, mask=pgn_mask(pgn)) for pgn in (0xEC00, 0xEB00))
-"""Let the transport protocol of J1939 through: connection management and packets of data."""
-
 
 class Combination(Enum):
     """How a field's signals become one value."""
@@ -123,11 +117,10 @@ class MappedMessage:
     source: int | None = None
 
     @property
-    def filters(self) -> tuple[CanFilter, ...]:
+    def filter(self) -> CanFilter:
         """The identifiers a bus needs to let through for this message."""
         identifier, is_extended = self.layout.arbitration_id, self.layout.is_extended
         if self.pgn is None:
-            return (CanFilter(identifier, is_extended),)
+            return CanFilter(identifier, is_extended)
         mask = pgn_mask(self.pgn) | (0 if self.source is None else 0xFF)
-        own = CanFilter((self.pgn << 8 | (self.source or 0)) & mask, is_extended, mask)
-        return (own, *TRANSPORT_FILTERS) if self.layout.length > MAX_CLASSIC_OCTETS else (own,)
+        return CanFilter((self.pgn << 8 | (self.source or 0)) & mask, is_extended, mask)

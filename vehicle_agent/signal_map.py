@@ -34,6 +34,7 @@ from shared.transport.can_frame import CanFilter
 from vehicle_agent.checksums import CHECKSUMS
 from vehicle_agent.dbc import Dbc, MessageLayout, SignalLayout
 from vehicle_agent.j1939.identifier import MAX_ADDRESS, pgn_of
+from vehicle_agent.j1939.listener import LISTENED_FILTERS
 from vehicle_agent.map_dbc import load_dbcs
 from vehicle_agent.map_file import ChecksumEntry, CounterEntry, FieldEntry, MapFile, MessageEntry
 from vehicle_agent.mapped import (
@@ -95,8 +96,10 @@ class SignalMap:
 
 
 def filters_for(messages: Iterable[MappedMessage]) -> tuple[CanFilter, ...]:
-    """Return the identifiers these messages come under, each once."""
-    return tuple(dict.fromkeys(each for message in messages for each in message.filters))
+    """Return the identifiers these messages come under, each once; with J1939 what belongs to every network of it."""
+    wanted = tuple(messages)
+    filters = tuple(dict.fromkeys(message.filter for message in wanted))
+    return (*filters, *LISTENED_FILTERS) if any(message.pgn is not None for message in wanted) else filters
 
 
 def load_signal_map(path: Path) -> SignalMap:
