@@ -38,7 +38,7 @@ from vehicle_agent.can_input import CanInput
 from vehicle_agent.ego import ego_position
 from vehicle_agent.gnss.bus_position import believed
 from vehicle_agent.local_dynamic_map import LocalDynamicMap, present_place
-from vehicle_agent.mileage import Mileage
+from vehicle_agent.mileage import Inspected, Mileage
 from vehicle_agent.own_hazards import OwnHazards
 from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym
@@ -215,9 +215,7 @@ class VehicleAgent:
         updates = believed(self._state, updates, now.monotonic)
         self._state = fold(self._state, updates)
         is_off = fresh(self._state.ignition_on, now.monotonic) is False
-        for update in updates:
-            if not is_off:
-                effects += self._mileage.read(update, now)
+        effects += self._mileage.on_signals(updates, now, is_off=is_off)
         if was_on and is_off:
             effects += self._mileage.ignition_off(now)
         return tuple(effects)
@@ -310,6 +308,10 @@ class VehicleAgent:
     def on_ledger_answers(self, now: Instant) -> tuple[Effect, ...]:
         """Go on with anchoring at once: answers of a log have come."""
         return self._mileage.poll(now)
+
+    def inspect(self, nonce: bytes, now: Instant) -> Inspected:
+        """Record the odometer at once with an inspector's nonce; raises as `Mileage.inspect`."""
+        return self._mileage.inspect(nonce, now)
 
     def ledger_evidence(self) -> tuple[dict[str, object], ...]:
         """Return the log's contradictions nobody has acknowledged, with both notes each; raises `StorageError`."""

@@ -1,15 +1,18 @@
-"""From the cluster's readings to records in the ledger: what the agent does about the odometer, in one place.
+"""From the odometer's witnesses to records in the ledger: what the agent does about the odometer, in one place.
 
 `OdometerWatch` says when a reading becomes a record, `Recorder` makes and keeps it, `Anchors` brings it into the ledger;
 this ties them together, counts, and tells. A store that fails is told once; the last reading before the ignition went off is owed
-until it is on disk, every other is made good by the next.
+until it is on disk, every other is made good by the next. What is learnt of the witnesses is remembered beside the records.
 """
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from shared.core.clock import NS_PER_MS, Instant, UtcNs
+from shared.core.clock import Instant, UtcNs
 from shared.core.errors import StorageError, V2xError
-from shared.records.odometer import OdometerSource, RecordReason
+from shared.records.odometer import RecordReason
+from shared.records.record import SignedRecord
 from shared.records.recorder import Recorder
 from shared.service.counted_log import LogNews
 from shared.service.record_key import EnrolledSigner
@@ -18,10 +21,25 @@ from shared.stack.effects import Notice
 from vehicle_agent.anchors import Anchors, contradiction_json
 from vehicle_agent.log_news import LogChanged, notice_of
 from vehicle_agent.odometer import OdometerWatch, RecordDue
+from vehicle_agent.vehicle_memory import Remembered
 from vehicle_agent.vehicle_state import SignalUpdate
 
-CLUSTER = "cluster"
-"""Name of the instrument cluster among an odometer record's sources."""
+
+class NoReadingError(V2xError):
+    """An inspector asked for a reading, and there is none to be believed yet."""
+
+    code = "no_reading"
+
+    def __init__(self) -> None:
+        super().__init__("no reading of the odometer is confirmed since the vehicle was switched on")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """An inspector's record, and what is to be told of it."""
+
+    signed: SignedRecord
+    notices: tuple[Notice, ...]
 
 
 class Mileage:
@@ -34,6 +52,7 @@ class Mileage:
         restored: what was odd about the store when it was opened, told once as loudly as the agent can; None where nothing was.
         log_news: likewise of an embedded log.
         log_change: told once where records went into another log before.
+        remembered: keeps what is learnt of the witnesses over a restart.
     """
 
     def __init__(
@@ -45,8 +64,11 @@ class Mileage:
         restored: Restored | CounterIsNew | None = None,
         log_news: LogNews | None = None,
         log_change: LogChanged | None = None,
+        remembered: Remembered,
     ) -> None:
         self._watch = watch
+        self._remembered = remembered
+        self._is_memory_failing = False
         self._recorder = recorder
         self._anchoring = anchoring
         self._restored = restored
@@ -70,19 +92,51 @@ class Mileage:
         """Sign records under another credential from the next reading on; the present one says so in its last record."""
         self._successor = successor
 
-    def read(self, update: SignalUpdate, now: Instant) -> tuple[Notice, ...]:
-        """Take a reading of the cluster."""
-        if update.field != "odometer_m" or not isinstance(update.value, int | float):
-            return ()
-        return self._record(self._watch.read(round(update.value), update.at), now)
+    def on_signals(self, updates: Iterable[SignalUpdate], now: Instant, *, is_off: bool) -> tuple[Notice, ...]:
+        """Take news about the car.
+
+        Args:
+            updates: the news.
+            now: the present.
+            is_off: whether the ignition is known to be off: what a cluster still says then is nothing new.
+        """
+        watch = self._watch
+        watch.switched(is_off=is_off)
+        for update in updates:
+            watch.take(update)
+        return self._record(watch.due(now.monotonic), now) if watch.has_reading else ()
+
+    def inspect(self, nonce: bytes, now: Instant) -> Inspected:
+        """Record the reading there is at once, with an inspector's fresh nonce in it.
+
+        Raises:
+            NoReadingError: none is to be believed yet.
+            EncodeError: the nonce is too short or too long.
+            RecordError, StorageError: it could not be recorded.
+        """
+        due = self._watch.inspect(now.monotonic)
+        if due is None:
+            raise NoReadingError
+        return self._make(due, now, nonce)
+
+    def other_vehicle(self, *, is_other: bool) -> None:
+        """The vehicle says to be another than the one its records are of, or that one again."""
+        self._watch.other_vehicle(is_other=is_other)
 
     def ignition_off(self, now: Instant) -> tuple[Notice, ...]:
         """Record the last reading of a drive."""
-        return self._record(self._watch.ignition_off(), now)
+        return (*self._record(self._watch.ignition_off(now.monotonic), now), *self._remember())
 
     def poll(self, now: Instant) -> tuple[Notice, ...]:
-        """Record what is owed, and go on with anchoring."""
-        return (*self._tell_restored(), *self._record(self._owed, now), *self._anchor(now))
+        """Record what is owed and what no reading brings up, remember what was learnt, and go on with anchoring."""
+        return (
+            *self._tell_restored(),
+            *self._record(self._owed, now),
+            *self._record(self._watch.poll(now.monotonic), now),
+            *self._tell_ended(),
+            *self._remember(),
+            *self._anchor(now),
+        )
 
     def stop(self, now: Instant) -> tuple[Notice, ...]:
         """The vehicle or the program goes to sleep: record the last reading."""
@@ -95,6 +149,7 @@ class Mileage:
             "recorded": self._recorded,
             "flags": dict(self._flags_recorded),
             "unrecorded": dict(self._unrecorded),
+            "judgement": self._watch.status(),
             "last_recorded_m": self._watch.last_recorded_m,
             "anchored": self._anchored,
             "ledger_contradiction": None if contradiction is None else str(contradiction),
@@ -127,35 +182,62 @@ class Mileage:
     def _record(self, due: RecordDue | None, now: Instant) -> tuple[Notice, ...]:
         if due is None:
             return ()
-        age_ns = now.monotonic - due.read_at
-        read = Instant(due.read_at, None if now.utc is None else UtcNs(now.utc - age_ns))
-        source = OdometerSource(name=CLUSTER, odometer_m=due.odometer_m, age_ms=max(0, age_ns) // NS_PER_MS)
         try:
-            notices = self._not_introduced()
-            notices += self._hand_over(due, source, read)
-            signed = self._recorder.record_reading(
-                odometer_m=due.odometer_m, reason=due.reason, sources=(source,), flags=due.flags, at=read
-            )
+            made = self._make(due, now)
         except V2xError as failure:
             self._owed = due if due.reason is RecordReason.IGNITION_OFF else None
             return self._store_failed(failure)
         self._owed = None
+        return made.notices
+
+    def _make(self, due: RecordDue, now: Instant, nonce: bytes | None = None) -> Inspected:
+        age_ns = now.monotonic - due.read_at
+        read = Instant(due.read_at, None if now.utc is None else UtcNs(now.utc - age_ns))
+        notices = self._not_introduced()
+        notices += self._hand_over(due, read)
+        signed = self._recorder.record_reading(
+            odometer_m=due.odometer_m,
+            reason=due.reason,
+            sources=due.sources,
+            flags=due.flags,
+            at=read,
+            verdict=due.verdict,
+            missing_permille=due.missing_permille,
+            nonce=nonce,
+        )
         self._is_store_failing = False
         self._watch.note_recorded(due)
         self._recorded += 1
         self._flags_recorded.update(flag.value for flag in signed.record.flags)
-        return (
-            *notices,
-            Notice(
-                "odometer_recorded",
-                {
-                    "seq": signed.record.seq,
-                    "odometer_m": due.odometer_m,
-                    "reason": due.reason.value,
-                    "flags": [flag.value for flag in signed.record.flags],
-                },
-            ),
-        )
+        told: dict[str, object] = {
+            "seq": signed.record.seq,
+            "odometer_m": due.odometer_m,
+            "reason": due.reason.value,
+            "flags": [flag.value for flag in signed.record.flags],
+            "verdict": due.verdict.value,
+        }
+        if due.missing_permille is not None:
+            told["missing_permille"] = due.missing_permille
+        return Inspected(signed=signed, notices=(*notices, Notice("odometer_recorded", told)))
+
+    def _tell_ended(self) -> tuple[Notice, ...]:
+        """Tell of what had been odd and no longer is."""
+        return tuple(Notice("odometer_flag_ended", {"flag": flag.value}) for flag in self._watch.take_ended())
+
+    def _remember(self) -> tuple[Notice, ...]:
+        """Keep what was learnt of the witnesses; where that fails it is told once and learnt anew after a restart."""
+        if not self._watch.has_learnt:
+            return ()
+        self._watch.has_learnt = False
+        try:
+            self._remembered.keep_factors(self._watch.factors())
+        except StorageError as failure:
+            if self._is_memory_failing:
+                return ()
+            self._is_memory_failing = True
+            return (Notice("calibration_not_kept", {"reason": str(failure)}),)
+        self._is_memory_failing = False
+        return ()
 
     def _not_introduced(self) -> tuple[Notice, ...]:
         """Tell of the next record if nothing before it leads to the credential it is signed under."""
@@ -164,12 +246,12 @@ class Mileage:
         reason = "no earlier credential handed over to the present one; whoever verifies the records sees that"
         return (Notice("records_not_introduced", {"reason": reason}),)
 
-    def _hand_over(self, due: RecordDue, source: OdometerSource, read: Instant) -> tuple[Notice, ...]:
+    def _hand_over(self, due: RecordDue, read: Instant) -> tuple[Notice, ...]:
         """Let a credential that was renewed take over the signing of records."""
         successor = self._successor
         if successor is None:
             return ()
-        signed = self._recorder.change_signer(successor, odometer_m=due.odometer_m, sources=(source,), flags=due.flags, at=read)
+        signed = self._recorder.change_signer(successor, odometer_m=due.odometer_m, sources=due.sources, flags=due.flags, at=read)
         self._successor = None
         if signed is None:
             return ()

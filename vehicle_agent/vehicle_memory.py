@@ -40,12 +40,16 @@ class KnownFactor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     Attributes:
         source: its name in records: `wheels`, `gnss`, `obd_speed` ...
         factor: odometer distance per metre of the source.
-        learnt_over_m: metres of the odometer it was learnt over.
+        learnt_over_m: metres of the odometer it has been learnt over since.
+        settled: the factor it settled at first; None while it is being learnt.
+        short_m: metres the odometer is short of the source that are not explained yet, a doubt that outlives a restart.
     """
 
     source: str
     factor: float
     learnt_over_m: int
+    settled: float | None = None
+    short_m: int = 0
 
 
 class VehicleMemory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -107,7 +107,7 @@ class Bench:
             trust_store=HIERARCHY.trust_store,
             enrolled=enrolled(),
             signal_map=SIGNAL_MAP,
-            odometer_policy=OdometerPolicy(every_m=every_m, every_s=every_s),
+            odometer_policy=OdometerPolicy(every_m=every_m, every_s=every_s, believe_after_s=0),
             spool=self.spool,
             ledger=log,
             origin=ORIGIN,

@@ -26,6 +26,7 @@ STATUS_KEYS = {
 }
 ODOMETER_KEYS = {
     "recorded",
+    "judgement",
     "flags",
     "unrecorded",
     "last_recorded_m",

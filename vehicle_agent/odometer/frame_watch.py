@@ -1,0 +1,95 @@
+"""The message with the odometer, as a message: missing, sent by two, or kept at another pace than its sender's.
+
+A device between harness and cluster has to let the odometer's message through, hold it back, or send one of its own, and each
+leaves a trace in when it comes. A cluster keeps its period well; how long that is, is learnt from the first frames of a start.
+A message that is sent on change has none, and only whether two senders contradict each other is looked at then.
+
+Not seen: a device that was there at the start already and passes each frame on at once.
+"""
+
+from collections import deque
+from itertools import pairwise
+from statistics import median
+
+from shared.core.clock import NS_PER_S, MonotonicNs
+from shared.records.odometer import OdometerFlag
+
+LEARN_FRAMES = 33
+"""Frames from which the period is learnt."""
+
+REGULAR_WITHIN = 0.3
+"""A period is one if most intervals are within this share of their median."""
+
+MOST_INTERVALS = 0.8
+
+MISSING_PERIODS = 8
+MISSING_LEAST_NS = 5 * NS_PER_S
+"""Frames are missing after this many periods, and this long at least."""
+
+DOUBLED_PACE = 0.7
+"""Share of its period below which the mean interval shows a second sender."""
+
+OFF_PACE = 0.25
+"""Share by which the mean interval may differ from the period."""
+
+CONTRADICTIONS = 6
+"""Falling readings within the window that only two senders explain."""
+
+
+class FrameWatch:
+    """Looks at the moments of one message, which names the odometer."""
+
+    def __init__(self) -> None:
+        self._period_ns: float | None = None
+        self._is_learning = True
+        self._frames: deque[tuple[MonotonicNs, bool]] = deque(maxlen=LEARN_FRAMES)
+        self._last_m = 0.0
+
+    @property
+    def period_ns(self) -> float | None:
+        """The period that was learnt; None while it is not known, or where there is none."""
+        return self._period_ns
+
+    def sleep(self) -> None:
+        """The vehicle is switched off: the pause that follows is no matter."""
+        self._frames.clear()
+
+    def take(self, odometer_m: float, at: MonotonicNs) -> None:
+        """Take a frame and what it says, believed or not."""
+        if self._frames and at < self._frames[-1][0]:
+            self._frames.clear()
+        self._frames.append((at, odometer_m < self._last_m))
+        self._last_m = odometer_m
+        if self._is_learning and len(self._frames) == LEARN_FRAMES:
+            self._is_learning = False
+            self._period_ns = _period(self._frames)
+
+    def flags(self, now: MonotonicNs) -> frozenset[OdometerFlag]:
+        """Return what is odd about the message at `now`, while the bus speaks."""
+        if not self._frames:
+            return frozenset()
+        period_ns = self._period_ns
+        if period_ns is not None and now - self._frames[-1][0] > max(MISSING_PERIODS * period_ns, MISSING_LEAST_NS):
+            return frozenset({OdometerFlag.ODOMETER_FRAME_MISSING})
+        if sum(falls for _, falls in self._frames) >= CONTRADICTIONS:
+            return frozenset({OdometerFlag.ODOMETER_FRAME_DOUBLED})
+        if period_ns is None or len(self._frames) < LEARN_FRAMES:
+            return frozenset()
+        moments = [at for at, _ in self._frames]
+        longest = max(b - a for a, b in pairwise(moments))
+        if longest > MISSING_PERIODS * period_ns:
+            return frozenset()  # the pace is judged again once the pause is behind
+        pace = (moments[-1] - moments[0]) / (len(moments) - 1) / period_ns
+        if pace < DOUBLED_PACE:
+            return frozenset({OdometerFlag.ODOMETER_FRAME_DOUBLED})
+        if abs(pace - 1) > OFF_PACE:
+            return frozenset({OdometerFlag.ODOMETER_FRAME_OFF_PERIOD})
+        return frozenset()
+
+
+def _period(frames: deque[tuple[MonotonicNs, bool]]) -> float | None:
+    moments = [at for at, _ in frames]
+    intervals = [b - a for a, b in pairwise(moments)]
+    middle = median(intervals)
+    regular = sum(abs(interval - middle) <= REGULAR_WITHIN * middle for interval in intervals)
+    return middle if middle > 0 and regular >= MOST_INTERVALS * len(intervals) else None
