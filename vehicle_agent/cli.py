@@ -34,7 +34,7 @@ from shared.service.socket_path import check_socket_path
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
 from shared.stack.cam_permissions import ticket_flags
-from shared.stack.effects import DriverView, Effect, Evidence, Notice, Transmit
+from shared.stack.effects import DriverView, Effect, Evidence, Notice, SendCan, Transmit
 from shared.transport.can_bus import require_known_interface
 from shared.transport.can_log import CanLog
 from shared.transport.capture import CaptureWriter, open_capture
@@ -51,6 +51,7 @@ from vehicle_agent.ledger_cli import app as ledger_app
 from vehicle_agent.ledger_parts import check_ledger
 from vehicle_agent.map_check import check_map
 from vehicle_agent.replay import replay as replay_log
+from vehicle_agent.requests.config import describe_requests
 from vehicle_agent.shell import serve
 from vehicle_agent.special_vehicle import lacking
 from vehicle_agent.status_view import status_tables
@@ -143,6 +144,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     for line in describe_state(
         config_file=config, command="vehicle-agent", trust=settings.trust, pki=settings.pki, now=clock.now()
     ):
+        console.print(line)
+    for line in describe_requests(settings.requests):
         console.print(line)
     ways = (*describe_radios(settings.radio), *describe_capture(settings.capture), *describe_driver_outputs(settings.driver))
     for line in ways:
@@ -252,7 +255,7 @@ class _ReplaySink:
                     self.pcap.write(packet, utc=now.require_utc(), source_mac=source_mac)
             case Notice():
                 self.notices.write(effect, now)
-            case Evidence() | DriverView():  # a recorded bus hears nobody, and nobody looks
+            case Evidence() | DriverView() | SendCan():  # a recorded bus hears nobody, and nobody looks
                 pass
 
 

@@ -21,6 +21,7 @@ from shared.cli.status_words import (
     trouble_rows,
     yes_no,
 )
+from vehicle_agent.requests.status_rows import request_rows
 
 SHOWN_HAZARDS = 20
 """Hazards of others shown, the nearest first; the document has more."""
@@ -34,6 +35,7 @@ def status_tables(document: Document) -> RenderableType:
     return Group(
         _table(f"vehicle, now station {document.get('station_id')}", _vehicle(document)),
         _table("radios and bus", (*radio_rows(document), *_bus(document))),
+        *(() if document.get("requests") is None else (_table("control units", request_rows(document)),)),
         _table("said", _said(document)),
         _table("heard", _heard(document)),
         _table("for others", network_rows(document)),
