@@ -21,7 +21,7 @@ from typing import IO
 
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.core.errors import ConfigError, DecodeError, StorageError
-from shared.transport.can_frame import CanFrame
+from shared.transport.can_frame import CanFrame, checked_frame
 from shared.transport.python_can import can
 
 MAX_LINE_BYTES = 1_024
@@ -154,7 +154,7 @@ def _candump_frame(line: bytes, path: Path, number: int) -> CanFrame | None:
         raise DecodeError(f"{path.name} line {number}", f"is a classic frame of {len(payload)} bytes")
     stamp = MonotonicNs(int(seconds) * NS_PER_S + int(fraction.ljust(9, b"0")))
     try:
-        return CanFrame(arbitration_id, is_extended, payload, channel.decode("utf-8"), stamp)
+        return checked_frame(arbitration_id, is_extended, payload, channel.decode("utf-8"), stamp)
     except ValueError as error:  # UnicodeDecodeError is one
         raise DecodeError(f"{path.name} line {number}", str(error)) from error
 
@@ -203,7 +203,7 @@ def _frame_of(message: can.Message, path: Path, number: int) -> CanFrame | None:
         raise DecodeError(f"{path.name} frame {number}", f"has {len(data)} of {message.dlc} bytes")
     try:
         stamp = MonotonicNs(round(message.timestamp * NS_PER_S))
-        return CanFrame(message.arbitration_id, message.is_extended_id, data, channel, stamp)
+        return checked_frame(message.arbitration_id, message.is_extended_id, data, channel, stamp)
     except (ValueError, OverflowError) as error:
         raise DecodeError(f"{path.name} frame {number}", str(error)) from error
 

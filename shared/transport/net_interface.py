@@ -11,6 +11,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from struct import Struct
@@ -47,11 +48,24 @@ def check_interface_name(name: str) -> None:
         raise ValueError(f"{name!r} cannot be the name of a network interface")
 
 
-def usable_index(name: str) -> int:
-    """Return the index of an interface that is up and has a carrier.
+@dataclass(frozen=True, slots=True)
+class InterfaceState:
+    """An interface that is up.
+
+    Attributes:
+        index: what the kernel calls it; another one when it is made anew.
+        has_carrier: whether something is at its other end; of CAN: whether the controller is on the bus.
+    """
+
+    index: int
+    has_carrier: bool
+
+
+def interface_state(name: str) -> InterfaceState:
+    """Return the state of an interface.
 
     Raises:
-        TransportError: there is none of that name, it is down, or nothing is at its other end.
+        TransportError: there is none of that name, or it is down.
     """
     try:
         index = socket.if_nametoindex(name)
@@ -60,9 +74,19 @@ def usable_index(name: str) -> int:
         raise TransportError(name, f"there is no interface {name}") from None
     if not flags & _IFF_UP:
         raise TransportError(name, f"interface {name} is down")
-    if not flags & _IFF_RUNNING:
+    return InterfaceState(index, has_carrier=bool(flags & _IFF_RUNNING))
+
+
+def usable_index(name: str) -> int:
+    """Return the index of an interface that is up and has a carrier.
+
+    Raises:
+        TransportError: there is none of that name, it is down, or nothing is at its other end.
+    """
+    state = interface_state(name)
+    if not state.has_carrier:
         raise TransportError(name, f"interface {name} has no carrier")
-    return index
+    return state.index
 
 
 def usable_index_of(address: IPv4Address) -> int:

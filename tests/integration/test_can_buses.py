@@ -97,12 +97,13 @@ def _drain(bus: CanBus, count: int) -> list[CanFrame]:
     return frames
 
 
-async def _take(frames: AsyncIterator[CanFrame], count: int) -> list[CanFrame]:
+async def _take(batches: AsyncIterator[list[CanFrame]], count: int) -> list[CanFrame]:
     taken: list[CanFrame] = []
     async with asyncio.timeout(_PATIENCE_S):
-        async for frame in frames:
-            taken.append(frame)
-            if len(taken) == count:
+        async for batch in batches:
+            assert 0 < len(batch) <= MAX_DRAIN
+            taken += batch
+            if len(taken) >= count:
                 break
     return taken
 
@@ -179,7 +180,7 @@ class TestAnyBus:
         async def scenario() -> tuple[list[CanFrame], bool]:
             ours = CanBus(config, clock=_CLOCK)
             theirs = opened(config)
-            async with aclosing(ours.frames()) as frames:
+            async with aclosing(ours.batches()) as frames:
                 sender = asyncio.create_task(_send_repeatedly(theirs))
                 taken = await _take(frames, 3 * MAX_DRAIN)
                 sender.cancel()
@@ -187,7 +188,7 @@ class TestAnyBus:
             return taken, was_up and not ours.statistics().is_up
 
         taken, went_up_and_closed = asyncio.run(scenario())
-        assert len(taken) == 3 * MAX_DRAIN
+        assert len(taken) >= 3 * MAX_DRAIN
         numbers = [int.from_bytes(frame.data, "big") for frame in taken]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
         assert went_up_and_closed
@@ -198,17 +199,17 @@ class TestAnyBus:
         async def scenario() -> tuple[list[CanFrame], CanBus]:
             ours = CanBus(config, clock=_CLOCK)
             theirs = opened(config)
-            async with aclosing(ours.frames()) as frames:
+            async with aclosing(ours.batches()) as frames:
                 sender = asyncio.create_task(_send_repeatedly(theirs))
                 await _take(frames, 1)
-                assert ours._bus is not None
-                ours._bus.shutdown()  # the medium breaks: the driver's handle is dead
+                assert ours._link is not None
+                ours._link.close()  # the medium breaks: the driver's handle is dead
                 taken = await _take(frames, 50)
                 sender.cancel()
             return taken, ours
 
         taken, ours = asyncio.run(scenario())
-        assert len(taken) == 50
+        assert len(taken) >= 50
         assert ours.statistics().interruptions == 1
         assert ours.statistics().last_fault is not None
 
@@ -331,7 +332,7 @@ class TestSocketCanBus:
     async def _survives(self, opened: Callable[..., CanBus], down: tuple[str, ...], *up: tuple[str, ...]) -> None:
         config = _socketcan()
         ours = CanBus(config, clock=_CLOCK)
-        async with aclosing(ours.frames()) as frames:
+        async with aclosing(ours.batches()) as frames:
             first = asyncio.create_task(_take(frames, 1))
             await _until(lambda: ours.statistics().is_up)
             opened(config).send(_frame(0x1))

@@ -26,8 +26,8 @@ def heard(config: CanBusConfig) -> str | None:
     async def scene() -> str | None:
         listener = Listener()
         bus = CanBus(config, clock=ManualClock(NOON))
-        async with aclosing(bus.frames(listener)) as frames:
-            reading = asyncio.ensure_future(anext(frames))
+        async with aclosing(bus.batches(listener)) as batches:
+            reading = asyncio.ensure_future(anext(batches))
             async with asyncio.timeout(5):
                 await listener.changed.wait()
             reading.cancel()
