@@ -67,6 +67,15 @@ def is_disk_full(failure: StorageError) -> bool:
     return isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
+def is_corrupt(failure: StorageError) -> bool:
+    """Tell whether a file could not be read because it is not what a database should be."""
+    codes = sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB
+    cause = failure.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in codes
+    return failure.reason.startswith("is damaged")
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Run a block in one immediate transaction; whatever goes wrong rolls it back, unless the commit itself had succeeded."""

@@ -12,7 +12,7 @@ A full spool refuses to record; nothing is ever dropped to make room. The tables
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from shared.core.errors import DecodeError, RecordError, SplitViewError, StorageError
@@ -28,8 +28,10 @@ from shared.service.database import (
     blob,
     connect_sqlite,
     create_database,
+    is_corrupt,
     octets_of,
     open_database,
+    open_read_only,
     storage_errors,
 )
 from shared.service.grouped_writes import GroupedWrites
@@ -268,9 +270,10 @@ class Spool:
             raise self._damage
         try:
             self._check.check_some()
-        except StorageError as damage:
-            self._damage = damage
-            remember_damage(self._path, damage)
+        except StorageError as failure:
+            if is_corrupt(failure):
+                self._damage = failure
+                remember_damage(self._path, failure)
             raise
 
     def check_all(self) -> None:
@@ -423,12 +426,22 @@ def _marks(values: Sequence[object]) -> str:
 
 
 def open_spool(
-    path: Path, *, capacity: int = DEFAULT_CAPACITY, limit_mib: int = DEFAULT_LIMIT_MIB, connect: Connect = connect_sqlite
+    path: Path,
+    *,
+    capacity: int = DEFAULT_CAPACITY,
+    limit_mib: int = DEFAULT_LIMIT_MIB,
+    checked_octets: int = MAX_CHECKED_OCTETS,
+    connect: Connect = connect_sqlite,
 ) -> Spool:
-    """Open a spool, or make an empty one if there is no such file.
+    """Open a spool, or make an empty one if there is no such file; one of a format before is converted first.
 
-    A file of a format before is converted first. A large one is not looked through here, except after damage was found in it:
-    `Spool.check_some` does that while the agent runs.
+    Args:
+        path: the file.
+        capacity: records it holds at most.
+        limit_mib: MiB it takes at most.
+        checked_octets: a larger file is not looked through here, except after damage was found in it: `Spool.check_some` does that
+            while the agent runs.
+        connect: opens SQLite.
 
     Raises:
         StorageError: the file is cut short, damaged or foreign; it is left as it is (see `spool_recovery`).
@@ -438,16 +451,19 @@ def open_spool(
     else:
         create_database(path, SPOOL_FORMAT, connect)
     is_suspect = is_damage_known(path)
-    connection = open_database(path, SPOOL_FORMAT, connect, is_whole=is_suspect or octets_of(path) <= MAX_CHECKED_OCTETS)
+    is_whole = is_suspect or octets_of(path) <= checked_octets
+    with closing(Spool(path, open_read_only(path, SPOOL_FORMAT, connect, is_whole=is_whole))) as found:
+        if is_suspect:
+            found.check_all()
+        else:
+            found.check_tail()
+    connection = open_database(path, SPOOL_FORMAT, connect, is_whole=False)
     spool = Spool(path, connection, SpoolBounds(records=capacity, octets=limit_mib << 20))
     try:
         with storage_errors(path):
             connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit={MAX_WAL_OCTETS}")
-            if is_suspect:
-                spool.check_all()
-                forget_damage(path)
-        spool.check_tail()
+            forget_damage(path)
     except BaseException:
         connection.close()
         raise

@@ -72,17 +72,22 @@ class SpoolCheck:
     def check_tail(self) -> None:
         """Look at the last records; raises `StorageError`."""
         last = self._records.last_seq()
-        if last is None:
-            self._is_round = True
-            return
-        tail = self._records.between(max(0, last + 1 - TAIL_RECORDS), TAIL_RECORDS)
-        check_records(self._path, tail)
-        self._start = self._next = int.from_bytes(tail[-1].commitment[:8]) % (last + 1) if tail else 0
+        if last is not None:
+            check_records(self._path, self._records.between(max(0, last + 1 - TAIL_RECORDS), TAIL_RECORDS))
+
+    def _begin(self) -> int:
+        """Return where the round begins."""
+        last = self._records.last_seq()
+        for record in () if last is None else self._records.between(last, 1):
+            self._start = int.from_bytes(record.commitment[:8]) % (record.seq + 1)
+        return self._start
 
     def check_some(self) -> None:
         """Look at the next few; raises `StorageError`."""
-        if self._is_round or self._next is None:
+        if self._is_round:
             return
+        if self._next is None:
+            self._next = self._begin()
         found = self._records.between(self._next, SLICE_RECORDS + 1)
         check_records(self._path, found)
         self.checked += min(len(found), SLICE_RECORDS)

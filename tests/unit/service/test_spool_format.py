@@ -55,10 +55,11 @@ def check_whole(spool: Spool, records: list[StoredRecord]) -> None:
     assert (head.seq, head.odometer_m, head.resumed) == (COUNT - 1, 1_000 * (COUNT - 1), False)
 
 
-def test_a_spool_of_format_2_is_converted_with_everything_in_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_spool_of_a_format_before_is_converted_with_everything_in_it(tmp_path: Path, version: int) -> None:
     path = tmp_path / "spool.db"
     records = fill(path)
-    take_back(path, version=2)
+    take_back(path, version=version)
     for _ in range(2):  # converted, and then found to be of the present format
         spool = open_spool(path)
         check_whole(spool, records)
@@ -68,10 +69,11 @@ def test_a_spool_of_format_2_is_converted_with_everything_in_it(tmp_path: Path) 
     spool.close()
 
 
-def test_whenever_the_disk_fails_a_spool_is_of_one_format_or_the_other_and_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "least"), [(2, 20), (3, 10)])
+def test_whenever_the_disk_fails_a_spool_is_of_one_format_or_the_other_and_whole(tmp_path: Path, version: int, least: int) -> None:
     old = tmp_path / "old.db"
     records = fill(old)
-    take_back(old, version=2)
+    take_back(old, version=version)
     image = old.read_bytes()
     faults, failed = Faults(), 0
     for step in range(100):
@@ -91,7 +93,7 @@ def test_whenever_the_disk_fails_a_spool_is_of_one_format_or_the_other_and_whole
             spool.close()
         if is_past_the_end:
             break
-    assert failed >= 20
+    assert failed >= least
 
 
 def test_a_damaged_spool_of_format_2_is_not_touched(tmp_path: Path) -> None:
