@@ -56,6 +56,7 @@ from vehicle_agent.shell import serve
 from vehicle_agent.special_vehicle import lacking
 from vehicle_agent.status_view import status_tables
 from vehicle_agent.track import read_track
+from vehicle_agent.vss import name_of
 
 DEFAULT_CONFIG = Path("/etc/v2x-trust/vehicle-agent.toml")
 PASSPORT_MODE = 0o644
@@ -123,15 +124,16 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         check_socket_path(settings.state.command_socket, key="state.command_socket")
     console = Console()
     for report in (check_map(path) for path in dict.fromkeys(bus.map for bus in settings.can if bus.map is not None)):
-        table = Table("message", "identifier", "feeds", "checks", title=f"signal map: {report.name}")
+        title = f"signal map: {report.name}" + (f" ({report.car})" if report.car else "")
+        table = Table("message", "identifier", "feeds", "checks", title=title)
         for message in report.messages:
             checks = [name for name in (message.checksum, "counter" if message.has_counter else None) if name]
-            fields = ", ".join(f"{field} <- {' '.join(signals)}" for field, signals in message.fields)
+            fields = ", ".join(f"{name_of(field)} <- {' '.join(signals)}" for field, signals in message.fields)
             table.add_row(message.name, f"{message.arbitration_id:#x}", fields, ", ".join(checks))
         console.print(table)
     missing = files.signal_map.missing_fields()
     if missing:
-        console.print(f"on no bus: {', '.join(missing)}")
+        console.print(f"on no bus: {', '.join(map(name_of, missing))}")
     for line in describe_position(settings.position, load_car_maps(settings.buses)):
         console.print(line)
     ticket = "tickets from the authorities" if files.ticket is None else describe_ticket(files.ticket)

@@ -11,8 +11,10 @@ from simulator.ecu import SIM_CAR_MAP
 from tests.helpers.data import REPOSITORY
 from vehicle_agent.dbc import MAX_DBC_BYTES
 from vehicle_agent.map_check import check_map
+from vehicle_agent.map_dbc import MAX_DBC_FILES, MAX_IMPORTS
 from vehicle_agent.signal_map import SignalMap, load_signal_map
 from vehicle_agent.vehicle_state import FIELDS
+from vehicle_agent.vss import FIELD_BY_PATH, LEAVES, field_named, name_of
 
 RAV4_MAP = REPOSITORY / "vehicle_agent" / "maps" / "toyota_rav4_2017.toml"
 
@@ -29,6 +31,7 @@ BO_ 256 SPEED: 8 ECU
  SG_ LEFT : 16|13@1+ (0.03125,0) [0|250] "kph" ECU
  SG_ RIGHT : 29|13@1+ (0.03125,0) [0|250] "kph" ECU
  SG_ TWIN : 8|16@1+ (1,0) [0|0] "" ECU
+ SG_ SIGN : 51|1@1+ (1,0) [0|1] "" ECU
  SG_ COUNTER : 52|4@1+ (1,0) [0|15] "" ECU
  SG_ CHECKSUM : 56|8@1+ (1,0) [0|255] "" ECU
 
@@ -195,6 +198,111 @@ def test_a_map_that_is_wrong_is_refused_with_file_key_and_reason(
         load(fields)
     assert refusal.value.path == f"{tmp_path / 'car.toml'}" + (f": {key}" if key else "")
     assert reason in refusal.value.reason
+
+
+class TestVss:
+    def test_a_field_goes_by_its_path_or_by_its_own_name(self, load: Load) -> None:
+        by_path = load(SPEED.replace("speed_mps", '"Vehicle.Speed"'))
+        assert by_path.fields() == load(SPEED).fields() == {"speed_mps"}
+
+    def test_a_field_named_twice_is_refused(self, load: Load) -> None:
+        with pytest.raises(ConfigError, match=r"fields\.Vehicle\.Speed: is the same field as speed_mps"):
+            load(SPEED + SPEED.replace("speed_mps", '"Vehicle.Speed"'))
+
+    def test_a_path_that_means_no_field_is_refused(self, load: Load) -> None:
+        with pytest.raises(ConfigError, match=r"nor path of VSS 6\.0 for one"):
+            load(SPEED.replace("speed_mps", '"Vehicle.Cabin.DoorCount"'))
+
+    def test_every_leaf_belongs_to_one_field(self) -> None:
+        assert set(LEAVES) <= set(FIELDS)
+        assert len(FIELD_BY_PATH) == len(LEAVES)
+        assert all(field_named(name_of(field)) == field for field in FIELDS)
+
+
+class TestSignsAndConditions:
+    def test_a_bit_of_its_own_turns_the_sign(self, load: Load) -> None:
+        fields = SPEED.replace("speed_mps", "yaw_rate_dps").replace("km/h", "deg/s") + 'factor = 10\nsign_by = "SIGN"\n'
+        (message,) = load(fields).messages
+        selector = message.fields[0].selector
+        assert selector is not None
+        assert {raw: unit.to_si(2.0) for raw, unit in selector.units.items()} == {0: 2.0, 1: -2.0}
+
+    def test_a_sign_of_several_bits_is_refused(self, load: Load) -> None:
+        with pytest.raises(ConfigError, match=r"sign_by: is a signal of one bit"):
+            load(SPEED + 'sign_by = "COUNTER"\n')
+
+    def test_a_value_is_there_only_where_its_flag_says_so(self, load: Load) -> None:
+        (message,) = load(SPEED + "only_if = { SIGN = 1 }\n").messages
+        ((condition, values),) = message.fields[0].signals[0].conditions
+        assert condition.name == "SIGN"
+        assert values == {1}
+
+    def test_a_flag_that_is_not_in_the_message_is_refused(self, load: Load) -> None:
+        with pytest.raises(ConfigError, match=r"only_if\.VALID: .*no signal VALID"):
+            load(SPEED + "only_if = { VALID = 1 }\n")
+
+    def test_a_rule_known_for_other_messages_is_refused(self, load: Load) -> None:
+        with pytest.raises(ConfigError, match=r"rivian is known for 0x150, 0x208, not for 0x100"):
+            load(SPEED + '[messages.SPEED]\nchecksum = { rule = "rivian", signal = "CHECKSUM" }\n')
+
+
+class TestSeveralDbcs:
+    EXTRA = 'VERSION ""\nBO_ 1024 EXTRA: 8 ECU\n SG_ ODOMETER : 0|24@1+ (1,0) [0|0] "km" ECU\n'
+    FIELD = '[fields."Vehicle.TraveledDistance"]\nsignal = "EXTRA.ODOMETER"\nunit = "km"\nmax_age_ms = 5\n'
+
+    def load(self, directory: Path, dbc: str, fields: str, **files: str) -> SignalMap:
+        (directory / "car.dbc").write_text(DBC, encoding="cp1252")
+        for name, text in files.items():
+            (directory / f"{name}.dbc").write_text(text, encoding="cp1252")
+        (directory / "car.toml").write_text(f'name = "Car"\ndbc = {dbc}\n{fields}', encoding="utf-8")
+        return load_signal_map(directory / "car.toml")
+
+    def test_a_map_takes_messages_of_several_files(self, tmp_path: Path) -> None:
+        loaded = self.load(tmp_path, '["car.dbc", "extra.dbc"]', SPEED + self.FIELD, extra=self.EXTRA)
+        assert [message.layout.name for message in loaded.messages] == ["SPEED", "EXTRA"]
+
+    def test_a_message_that_two_files_describe_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"message SPEED is described by .*car\.dbc and by .*extra\.dbc"):
+            self.load(tmp_path, '["car.dbc", "extra.dbc"]', SPEED, extra=DBC)
+
+    def test_a_map_names_at_least_one_file_and_not_too_many(self, tmp_path: Path) -> None:
+        for dbc in ("[]", str(["car.dbc"] * (MAX_DBC_FILES + 1)).replace("'", '"')):
+            with pytest.raises(ConfigError, match="a map names 1 to"):
+                self.load(tmp_path, dbc, SPEED)
+
+    def test_a_file_brings_what_it_imports_with_it(self, tmp_path: Path) -> None:
+        importing = 'CM_ "IMPORT car.dbc";\n' + self.EXTRA
+        loaded = self.load(tmp_path, '"whole.dbc"', SPEED + self.FIELD, whole=importing)
+        assert {message.layout.name for message in loaded.messages} == {"SPEED", "EXTRA"}
+
+    def test_files_that_import_each_other_end(self, tmp_path: Path) -> None:
+        whole, other = 'CM_ "IMPORT other.dbc";\n' + DBC, 'CM_ "IMPORT whole.dbc";\n' + self.EXTRA
+        assert self.load(tmp_path, '"whole.dbc"', SPEED + self.FIELD, whole=whole, other=other).messages
+
+    def test_an_endless_chain_of_imports_is_refused(self, tmp_path: Path) -> None:
+        files = {f"part{n}": f'CM_ "IMPORT part{n + 1}.dbc";\n' for n in range(MAX_IMPORTS + 2)}
+        with pytest.raises(ConfigError, match=f"imports more than {MAX_IMPORTS} files"):
+            self.load(tmp_path, '"part0.dbc"', SPEED, **files)
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            'BO_ 100000 WIDE: 8 ECU\n SG_ A : 0|8@1+ (1,0) [0|0] "" ECU\n',
+            'BO_ 300 2017_5: 8 ECU\n SG_ A : 0|8@1+ (1,0) [0|0] "" ECU\n',
+            'CM_ 145 "no such thing as a comment on a number";\n',
+            'VAL_ 999 NOBODY 1 "x" ;\n',
+        ],
+    )
+    def test_a_fault_elsewhere_in_the_file_does_no_harm(self, tmp_path: Path, fault: str) -> None:
+        loaded = self.load(tmp_path, '"faulty.dbc"', SPEED, faulty=DBC + "\n" + fault)
+        assert loaded.fields() == {"speed_mps"}
+
+    def test_an_identifier_too_large_for_eleven_bits_has_twenty_nine(self, tmp_path: Path) -> None:
+        wide = self.EXTRA.replace("1024", "3221226") + ' SG_ 0_NAME : 32|8@1+ (1,0) [0|0] "" ECU\n'
+        wide += 'VAL_ 3221226 ODOMETER 16777215 "unknown"\nVAL_ 77 OTHER 1 "x" ;\n'
+        (message,) = self.load(tmp_path, '"wide.dbc"', self.FIELD, wide=wide).messages
+        assert (message.layout.arbitration_id, message.layout.is_extended) == (3221226, True)
+        assert message.fields[0].signals[0].choices == {16777215: "unknown"}
 
 
 def test_all_faults_are_named_at_once(load: Load) -> None:
