@@ -7,7 +7,7 @@ until it is on disk, every other is made good by the next. What is learnt of the
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.core.clock import Instant, UtcNs
 from shared.core.errors import StorageError, V2xError
@@ -21,6 +21,7 @@ from shared.stack.effects import Notice
 from vehicle_agent.anchors import Anchors, contradiction_json
 from vehicle_agent.log_news import LogChanged, notice_of
 from vehicle_agent.odometer import OdometerWatch, RecordDue
+from vehicle_agent.record_clock import RecordClock
 from vehicle_agent.vehicle_memory import Remembered
 from vehicle_agent.vehicle_state import SignalUpdate
 
@@ -75,6 +76,7 @@ class Mileage:
         self._log_news = log_news
         self._log_change = log_change
         self._has_told_restored = False
+        self._clock = RecordClock()
         self._owed: RecordDue | None = None
         self._successor: EnrolledSigner | None = None
         self._is_store_failing = False
@@ -131,7 +133,9 @@ class Mileage:
         """Record what is owed and what no reading brings up, remember what was learnt, and go on with anchoring."""
         return (
             *self._tell_restored(),
+            *self._clock.see(now),
             *self._record(self._owed, now),
+            *self._record(self._dating(now), now),
             *self._record(self._watch.poll(now.monotonic), now),
             *self._tell_ended(),
             *self._remember(),
@@ -190,16 +194,24 @@ class Mileage:
         self._owed = None
         return made.notices
 
+    def _dating(self, now: Instant) -> RecordDue | None:
+        """Return a record that dates those made before the date was known; None where none waits for it, or there is no reading."""
+        if not self._clock.wants_dated_record(now):
+            return None
+        due = self._watch.inspect(now.monotonic)
+        return None if due is None else replace(due, reason=RecordReason.CLOCK_SET)
+
     def _make(self, due: RecordDue, now: Instant, nonce: bytes | None = None) -> Inspected:
         age_ns = now.monotonic - due.read_at
         read = Instant(due.read_at, None if now.utc is None else UtcNs(now.utc - age_ns))
-        notices = self._not_introduced()
+        notices = self._clock.see(now)
+        notices += self._not_introduced()
         notices += self._hand_over(due, read)
         signed = self._recorder.record_reading(
             odometer_m=due.odometer_m,
             reason=due.reason,
             sources=due.sources,
-            flags=due.flags,
+            flags=(*due.flags, *self._clock.flags),
             at=read,
             verdict=due.verdict,
             missing_permille=due.missing_permille,
@@ -207,6 +219,7 @@ class Mileage:
         )
         self._is_store_failing = False
         self._watch.note_recorded(due)
+        self._clock.recorded(signed.record)
         self._recorded += 1
         self._flags_recorded.update(flag.value for flag in signed.record.flags)
         told: dict[str, object] = {
