@@ -41,6 +41,7 @@ from shared.pki.response_codes import (
 from shared.security.ecies import DecryptionError
 from shared.security.sign import NoTicketError
 from shared.service.key_errors import KeyFault, KeyStoreError, TokenError, TokenFault
+from shared.service.spool_room import RecordClass, SpoolFullError
 from shared.stack.common_lane import SHED_STRANGERS
 from shared.stack.sender_lane import SHED_CROWDED, SHED_STALE, SHED_SUPERSEDED
 from shared.transport.evm_chain import AnchorRefusedError
@@ -60,6 +61,7 @@ TROUBLES = (
     DecryptionError(),
     UntrustedTimeError("nobody knows"),
     StorageError("file", "is full"),
+    SpoolFullError("file", RecordClass.ODOMETER, "95 % of 250000 records"),
     ConfigError("key", "is gone"),
     EncodeError("odometer_m", "is too large"),
     RecordError("credential", "has handed over"),
