@@ -17,6 +17,7 @@ from shared.records.recorder import Recorder
 from shared.service.counted_log import LogNews
 from shared.service.record_key import EnrolledSigner
 from shared.service.rollback_counter import CounterIsNew, Restored
+from shared.service.spool_room import RecordClass, SpoolFullError
 from shared.stack.effects import Notice
 from vehicle_agent.anchors import Anchors, contradiction_json
 from vehicle_agent.log_news import LogChanged, notice_of
@@ -80,6 +81,7 @@ class Mileage:
         self._owed: RecordDue | None = None
         self._successor: EnrolledSigner | None = None
         self._is_store_failing = False
+        self._full_for: set[RecordClass] = set()
         self._recorded = 0
         self._anchored = 0
         self._flags_recorded: Counter[str] = Counter()
@@ -282,7 +284,12 @@ class Mileage:
 
     def _store_failed(self, failure: V2xError) -> tuple[Notice, ...]:
         self._unrecorded[failure.code] += 1
-        if self._is_store_failing:
+        if isinstance(failure, SpoolFullError):  # stays so, while records of another class are still taken
+            if failure.refused in self._full_for:
+                return ()
+            self._full_for.add(failure.refused)
+        elif self._is_store_failing:
             return ()
-        self._is_store_failing = True
+        else:
+            self._is_store_failing = True
         return (Notice("odometer_not_recorded", {"reason": str(failure)}),)
