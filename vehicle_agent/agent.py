@@ -10,7 +10,8 @@ Nothing hostile gets past `Inbound`; nothing of ours is lost silently: what coul
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import V2xError
@@ -50,6 +51,9 @@ DENM_PRIORITY = TRAFFIC_CLASSES[MessageId.DENM].priority
 
 ANCHOR_INTERVAL_NS = NS_PER_S
 """How often it is looked whether something is to be anchored."""
+
+IGNITION = "ignition_on"
+"""The field that says whether a cluster's readings count."""
 
 FIXED_POSITION_MAX_AGE_NS = NS_PER_S
 """Age limit of a fixed position; it is renewed at every turn of the timer."""
@@ -197,13 +201,33 @@ class VehicleAgent:
 
     def on_can_frame(self, frame: CanFrame, now: Instant) -> tuple[Effect, ...]:
         """Take one frame from the bus."""
-        self._frames += 1
-        updates = self._can_input.on_frame(frame)
-        if self._requests is None:
-            return self.on_signals(updates, now) if updates else ()
-        answered, effects = self._requests.hear(frame, now.monotonic)
-        updates += answered
-        return (*effects, *self.on_signals(updates, now)) if updates else effects
+        return self.on_can_frames((frame,), now)
+
+    def on_can_frames(self, frames: Sequence[CanFrame], now: Instant) -> tuple[Effect, ...]:
+        """Take the frames that one look at a bus brought, in their order.
+
+        Their news are laid over the state together, and whether a record is due is asked once; where the ignition is among them,
+        frame by frame, because what a cluster says before it goes off counts and what it says afterwards does not.
+        """
+        self._frames += len(frames)
+        effects: list[Effect] = []
+        news: list[tuple[SignalUpdate, ...]] = []
+        read, requests = self._can_input.on_frame, self._requests
+        for frame in frames:
+            updates = read(frame)
+            if requests is not None:
+                answered, questions = requests.hear(frame, now.monotonic)
+                updates += answered
+                effects += questions
+            if updates:
+                news.append(updates)
+        together = tuple(chain.from_iterable(news))
+        if IGNITION in {update.field for update in together}:
+            for updates in news:
+                effects += self.on_signals(updates, now)
+        elif together:
+            effects += self.on_signals(together, now)
+        return tuple(effects)
 
     def on_signals(self, updates: tuple[SignalUpdate, ...], now: Instant) -> tuple[Effect, ...]:
         """Take values that did not come from the bus, such as a GNSS fix; `on_can_frame` ends here too.

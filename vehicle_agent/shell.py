@@ -245,5 +245,5 @@ def _position(agent: VehicleAgent, clock: Clock) -> GeoPoint | None:
 
 
 async def _read_bus(bus: CanBus, agent: VehicleAgent, loop: WorkingLoop, availability: Availability) -> None:
-    async for frame in bus.frames(availability):
-        await loop.post(partial(agent.on_can_frame, frame))
+    async for batch in bus.batches(availability):
+        await loop.post(partial(agent.on_can_frames, batch))
