@@ -54,8 +54,6 @@ def _component(data: bytes) -> dict[str, str]:
 
 def _software(data: bytes) -> dict[str, str]:
     """SPN 965 says how many fields of SPN 234 follow."""
-    if not data:
-        raise DecodeError("software", "is empty")
     texts = _parts("software", data[1:])[: min(data[0], MAX_SOFTWARE_FIELDS)]
     said = "*".join(text for text in texts if text)
     return {"software_number": said} if said else {}
