@@ -11,11 +11,11 @@ from vehicle_agent.gnss.nmea_sentence import Sentence
 
 KNOT_MPS = 1_852.0 / 3_600.0
 
-_ANGLE = re.compile(r"(\d{2,3})(\d{2}(?:\.\d{1,9})?)")
-_TIME = re.compile(r"(\d{2})(\d{2})(\d{2})(?:\.(\d{1,9}))?")
-_DATE = re.compile(r"(\d{2})(\d{2})(\d{2})")
-_NUMBER = re.compile(r"-?\d{1,6}(?:\.\d{0,9})?")
-_COUNT = re.compile(r"\d{1,3}")
+_ANGLE = re.compile(r"([0-9]{2,3})([0-9]{2}(?:\.[0-9]{1,9})?)")
+_TIME = re.compile(r"([0-9]{2})([0-9]{2})([0-9]{2})(?:\.([0-9]{1,9}))?")
+_DATE = re.compile(r"([0-9]{2})([0-9]{2})([0-9]{2})")
+_NUMBER = re.compile(r"-?[0-9]{1,6}(?:\.[0-9]{0,9})?")
+_COUNT = re.compile(r"[0-9]{1,3}")
 
 FIRST_TWO_DIGIT_YEAR = 80
 """Of GPS: two digits from here on are of the last century."""
