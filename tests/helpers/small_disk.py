@@ -16,6 +16,7 @@ from tests.helpers.debian import under_ci
 
 _CLONE_NEWNS = 0x0002_0000
 _MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
+_MS_RDONLY, _MS_REMOUNT = 1, 32
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -47,6 +48,11 @@ class SmallDisk:
             for _ in range(pages):
                 file.write(bytes(_PAGE))
         assert self.free_pages == leaving
+
+    def write_protect(self, *, is_protected: bool = True) -> None:
+        """Let nothing be written to it any more, or again; nobody may have a file on it open for writing."""
+        flags = _MS_REMOUNT | (_MS_RDONLY if is_protected else 0)
+        _checked(_libc.mount(b"tmpfs", os.fsencode(self.folder), b"tmpfs", flags, None))
 
     def empty(self) -> None:
         """Take it off again."""

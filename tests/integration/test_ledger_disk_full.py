@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "disk"
 
 
-def drive_through_a_full_disk(directory: Path, fill: "SmallDisk | PageLimit") -> None:
+def drive_through_a_full_disk(directory: Path, fill: "SmallDisk | PageLimit | WriteProtection") -> None:
     """Drive with room, without, and with room again."""
     with (
         Bench(directory, every_m=50) if isinstance(fill, SmallDisk) else Bench(directory, every_m=50, connect=fill.connect) as bench
@@ -102,12 +102,77 @@ class PageLimit:
         self._connections[-1].execute(f"PRAGMA max_page_count={pages}")
 
 
+class WriteProtection:
+    """A database that may be read and not written, while it is open: what is left of a card that has given up."""
+
+    def __init__(self) -> None:
+        self._connections: list[sqlite3.Connection] = []
+
+    def connect(self, uri: str) -> sqlite3.Connection:
+        """Open SQLite."""
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+        self._connections.append(connection)
+        return connection
+
+    def fill(self) -> None:
+        """Let nothing be written."""
+        self._connections[-1].execute("PRAGMA query_only=ON")
+
+    def empty(self) -> None:
+        """Let it be written again."""
+        self._connections[-1].execute("PRAGMA query_only=OFF")
+
+
 def test_a_car_drives_on_with_a_full_disk_and_records_again_when_there_is_room(folder: Path) -> None:
     on_small_disk(folder, lambda disk: drive_through_a_full_disk(folder, disk), octets=32 << 20)
 
 
 def test_a_car_drives_on_when_its_spool_may_not_grow_and_records_again_when_it_may(folder: Path) -> None:
     drive_through_a_full_disk(folder, PageLimit())
+
+
+def test_a_car_drives_on_when_its_spool_may_not_be_written_and_records_again_when_it_may(folder: Path) -> None:
+    drive_through_a_full_disk(folder, WriteProtection())
+
+
+def test_what_lies_on_a_write_protected_disk_is_refused_with_a_sentence_and_used_once_it_is_not(folder: Path) -> None:
+    def use(disk: SmallDisk) -> None:
+        open_vehicle_files = (open_spool, lambda path: open_log_store(path, log_signer()))
+        with Bench(folder, every_m=50) as bench:
+            bench.run(3.0)
+            made = bench.status("odometer")["recorded"]
+        images = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+        disk.write_protect()
+        for name, open_file in zip(("spool.db", "log.db"), open_vehicle_files, strict=True):
+            with pytest.raises(StorageError, match=f"{name}: .*(readonly|read-only|Read-only|unable to open)"):
+                open_file(folder / name)
+        assert {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} == images
+        disk.write_protect(is_protected=False)
+        with Bench(folder, seed=2, every_m=50) as bench:
+            bench.run(3.0)
+            assert bench.spool.last_seq() == made + bench.status("odometer")["recorded"] - 1 > made - 1
+
+    on_small_disk(folder, use, octets=32 << 20)
+
+
+def test_a_car_whose_spool_is_full_for_readings_says_so_once_drives_on_and_still_records_a_rollback(folder: Path) -> None:
+    with Bench(folder, every_m=50, capacity=6) as bench:
+        bench.set(speed_mps=20.0)
+        bench.run(40.0)
+        full = bench.status("odometer")
+        assert full["recorded"] == 6
+        assert full["unrecorded"]["spool_full"] > 1
+        (told,) = bench.notices("odometer_not_recorded")
+        assert "the spool is full for readings of the odometer: 95 % of 6 records" in told["reason"]
+        spoken = len(bench.packets)
+        bench.run(3.0)
+        assert len(bench.packets) >= spoken + 3
+    with Bench(folder, seed=2, every_m=50, capacity=8) as bench:
+        bench.set(odometer_m=1_000.0)
+        bench.run(5.0)
+        flags = [record["flags"] for record in bench.notices("odometer_recorded")]
+        assert ["rollback"] in flags
+        assert [stored.seq for stored in bench.spool.records()] == list(range(6 + len(flags)))
 
 
 def test_a_spool_on_a_disk_that_fills_up_at_any_page_loses_and_doubles_nothing(folder: Path) -> None:

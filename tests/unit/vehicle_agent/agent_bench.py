@@ -24,7 +24,7 @@ from shared.service.database import Connect, connect_sqlite
 from shared.service.log_store import open_log_store
 from shared.service.record_key import EnrolledSigner
 from shared.service.rollback_counter import RollbackCounter
-from shared.service.spool import open_spool
+from shared.service.spool import DEFAULT_CAPACITY, open_spool
 from shared.stack.effects import Effect, Notice, Transmit
 from shared.stack.station import Station
 from shared.transport.can_frame import CanFrame
@@ -68,6 +68,7 @@ class Bench:
         fixed_position: where a vehicle stands that never moves.
         fixed_heading_deg: where it looks.
         connect: opens the spool's database.
+        capacity: records the spool holds.
         policy: the ledger policy, by default one that knows the bench's own log.
         tickets: what the car can speak under, by default one; None for no ticket at all.
         counter: counts its records beside the spool.
@@ -85,6 +86,7 @@ class Bench:
         fixed_position: GeoPoint | None = None,
         fixed_heading_deg: float | None = None,
         connect: Connect = connect_sqlite,
+        capacity: int = DEFAULT_CAPACITY,
         policy: Policy | None = None,
         tickets: tuple[TicketCredential, ...] | None = (),
         counter: RollbackCounter | None = None,
@@ -95,7 +97,7 @@ class Bench:
         self._files = ExitStack()
         log = open_log_store(directory / "log.db", log_signer())
         self._files.callback(log.close)
-        self.spool = open_spool(directory / "spool.db", connect=connect)
+        self.spool = open_spool(directory / "spool.db", capacity=capacity, connect=connect)
         self._files.callback(self.spool.close)
         self.parts = VehicleParts(
             station_type=StationType.PASSENGER_CAR,
