@@ -8,7 +8,7 @@ and attributes are left out. Not here: parsing (`vehicle_agent.dbc`).
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
@@ -78,6 +78,11 @@ class DbcText:
     def names(self) -> tuple[str, ...]:
         """Return the names of all messages."""
         return tuple(self._blocks)
+
+    def identifiers(self) -> Mapping[str, tuple[int, bool]]:
+        """Return the identifier of every message, and whether it has 29 bits."""
+        written = {name: int(block.written_id) for name, block in self._blocks.items()}
+        return {name: (number & MAX_EXTENDED_ID, number > MAX_STANDARD_ID) for name, number in written.items()}
 
     def only(self, names: Iterable[str]) -> str:
         """Return a DBC of those of the messages `names` that the file describes; empty where it describes none of them."""

@@ -18,17 +18,15 @@ so that a value is never put together from two moments. A quantity becomes SI as
 map finds every fault in it and raises one `ConfigError` that names them all. Decoding is `vehicle_agent.can_input`'s.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 
 from shared.core.clock import NS_PER_MS
 from shared.core.errors import ConfigError
 from shared.core.units import UNITS, Unit
-from shared.messages.cdd import DriveDirection
 from shared.service.config import load
 from shared.transport.can_frame import CanFilter
 from vehicle_agent.checksums import CHECKSUMS
@@ -36,6 +34,18 @@ from vehicle_agent.dbc import Dbc, MessageLayout, SignalLayout
 from vehicle_agent.j1939.identifier import MAX_ADDRESS, pgn_of
 from vehicle_agent.j1939.listener import LISTENED_FILTERS
 from vehicle_agent.map_dbc import load_dbcs
+from vehicle_agent.map_entries import (
+    MapFaultError,
+    believed_range,
+    check_combination,
+    check_correction,
+    choices_of,
+    joined,
+    raw_values,
+    sources_of,
+    unit_in_dbc,
+    unit_named,
+)
 from vehicle_agent.map_file import ChecksumEntry, CounterEntry, FieldEntry, MapFile, MessageEntry
 from vehicle_agent.mapped import (
     Combination,
@@ -51,18 +61,7 @@ from vehicle_agent.vss import VSS_VERSION, field_named
 MAX_AGE_LIMIT_MS = 3_600_000
 """Longest age a map may allow; slow body messages come every few seconds."""
 
-UNAVAILABLE = "unavailable"
-"""What `choices` maps to where a raw value means that the car does not know."""
-
 _BYTES = {1: "one byte", 2: "two bytes"}
-_DIRECTIONS = {"forward": DriveDirection.FORWARD, "backward": DriveDirection.BACKWARD}
-
-_DBC_UNITS = {
-    "kph": "km/h", "kmh": "km/h", "kmph": "km/h", "mps": "m/s", "miles": "mile", "mi": "mile", "mi/h": "mph", "kts": "knot",
-    "m/s^2": "m/s2", "m/s²": "m/s2", "m/ss": "m/s2", "degree": "deg", "degrees": "deg", "°": "deg", "deg/sec": "deg/s",
-    "degree/s": "deg/s", "degrees/s": "deg/s", "°/s": "deg/s", "rad/sec": "rad/s", "meters": "m", "metres": "m",
-}  # fmt: skip
-"""Other spellings of units in DBC files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,15 +142,6 @@ def _car(entry: MapFile) -> str:
     return f"{entry.brand or ''} {', '.join(entry.models)}".strip() + years
 
 
-class _FaultError(Exception):
-    """One entry is wrong; collected, never seen outside."""
-
-    def __init__(self, key: str, reason: str) -> None:
-        super().__init__(reason)
-        self.key = key
-        self.reason = reason
-
-
 class _Resolution:
     """One pass over a map; faults are collected so that the operator sees all of them at once."""
 
@@ -170,8 +160,8 @@ class _Resolution:
         for name, entry in self._entry.fields.items():
             try:
                 message, mapped = self._field(name, entry)
-            except _FaultError as fault:
-                self.faults.append((_key("fields", name, fault.key), fault.reason))
+            except MapFaultError as fault:
+                self.faults.append((joined("fields", name, fault.key), fault.reason))
                 continue
             other = called.setdefault(mapped.field, name)
             if other != name:
@@ -187,8 +177,8 @@ class _Resolution:
         for name, fields in by_message.items():
             try:
                 resolution = self._message(name, tuple(fields))
-            except _FaultError as fault:
-                self.faults.append((_key("messages", name, fault.key), fault.reason))
+            except MapFaultError as fault:
+                self.faults.append((joined("messages", name, fault.key), fault.reason))
                 continue
             identity = _identity(resolution)
             twin = resolved.setdefault(identity, resolution)
@@ -200,17 +190,17 @@ class _Resolution:
     def _field(self, name: str, entry: FieldEntry) -> tuple[MessageLayout, MappedField]:
         field = field_named(name)
         if field is None:
-            raise _FaultError("", f"there is no such field, nor path of VSS {VSS_VERSION} for one; there are {', '.join(FIELDS)}")
+            raise MapFaultError("", f"there is no such field, nor path of VSS {VSS_VERSION} for one; there are {', '.join(FIELDS)}")
         spec = FIELDS[field]
-        combination, references = _sources(entry)
-        _check_combination(combination, spec)
+        combination, references = sources_of(entry)
+        check_combination(combination, spec)
         message, signals = self._signals(combination, references)
         signals = self._present(entry, message, signals)
-        minimum, maximum = _range(entry, spec)
-        _check_correction(entry)
+        minimum, maximum = believed_range(entry, spec)
+        check_correction(entry)
         unit, selector = self._unit(entry, spec, message, signals)
         if not 0 < entry.max_age_ms <= MAX_AGE_LIMIT_MS:
-            raise _FaultError("max_age_ms", f"must be 1..{MAX_AGE_LIMIT_MS}")
+            raise MapFaultError("max_age_ms", f"must be 1..{MAX_AGE_LIMIT_MS}")
         return message, MappedField(
             field=field,
             spec=spec,
@@ -220,7 +210,7 @@ class _Resolution:
             selector=selector,
             factor=entry.factor,
             offset=entry.offset,
-            choices=_choices(entry, spec, signals),
+            choices=choices_of(entry, spec, signals),
             not_available=frozenset(entry.not_available),
             minimum=minimum,
             maximum=maximum,
@@ -235,13 +225,13 @@ class _Resolution:
         for reference in references:
             message_name, dot, signal_name = reference.partition(".")
             if not dot:
-                raise _FaultError(key, f"{reference!r} is not MESSAGE.SIGNAL")
+                raise MapFaultError(key, f"{reference!r} is not MESSAGE.SIGNAL")
             if message is not None and message.name != message_name:
-                raise _FaultError(key, f"takes signals of two messages, {message.name} and {message_name}")
+                raise MapFaultError(key, f"takes signals of two messages, {message.name} and {message_name}")
             message = self._layout(key, message_name)
             found.append(self._signal(key, message, signal_name))
         if message is None:
-            raise _FaultError(key, "names no signal")
+            raise MapFaultError(key, "names no signal")
         return message, tuple(found)
 
     def _present(self, entry: FieldEntry, message: MessageLayout, signals: tuple[SignalLayout, ...]) -> tuple[SignalLayout, ...]:
@@ -255,16 +245,16 @@ class _Resolution:
         try:
             return self._dbc.message(name)
         except KeyError:
-            raise _FaultError(key, f"{self._dbc.path} has no message {name}") from None
+            raise MapFaultError(key, f"{self._dbc.path} has no message {name}") from None
 
     def _signal(self, key: str, message: MessageLayout, name: str) -> SignalLayout:
         try:
             return message.signal(name)
         except KeyError:
             names = ", ".join(message.signal_names())
-            raise _FaultError(key, f"message {message.name} has no signal {name}; it has {names}") from None
+            raise MapFaultError(key, f"message {message.name} has no signal {name}; it has {names}") from None
         except ValueError as error:
-            raise _FaultError(key, f"signal {message.name}.{name} {error}") from None
+            raise MapFaultError(key, f"signal {message.name}.{name} {error}") from None
 
     def _unit(
         self, entry: FieldEntry, spec: FieldSpec, message: MessageLayout, signals: tuple[SignalLayout, ...]
@@ -272,16 +262,16 @@ class _Resolution:
         """Find the unit of a quantity or position, fixed or selected by a signal."""
         if spec.dimension is None:
             if entry.unit is not None or entry.unit_by is not None or entry.sign_by is not None:
-                raise _FaultError("unit", "this field has no unit")
+                raise MapFaultError("unit", "this field has no unit")
             return None, None
         if (entry.unit is None) == (entry.unit_by is None):
-            raise _FaultError("unit", "needs one of unit and unit_by")
+            raise MapFaultError("unit", "needs one of unit and unit_by")
         if entry.unit is not None:
-            unit = _unit_named("unit", entry.unit, spec)
+            unit = unit_named("unit", entry.unit, spec)
             for signal in signals:
-                stated = _DBC_UNITS.get(signal.unit.strip().lower(), signal.unit.strip().lower())
-                if stated in UNITS and UNITS[stated] != unit and not entry.dbc_unit_is_wrong and entry.factor in (1.0, -1.0):
-                    raise _FaultError(
+                stated = unit_in_dbc(signal.unit)
+                if stated is not None and UNITS[stated] != unit and not entry.dbc_unit_is_wrong and entry.factor in (1.0, -1.0):
+                    raise MapFaultError(
                         "unit",
                         f"says {entry.unit}, but the DBC says {signal.unit} for {signal.name} (dbc_unit_is_wrong = true if so)",
                     )
@@ -289,20 +279,20 @@ class _Resolution:
                 return unit, None
             sign = self._signal("sign_by", message, entry.sign_by)
             if sign.length_bits != 1 or unit.offset or entry.offset or spec.kind is not FieldKind.QUANTITY:
-                raise _FaultError("sign_by", "is a signal of one bit, for a quantity without an offset")
+                raise MapFaultError("sign_by", "is a signal of one bit, for a quantity without an offset")
             negative = Unit(unit.dimension, -unit.factor)
             return None, UnitSelector(signal=sign, units=MappingProxyType({0: unit, 1: negative}))
         assert entry.unit_by is not None
         if entry.sign_by is not None:
-            raise _FaultError("sign_by", "does not go with unit_by")
+            raise MapFaultError("sign_by", "does not go with unit_by")
         selector = self._signal("unit_by.signal", message, entry.unit_by.signal)
         units = {
-            raw: _unit_named(f"unit_by.units.{text}", unit, spec)
+            raw: unit_named(f"unit_by.units.{text}", unit, spec)
             for text, unit in entry.unit_by.units.items()
-            for raw in _raw_values("unit_by.units", text, (selector,))
+            for raw in raw_values("unit_by.units", text, (selector,))
         }
         if not units:
-            raise _FaultError("unit_by.units", "names no unit")
+            raise MapFaultError("unit_by.units", "names no unit")
         return None, UnitSelector(signal=selector, units=MappingProxyType(units))
 
     def _message(self, name: str, fields: tuple[MappedField, ...]) -> MappedMessage:
@@ -322,7 +312,7 @@ class _Resolution:
             for bit in signal.bits():
                 other = taken.setdefault(bit, signal.name)
                 if other != signal.name:
-                    raise _FaultError("", f"the DBC lets {signal.name} and {other} overlap")
+                    raise MapFaultError("", f"the DBC lets {signal.name} and {other} overlap")
         channel = entry.channel if entry is not None and entry.channel is not None else self._entry.channel
         pgn = self._pgn(layout, entry)
         return MappedMessage(
@@ -341,31 +331,31 @@ class _Resolution:
         if by_pgn is None:
             by_pgn = self._entry.protocol == "j1939" and layout.is_extended
         if by_pgn and not layout.is_extended:
-            raise _FaultError("pgn", "only an identifier of 29 bits has a parameter group")
+            raise MapFaultError("pgn", "only an identifier of 29 bits has a parameter group")
         if entry is not None and entry.source is not None and not (by_pgn and 0 <= entry.source <= MAX_ADDRESS):
-            raise _FaultError("source", f"is a J1939 address, 0..{MAX_ADDRESS}, of a message found by its parameter group")
+            raise MapFaultError("source", f"is a J1939 address, 0..{MAX_ADDRESS}, of a message found by its parameter group")
         return pgn_of(layout.arbitration_id) if by_pgn else None
 
     def _checksum(self, layout: MessageLayout, entry: ChecksumEntry) -> MappedChecksum:
         rule = CHECKSUMS.get(entry.rule)
         if rule is None:
-            raise _FaultError("checksum.rule", f"there is no rule {entry.rule!r}; there are {', '.join(CHECKSUMS)}")
+            raise MapFaultError("checksum.rule", f"there is no rule {entry.rule!r}; there are {', '.join(CHECKSUMS)}")
         if (entry.signal is None) == (entry.byte is None):
-            raise _FaultError("checksum", "needs one of signal and byte")
+            raise MapFaultError("checksum", "needs one of signal and byte")
         if rule.identifiers is not None and layout.arbitration_id not in rule.identifiers:
             known = ", ".join(f"{identifier:#x}" for identifier in sorted(rule.identifiers))
-            raise _FaultError("checksum.rule", f"{rule.name} is known for {known}, not for {layout.arbitration_id:#x}")
+            raise MapFaultError("checksum.rule", f"{rule.name} is known for {known}, not for {layout.arbitration_id:#x}")
         if entry.signal is None:
             assert entry.byte is not None
             if not -layout.length <= entry.byte < layout.length or rule.width_bits != 8:
-                raise _FaultError("checksum.byte", f"the message has {layout.length} bytes and the rule {rule.width_bits} bits")
+                raise MapFaultError("checksum.byte", f"the message has {layout.length} bytes and the rule {rule.width_bits} bits")
             return MappedChecksum(rule=rule, byte=entry.byte, mask=0xFF)
         signal = self._signal("checksum.signal", layout, entry.signal)
         octets = (rule.width_bits + 7) // 8
         if signal.length_bits != rule.width_bits or signal.end_byte - signal.first_byte != octets:
-            raise _FaultError("checksum.signal", f"{signal.name} must have {rule.width_bits} bits within {_BYTES[octets]}")
+            raise MapFaultError("checksum.signal", f"{signal.name} must have {rule.width_bits} bits within {_BYTES[octets]}")
         if octets > 1 and signal.is_big_endian:
-            raise _FaultError("checksum.signal", f"{signal.name} must have its lower byte first")
+            raise MapFaultError("checksum.signal", f"{signal.name} must have its lower byte first")
         return MappedChecksum(rule=rule, byte=signal.first_byte, mask=((1 << signal.length_bits) - 1) << signal.shift)
 
     def _counter(self, layout: MessageLayout, entry: CounterEntry) -> MappedCounter:
@@ -373,7 +363,7 @@ class _Resolution:
         largest = (1 << signal.length_bits) - 1
         last = largest if entry.last is None else entry.last
         if signal.is_float or signal.is_signed or signal.conditions or not 0 < last <= largest:
-            raise _FaultError("counter", f"{signal.name} must be a plain unsigned counter up to at most {largest}")
+            raise MapFaultError("counter", f"{signal.name} must be a plain unsigned counter up to at most {largest}")
         return MappedCounter(signal=signal, last=last)
 
 
@@ -383,112 +373,3 @@ def _identity(message: MappedMessage) -> tuple[int, bool, int, int]:
     if message.pgn is None:
         return layout.arbitration_id, layout.is_extended, -1, -1
     return message.pgn << 8, True, message.pgn, -1 if message.source is None else message.source
-
-
-def _key(*parts: str) -> str:
-    return ".".join(part for part in parts if part)
-
-
-def _sources(entry: FieldEntry) -> tuple[Combination, tuple[str, ...]]:
-    """Return how the field is fed and by which references."""
-    given: list[tuple[Combination, tuple[str, ...]]] = []
-    if entry.signal is not None:
-        given.append((Combination.ONE, (entry.signal,)))
-    for combination, references in (
-        (Combination.MEAN, entry.mean_of),
-        (Combination.SUM, entry.sum_of),
-        (Combination.ANY, entry.any_of),
-    ):
-        if references is not None:
-            given.append((combination, references))
-    if entry.latitude is not None or entry.longitude is not None:
-        if entry.latitude is None or entry.longitude is None:
-            raise _FaultError("", "latitude and longitude belong together")
-        given.append((Combination.POSITION, (entry.latitude, entry.longitude)))
-    if len(given) != 1:
-        raise _FaultError("", "needs exactly one of signal, mean_of, sum_of, any_of, latitude with longitude")
-    return given[0]
-
-
-def _check_combination(combination: Combination, spec: FieldSpec) -> None:
-    allowed = {
-        FieldKind.QUANTITY: (Combination.ONE, Combination.MEAN, Combination.SUM),
-        FieldKind.FLAG: (Combination.ONE, Combination.ANY),
-        FieldKind.DIRECTION: (Combination.ONE,),
-        FieldKind.POSITION: (Combination.POSITION,),
-    }[spec.kind]
-    if combination not in allowed:
-        raise _FaultError(combination.value, f"this field takes {' or '.join(c.value for c in allowed)}")
-
-
-def _range(entry: FieldEntry, spec: FieldSpec) -> tuple[float, float]:
-    if entry.range is None:
-        return spec.minimum, spec.maximum
-    if spec.kind is not FieldKind.QUANTITY:
-        raise _FaultError("range", "only a quantity has a range")
-    minimum, maximum = entry.range
-    if not spec.minimum <= minimum < maximum <= spec.maximum:
-        raise _FaultError("range", f"must lie within {spec.minimum:g}..{spec.maximum:g} {spec.dimension}")
-    return minimum, maximum
-
-
-def _unit_named(key: str, name: str, spec: FieldSpec) -> Unit:
-    unit = UNITS.get(name)
-    if unit is None:
-        raise _FaultError(key, f"there is no unit {name!r}; there are {', '.join(UNITS)}")
-    if unit.dimension != spec.dimension:
-        raise _FaultError(key, f"{name} does not convert to {spec.dimension}")
-    return unit
-
-
-def _check_correction(entry: FieldEntry) -> None:
-    if entry.factor == 0 or not isfinite(entry.factor):
-        raise _FaultError("factor", "must be a finite number other than 0")
-    if not isfinite(entry.offset):
-        raise _FaultError("offset", "must be a finite number")
-
-
-def _choices(entry: FieldEntry, spec: FieldSpec, signals: tuple[SignalLayout, ...]) -> Mapping[int, bool | DriveDirection | None]:
-    """Return what raw values mean, for flags and directions."""
-    if spec.kind in {FieldKind.QUANTITY, FieldKind.POSITION}:
-        if entry.choices is not None:
-            raise _FaultError("choices", "only flags and directions have choices")
-        return MappingProxyType({})
-    if entry.factor != 1.0 or entry.offset != 0.0:
-        raise _FaultError("factor", "only a quantity has factor and offset")
-    if entry.choices is None:
-        if spec.kind is FieldKind.DIRECTION or any(signal.length_bits != 1 for signal in signals):
-            raise _FaultError("choices", "says what the raw values mean; only a one-bit flag can do without")
-        return MappingProxyType({0: False, 1: True})
-    meaning: dict[int, bool | DriveDirection | None] = {}
-    for text, value in entry.choices.items():
-        key = f"choices.{text}"
-        for raw in _raw_values(key, text, signals):
-            if raw in meaning:
-                raise _FaultError(key, f"raw value {raw} is given twice")
-            meaning[raw] = _choice(key, value, spec.kind)
-    return MappingProxyType(meaning)
-
-
-def _choice(key: str, value: bool | str, kind: FieldKind) -> bool | DriveDirection | None:  # noqa: FBT001  # the value of a flag
-    if value == UNAVAILABLE:
-        return None
-    if kind is FieldKind.FLAG and isinstance(value, bool):
-        return value
-    if kind is FieldKind.DIRECTION and isinstance(value, str) and value in _DIRECTIONS:
-        return _DIRECTIONS[value]
-    allowed = "true, false" if kind is FieldKind.FLAG else ", ".join(f'"{name}"' for name in _DIRECTIONS)
-    raise _FaultError(key, f'must be one of {allowed}, "{UNAVAILABLE}"')
-
-
-def _raw_values(key: str, text: str, signals: tuple[SignalLayout, ...]) -> tuple[int, ...]:
-    """Return the raw values that `text` stands for: a number, or a name that the DBC gives to values of every signal."""
-    try:
-        return (int(text, 0),)
-    except ValueError:
-        pass
-    named = [frozenset(raw for raw, name in signal.choices.items() if name == text) for signal in signals]
-    if any(values != named[0] for values in named) or not named[0]:
-        known = ", ".join(repr(name) for name in signals[0].choices.values()) or "none"
-        raise _FaultError(key, f"{signals[0].name} has no value named {text!r} in the DBC (it has {known})")
-    return tuple(sorted(named[0]))
