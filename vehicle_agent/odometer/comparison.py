@@ -101,8 +101,8 @@ class Comparison:
 
     @property
     def is_short(self) -> bool:
-        """Whether the odometer counts too little by this witness."""
-        return not self._has_thawed and self.short_m > ALLOWED_M + self._blur_m + self.seen.step_m
+        """Whether the odometer counts too little by this witness: from when the sum has grown too great until it is made good."""
+        return self._accused_share is not None and not self._has_thawed
 
     @property
     def is_over(self) -> bool:
@@ -214,7 +214,7 @@ class Comparison:
             self.short_m += gained_m
             window = self._window
             self._window = _Piece(window.counted_m + piece.counted_m, window.seen_m + piece.seen_m, is_whole=True)
-            self._make_amends(piece)
+            self._accuse(piece)
         elif piece.is_whole:
             self._forgive(late_m)
         if piece.is_whole:
@@ -222,14 +222,15 @@ class Comparison:
             self.judged_m += piece.counted_m
             self.apart_m += piece.seen_m - piece.counted_m
 
-    def _make_amends(self, piece: _Piece) -> None:
-        """Once accused, an odometer that counts nearly all again is believed again: half the share that was missing decides."""
-        if not self.is_short:
-            self._accused_share = None
-            self._amends_m = 0.0
-            return
+    def _accuse(self, piece: _Piece) -> None:
+        """Accuse an odometer once the sum is too great; one that then counts nearly all again is believed again.
+
+        Half the share that was missing decides which of the two a piece speaks for.
+        """
         if self._accused_share is None:
-            self._accused_share = self.share
+            if self.short_m > ALLOWED_M + self._blur_m + self.seen.step_m:
+                self._accused_share = self.share
+            return
         self._amends_m = max(0.0, self._amends_m + piece.counted_m - piece.seen_m * (1 - self._accused_share / 2))
         if self._amends_m > ALLOWED_M + self._blur_m:
             self._forgive(0.0)

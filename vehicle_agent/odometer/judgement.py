@@ -17,6 +17,9 @@ from vehicle_agent.odometer.witnesses import OUTSIDE, Witness
 FROZEN_STEPS = 2
 """An odometer is frozen if it has not changed while a witness saw the vehicle drive this many of its steps, and `ALLOWED_M`."""
 
+LEAST_COUNTED = 0.02
+"""Of an odometer that counts less than this share it is said that it stands still."""
+
 STANDS_SHARE = 0.3
 """Share of what wheels saw below which a receiver says that the vehicle hardly went anywhere."""
 
@@ -73,8 +76,7 @@ def judge(
     flags: set[OdometerFlag] = set()
     missing_permille = None
     if is_current and any(
-        comparison.standing_m() > FROZEN_STEPS * step_m + comparison.seen.step_m + ALLOWED_M
-        and not _stands(witness, comparison, comparisons, now)
+        _is_frozen(comparison, step_m) and not _stands(witness, comparison, comparisons, now)
         for witness, comparison in comparisons.items()
     ):
         flags.add(OdometerFlag.FROZEN_WHILE_MOVING)
@@ -103,6 +105,12 @@ def _verdict(comparisons: Mapping[Witness, Comparison], is_odd: bool, now: Monot
     if any(each.calibration.is_settled and each.judged_m >= JUDGED_ENOUGH_M for each in seeing):
         return Verdict.AGREE
     return Verdict.LEARNING if seeing else Verdict.ALONE
+
+
+def _is_frozen(comparison: Comparison, step_m: float) -> bool:
+    """Whether the odometer stands still by a witness; one of which a share is known to be missing turns the more seldom."""
+    counts = max(1 - comparison.share, LEAST_COUNTED) if comparison.is_short else 1.0
+    return comparison.standing_m() > (FROZEN_STEPS * step_m + comparison.seen.step_m + ALLOWED_M) / counts
 
 
 def _stands(witness: Witness, accuser: Comparison, comparisons: Mapping[Witness, Comparison], now: MonotonicNs) -> bool:
