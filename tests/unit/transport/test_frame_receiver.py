@@ -91,10 +91,10 @@ def test_error_frames_are_counted_and_tell_of_the_controller(wire: Wire) -> None
     wire.put(ERROR_FLAG | 0x004, bytes((0, 0x10, 0, 0, 0, 0, 0, 0)))
     wire.put(0x1)
     assert bare(wire.receiver.take()) == [(0x1, False, b"", "can0")]
-    assert wire.counters.state is ControllerState.ERROR_PASSIVE
+    assert wire.counters.state.value == ControllerState.ERROR_PASSIVE.value
     wire.put(ERROR_FLAG | 0x040, bytes(8))
     assert wire.receiver.take() == []
-    assert wire.counters.state is ControllerState.BUS_OFF
+    assert wire.counters.state.value == ControllerState.BUS_OFF.value
     assert wire.counters.error_frames == 2
     assert wire.counters.errors == {"controller": 1, "bus_off": 1}
 
