@@ -43,6 +43,7 @@ class KnownFactor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         learnt_over_m: metres of the odometer it has been learnt over since.
         settled: the factor it settled at first; None while it is being learnt.
         short_m: metres the odometer is short of the source that are not explained yet, a doubt that outlives a restart.
+        short_permille: the share of the way that is, where there is such a doubt.
     """
 
     source: str
@@ -50,6 +51,7 @@ class KnownFactor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     learnt_over_m: int
     settled: float | None = None
     short_m: int = 0
+    short_permille: int = 0
 
 
 class VehicleMemory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -83,8 +83,8 @@ class Calibration:
         """Somebody has reason to doubt the odometer: what was learnt since the last factor does not count."""
         self._odometer_m = self._witness_m = 0.0
 
-    def kept(self, short_m: float) -> KnownFactor:
-        """Return what is to be kept of it over a restart, with the doubt there is."""
+    def kept(self, short_m: float, share: float) -> KnownFactor:
+        """Return what is to be kept of it over a restart, with the doubt there is: metres, and the share of the way they are."""
         ratio = self._odometer_m / self._witness_m if self._witness_m > 0 else 1.0
         return KnownFactor(
             source=self.source,
@@ -92,6 +92,7 @@ class Calibration:
             learnt_over_m=round(self._odometer_m),
             settled=self._settled,
             short_m=round(short_m),
+            short_permille=round(share * 1_000),
         )
 
     def _resume(self, known: KnownFactor) -> None:

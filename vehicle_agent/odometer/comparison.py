@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from vehicle_agent.odometer.calibration import Calibration
 from vehicle_agent.odometer.distance import Distance
+from vehicle_agent.vehicle_memory import KnownFactor
 
 TOLERATED = 0.05
 """Share a witness may be off before its factor is known, and one whose factor is not learnt."""
@@ -68,13 +69,13 @@ class Comparison:
     Args:
         seen: what the witness saw.
         calibration: how far it is off by nature.
-        short_m: doubt from before a restart, metres.
+        known: what is remembered of the witness; None where nothing is.
     """
 
-    def __init__(self, seen: Distance, calibration: Calibration, *, short_m: float = 0.0) -> None:
+    def __init__(self, seen: Distance, calibration: Calibration, known: KnownFactor | None = None) -> None:
         self.seen = seen
         self.calibration = calibration
-        self.short_m = min(max(short_m, 0.0), MOST_REMEMBERED_M)
+        self.short_m = 0.0
         """The sum: metres the odometer is short that nothing explains."""
         self.over_m = 0.0
         """Likewise the metres it is over."""
@@ -93,6 +94,8 @@ class Comparison:
         self._has_thawed = False
         self._thaws = 0
         self._pieces: deque[_Piece] = deque(maxlen=MAX_PIECES)
+        if known is not None:
+            self._resume(known)
 
     @property
     def tolerated(self) -> float:
@@ -200,6 +203,14 @@ class Comparison:
                 whole_m += piece.counted_m
                 seen_m += piece.seen_m
         return whole_m > 0 and whole_m >= MOST * counted_m and seen_m * (1 - share / 2) <= whole_m
+
+    def _resume(self, known: KnownFactor) -> None:
+        """Go on with a doubt from before a restart: as many metres of it as are taken over, and the way they were missed on."""
+        share = known.short_permille / 1_000
+        if self.tolerated < share <= 1:
+            self.short_m = min(max(float(known.short_m), 0.0), MOST_REMEMBERED_M)
+            seen_m = self.short_m / (share - self.tolerated)
+            self._window = _Piece(seen_m * (1 - share), seen_m, is_whole=True)
 
     def _judge(self, piece: _Piece, late_m: float) -> None:
         gained_m = piece.seen_m * (1 - self.tolerated) - piece.counted_m

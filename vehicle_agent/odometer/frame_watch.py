@@ -64,12 +64,13 @@ class FrameWatch:
             self._is_learning = False
             self._period_ns = _period(self._frames)
 
-    def flags(self, now: MonotonicNs) -> frozenset[OdometerFlag]:
-        """Return what is odd about the message at `now`, while the bus speaks."""
+    def flags(self, *, awake_since: MonotonicNs, heard_at: MonotonicNs) -> frozenset[OdometerFlag]:
+        """Return what is odd about the message, on a bus that has spoken since `awake_since` and last at `heard_at`."""
         if not self._frames:
             return frozenset()
         period_ns = self._period_ns
-        if period_ns is not None and now - self._frames[-1][0] > max(MISSING_PERIODS * period_ns, MISSING_LEAST_NS):
+        without_ns = heard_at - max(self._frames[-1][0], awake_since)
+        if period_ns is not None and without_ns > max(MISSING_PERIODS * period_ns, MISSING_LEAST_NS):
             return frozenset({OdometerFlag.ODOMETER_FRAME_MISSING})
         if sum(falls for _, falls in self._frames) >= CONTRADICTIONS:
             return frozenset({OdometerFlag.ODOMETER_FRAME_DOUBLED})

@@ -31,6 +31,8 @@ class Motion:
     def __init__(self) -> None:
         self.heard_at: MonotonicNs | None = None
         """When the bus last said anything."""
+        self.awake_since = MonotonicNs(0)
+        """Since when it speaks."""
         self.is_off = False
         """Whether the ignition is known to be off."""
         self._speed_at: MonotonicNs | None = None
@@ -41,7 +43,10 @@ class Motion:
 
     def hear(self, at: MonotonicNs) -> None:
         """The bus says something."""
-        if self.heard_at is None or at > self.heard_at:
+        heard_at = self.heard_at
+        if heard_at is None or at - heard_at > SILENT_AFTER_NS:
+            self.awake_since = at
+        if heard_at is None or at > heard_at:
             self.heard_at = at
 
     def roll(self, speed_mps: float, at: MonotonicNs) -> None:

@@ -180,7 +180,7 @@ class OdometerWatch:
 
     def factors(self) -> tuple[KnownFactor, ...]:
         """Return what is to be remembered of the witnesses."""
-        heard = {c.calibration.source: c.calibration.kept(c.short_m) for c in self._comparisons.values()}
+        heard = {c.calibration.source: c.calibration.kept(c.short_m, c.share) for c in self._comparisons.values()}
         return tuple({**self._known, **heard}.values())
 
     def status(self) -> dict[str, object]:
@@ -267,7 +267,7 @@ class OdometerWatch:
         name = witness.value
         known = self._known.get(name)
         calibration = Calibration(name, known, learns=witness in OWN_INTEGRALS)
-        comparison = Comparison(self._seen[witness], calibration, short_m=0 if known is None else known.short_m)
+        comparison = Comparison(self._seen[witness], calibration, known)
         self._comparisons[witness] = comparison
         believed = self._believed()
         if believed is not None:
@@ -294,8 +294,9 @@ class OdometerWatch:
         if not self._motion.is_off:
             if self._motion.drives_without_bus(self._driven_without_bus_m(), now):
                 flags.add(OdometerFlag.BUS_SILENT_WHILE_MOVING)
-            if not self._motion.is_silent(now):
-                flags |= self._frames.flags(now)
+            heard_at = self._motion.heard_at
+            if heard_at is not None and not self._motion.is_silent(now):
+                flags |= self._frames.flags(awake_since=self._motion.awake_since, heard_at=heard_at)
         if self._is_other_vehicle:
             flags.add(OdometerFlag.OTHER_VEHICLE)
         self._judgement = Judgement(judgement.verdict, frozenset(flags), missing_permille)
