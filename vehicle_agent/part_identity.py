@@ -45,12 +45,12 @@ class SurveyResult:
 
     Attributes:
         units: what each unit that answered calls itself, by unit (`can0:7e8`).
-        vin: the vehicle identification number; None where no unit says one.
+        vins: the vehicle identification numbers that units say, the one first that counts most; empty where none does.
         odometer_m: of the moment, in metres; None where it is not known.
     """
 
     units: Mapping[str, Identifiers]
-    vin: str | None
+    vins: tuple[str, ...]
     odometer_m: int | None
 
 
@@ -74,6 +74,7 @@ class PartIdentity:
         self._owed: list[_Owed] = []
         self._retry_at = MonotonicNs(0)
         self._has_unknown_part = False
+        self._wants_confirmation = False
         self._is_store_failing = False
         self._surveys = 0
         self._counters: Counter[str] = Counter()
@@ -97,12 +98,7 @@ class PartIdentity:
     @property
     def wants_confirmation(self) -> bool:
         """Whether the last survey found something that the next one should confirm soon."""
-        memory = self._remembered.memory
-        if self._seen_vin is not None and (self._seen_vin != memory.vin) is not self.is_other_vehicle:
-            return True
-        known = {part.unit: part.identifiers for part in memory.parts}
-        moved = self.is_other_vehicle
-        return not moved and any(_changes(known.get(unit, {}), seen) for unit, seen in self._seen.items())
+        return self._wants_confirmation
 
     def status(self) -> dict[str, object]:
         """Return what is known and was found, as JSON values; no identifier of the vehicle is told."""
@@ -118,11 +114,20 @@ class PartIdentity:
     def take(self, found: SurveyResult, recorder: Recorder, now: Instant) -> tuple[Notice, ...]:
         """Take the result of a survey; record and tell what it confirms."""
         self._surveys += 1
+        memory = self._remembered.memory
         units = dict(list(found.units.items())[:MAX_PARTS])
+        # While any unit says the number of the vehicle that is known, it is that vehicle: another unit may be a used part.
+        said_vin = memory.vin if memory.vin in found.vins else next(iter(found.vins), None)
         confirmed = {unit: _agreed(self._seen.get(unit, {}), said) for unit, said in units.items()}
-        vin = found.vin if found.vin == self._seen_vin else None
+        vin = said_vin if said_vin == self._seen_vin else None
+        known = {part.unit: part.identifiers for part in memory.parts}
+        is_new = any(
+            said != confirmed[unit] and (memory.is_other_vehicle or _changes(known.get(unit, {}), said))
+            for unit, said in units.items()
+        )
+        self._wants_confirmation = is_new or (said_vin is not None and said_vin not in (vin, memory.vin))
         self._seen = {unit: {**self._seen.get(unit, {}), **said} for unit, said in units.items()}
-        self._seen_vin = found.vin
+        self._seen_vin = said_vin
         notices = self._judge({unit: said for unit, said in confirmed.items() if said}, vin, found.odometer_m, now)
         return (*notices, *self.poll(recorder, now.monotonic))
 
@@ -155,10 +160,11 @@ class PartIdentity:
         changed = {unit: _changes(known[unit], said) for unit, said in confirmed.items() if unit in known}
         replaced = [unit for unit, names in changed.items() if names & set(HARDWARE)]
         if memory.vin is not None and vin is not None:
-            is_other = vin != memory.vin
+            # A unit may have come with another vehicle's number; where most are the same ones, the vehicle is too.
+            is_other = vin != memory.vin and 2 * _unchanged(known, confirmed) <= len(known)
         elif confirmed:
             is_other = len(replaced) >= LEAST_MOVED_UNITS and 2 * len(replaced) > len(known)
-            is_other = is_other or (memory.is_other_vehicle and not _has_known_hardware(known, confirmed))
+            is_other = is_other or (memory.is_other_vehicle and not _unchanged(known, confirmed))
         else:
             is_other = memory.is_other_vehicle
         if is_other:
@@ -243,10 +249,14 @@ def _agreed(before: Identifiers, now: Identifiers) -> dict[str, str]:
     return {name: value for name, value in now.items() if before.get(name) == value}
 
 
-def _has_known_hardware(known: Mapping[str, Identifiers], said: Mapping[str, Identifiers]) -> bool:
-    """Whether a unit says again what it is known by: without a VIN, the sign that the agent is back in its vehicle."""
+def _unchanged(known: Mapping[str, Identifiers], said: Mapping[str, Identifiers]) -> int:
+    """Return how many units say again what their hardware is known by, and nothing else of it."""
     both = known.keys() & said.keys()
-    return any(name in said[unit] and known[unit].get(name) == said[unit][name] for unit in both for name in HARDWARE)
+    same = {
+        unit: [known[unit][name] == said[unit][name] for name in HARDWARE if name in known[unit] and name in said[unit]]
+        for unit in both
+    }
+    return sum(bool(names) and all(names) for names in same.values())
 
 
 def _changes(known: Identifiers, said: Identifiers) -> set[str]:

@@ -26,10 +26,13 @@ from vehicle_agent.requests.uds import DataRecord
 from vehicle_agent.vehicle_state import FIELDS, SignalUpdate
 
 SPEED_MAX_AGE_NS = 3 * NS_PER_S
-"""For how long a speed that was answered may be used."""
+"""For how long a speed that was answered may be used, or twice the time between two questions where that is longer."""
 
 OBD_ODOMETER_MAX_AGE_NS = 60 * NS_PER_S
-"""For how long an odometer reading by OBD may be used."""
+"""For how long an odometer reading by OBD may be used, or twice the time between two questions."""
+
+ENGINE_MAX_AGE_NS = 30 * NS_PER_S
+"""For how long the speed of the engine may be used."""
 
 SLOW_MAX_AGE_NS = 300 * NS_PER_S
 """For how long what changes slowly stands in the status."""
@@ -42,7 +45,7 @@ TOO_SHORT = "too_short"
 
 _MAX_AGE_NS: Mapping[int, int] = MappingProxyType(
     {
-        ENGINE_SPEED: SPEED_MAX_AGE_NS,
+        ENGINE_SPEED: ENGINE_MAX_AGE_NS,
         VEHICLE_SPEED: SPEED_MAX_AGE_NS,
         SINCE_START: SLOW_MAX_AGE_NS,
         SINCE_CLEARED: SLOW_MAX_AGE_NS,
@@ -109,10 +112,12 @@ class Answers:
 
     Args:
         odometers: those behind makers' identifiers, the one that feeds the field first.
+        every_ns: how often a PID is asked, by PID.
     """
 
-    def __init__(self, odometers: tuple[UdsOdometer, ...]) -> None:
+    def __init__(self, odometers: tuple[UdsOdometer, ...], every_ns: Mapping[int, int] = MappingProxyType({})) -> None:
         self._odometers = odometers
+        self._max_age_ns = {pid: max(age_ns, 2 * every_ns.get(pid, 0)) for pid, age_ns in _MAX_AGE_NS.items()}
         self._said: dict[tuple[int, UnitAddress], Witness] = {}
         self._read: dict[int, Witness] = {}
         self.faults: Counter[str] = Counter()
@@ -136,7 +141,7 @@ class Answers:
         if number is not None and field is not None and number > FIELDS[field].maximum:
             self.faults[OUT_OF_RANGE] += 1
             return
-        key, max_age_ns = (value.pid, unit), _MAX_AGE_NS[value.pid]
+        key, max_age_ns = (value.pid, unit), self._max_age_ns[value.pid]
         is_source = self._is_source(value.pid, unit, now)
         if number is None:
             had = self._said.pop(key, None)

@@ -83,7 +83,15 @@ class CarRequests:
         self._requester = Requester(channel=channel, units=self._named, obd=settings.obd, is_extended=settings.identifiers == 29)
         self._schedule = Schedule(rate_per_s=settings.rate_per_s, started=started)
         odometers = tuple(each.odometer for each in settings.odometer)
-        self._answers = Answers(odometers)
+        self._every_ns = {
+            VEHICLE_SPEED: round(settings.speed_every_s * NS_PER_S),
+            ENGINE_SPEED: ENGINE_EVERY_NS,
+            ODOMETER: round(settings.odometer_every_s * NS_PER_S),
+            ENGINE_ODOMETER: SLOW_EVERY_NS,
+            SINCE_CLEARED: SLOW_EVERY_NS,
+            SINCE_START: SLOW_EVERY_NS,
+        }
+        self._answers = Answers(odometers, self._every_ns)
         self._survey = Survey()
         self.identity = identity
         self._units: set[UnitAddress] = set()
@@ -118,10 +126,12 @@ class CarRequests:
 
     def hear(self, frame: CanFrame, now: MonotonicNs) -> tuple[tuple[SignalUpdate, ...], tuple[Effect, ...]]:
         """Take any frame of the vehicle; return the news in it, and frames to send. Never raises."""
-        self._heard = now
         if not self._requester.wants(frame):
+            self._heard = now
             return (), ()
         turn = self._requester.take(frame, now)
+        if turn.events or turn.send:  # not our own frame come back
+            self._heard = now
         return tuple(self._happened(turn.events, frame.received, now)), self._effects(turn)
 
     def poll(self, state: VehicleState, recorder: Recorder, now: Instant) -> tuple[Effect, ...]:
@@ -244,20 +254,10 @@ class CarRequests:
         self._watch(unit, known, now)
 
     def _watch(self, unit: UnitAddress, known: frozenset[int], now: MonotonicNs) -> None:
-        settings = self._settings
-        for pid, every_ns in (
-            (VEHICLE_SPEED, round(settings.speed_every_s * NS_PER_S)),
-            (ENGINE_SPEED, ENGINE_EVERY_NS),
-        ):
-            if pid in known and unit == min(each for each in self._units if pid in self._supported[each]):
-                self._plan(CurrentData(pid), unit, now, every_ns)
-        for pid, every_ns in (
-            (ODOMETER, round(settings.odometer_every_s * NS_PER_S)),
-            (ENGINE_ODOMETER, SLOW_EVERY_NS),
-            (SINCE_CLEARED, SLOW_EVERY_NS),
-            (SINCE_START, SLOW_EVERY_NS),
-        ):
-            if pid in known:
+        """Plan what a unit knows: odometers of every unit, speeds of the lowest that has them."""
+        for pid, every_ns in self._every_ns.items():
+            is_speed = pid in (VEHICLE_SPEED, ENGINE_SPEED)
+            if pid in known and (not is_speed or unit == min(each for each in self._units if pid in self._supported[each])):
                 self._plan(CurrentData(pid), unit, now, every_ns)
 
     def _refused(self, unit: UnitAddress, request: ReadRequest, words: str, now: MonotonicNs) -> None:
@@ -304,11 +304,12 @@ class CarRequests:
         """End a survey: hand on what it found, and say when the next one is due."""
         at = now.monotonic
         found = self._survey.end()
-        spoken = [said["vin"] for _, said in sorted(found.items()) if "vin" in said]
+        # What OBD-II obliges a unit to say counts more than what a maker's says, and the lowest more than the next.
+        spoken = sorted((unit in self._named, unit, said["vin"]) for unit, said in found.items() if "vin" in said)
         odometer_m = fresh(self._state.odometer_m, at)
         result = SurveyResult(
             units={f"{self._settings.bus}:{unit.name}": said for unit, said in found.items()},
-            vin=spoken[0] if spoken else None,
+            vins=tuple(dict.fromkeys(vin for _, _, vin in spoken)),
             odometer_m=None if odometer_m is None else round(odometer_m),
         )
         effects = self.identity.take(result, recorder, now)
