@@ -47,6 +47,7 @@ from vehicle_agent.driver_outputs import describe_driver_outputs
 from vehicle_agent.gnss.describe import describe_position
 from vehicle_agent.holder_cli import admit, answer, consent_app, slot
 from vehicle_agent.holder_cli import passport as passport_command
+from vehicle_agent.inspection_cli import inspect
 from vehicle_agent.ledger_cli import app as ledger_app
 from vehicle_agent.ledger_parts import check_ledger
 from vehicle_agent.map_check import check_map
@@ -67,7 +68,7 @@ app = typer.Typer(
 
 app.add_typer(ledger_app)
 app.add_typer(consent_app)
-for order in (slot, admit, answer, passport_command):
+for order in (slot, admit, answer, passport_command, inspect):
     app.command()(order)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]

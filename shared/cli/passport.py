@@ -22,6 +22,7 @@ from rich.text import Text
 from shared.cli.evidence import judge_evidence
 from shared.cli.evidence_words import answer_as_json, print_answer, print_claims
 from shared.cli.moments import moment_of
+from shared.cli.passport_challenge import answered_by_passport, answered_json, challenge, nonce_of_option
 from shared.cli.passport_disclose import disclose_command, withheld_lines
 from shared.cli.passport_page import page
 from shared.cli.passport_sheet import sheet
@@ -59,6 +60,7 @@ app = typer.Typer(help="Show and verify vehicle passports.", no_args_is_help=Tru
 app.command()(page)
 app.command()(sheet)
 app.command(name="disclose")(disclose_command)
+app.command()(challenge)
 
 PassportFile = Annotated[
     Path, typer.Argument(help="A passport (.json), a page that carries one, or a unit's evidence.", metavar="FILE")
@@ -97,10 +99,14 @@ def verify(
     areas: Annotated[
         Path | None, typer.Option(help="Shapes of identified regions (TOML), for a unit's evidence.", metavar="FILE")
     ] = None,
+    nonce: Annotated[
+        str | None, typer.Option(help="A challenge (`v2x passport challenge`) that a record must answer.", metavar="TEXT")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for machines.")] = False,  # noqa: FBT002 - a command-line flag
 ) -> None:
     """Check every signature, proof and certificate of a passport or of a roadside unit's evidence, offline."""
     moment = None if at is None else moment_of(at)
+    wanted = nonce_of_option(nonce)
     store = read_trust_directory(trust)
     parsed_policy = read_policy(policy)
     table = NO_IDENTIFIED_AREAS if areas is None else read_identified_areas(areas)
@@ -109,24 +115,31 @@ def verify(
         if is_evidence(octets):
             if at is not None:
                 raise ConfigError("--at", "is for passports: evidence is about the moment it names itself")
+            if wanted is not None:
+                raise ConfigError("--nonce", "is for passports: it is a vehicle that answers a challenge")
             _verify_evidence(octets, store=store, policy=parsed_policy, areas=table, as_json=as_json)
             return
         passport = parse_passport(octets)
         verified = verify_with_trust(passport, store=store, policy=parsed_policy, at=moment)
+        answered = None if wanted is None else answered_by_passport(verified, wanted)
     except RecordError as error:
         if as_json:
             typer.echo(json.dumps({"verified": False, "check": error.check, "reason": error.reason}, ensure_ascii=False))
             raise typer.Exit(1) from None
-        typer.echo("Not shown to be genuine: believe nothing in this file.", err=True)
+        if error.check != "challenge":
+            typer.echo("Not shown to be genuine: believe nothing in this file.", err=True)
         raise
     if as_json:
-        typer.echo(json.dumps(_as_json(verified, withheld_from(passport)), ensure_ascii=False))
+        value = _as_json(verified, withheld_from(passport)) | {"challenge": answered_json(answered)}
+        typer.echo(json.dumps(value, ensure_ascii=False))
         return
     console = Console()
     console.print(_table(verified.readings, verified.findings))
     _print_findings(console, verified.findings)
     _print_withheld(console, passport)
     console.print(_end_of(verified), markup=False)
+    if answered is not None:
+        console.print(answered.words, style="green", markup=False)
     logs = sorted({reading.log for reading in verified.readings})
     count = len(verified.readings)
     records = "1 record is genuine" if count == 1 else f"All {count} records are genuine"

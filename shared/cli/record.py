@@ -34,10 +34,12 @@ from shared.cli.issuer_options import (
     opened_identity,
     present,
 )
+from shared.cli.passport_challenge import answered_by_record, answered_json, nonce_of_option
 from shared.cli.record_kinds import kinds
 from shared.cli.record_schema import schema
 from shared.core.errors import ConfigError, DecodeError, RecordError
 from shared.records.admission import check_date
+from shared.records.challenge import Answered
 from shared.records.exchange import (
     ISSUED_FORMAT,
     MAX_ISSUED_BYTES,
@@ -140,24 +142,33 @@ def show(
         Path | None, typer.Option(help="Trust directory with roots/: also chain the credential of who signed.", metavar="DIR")
     ] = None,
     *,
+    nonce: Annotated[
+        str | None, typer.Option(help="A challenge (`v2x passport challenge`) that the record must answer.", metavar="TEXT")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for machines.")] = False,
 ) -> None:
     """Print what a record file holds, and whether it verifies: its signature, the signer's role and, with --trust, the chain."""
+    wanted = nonce_of_option(nonce)
     data = read_bounded(file, MAX_ISSUED_BYTES)
     if _format_of(data) == SLOT_FORMAT:
+        if wanted is not None:
+            raise ConfigError("--nonce", "is for records: a slot answers nothing")
         _show_slot(parse_slot(data), as_json=as_json)
         return
     issued = parse_issued(data)
     claimed = read_record(issued.token)
     refusal: RecordError | None = None
     issuer: Issuer | None = None
+    answered: Answered | None = None
     try:
         issuer = _issuer(issued, claimed, trust)
-        verify_record(issued.token, issuer)
+        verified = verify_record(issued.token, issuer)
+        answered = None if wanted is None else answered_by_record(verified, wanted)
     except RecordError as error:
         refusal = error
     if as_json:
-        typer.echo(json.dumps(_record_json(issued, claimed, issuer, refusal, is_chained=trust is not None), ensure_ascii=False))
+        value = _record_json(issued, claimed, issuer, refusal, is_chained=trust is not None)
+        typer.echo(json.dumps({**value, "challenge": answered_json(answered)}, ensure_ascii=False))
         if refusal is not None:
             raise typer.Exit(1)
         return
@@ -165,6 +176,8 @@ def show(
     console.print(_table(issued, claimed, issuer))
     if refusal is not None:
         raise refusal
+    if answered is not None:
+        console.print(answered.words, style="green" if trust is not None else "yellow", markup=False)
     if trust is None:
         words = "The signature holds. Whether a root you trust stands behind the signer was not checked: --trust DIR does."
         console.print(words, style="yellow")

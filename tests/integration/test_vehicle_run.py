@@ -27,6 +27,7 @@ from shared.core.errors import TransportError
 from shared.core.geo import displaced
 from shared.core.ids import StationType
 from shared.messages.cam import Cam
+from shared.records.challenge import challenge_text
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
@@ -37,6 +38,7 @@ from shared.transport.can_bus import CanBus, CanBusConfig
 from shared.transport.pcap import read_pcap
 from shared.transport.udp_radio import LOOPBACK_INTERFACE, UdpRadio
 from simulator.ecu import KinematicSample, SimulatedEcu, load_sim_car
+from tests.helpers.holder import told, v2x
 from tests.helpers.identities import HERE, denm_of, ego
 from tests.helpers.multicast import ANY_INTERFACE, free_udp_port, require_multicast
 from tests.helpers.vehicle import Identities, issue_identities, write_vehicle_config
@@ -51,6 +53,7 @@ SPEED_MPS = 13.9
 ODOMETER_M = 25_088_000.0
 PROGRAM = Path(sys.executable).parent / "vehicle-agent"
 CLOCK = SystemClock(TimeSource.ASSUME_TRUSTED)
+CHALLENGE = challenge_text(bytes(range(16)))
 
 
 class Car:
@@ -128,6 +131,7 @@ class Session:
     status: dict[str, Any]
     status_command: Any
     second_agent: subprocess.CompletedProcess[str]
+    inspections: list[subprocess.CompletedProcess[str]]
     exit_code: int
     errors: str
     notices: list[dict[str, Any]]
@@ -150,6 +154,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
         ('channel = "vcan0"', f'channel = "{CAN_GROUP}"'),
         ("options = { fd = true }", f"options = {{ port = {can.options['port']}, hop_limit = 0 }}"),
         ('kind = "udp"', f'kind = "udp"\ngroup = "{RADIO_GROUP}"\nport = {radio_port}'),
+        ("[state]\n", f'[state]\ncommand_socket = "{state}/orders.sock"\n'),
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)
@@ -180,6 +185,7 @@ def session(setup: Setup) -> Iterator[Session]:
         status = read_status(setup.state / "status.sock", timeout_s=PATIENCE_S)
         status_command = json.loads(ended("status", "--json", "-c", str(setup.config)).stdout)
         second_agent = ended("run", "-c", str(setup.config))
+        inspections = [ended("inspect", text, "-c", str(setup.config)) for text in (CHALLENGE, CHALLENGE)]
         process.send_signal(signal.SIGTERM)
         exit_code = process.wait(PATIENCE_S)
         systemd.wait_for("STOPPING=1")
@@ -192,6 +198,7 @@ def session(setup: Setup) -> Iterator[Session]:
             status=status,
             status_command=status_command,
             second_agent=second_agent,
+            inspections=inspections,
             exit_code=exit_code,
             errors=errors.read(),
             notices=[json.loads(line) for line in (setup.state / "notices.jsonl").read_text().splitlines()],
@@ -250,6 +257,23 @@ def test_it_tells_systemd_that_it_is_ready_alive_and_stopping_in_that_order(sess
     said = session.told_systemd
     assert said.index("READY=1") < said.index("WATCHDOG=1") < said.index("STOPPING=1")
     assert f"STATUS=station {session.status['station_id']}" in said
+
+
+def test_an_inspector_gets_a_reading_that_was_taken_for_the_challenge_and_checks_it_at_once(session: Session) -> None:
+    first, again = session.inspections
+    assert first.returncode == 0, first
+    assert re.fullmatch(r"record \d+: 25,08\d\.\d km, 20\d\d-\d\d-\d\d \d\d:\d\d UTC(, .*)?\n", first.stderr)
+    file = session.setup.directory / "inspected.json"
+    file.write_text(first.stdout)
+    checking = ("record", "show", file, "--trust", session.setup.identities.trust)
+    shown = json.loads(told(v2x(*checking, "--nonce", CHALLENGE.lower(), "--json")))
+    assert (shown["verified"], shown["chained"], shown["signed_by"]) == (True, True, "vehicle")
+    assert (shown["claims"]["reason"], "boot" in shown["claims"]) == ("inspection", False)
+    assert shown["challenge"]["seq"] == shown["seq"]
+    assert 0 <= shown["challenge"]["age_ms"] < PATIENCE_S * 10_000
+    other = v2x(*checking, "--nonce", challenge_text(bytes(16)))
+    assert (other.status, "no record shown answers this challenge" in other.error) == (1, True)
+    assert (again.returncode, "it was answered before: draw a fresh one" in again.stderr) == (1, True)
 
 
 def test_what_it_says_on_the_radio_a_neighbour_believes(session: Session) -> None:
