@@ -38,6 +38,7 @@ from vehicle_agent.cam_service import CamService
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.ego import ego_position
 from vehicle_agent.gnss.bus_position import believed
+from vehicle_agent.j1939.network import J1939Network
 from vehicle_agent.local_dynamic_map import LocalDynamicMap, present_place
 from vehicle_agent.mileage import Inspected, Mileage
 from vehicle_agent.own_hazards import OwnHazards
@@ -74,6 +75,7 @@ class VehicleAgent:
         can_input: decodes frames.
         mileage: keeps the odometer's readings and brings them into the ledger.
         requests: asks the vehicle's control units; None where nothing may be asked.
+        j1939: listens to units of J1939 and asks them; None where no bus speaks it.
         fixed_position: where a vehicle stands that never moves; None where its bus or a receiver gives the position.
         fixed_heading_deg: where such a vehicle looks; None where nobody says.
         started: when the agent starts to work.
@@ -93,6 +95,7 @@ class VehicleAgent:
         can_input: CanInput,
         mileage: Mileage,
         requests: CarRequests | None = None,
+        j1939: J1939Network | None = None,
         fixed_position: GeoPoint | None,
         fixed_heading_deg: float | None,
         started: Instant,
@@ -105,6 +108,7 @@ class VehicleAgent:
         self._can_input = can_input
         self._mileage = mileage
         self._requests = requests
+        self._j1939 = j1939
         self._fixed_position = fixed_position
         self._fixed_heading_deg = fixed_heading_deg
         self._own_hazards = own_hazards
@@ -196,6 +200,7 @@ class VehicleAgent:
             self._router.next_due(),
             self._keep_alive.next_due(),
             None if self._requests is None else self._requests.next_due(),
+            None if self._j1939 is None else self._j1939.next_due(),
         )
         return min(each for each in due if each is not None)
 
@@ -212,11 +217,15 @@ class VehicleAgent:
         self._frames += len(frames)
         effects: list[Effect] = []
         news: list[tuple[SignalUpdate, ...]] = []
-        read, requests = self._can_input.on_frame, self._requests
+        read, requests, j1939 = self._can_input.on_frame, self._requests, self._j1939
         for frame in frames:
             updates = read(frame)
             if requests is not None:
                 answered, questions = requests.hear(frame, now.monotonic)
+                updates += answered
+                effects += questions
+            if j1939 is not None and frame.is_extended:
+                answered, questions = j1939.hear(frame)
                 updates += answered
                 effects += questions
             if updates:
@@ -282,9 +291,10 @@ class VehicleAgent:
         effects += self._own_hazards.poll(self._state, now)
         effects += self._local_map.poll(self._state, now)
         effects += self._priority.poll(self._state, here, self._local_map.lights, now)
-        if self._requests is not None:
-            effects += self._requests.poll(self._state, self._mileage.recorder, now)
-            self._mileage.other_vehicle(is_other=self._requests.identity.is_other_vehicle)
+        for asking in (self._requests, self._j1939):
+            if asking is not None:
+                effects += asking.poll(self._state, self._mileage.recorder, now)
+        self._mileage.other_vehicle(is_other=self._is_other_vehicle())
         if now.monotonic >= self._next_anchor:
             self._next_anchor = MonotonicNs(now.monotonic + ANCHOR_INTERVAL_NS)
             effects += self._mileage.poll(now)
@@ -292,6 +302,10 @@ class VehicleAgent:
             effects += self._router.repeat(packet, priority=DENM_PRIORITY, now=now.monotonic)
         effects += self._router.poll(now)
         return tuple(effects)
+
+    def _is_other_vehicle(self) -> bool:
+        """Whether whoever answers on a bus of the vehicle says that it is another one."""
+        return any(asking is not None and asking.identity.is_other_vehicle for asking in (self._requests, self._j1939))
 
     def stop(self, now: Instant) -> tuple[Effect, ...]:
         """The vehicle or the program goes to sleep: record the last reading."""
@@ -323,6 +337,7 @@ class VehicleAgent:
             "kept_alive": dict(self._keep_alive.counters),
             "odometer": self._mileage.status(),
             "requests": None if self._requests is None else self._requests.status(),
+            "j1939": None if self._j1939 is None else self._j1939.status(),
         }
 
     def _sent_by_kind(self) -> dict[str, int]:
