@@ -11,6 +11,7 @@ from pathlib import Path
 from shared.core.errors import ConfigError
 from shared.transport.can_frame import CanFilter
 from vehicle_agent.config import CanConfig
+from vehicle_agent.j1939.listener import J1939Bus
 from vehicle_agent.mapped import MappedMessage
 from vehicle_agent.requests.config import RequestsConfig
 from vehicle_agent.signal_map import SignalMap, filters_for, load_signal_map
@@ -49,6 +50,22 @@ def load_car_maps(buses: Iterable[tuple[str, CanConfig]]) -> SignalMap:
         path=", ".join(signal_map.path for signal_map in maps),
         messages=tuple(messages),
     )
+
+
+def j1939_buses(signal_map: SignalMap, buses: Iterable[tuple[str, CanConfig]]) -> tuple[J1939Bus, ...]:
+    """Return the buses on which J1939 is spoken: those whose map finds messages by their parameter group.
+
+    Raises:
+        ConfigError: another bus has an address of J1939.
+    """
+    found = []
+    for name, bus in buses:
+        groups = frozenset(m.pgn for m in signal_map.messages if m.pgn is not None and m.channel in (None, name))
+        if groups:
+            found.append(J1939Bus(name=name, groups=groups, address=bus.j1939_address))
+        elif bus.j1939_address is not None:
+            raise ConfigError(f"can.{name}.j1939_address", "is for a bus whose map finds messages by their parameter group")
+    return tuple(found)
 
 
 def filters_of(

@@ -8,7 +8,7 @@ and judged, and only then are the agent's own files made or opened.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -58,11 +58,13 @@ from vehicle_agent.anchoring import LedgerTransport
 from vehicle_agent.cam_service import CamService
 from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS
 from vehicle_agent.can_input import CanInput
-from vehicle_agent.car_maps import load_car_maps
+from vehicle_agent.car_maps import j1939_buses, load_car_maps
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.denm_service import CHECK_INTERVAL_NS, DenmService
 from vehicle_agent.gnss.bus_position import signals_beside
 from vehicle_agent.hazards import Hazards
+from vehicle_agent.j1939.listener import J1939Bus, J1939Listener
+from vehicle_agent.j1939.network import J1939Network
 from vehicle_agent.ledger_parts import LedgerParts, check_ledger, open_ledger
 from vehicle_agent.local_dynamic_map import LocalDynamicMap
 from vehicle_agent.log_news import begin_with_log
@@ -135,6 +137,7 @@ class VehicleParts:
         log_news: what was odd about an embedded log when it was opened; None where nothing was.
         remembered: what is known of the vehicle beside its records.
         requests: what its control units may be asked; None: nothing.
+        j1939: the buses on which J1939 is spoken.
     """
 
     station_type: StationType
@@ -166,6 +169,7 @@ class VehicleParts:
     log_news: LogNews | None = None
     remembered: Remembered = field(default_factory=lambda: Remembered(InMemory()))
     requests: RequestsConfig | None = None
+    j1939: tuple[J1939Bus, ...] = ()
 
 
 def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> VehicleAgent:
@@ -217,6 +221,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         parts.spool.resume_at(lost.counted)
     log_change = begin_with_log(parts.spool, parts.origin)  # before anything is anchored
     head = records.head()
+    can_input = CanInput(parts.signal_map, parts.channels)
     log = LedgerParts(medium=parts.ledger, origin=parts.origin, policy=parts.policy, pinned=parts.pinned)
     return VehicleAgent(
         station=station,
@@ -227,7 +232,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         local_map=local_map,
         keep_alive=KeepAlive(received, entropy=entropy),
         pseudonym=pseudonym,
-        can_input=CanInput(parts.signal_map, parts.channels),
+        can_input=can_input,
         mileage=Mileage(
             watch=OdometerWatch(
                 parts.odometer_policy, None if head is None else head.odometer_m, parts.remembered.memory.factors
@@ -246,6 +251,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
             log_news=parts.log_news,
         ),
         requests=_car_requests(parts, started),
+        j1939=_j1939_network(parts, can_input, started),
         fixed_position=parts.fixed_position,
         fixed_heading_deg=parts.fixed_heading_deg,
         started=started,
@@ -263,6 +269,15 @@ def _car_requests(parts: VehicleParts, started: Instant) -> CarRequests | None:
         says_ignition="ignition_on" not in parts.signal_map.missing_fields(),
         started=started.monotonic,
     )
+
+
+def _j1939_network(parts: VehicleParts, can_input: CanInput, started: Instant) -> J1939Network | None:
+    """Put up what listens to units of J1939 and asks them, where they are on a bus."""
+    if not parts.j1939:
+        return None
+    buses = [replace(bus, channel=parts.channels.get(bus.name, bus.name)) for bus in parts.j1939]
+    listener = J1939Listener(buses, started=started.monotonic)
+    return J1939Network(listener, can_input=can_input, identity=PartIdentity(parts.remembered))
 
 
 def _denm_service(
@@ -422,6 +437,7 @@ def open_vehicle(config: VehicleConfig, *, base: Path, environment: Mapping[str,
             log_news=log.news,
             remembered=Remembered(MemoryFile(config.state.vehicle_file)),
             requests=config.requests,
+            j1939=j1939_buses(files.signal_map, config.buses),
             areas=NO_IDENTIFIED_AREAS if trust is None else trust.areas,
             fixed_position=fixed.point if fixed is not None else None,
             fixed_heading_deg=fixed.heading_deg if fixed is not None else None,

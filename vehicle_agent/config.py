@@ -20,6 +20,7 @@ from shared.service.verification_pool import VerificationConfig
 from shared.transport.ledger_places import MAX_PLACES
 from vehicle_agent.denm_config import HazardsConfig
 from vehicle_agent.driver_config import DriverConfig
+from vehicle_agent.j1939.identifier import MAX_ADDRESS
 from vehicle_agent.position_config import CanPosition, PositionConfig, ReceiverPosition
 from vehicle_agent.requests.config import RequestsConfig
 from vehicle_agent.role_config import RoleConfig
@@ -82,6 +83,7 @@ class CanConfig(ConfigStruct, frozen=True, kw_only=True):
         channel: which bus, in the words of the interface.
         map: the signal map of what is said there; None for a bus on which only questions are asked.
         name: what maps and `[requests]` call the bus; by default can0, can1 ... in the order of the file.
+        j1939_address: under which units of J1939 are asked who they are (249: a service tool); None only listens.
         options: further arguments of that interface.
     """
 
@@ -89,6 +91,7 @@ class CanConfig(ConfigStruct, frozen=True, kw_only=True):
     channel: str
     map: Path | None = None
     name: str | None = None
+    j1939_address: Annotated[int, msgspec.Meta(ge=0, le=MAX_ADDRESS)] | None = None
     options: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
 
 

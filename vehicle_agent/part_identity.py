@@ -8,13 +8,12 @@ then nothing is recorded of the parts, and the flag stays, over restarts too, un
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.core.clock import NS_PER_S, Instant, MonotonicNs
 from shared.core.errors import StorageError, V2xError
 from shared.records.kind import RecordKind
-from shared.records.odometer import OdometerFlag
 from shared.records.recorder import Recorder
 from shared.records.strict_json import Json
 from shared.stack.effects import Notice
@@ -70,7 +69,9 @@ class PartIdentity:
     def __init__(self, remembered: Remembered) -> None:
         self._remembered = remembered
         self._seen: dict[str, Identifiers] = {}
+        self._confirmed: dict[str, Identifiers] = {}
         self._seen_vin: str | None = None
+        self._confirmed_vin: str | None = None
         self._owed: list[_Owed] = []
         self._retry_at = MonotonicNs(0)
         self._has_unknown_part = False
@@ -84,16 +85,10 @@ class PartIdentity:
         """Whether the agent is in another vehicle than the one it knows."""
         return self._remembered.memory.is_other_vehicle
 
-    @property
-    def flags(self) -> tuple[OdometerFlag, ...]:
-        """What a reading of the odometer has to say about it: the agent moved, or a part is there that was never introduced."""
-        flags = ((OdometerFlag.OTHER_VEHICLE, self.is_other_vehicle), (OdometerFlag.UNKNOWN_PART, self._has_unknown_part))
-        return tuple(flag for flag, is_so in flags if is_so)
-
-    def note_recorded(self, flags: Iterable[OdometerFlag]) -> None:
-        """Take note that a record says it: an unknown part is told once, another vehicle as long as it is one."""
-        if OdometerFlag.UNKNOWN_PART in flags:
-            self._has_unknown_part = False
+    def take_unknown_part(self) -> bool:
+        """Return, once, whether a part is there that was never introduced: the next reading of the odometer has to say so."""
+        had, self._has_unknown_part = self._has_unknown_part, False
+        return had
 
     @property
     def wants_confirmation(self) -> bool:
@@ -116,19 +111,22 @@ class PartIdentity:
         self._surveys += 1
         memory = self._remembered.memory
         units = dict(list(found.units.items())[:MAX_PARTS])
-        # While any unit says the number of the vehicle that is known, it is that vehicle: another unit may be a used part.
-        said_vin = memory.vin if memory.vin in found.vins else next(iter(found.vins), None)
-        confirmed = {unit: _agreed(self._seen.get(unit, {}), said) for unit, said in units.items()}
-        vin = said_vin if said_vin == self._seen_vin else None
         known = {part.unit: part.identifiers for part in memory.parts}
-        is_new = any(
-            said != confirmed[unit] and (memory.is_other_vehicle or _changes(known.get(unit, {}), said))
-            for unit, said in units.items()
-        )
-        self._wants_confirmation = is_new or (said_vin is not None and said_vin not in (vin, memory.vin))
-        self._seen = {unit: {**self._seen.get(unit, {}), **said} for unit, said in units.items()}
-        self._seen_vin = said_vin
-        notices = self._judge({unit: said for unit, said in confirmed.items() if said}, vin, found.odometer_m, now)
+        is_new = False
+        for unit, said in units.items():
+            agreed = _agreed(self._seen.get(unit, {}), said)
+            is_new |= said != agreed and (memory.is_other_vehicle or bool(_changes(known.get(unit, {}), said)))
+            _put(self._confirmed, unit, agreed)
+            _put(self._seen, unit, {**self._seen.get(unit, {}), **said})
+        if found.vins:
+            # While any unit says the number of the vehicle that is known, it is that vehicle: another may be a used part.
+            vin = memory.vin if memory.vin in found.vins else found.vins[0]
+            is_new |= vin not in (self._seen_vin, memory.vin)
+            self._confirmed_vin = vin if vin == self._seen_vin else None
+            self._seen_vin = vin
+        self._wants_confirmation = is_new
+        confirmed = {unit: said for unit, said in self._confirmed.items() if said}
+        notices = self._judge(confirmed, self._confirmed_vin, found.odometer_m, now)
         return (*notices, *self.poll(recorder, now.monotonic))
 
     def poll(self, recorder: Recorder, now: MonotonicNs) -> tuple[Notice, ...]:
@@ -172,8 +170,9 @@ class PartIdentity:
         notices = [Notice("back_in_vehicle", {})] if memory.is_other_vehicle else []
         for unit, names in changed.items():
             notices += self._changed(unit, known[unit], confirmed[unit], names, odometer_m, now)
-        if known:
-            notices += [self._unknown(unit, "never introduced") for unit in confirmed if unit not in known]
+        asked_before = {_network(unit) for unit in known}
+        new = [unit for unit in confirmed if unit not in known and _network(unit) in asked_before]
+        notices += [self._unknown(unit, "never introduced") for unit in new]
         merged = {**known, **{unit: {**known.get(unit, {}), **said} for unit, said in confirmed.items()}}
         return (*notices, *self._keep(memory.vin or vin, merged, is_other=False))
 
@@ -242,6 +241,17 @@ class PartIdentity:
             self._counters["unkept"] += 1
             return (Notice("vehicle_memory_not_kept", {"reason": str(failure)}),)
         return ()
+
+
+def _put(said: dict[str, Identifiers], unit: str, identifiers: Identifiers) -> None:
+    """Remember what a unit says, of as many units as are told apart."""
+    if unit in said or len(said) < MAX_PARTS:
+        said[unit] = identifiers
+
+
+def _network(unit: str) -> str:
+    """Return where a unit was asked: `can0` of `can0:7e8`, `can0:j1939` of `can0:j1939:00`. The first there are all new."""
+    return unit.rpartition(":")[0]
 
 
 def _agreed(before: Identifiers, now: Identifiers) -> dict[str, str]:

@@ -47,11 +47,13 @@ class J1939Bus:
         name: the vehicle's name for it.
         groups: the parameter groups its map takes signals from.
         address: under which requests go out; None where we only listen.
+        channel: what its frames call it; None: as the vehicle does.
     """
 
     name: str
     groups: frozenset[int]
     address: int | None = None
+    channel: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +75,11 @@ class UnitSurvey:
 
     Attributes:
         units: identifiers by unit (`can0:j1939:00`), as `vehicle_agent.vehicle_memory.KnownPart` has them.
-        vin: the vehicle identification number; None where nobody, or two units different ones, said it.
+        vins: the vehicle identification numbers they said, that of the lowest address first: the engine's.
     """
 
     units: Mapping[str, Mapping[str, str]]
-    vin: str | None
+    vins: tuple[str, ...]
 
 
 HEARD_NOTHING = Heard()
@@ -92,7 +94,7 @@ class J1939Listener:
     """
 
     def __init__(self, buses: Iterable[J1939Bus], *, started: MonotonicNs) -> None:
-        self._ears = {bus.name: _Ear(bus, started) for bus in buses}
+        self._ears = {bus.channel or bus.name: _Ear(bus, started) for bus in buses}
         self._next_survey = MonotonicNs(started + ROUND_INTERVAL_NS)
 
     def receive(self, frame: CanFrame) -> Heard:
@@ -118,8 +120,8 @@ class J1939Listener:
         said = {unit: identifiers for ear in self._ears.values() for unit, identifiers in ear.take_said().items()}
         if not said:
             return None
-        vins = {identifiers["vin"] for identifiers in said.values() if "vin" in identifiers}
-        return UnitSurvey(units=MappingProxyType(said), vin=vins.pop() if len(vins) == 1 else None)
+        vins = dict.fromkeys(identifiers["vin"] for identifiers in said.values() if "vin" in identifiers)
+        return UnitSurvey(units=MappingProxyType(said), vins=tuple(vins))
 
     def status(self) -> dict[str, object]:
         """Everything counted so far by bus, as JSON values."""

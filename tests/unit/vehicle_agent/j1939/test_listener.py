@@ -80,7 +80,7 @@ class TestRound:
         network = Network(Unit(ENGINE, ENGINE_GROUPS), tachograph)
         network.run(30)
         (survey,) = network.surveys
-        assert survey.vin == "YV2RT40A5KB123456"
+        assert survey.vins == ("YV2RT40A5KB123456",)
         assert survey.units == {
             "can0:j1939:00": {
                 "vin": "YV2RT40A5KB123456",
@@ -124,10 +124,10 @@ class TestRound:
         assert sorted(asked) == sorted([(COMPONENT, 0), (SOFTWARE, 0), *[(COMPONENT, 1)] * 2, *[(SOFTWARE, 1)] * 2])
         assert network.surveys == []
 
-    def test_two_vins_are_none(self) -> None:
-        network = Network(Unit(0, ENGINE_GROUPS), Unit(3, {VIN: b"WDB9634031L123456*"}))
+    def test_of_two_vins_the_engines_comes_first(self) -> None:
+        network = Network(Unit(3, {VIN: b"WDB9634031L123456*"}), Unit(0, ENGINE_GROUPS))
         network.run(30)
-        assert network.surveys[0].vin is None
+        assert network.surveys[0].vins == ("YV2RT40A5KB123456", "WDB9634031L123456")
 
 
 class TestSilence:
@@ -152,7 +152,7 @@ class TestSilence:
         network.run(10, others=broadcast(VIN, ENGINE, ENGINE_GROUPS[VIN]))
         network.run(ROUND_INTERVAL_NS / NS_PER_S)
         assert network.sent == []
-        assert [survey.vin for survey in network.surveys] == ["YV2RT40A5KB123456"]
+        assert [survey.vins for survey in network.surveys] == [("YV2RT40A5KB123456",)]
         assert [group.pgn for group in network.groups] == [VIN]
 
     @pytest.mark.parametrize("address", [254, 255, -1])
