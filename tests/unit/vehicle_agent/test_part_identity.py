@@ -4,7 +4,6 @@ from dataclasses import replace as replaced_unit
 
 from shared.core.errors import StorageError
 from shared.records.kind import RecordKind
-from shared.records.odometer import OdometerFlag
 from simulator.diagnostics import Diagnostics, DiagnosticUnit, Manners, cluster_unit, engine_unit, gearbox_unit
 from tests.helpers.control_units import CHANNEL, VIN, Car, all_units
 from vehicle_agent.vehicle_memory import InMemory, MemoryKeeper, Remembered, VehicleMemory
@@ -54,7 +53,8 @@ def test_a_car_is_learnt_in_two_surveys_without_a_word() -> None:
         "calibration_number": "16e062be + 98123456",
         "unit_name": "ECM -EngineControl",
     }
-    assert (car.notices, car.shelf.records, car.requests.identity.flags) == ([], [], ())
+    assert (car.notices, car.shelf.records) == ([], [])
+    assert not car.requests.identity.take_unknown_part()
     status = car.requests.status()["identity"]
     assert isinstance(status, dict)
     assert (status["surveys"], status["vin_known"]) == (2, True)
@@ -142,11 +142,7 @@ def test_a_unit_that_was_never_introduced_is_a_flag_that_is_told_once() -> None:
     (notice,) = car.notices
     assert (notice.kind, notice.fields["unit"]) == ("unknown_part", "can0:7e9")
     identity = car.requests.identity
-    assert list(identity.flags) == [OdometerFlag.UNKNOWN_PART]
-    identity.note_recorded((OdometerFlag.ROLLBACK,))
-    assert list(identity.flags) == [OdometerFlag.UNKNOWN_PART]
-    identity.note_recorded(identity.flags)
-    assert list(identity.flags) == []
+    assert [identity.take_unknown_part() for _ in range(2)] == [True, False]
     car.run(SURVEY_S)
     assert len(car.notices) == 1
     assert car.shelf.records == []
@@ -179,7 +175,6 @@ def test_another_vehicles_number_shows_that_the_agent_moved_and_no_part_is_recor
     assert _kinds(car) == ["other_vehicle"]
     assert car.shelf.records == []
     assert car.requests.identity.is_other_vehicle
-    assert car.requests.identity.flags == (OdometerFlag.OTHER_VEHICLE,)
     assert car.remembered.memory.vin == VIN
     again = _car_with(stranger, car)
     assert again.requests.identity.is_other_vehicle
@@ -188,7 +183,7 @@ def test_another_vehicles_number_shows_that_the_agent_moved_and_no_part_is_recor
     home = _car_with(all_units(), again)
     home.run(SURVEY_S)
     assert _kinds(home) == ["back_in_vehicle"]
-    assert home.requests.identity.flags == ()
+    assert not home.requests.identity.is_other_vehicle
     assert home.shelf.records == []
 
 
