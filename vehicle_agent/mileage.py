@@ -127,6 +127,10 @@ class Mileage:
         """The vehicle says to be another than the one its records are of, or that one again."""
         self._watch.other_vehicle(is_other=is_other)
 
+    def unknown_part(self) -> None:
+        """A control unit answered that was never introduced: the next record says so."""
+        self._watch.unknown_part()
+
     def ignition_off(self, now: Instant) -> tuple[Notice, ...]:
         """Record the last reading of a drive."""
         return (*self._record(self._watch.ignition_off(now.monotonic), now), *self._remember())

@@ -168,6 +168,10 @@ class OdometerWatch:
         """The vehicle says to be another than the one its records are of, or that one again."""
         self._is_other_vehicle = is_other
 
+    def unknown_part(self) -> None:
+        """A control unit answered that was never introduced: the next record says so."""
+        self._records.notice((OdometerFlag.UNKNOWN_PART,))
+
     def note_recorded(self, due: RecordDue) -> None:
         """Take note that `due` is safely in the spool; until then it is asked for again."""
         self._records.note_recorded(due)
