@@ -42,6 +42,7 @@ from vehicle_agent.j1939.network import J1939Network
 from vehicle_agent.local_dynamic_map import LocalDynamicMap, present_place
 from vehicle_agent.mileage import Inspected, Mileage
 from vehicle_agent.own_hazards import OwnHazards
+from vehicle_agent.part_identity import PartIdentity
 from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym
 from vehicle_agent.requests.car_requests import CarRequests
@@ -74,7 +75,8 @@ class VehicleAgent:
         pseudonym: changes the name of both.
         can_input: decodes frames.
         mileage: keeps the odometer's readings and brings them into the ledger.
-        requests: asks the vehicle's control units; None where nothing may be asked.
+        parts: what is known of the vehicle's control units.
+        requests: asks them; None where nothing may be asked.
         j1939: listens to units of J1939 and asks them; None where no bus speaks it.
         fixed_position: where a vehicle stands that never moves; None where its bus or a receiver gives the position.
         fixed_heading_deg: where such a vehicle looks; None where nobody says.
@@ -94,6 +96,7 @@ class VehicleAgent:
         pseudonym: Pseudonym,
         can_input: CanInput,
         mileage: Mileage,
+        parts: PartIdentity,
         requests: CarRequests | None = None,
         j1939: J1939Network | None = None,
         fixed_position: GeoPoint | None,
@@ -107,6 +110,7 @@ class VehicleAgent:
         self._pseudonym = pseudonym
         self._can_input = can_input
         self._mileage = mileage
+        self._parts = parts
         self._requests = requests
         self._j1939 = j1939
         self._fixed_position = fixed_position
@@ -294,7 +298,9 @@ class VehicleAgent:
         for asking in (self._requests, self._j1939):
             if asking is not None:
                 effects += asking.poll(self._state, self._mileage.recorder, now)
-        self._mileage.other_vehicle(is_other=self._is_other_vehicle())
+        self._mileage.other_vehicle(is_other=self._parts.is_other_vehicle)
+        if self._parts.take_unknown_part():
+            self._mileage.unknown_part()
         if now.monotonic >= self._next_anchor:
             self._next_anchor = MonotonicNs(now.monotonic + ANCHOR_INTERVAL_NS)
             effects += self._mileage.poll(now)
@@ -302,10 +308,6 @@ class VehicleAgent:
             effects += self._router.repeat(packet, priority=DENM_PRIORITY, now=now.monotonic)
         effects += self._router.poll(now)
         return tuple(effects)
-
-    def _is_other_vehicle(self) -> bool:
-        """Whether whoever answers on a bus of the vehicle says that it is another one."""
-        return any(asking is not None and asking.identity.is_other_vehicle for asking in (self._requests, self._j1939))
 
     def stop(self, now: Instant) -> tuple[Effect, ...]:
         """The vehicle or the program goes to sleep: record the last reading."""
@@ -336,6 +338,7 @@ class VehicleAgent:
             "priority": self._priority.status(),
             "kept_alive": dict(self._keep_alive.counters),
             "odometer": self._mileage.status(),
+            "parts": self._parts.status(),
             "requests": None if self._requests is None else self._requests.status(),
             "j1939": None if self._j1939 is None else self._j1939.status(),
         }

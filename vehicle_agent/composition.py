@@ -222,6 +222,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
     log_change = begin_with_log(parts.spool, parts.origin)  # before anything is anchored
     head = records.head()
     can_input = CanInput(parts.signal_map, parts.channels)
+    units = PartIdentity(parts.remembered)
     log = LedgerParts(medium=parts.ledger, origin=parts.origin, policy=parts.policy, pinned=parts.pinned)
     return VehicleAgent(
         station=station,
@@ -250,34 +251,37 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
             restored=lost or restored,
             log_news=parts.log_news,
         ),
-        requests=_car_requests(parts, started),
-        j1939=_j1939_network(parts, can_input, started),
+        parts=units,
+        requests=_car_requests(parts, units, started),
+        j1939=_j1939_network(parts, units, can_input, started),
         fixed_position=parts.fixed_position,
         fixed_heading_deg=parts.fixed_heading_deg,
         started=started,
     )
 
 
-def _car_requests(parts: VehicleParts, started: Instant) -> CarRequests | None:
+def _car_requests(parts: VehicleParts, units: PartIdentity, started: Instant) -> CarRequests | None:
     """Put up what asks the vehicle's control units, where anything may be asked."""
     if parts.requests is None:
         return None
     return CarRequests(
         parts.requests,
         channel=parts.channels.get(parts.requests.bus, parts.requests.bus),
-        identity=PartIdentity(parts.remembered),
+        identity=units,
         says_ignition="ignition_on" not in parts.signal_map.missing_fields(),
         started=started.monotonic,
     )
 
 
-def _j1939_network(parts: VehicleParts, can_input: CanInput, started: Instant) -> J1939Network | None:
+def _j1939_network(
+    parts: VehicleParts, units: PartIdentity, can_input: CanInput, started: Instant
+) -> J1939Network | None:
     """Put up what listens to units of J1939 and asks them, where they are on a bus."""
     if not parts.j1939:
         return None
     buses = [replace(bus, channel=parts.channels.get(bus.name, bus.name)) for bus in parts.j1939]
     listener = J1939Listener(buses, started=started.monotonic)
-    return J1939Network(listener, can_input=can_input, identity=PartIdentity(parts.remembered))
+    return J1939Network(listener, can_input=can_input, identity=units)
 
 
 def _denm_service(

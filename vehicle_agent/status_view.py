@@ -35,7 +35,7 @@ def status_tables(document: Document) -> RenderableType:
     return Group(
         _table(f"vehicle, now station {document.get('station_id')}", _vehicle(document)),
         _table("radios and bus", (*radio_rows(document), *_bus(document))),
-        *(() if document.get("requests") is None else (_table("control units", request_rows(document)),)),
+        *((_table("control units", units),) if (units := tuple(request_rows(document))) else ()),
         _table("said", _said(document)),
         _table("heard", _heard(document)),
         _table("for others", network_rows(document)),

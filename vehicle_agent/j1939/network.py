@@ -48,4 +48,4 @@ class J1939Network:
 
     def status(self) -> dict[str, object]:
         """Return what was heard, asked and answered, as JSON values."""
-        return {"buses": self._listener.status(), "identity": self.identity.status()}
+        return {"buses": self._listener.status()}

@@ -176,7 +176,6 @@ class CarRequests:
             "witnesses": [
                 {"source": each.source, "quantity": each.quantity, "value": each.value} for each in self._answers.witnesses(now)
             ],
-            "identity": self.identity.status(),
         }
 
     @property

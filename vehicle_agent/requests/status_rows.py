@@ -14,7 +14,11 @@ _QUIET = {
 
 def request_rows(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Yield name and text of each row; none where nothing may be asked."""
-    requests = section(document, "requests")
+    yield from _asked(document, section(document, "requests"))
+    yield from _known(section(document, "parts"))
+
+
+def _asked(document: Mapping[str, object], requests: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     if not requests:
         return
     state = _QUIET.get(str(requests.get("quiet")), "asked") if requests.get("asks") else "only listened to"
@@ -30,7 +34,12 @@ def request_rows(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
             f"{value:g}" if isinstance(value, float) and abs(value) < 1_000 else f"{value:.0f}" if isinstance(value, float) else ""
         )
         yield f"{witness.get('source')}", f"{text(witness.get('quantity'))} {words}"
-    identity = section(requests, "identity")
+    carried = section(document, "requests_carried_out")
+    if carried.get("failed"):
+        yield "could not be sent", f"{pairs(carried.get('failed'))}: {text(carried.get('last_fault'))}"
+
+
+def _known(identity: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     if identity.get("surveys"):
         told = {
             name: identity.get(name) for name in ("surveys", "recorded", "replaced", "reprogrammed", "unknown") if name in identity
@@ -38,6 +47,3 @@ def request_rows(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         yield "who they are", f"{pairs(told)}; VIN known: {yes_no(identity.get('vin_known'))}"
     if identity.get("other_vehicle"):
         yield "other vehicle", "the control units are those of another vehicle than the one whose records are kept here"
-    carried = section(document, "requests_carried_out")
-    if carried.get("failed"):
-        yield "could not be sent", f"{pairs(carried.get('failed'))}: {text(carried.get('last_fault'))}"

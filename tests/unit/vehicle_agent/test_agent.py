@@ -22,7 +22,7 @@ from vehicle_agent.vehicle_state import fresh
 
 STATUS_KEYS = {
     *("station_id", "pseudonym", "can", "sent", "unsent", "withheld", "verified", "refused", "copies", "router"),
-    *("local_map", "own_hazards", "priority", "kept_alive", "odometer"),
+    *("local_map", "own_hazards", "priority", "kept_alive", "odometer", "parts", "requests", "j1939"),
 }
 ODOMETER_KEYS = {
     "recorded",
