@@ -273,9 +273,7 @@ def _car_requests(parts: VehicleParts, units: PartIdentity, started: Instant) ->
     )
 
 
-def _j1939_network(
-    parts: VehicleParts, units: PartIdentity, can_input: CanInput, started: Instant
-) -> J1939Network | None:
+def _j1939_network(parts: VehicleParts, units: PartIdentity, can_input: CanInput, started: Instant) -> J1939Network | None:
     """Put up what listens to units of J1939 and asks them, where they are on a bus."""
     if not parts.j1939:
         return None
