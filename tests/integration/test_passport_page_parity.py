@@ -197,6 +197,9 @@ class Story:
 
     def _value(self, kind: RecordKind, name: str) -> Json:
         field = next((each for each in KINDS[kind].fields if each.name == name), None)
+        in_step: Json = {"kind": "tpm", "value": self.seq + 40}
+        odd: list[Json] = [{"kind": by, "value": at} for by, at in (("file", self.seq + 1), ("tpm", 41), ("tpm", self.seq + 50))]
+        counters = [*[in_step] * 9, *odd]
         options: dict[str, list[Json]] = {
             "odometer_m": [self.metres],
             "accident_seq": [max(0, self.seq - 1), max(0, self.seq - 2)],
@@ -210,12 +213,7 @@ class Story:
             "previous_holder": [{"by": "credential", "hash": HASHES[0]}, {"by": "commitment", "hash": HASHES[1]}],
             "serial_number": ["1", "2"],
             "missing_permille": [0, 4, 95, 120, 235, 248, 266, 337, 500, 661, 749, 1_000],
-            "counter": [
-                *[{"kind": "tpm", "value": self.seq + 40}] * 9,
-                {"kind": "file", "value": self.seq + 1},
-                {"kind": "tpm", "value": 41},
-                {"kind": "tpm", "value": self.seq + 50},
-            ],
+            "counter": counters,
             "boot": [{"id": f"0{n}" * 16, "elapsed_ms": self.day * 86_400_000 + late} for n in (0, 1) for late in (0, 7_200_000)],
             "replaced_serial_number": ["1", "2"],
         }

@@ -34,7 +34,8 @@ def second(made: SequenceItem, *, version: int = 2, dated: bool = True, **fields
 
 
 def read(seq: int, *flags: OdometerFlag, **fields: Json) -> SequenceItem:
-    return second(item(seq, 100 + seq, flags=flags), **fields)
+    made = second(item(seq, 100 + seq, flags=flags))
+    return replace(made, record=replace(made.record, fields={**made.record.fields, **fields}))
 
 
 def booted(seq: int, start: str, elapsed_ms: int, *, at_ms: int | None = None, version: int = 2) -> SequenceItem:

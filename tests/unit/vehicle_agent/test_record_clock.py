@@ -4,6 +4,7 @@ from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, ManualClock, Monoton
 from shared.records.kind import RecordKind
 from shared.records.odometer import OdometerFlag
 from shared.records.record import Record
+from shared.stack.effects import Notice
 from vehicle_agent.record_clock import DRIFT_PPM, JUMP_NS, RecordClock
 
 NOON = UtcNs(1_795_340_000 * NS_PER_S)
@@ -40,13 +41,13 @@ def test_a_clock_that_is_set_is_said_by_the_next_record_that_has_a_date() -> Non
     watch.recorded(record(clock.now()))
     assert watch.flags == (OdometerFlag.CLOCK_JUMPED,), "that one had been asked for before"
     watch.recorded(record(clock.now(), *watch.flags))
-    assert watch.flags == ()
+    assert not watch.flags
 
 
 def test_a_clock_set_back_in_many_small_steps_is_seen_too() -> None:
     watch, clock = RecordClock(), ManualClock(NOON)
     watch.see(clock.now())
-    told = []
+    told: list[Notice] = []
     for step in range(1, 11):
         clock.advance(60 * NS_PER_S)
         clock.set_utc(UtcNs(NOON + 60 * step * NS_PER_S - step * NS_PER_S))

@@ -10,7 +10,8 @@ from shared.core.clock import NS_PER_S, UtcNs
 from shared.records.findings import FindingKind
 from shared.records.odometer import OdometerFlag, RecordReason
 from shared.records.passport import Reading, UnverifiedPassport, read_passport
-from tests.unit.vehicle_agent.agent_bench import NOON, WOKEN, Bench
+from tests.helpers.hierarchy import NOON
+from tests.unit.vehicle_agent.agent_bench import WOKEN, Bench
 from vehicle_agent.composition import make_agent, make_passport
 
 ONE_START, NEXT_START = b"one start of it!", b"its next start.."
