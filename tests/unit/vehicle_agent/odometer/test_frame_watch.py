@@ -18,7 +18,9 @@ class Bus:
         self.rng = Random(1)
         self.seen: set[OdometerFlag] = set()
 
-    def send(self, count: int, *, period_ms: float = 1_000, jitter_ms: float = 50, readings: tuple[float, ...] = (5_000.0,)) -> None:
+    def send(
+        self, count: int, *, period_ms: float = 1_000, jitter_ms: float = 50, readings: tuple[float, ...] = (5_000.0,)
+    ) -> None:
         for number in range(count):
             self.now += round(period_ms * NS_PER_MS)
             early = round(self.rng.uniform(0, jitter_ms) * NS_PER_MS)
