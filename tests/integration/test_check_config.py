@@ -137,10 +137,45 @@ def test_a_mistake_in_what_both_agents_have_is_named(place: Place, table: str, w
         ('[driver.can]\nchannel = "x"\n', "agent.toml: driver.can:", "missing key `interface`"),
         ('[driver.can]\ninterface = "telepathy"\nchannel = "x"\n', "driver.can.interface:", "'telepathy' is none of"),
         ('[driver.can]\ninterface = "virtual"\nchannel = "x"\ndbc = "rubbish"\n', "driver.can.dbc", "rubbish"),
+        ("[position]\nlat_deg = 48.1\n", "agent.toml: position:", "missing key `source`"),
+        ('[position]\nsource = "gps"\n', "agent.toml: position.source:", "it may be 'can', 'fixed', 'gpsd', 'nmea'"),
+        ('[position]\nsource = "fixed"\nlat_deg = 48.1\n', "agent.toml: position:", "missing key `lon_deg`"),
+        ('[position]\nsource = "can"\nlat_deg = 48.1\n', "agent.toml: position:", "unknown key `lat_deg`"),
+        ('[position]\nsource = "gpsd"\nbaud = 9600\n', "agent.toml: position:", "unknown key `baud`"),
+        ('[position]\nsource = "gpsd"\nhost = ""\n', "agent.toml: position.host:", "length >= 1"),
+        ('[position]\nsource = "nmea"\n', "agent.toml: position:", "one of device, host with port, and file"),
+        ('[position]\nsource = "nmea"\nhost = "127.0.0.1"\n', "agent.toml: position:", "host and port belong together"),
+        ('[position]\nsource = "nmea"\nfile = "a"\nbaud = 9600\n', "agent.toml: position:", "baud belongs to a device"),
+        ('[position]\nsource = "nmea"\ndevice = "a"\nbaud = 1200\n', "agent.toml: position.baud:", "it may be 4800"),
+        ('[position]\nsource = "nmea"\nfile = "absent"\n', "position.file: absent", "is no file"),
+        ('[position]\nsource = "nmea"\ndevice = "a"\ndelay_ms = 5000\n', "agent.toml: position.delay_ms:", "<= 2000"),
     ],
 )
 def test_a_mistake_in_what_a_vehicle_has_is_named(place: Place, table: str, where: str, reason: str) -> None:
     expect(place, vehicle_agent.cli.app, place.vehicle + table, where, reason)
+
+
+def test_the_date_of_a_receiver_needs_a_receiver(place: Place) -> None:
+    text = place.vehicle.replace('source = "assume_trusted"', 'source = "gnss"')
+    expect(place, vehicle_agent.cli.app, text, "agent.toml:", 'time.source "gnss" needs a receiver')
+    assert checked(place, vehicle_agent.cli.app, text + '[position]\nsource = "gpsd"\n') is None
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('source = "gpsd"\n', ("position: gpsd 127.0.0.1:2947", "not taken from the bus", "position_accuracy_m")),
+        ('source = "nmea"\ndevice = "absent"\n', ("position: NMEA", "not there at the moment")),
+        ('source = "nmea"\nhost = "127.0.0.1"\nport = 10110\ntransport = "udp"\n', ("position: NMEA udp 127.0.0.1:10110",)),
+        ('source = "fixed"\nlat_deg = 48.1\nlon_deg = 11.5\n', ("position: fixed",)),
+    ],
+)
+def test_it_says_where_the_position_comes_from(place: Place, table: str, words: tuple[str, ...]) -> None:
+    (place.folder / "agent.toml").write_text(f"{place.vehicle}[position]\n{table}")
+    result = CliRunner().invoke(vehicle_agent.cli.app, ["check-config", "-c", str(place.folder / "agent.toml")])
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert all(word in said for word in words), said
 
 
 @pytest.mark.parametrize(

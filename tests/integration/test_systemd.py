@@ -119,6 +119,21 @@ def test_a_broker_is_a_drop_in_that_lets_through_one_address_and_brings_the_key_
     assert f'key = "/run/credentials/{unit}/{name}"' in example
 
 
+def test_a_serial_receiver_is_a_drop_in_that_lets_the_agent_read_one_device(staged: Path) -> None:
+    unit = "vehicle-agent.service"
+    drop_ins = staged / f"etc/systemd/system/{unit}.d"
+    drop_ins.mkdir()
+    shutil.copy(UNITS / "nmea-receiver.conf", drop_ins)
+    result = verify(staged, unit)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    told = analyze("security", "--offline=true", f"--root={staged}", "--no-pager", unit).stdout
+    (exposure,) = re.findall(r"exposure level for \S+: ([0-9.]+)", told)
+    assert float(exposure) <= WORST_EXPOSURE
+    device = directives("nmea-receiver.conf")["DeviceAllow"][0]
+    assert device.endswith(" r")
+    assert f'# device = "{device.removesuffix(" r")}"' in (UNITS / "vehicle-agent.toml").read_text()
+
+
 def directives(unit: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for line in (UNITS / unit).read_text().splitlines():
