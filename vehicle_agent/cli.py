@@ -1,4 +1,4 @@
-"""The `vehicle-agent` command: run | check-config | enrol | status | replay, and the orders of `holder_cli` and `ledger_cli`."""
+"""The `vehicle-agent` command: run, check-config, enrol, status, replay, learn, and the orders of `holder_cli` and `ledger_cli`."""
 
 import json
 import os
@@ -48,6 +48,7 @@ from vehicle_agent.gnss.describe import describe_position
 from vehicle_agent.holder_cli import admit, answer, consent_app, slot
 from vehicle_agent.holder_cli import passport as passport_command
 from vehicle_agent.inspection_cli import inspect
+from vehicle_agent.learn_cli import learn_map
 from vehicle_agent.ledger_cli import app as ledger_app
 from vehicle_agent.ledger_parts import check_ledger
 from vehicle_agent.map_check import check_map
@@ -70,6 +71,7 @@ app.add_typer(ledger_app)
 app.add_typer(consent_app)
 for order in (slot, admit, answer, passport_command, inspect):
     app.command()(order)
+app.command("learn")(learn_map)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]
 

@@ -1,13 +1,14 @@
 """Which checksum rule and which counter the frames of a message keep to.
 
 Every rule is tried on the signals that are called a checksum, and on the first and last byte: one that holds for all of
-`MIN_DISTINCT` different payloads is believed, since a wrong one of eight bits holds for that many once in 2 ** 128. A counter must be
-called one: anything that counts up slowly would look like it.
+`MIN_DISTINCT` different payloads is believed, since a wrong one of eight bits holds for that many once in 2 ** 128. A counter
+must be called one: anything that counts up slowly would look like it.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from vehicle_agent.checksums import CHECKSUMS, ChecksumRule
 from vehicle_agent.dbc import MessageLayout, SignalLayout
@@ -104,7 +105,7 @@ def _find_counter(heard: HeardMessage, layout: MessageLayout, evidence: list[str
         read = signal.reader()
         values = [int(read(data)) for data in frames]
         last = max(values, default=0)
-        steps = list(zip(values, values[1:], strict=False))
+        steps = list(pairwise(values))
         odd = sum(after != (before + 1) % (last + 1) for before, after in steps)
         wraps = sum(before == last and after == 0 for before, after in steps)
         if last and len(steps) >= MIN_STEPS and wraps >= MIN_WRAPS and odd <= MAX_ODD_SHARE * len(steps):

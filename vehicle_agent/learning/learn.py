@@ -1,0 +1,128 @@
+"""From what was heard to a proposed map: the messages that a DBC describes, what protects them, and what they mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cantools.database.can import Database
+
+from shared.core.errors import ConfigError
+from vehicle_agent.dbc import Dbc, parse_dbc, resolve_reference
+from vehicle_agent.dbc_text import DbcText
+from vehicle_agent.learning.candidates import KnownMessage, Proposal
+from vehicle_agent.learning.draft import Draft
+from vehicle_agent.learning.listen import HeardMessage, Listener
+from vehicle_agent.learning.protection import find_protection
+from vehicle_agent.learning.quantities import find_directions, find_odometer, find_speed
+from vehicle_agent.learning.series import Track
+from vehicle_agent.learning.states import find_states
+from vehicle_agent.map_dbc import MAX_DBC_FILES, read_with_imports
+
+MIN_FRAMES = 2
+"""Frames of a message below which nothing is said of it."""
+
+NAME = "Learnt car"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learnt:
+    """A proposed map.
+
+    Attributes:
+        text: as TOML.
+        fields: what it feeds, by the names of the map.
+        best: the proposal chosen for each field.
+        messages: how many messages heard are described.
+        undescribed: how many are not.
+        unreadable: messages of the DBC that were heard and could not be read from it, and why.
+    """
+
+    text: str
+    fields: tuple[str, ...]
+    best: tuple[Proposal, ...]
+    messages: int
+    undescribed: int
+    unreadable: tuple[str, ...]
+
+
+def learn(
+    listener: Listener,
+    references: Sequence[str],
+    *,
+    base: Path,
+    written: Sequence[str],
+    source: str,
+    track: Track | None = None,
+) -> Learnt:
+    """Propose a map.
+
+    Args:
+        listener: what was heard.
+        references: DBC files, each a path from `base` or `package:NAME/path/inside`.
+        base: directory that relative paths start from.
+        written: the same files as the map is to name them.
+        source: what was listened to, in words.
+        track: what a GNSS receiver recorded beside it.
+
+    Raises:
+        ConfigError: nothing was heard, a DBC cannot be read, or none describes a message that was heard.
+    """
+    if not listener.frames:
+        raise ConfigError(source, "carried no frame")
+    dbc, unreadable, known, undescribed = _describe(listener, references, base)
+    if not known:
+        raise ConfigError("--dbc", f"describes none of the {len(undescribed)} messages heard")
+    fitting = [message for message in known if message.heard.length == message.layout.length]
+    motion, speeds = find_speed(fitting, track)
+    proposals = [*speeds, *find_odometer(fitting, motion), *find_directions(fitting, motion), *find_states(fitting)]
+    channels = {message.heard.channel for message in known} | {heard.channel for heard in undescribed}
+    draft = Draft(dbc, written, name=NAME, channel_matters=len(channels) > 1)
+    draft.propose(proposals)
+    heading = [
+        f"Learnt from {source}: {listener.frames} frames in {listener.duration_s():.0f} s.",
+        f"Moved by {motion.named or 'nothing that tells'}.",
+        *(f"The DBC's {reason}" for reason in unreadable),
+    ]
+    return Learnt(
+        text=draft.text(heading, known, undescribed),
+        fields=draft.fields(),
+        best=draft.chosen(),
+        messages=len(known),
+        undescribed=len(undescribed),
+        unreadable=tuple(unreadable),
+    )
+
+
+def _describe(
+    listener: Listener, references: Sequence[str], base: Path
+) -> tuple[Dbc, list[str], list[KnownMessage], list[HeardMessage]]:
+    """Parse the descriptions of what was heard, each by itself: a fault in one does not cost the others."""
+    if not 1 <= len(references) <= MAX_DBC_FILES:
+        raise ConfigError("--dbc", f"1 to {MAX_DBC_FILES} files, not {len(references)}")
+    heard = {(message.arbitration_id, message.is_extended) for message in listener.heard() if message.frames >= MIN_FRAMES}
+    described: dict[tuple[int, bool], Dbc] = {}
+    unreadable: list[str] = []
+    paths = []
+    for reference in references:
+        path = resolve_reference(reference, relative_to=base, key="--dbc")
+        paths.append(str(path))
+        parts = DbcText(read_with_imports(path, key="--dbc"))
+        if not parts.names():
+            raise ConfigError("--dbc", f"the DBC {path} describes no message")
+        for name, identity in parts.identifiers().items():
+            if identity in heard and identity not in described:
+                try:
+                    described[identity] = parse_dbc(parts.only([name]), path=path, key="--dbc")
+                except ConfigError as error:
+                    unreadable.append(f"message {name} is not read: {' '.join(error.reason.split())}")
+    sources = [dbc.message(dbc.message_names()[0]).source for dbc in described.values()]
+    dbc = Dbc(", ".join(paths), Database(messages=sources, strict=False))
+    known, undescribed = [], []
+    for message in listener.heard():
+        found = described.get((message.arbitration_id, message.is_extended))
+        layout = None if found is None else dbc.message(found.message_names()[0])
+        if layout is None or message.frames < MIN_FRAMES:
+            undescribed.append(message)
+        else:
+            known.append(KnownMessage(heard=message, layout=layout, protection=find_protection(message, layout)))
+    return dbc, unreadable, known, undescribed
