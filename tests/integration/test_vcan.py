@@ -53,18 +53,22 @@ def test_an_interface_that_cannot_be_made_is_reported_with_the_reason() -> None:
         run_in_uml(["true"], directory=REPOSITORY, timeout_s=300, interfaces=("vcan0", "vcan0"))
 
 
+_SUITES = ("tests/integration/test_can_buses.py", "tests/integration/test_requests_vcan.py")
+"""Tests that have cases on SocketCAN; they share one guest."""
+
+
 def test_every_test_of_a_can_bus_holds_on_the_kernels_own(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
     result = run_in_uml(
-        [*command, f"--basetemp={tmp_path / 'inside'}", "-k", "socketcan", "tests/integration/test_can_buses.py"],
+        [*command, f"--basetemp={tmp_path / 'inside'}", "-k", "socketcan", *_SUITES],
         directory=REPOSITORY,
         timeout_s=900,
         environment={"V2X_VCAN": "vcan0", "PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert result.status == 0, f"{result.stdout}\n{result.stderr}"
     cases = list(ET.parse(report).iter("testcase"))
-    assert len(cases) >= 8
+    assert len(cases) >= 10
     assert [case.get("name") for case in cases if case.find("skipped") is not None] == []
 
 
