@@ -57,6 +57,10 @@ _SUITES = ("tests/integration/test_can_buses.py", "tests/integration/test_reques
 """Tests that have cases on SocketCAN; they share one guest."""
 
 
+_FILES = ("tests/integration/test_can_buses.py", "tests/integration/test_j1939_vcan.py")
+"""Tests of buses; those of SocketCAN run where there is one."""
+
+
 def test_every_test_of_a_can_bus_holds_on_the_kernels_own(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
