@@ -53,12 +53,12 @@ def test_an_interface_that_cannot_be_made_is_reported_with_the_reason() -> None:
         run_in_uml(["true"], directory=REPOSITORY, timeout_s=300, interfaces=("vcan0", "vcan0"))
 
 
-_SUITES = ("tests/integration/test_can_buses.py", "tests/integration/test_requests_vcan.py")
+_SUITES = (
+    "tests/integration/test_can_buses.py",
+    "tests/integration/test_requests_vcan.py",
+    "tests/integration/test_j1939_vcan.py",
+)
 """Tests that have cases on SocketCAN; they share one guest."""
-
-
-_FILES = ("tests/integration/test_can_buses.py", "tests/integration/test_j1939_vcan.py")
-"""Tests of buses; those of SocketCAN run where there is one."""
 
 
 def test_every_test_of_a_can_bus_holds_on_the_kernels_own(tmp_path: Path) -> None:
