@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.core.errors import StorageError
-from shared.service.event_store import write_private_file
+from shared.service.event_store import remove_leftovers, write_private_file
 
 MAX_FILE_OCTETS = 256 * 1_024
 MAX_PARTS = 64
@@ -113,6 +113,7 @@ class MemoryFile:
 
     def load(self) -> VehicleMemory:
         """Return what the file says; raises `StorageError` where it cannot be read, or is damaged: then it is put aside."""
+        remove_leftovers(self._path)
         try:
             with self._path.open("rb") as file:
                 octets = file.read(MAX_FILE_OCTETS + 1)

@@ -14,9 +14,11 @@ A damaged or foreign file is refused with a `StorageError` that names it. `take_
 wants to see why (`FILE.damaged`), and the station begins without events. Nothing false is said for that: what was live runs out.
 """
 
+import glob
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -115,6 +117,13 @@ def write_private_file(path: Path, octets: bytes) -> None:
     sync_directory(path.parent)
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what programs killed in the midst of `write_private_file` left beside a file that nobody writes at this moment."""
+    with suppress(OSError):
+        for left in path.parent.glob(f".{glob.escape(path.name)}.????????"):
+            left.unlink(missing_ok=True)
+
+
 class EventStore:
     """The file.
 
@@ -179,6 +188,7 @@ class EventStore:
 
     def take_over(self) -> Takeover:
         """Return what was kept; a file that cannot be read is put aside, and why is returned to be told."""
+        remove_leftovers(self._path)
         try:
             return Takeover(memory=self.load(), problem=None)
         except StorageError as problem:

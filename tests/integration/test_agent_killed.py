@@ -122,3 +122,14 @@ def test_no_proof_was_told_of_twice(left: Aftermath) -> None:
     told = Counter(notice["log_index"] for notice in left.told_of("odometer_anchored"))
     assert len(told) >= KILLS // 4
     assert max(told.values()) == 1
+
+
+def test_what_is_remembered_beside_the_records_is_whole_whenever_its_writer_is_killed() -> None:
+    with scratch() as folder:
+        command = [sys.executable, "-m", "tests.helpers.killed_keeper", str(folder), "40", "3"]
+        ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    summary = json.loads(ended.stdout)
+    assert summary["mid_write"] >= 1
+    assert min(summary["written"]) >= 40
+    assert summary["left"] == ["hazards.json", "vehicle.json"]
