@@ -8,7 +8,7 @@ _QUIET = {
     "ignition_off": "quiet: the ignition is off, or nothing says that it is on",
     "asleep": "quiet: the vehicle is taken to be parked",
     "other_tester": "quiet: another tester is at work",
-    "not_at_standstill": "waiting for a standstill",
+    "not_at_standstill": "asked what may be asked now; the rest waits for a standstill",
 }
 
 
