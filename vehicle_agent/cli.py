@@ -56,6 +56,7 @@ from vehicle_agent.replay import replay as replay_log
 from vehicle_agent.requests.config import describe_requests
 from vehicle_agent.shell import serve
 from vehicle_agent.special_vehicle import lacking
+from vehicle_agent.spool_cli import app as spool_app
 from vehicle_agent.status_view import status_tables
 from vehicle_agent.track import read_track
 from vehicle_agent.vss import name_of
@@ -68,6 +69,7 @@ app = typer.Typer(
 )
 
 app.add_typer(ledger_app)
+app.add_typer(spool_app)
 app.add_typer(consent_app)
 for order in (slot, admit, answer, passport_command, inspect):
     app.command()(order)
