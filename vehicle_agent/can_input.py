@@ -29,7 +29,7 @@ from vehicle_agent.decoder_source import FieldsDecoder, fields_decoder
 from vehicle_agent.field_faults import FIELD_FAULT_KINDS
 from vehicle_agent.j1939.groups import ParameterGroup
 from vehicle_agent.j1939.identifier import pgn_of
-from vehicle_agent.mapped import MappedChecksum, MappedField, MappedMessage
+from vehicle_agent.mapped import MappedField, MappedMessage
 from vehicle_agent.signal_map import SignalMap
 from vehicle_agent.vehicle_state import SignalUpdate
 
@@ -175,6 +175,7 @@ class _MessageInput:
         self._name = mapped.layout.name
         self._length = mapped.layout.length
         self._checksum = mapped.checksum
+        self._checksum_index = 0 if mapped.checksum is None else mapped.checksum.byte % mapped.layout.length
         self._decode = fields_decoder(mapped, mapped.fields)
         self._decode_short: dict[int, FieldsDecoder] = {}
         self._read_counter = None if mapped.counter is None else mapped.counter.signal.reader()
@@ -209,13 +210,10 @@ class _MessageInput:
             return tuple([replace(update, at=at) for update in self._last_news])
         if faults is None:
             faults = []
-        if self._is_protected:
-            try:
-                self._check(data, identifier)
-            except FrameError as error:
-                faults.append(error)
-                self._count(faults)
-                return ()
+        if self._is_protected and (fault := self._fault(data, identifier)) is not None:
+            faults.append(fault)
+            self._count(faults)
+            return ()
         octets = len(data)
         if octets == self._length:
             updates = self._decode(data, at, faults)
@@ -235,14 +233,21 @@ class _MessageInput:
         self._last_counter = None
         self._last_data = None
 
-    def _check(self, data: bytes, identifier: int) -> None:
-        """Raise `FrameError` where checksum or counter are not right."""
+    def _fault(self, data: bytes, identifier: int) -> FrameError | None:
+        """Return why the frame is refused whole; None where checksum and counter are right."""
         if len(data) < self._length:
-            raise self._short(data)
-        if self._checksum is not None:
-            self._check_sum(data, identifier, self._checksum)
-        if self._read_counter is not None:
-            self._check_counter(int(self._read_counter(data)))
+            return self._short(data)
+        checksum = self._checksum
+        if checksum is not None:
+            if checksum.mask == _WHOLE_OCTET:
+                index = self._checksum_index
+                found = data[index]
+                expected = checksum.rule.compute(identifier, data[:index] + b"\0" + data[index + 1 :], index)
+            else:
+                found, expected = checksum.compare(identifier, data, self._length)
+            if found != expected:
+                return FrameError(self._name, f"checksum is {found:#x}, {checksum.rule.name} gives {expected:#x}", CHECKSUM)
+        return None if self._read_counter is None else self._counter_fault(int(self._read_counter(data)))
 
     def _short(self, data: bytes) -> FrameError:
         return FrameError(self._name, f"has {len(data)} bytes, not {self._length}", TOO_SHORT)
@@ -258,23 +263,14 @@ class _MessageInput:
             decode = self._decode_short[len(whole)] = fields_decoder(self.mapped, whole)
         return decode(data.ljust(self._length, b"\0"), at, faults)
 
-    def _check_sum(self, data: bytes, identifier: int, checksum: MappedChecksum) -> None:
-        index = checksum.byte % self._length
-        if checksum.mask == _WHOLE_OCTET:
-            found = data[index]
-            expected = checksum.rule.compute(identifier, data[:index] + b"\0" + data[index + 1 :], index)
-        else:
-            found, expected = checksum.compare(identifier, data, self._length)
-        if found != expected:
-            raise FrameError(self._name, f"checksum is {found:#x}, {checksum.rule.name} gives {expected:#x}", CHECKSUM)
-
-    def _check_counter(self, counter: int) -> None:
+    def _counter_fault(self, counter: int) -> FrameError | None:
         last = self._last_counter
         if last is not None and counter == last:
-            raise FrameError(self._name, f"counter {counter} came twice", COUNTER)
+            return FrameError(self._name, f"counter {counter} came twice", COUNTER)
         self._last_counter = counter
         if last is not None and counter != (last + 1) % self._counter_modulus:
-            raise FrameError(self._name, f"counter went from {last} to {counter}", COUNTER)
+            return FrameError(self._name, f"counter went from {last} to {counter}", COUNTER)
+        return None
 
     def _count(self, faults: list[FrameError]) -> None:
         for fault in faults:

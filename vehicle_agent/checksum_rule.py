@@ -6,6 +6,7 @@ The rules themselves are in `vehicle_agent.checksums` and, where a maker adds a 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +57,15 @@ def without(data: bytes, index: int) -> bytes:
     return data[:index] + data[index + 1 :]
 
 
+_NIBBLE_SUMS = bytes((byte >> 4) + (byte & 0xF) for byte in range(256))
+
+
 def nibble_sum(data: bytes) -> int:
     """Return the sum of the halves of all bytes."""
-    return sum((byte >> 4) + (byte & 0xF) for byte in data)
+    return sum(data.translate(_NIBBLE_SUMS))
 
 
+@lru_cache(maxsize=4_096)
 def identifier_sum(arbitration_id: int) -> int:
     """Return the sum of an identifier's bytes."""
     return sum(arbitration_id.to_bytes(4, "big"))
