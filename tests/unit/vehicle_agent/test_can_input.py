@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
@@ -17,7 +17,7 @@ from shared.transport.can_log import read_log
 from simulator.ecu import SIM_CAR_MAP
 from tests.helpers.data import REPOSITORY, data_file
 from vehicle_agent.can_input import FAULT_KINDS, CanInput
-from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.signal_map import SignalMap, load_signal_map
 from vehicle_agent.vehicle_state import Value, VehicleState, fold, fresh
 
 RAV4_MAP = REPOSITORY / "vehicle_agent" / "maps" / "toyota_rav4_2017.toml"
@@ -283,6 +283,65 @@ class TestCounter:
     def test_a_counter_may_wrap_before_its_width(self, can_input: Input) -> None:
         source = can_input('[messages.MOTION]\ncounter = { signal = "COUNTER", last = 2 }\n')
         assert self._accepted(source, 0, 1, 2, 0, 1) == [True] * 5
+
+
+class TestRepeated:
+    """A frame that says what the one before it said takes a short way; nobody must see that it does."""
+
+    def test_only_the_moment_is_new(self, can_input: Input) -> None:
+        source = can_input("")
+        first = source.on_frame(CanFrame(256, False, _motion(3600), "can0", MonotonicNs(5)))
+        again = source.on_frame(CanFrame(256, False, _motion(3600), "can0", MonotonicNs(9)))
+        assert [(u.field, u.value, u.max_age_ns) for u in again] == [(u.field, u.value, u.max_age_ns) for u in first]
+        assert ({u.at for u in first}, {u.at for u in again}) == ({5}, {9})
+        (motion,) = [each for each in source.statistics() if each.message == "MOTION"]
+        assert (motion.frames, motion.last_seen) == (2, 9)
+
+    def test_a_fault_is_counted_each_time(self, can_input: Input) -> None:
+        source = can_input("")
+        for count in range(1, 4):
+            assert source.decode(_frame(512, _body(gear=5))).faults
+            assert source.fault_counts() == {"unknown_choice": count}
+
+    @settings(max_examples=25)
+    @given(
+        script=st.lists(
+            st.tuples(
+                st.sampled_from([256, 512, 0x18FEF700]),
+                st.sampled_from([b"", b"\0" * 5, b"\0" * 8, b"\xff" * 8, b"\x01" + b"\xc0" * 7, b"\x02" + b"\x7f" * 7, b"\0" * 12]),
+            ),
+            max_size=12,
+        )
+    )
+    def test_a_decoder_with_a_past_says_what_one_without_says(self, car: SignalMap, script: list[tuple[int, bytes]]) -> None:
+        source = CanInput(car)
+        for arbitration_id, data in script:
+            frame = _frame(arbitration_id, data, is_extended=arbitration_id > 0x7FF)
+            with_past, without = source.decode(frame), CanInput(car).decode(frame)
+            assert repr(with_past) == repr(without)  # nan is not itself
+
+
+def test_buses_with_the_same_identifier_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "car.dbc").write_text(DBC, encoding="cp1252")
+    maps = []
+    for channel, field in (("can0", "speed_mps"), ("can1", "gnss_speed_mps")):
+        path = tmp_path / f"{channel}.toml"
+        text = f'[fields.{field}]\nsignal = "MOTION.SPEED"\nunit = "km/h"\nrange = [0, 70]\nmax_age_ms = 100\n'
+        path.write_text(f'name = "Car"\ndbc = "car.dbc"\nchannel = "{channel}"\n{text}', encoding="utf-8")
+        maps.append(load_signal_map(path))
+    both = SignalMap(name="both", path="", messages=(*maps[0].messages, *maps[1].messages))
+    source = CanInput(both)
+    assert set(_news(source, _frame(256, _motion(3600)))) == {"speed_mps"}
+    assert set(_news(source, _frame(256, _motion(3600), channel="can1"))) == {"gnss_speed_mps"}
+    assert _news(source, _frame(256, _motion(3600), channel="can2")) == {}
+
+
+@pytest.fixture(scope="module")
+def car(tmp_path_factory: pytest.TempPathFactory) -> SignalMap:
+    directory = tmp_path_factory.mktemp("car")
+    (directory / "car.dbc").write_text(DBC, encoding="cp1252")
+    (directory / "car.toml").write_text(f'name = "Car"\ndbc = "car.dbc"\n{FIELDS}', encoding="utf-8")
+    return load_signal_map(directory / "car.toml")
 
 
 @pytest.fixture(scope="module")
