@@ -47,7 +47,7 @@ from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym
 from vehicle_agent.requests.car_requests import CarRequests
 from vehicle_agent.situation import hazards_heard, hazards_told, ticket_status
-from vehicle_agent.vehicle_state import SignalUpdate, Value, VehicleState, fold, fresh
+from vehicle_agent.vehicle_state import SignalUpdate, Value, VehicleState, fold, fresh, knows_anything
 
 DENM_PRIORITY = TRAFFIC_CLASSES[MessageId.DENM].priority
 
@@ -120,6 +120,7 @@ class VehicleAgent:
         self._local_map = local_map
         self._keep_alive = keep_alive
         self._state = VehicleState()
+        self._is_silent = False
         self._next_anchor = started.monotonic
         self._sent: Counter[str] = Counter()
         self._unsent: Counter[str] = Counter()
@@ -194,10 +195,13 @@ class VehicleAgent:
         return self._inbound
 
     def next_due(self) -> MonotonicNs:
-        """When `on_timer` wants to be called."""
+        """When `on_timer` wants to be called.
+
+        Of a car that says nothing there is nothing to tell others: what is checked several times a second waits for its next word.
+        """
         due = (
-            self._cam_service.next_due(),
-            self._own_hazards.next_due(),
+            None if self._is_silent else self._cam_service.next_due(),
+            None if self._is_silent else self._own_hazards.next_due(),
             self._priority.next_due(),
             self._local_map.next_due(),
             self._next_anchor,
@@ -251,6 +255,7 @@ class VehicleAgent:
         was_on = fresh(self._state.ignition_on, now.monotonic)
         updates = believed(self._state, updates, now.monotonic)
         self._state = fold(self._state, updates)
+        self._is_silent = False
         is_off = fresh(self._state.ignition_on, now.monotonic) is False
         effects += self._mileage.on_signals(updates, now, is_off=is_off)
         if was_on and is_off:
@@ -307,6 +312,7 @@ class VehicleAgent:
         for packet in self._keep_alive.poll(now.monotonic, None if here is None else here.point):
             effects += self._router.repeat(packet, priority=DENM_PRIORITY, now=now.monotonic)
         effects += self._router.poll(now)
+        self._is_silent = not (self._own_hazards.live or knows_anything(self._state, now.monotonic))
         return tuple(effects)
 
     def stop(self, now: Instant) -> tuple[Effect, ...]:

@@ -227,3 +227,11 @@ def fold(state: VehicleState, updates: Iterable[SignalUpdate]) -> VehicleState:
     """Return `state` with `updates` laid over it in order; the same object where there is nothing new."""
     changes: dict[str, Any] = {u.field: None if u.value is None else Aged(u.value, u.at, u.max_age_ns) for u in updates}
     return replace(state, **changes) if changes else state
+
+
+_PASSING = tuple(field for field, spec in FIELDS.items() if spec is not _ODOMETER)
+
+
+def knows_anything(state: VehicleState, now: MonotonicNs) -> bool:
+    """Tell whether anything is known of the car but how far it has come: one that sleeps says nothing, and its values grow old."""
+    return any(fresh(getattr(state, field), now) is not None for field in _PASSING)

@@ -238,7 +238,7 @@ def test_the_agent_always_says_when_it_wants_to_be_called_and_that_moment_moves_
             assert due > last
             bench.agent.on_timer(bench.clock.advance_to(due))
             last = due
-        assert last - began < 5 * NS_PER_S
+        assert last - began < 15 * NS_PER_S  # of a car that says nothing; of one that speaks, a third of that
 
 
 def test_the_place_in_a_message_is_where_the_car_was(tmp_path: Path) -> None:
