@@ -65,7 +65,7 @@ def learn_map(
         assert channel is not None
         source = f"{interface} {channel}"
         require_known_interface(interface, key="--interface")
-        asyncio.run(_listen_to_bus(listener, CanBusConfig(interface=interface, channel=channel), seconds))
+        asyncio.run(listen_to_bus(listener, CanBusConfig(interface=interface, channel=channel), seconds))
     learnt = learn(
         listener,
         dbc,
@@ -90,7 +90,7 @@ def _listen_to_log(listener: Listener, log: Path) -> DecodeError | StorageError 
     return None
 
 
-async def _listen_to_bus(listener: Listener, config: CanBusConfig, seconds: float) -> None:
+async def listen_to_bus(listener: Listener, config: CanBusConfig, seconds: float) -> None:
     """Take a live bus in for a time."""
     bus = CanBus(config, clock=SystemClock(TimeSource.ASSUME_TRUSTED))
     bus.open()

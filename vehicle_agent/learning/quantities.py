@@ -1,8 +1,8 @@
 """Speed, odometer, steering, yaw and accelerations: who measures what, told from how the signals move together.
 
 The speed is the one the other speeds agree with. An odometer never falls and advances as far as that speed amounts to. Left and
-right follow from the wheels: in a bend to the left the right ones are faster, so steering, yaw and lateral acceleration that go with
-their difference are positive to the left as ISO 8855 has it, and those that go against it are turned by a factor of -1.
+right follow from the wheels: in a bend to the left the right ones are faster, so steering, yaw and lateral acceleration that go
+with their difference are positive to the left as ISO 8855 has it, and those that go against it are turned by a factor of -1.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,7 +67,12 @@ MIN_DIRECTED_BITS = 8
 
 _SPEED_UNITS = ("km/h", "m/s", "mph")
 _DISTANCE_UNITS = ("km", "mile", "m")
-_FACTORS = (1.0, 0.1, 0.01, 0.001, 10.0, 0.125, 1 / 64)
+_STEPS = (
+    *(("km", factor) for factor in (1.0, 0.1, 0.01, 0.125, 1 / 64)),
+    *(("mile", factor) for factor in (1.0, 0.1, 0.01)),
+    *(("m", factor) for factor in (1.0, 5.0)),
+)
+"""What odometers count by, each once: ten metres are a hundredth of a kilometre."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,14 +261,10 @@ def _odometer(message: KnownMessage, signal: SignalLayout, series: Series, motio
 
 def _fits(advance: float, step: float, driven_m: float) -> Iterator[tuple[str, float]]:
     """Yield the units, with a factor, in which an odometer's advance is what was driven, to one step."""
-    for name in _DISTANCE_UNITS:
-        for factor in _FACTORS:
-            metres, slack = (UNITS[name].to_si(factor * value) for value in (advance, step))
-            if (
-                abs(metres - driven_m) <= slack + DISTANCE_TOLERANCE * driven_m
-                and metres >= (1 - DISTANCE_TOLERANCE) * driven_m - slack
-            ):
-                yield name, factor
+    for name, factor in _STEPS:
+        metres, slack = (UNITS[name].to_si(factor * value) for value in (advance, step))
+        if abs(metres - driven_m) <= slack + DISTANCE_TOLERANCE * driven_m:
+            yield name, factor
 
 
 def _unit_selector(message: KnownMessage, odometer: SignalLayout) -> tuple[str, dict[str, str], str] | None:
