@@ -233,6 +233,7 @@ def watch_drive(
     fields: frozenset[str] = ALL_FIELDS,
     rounds: int = 1,
     factors: tuple[KnownFactor, ...] = (),
+    until: OdometerFlag | None = None,
 ) -> Watched:
     """Drive, and let the odometer be watched; every record that is due is kept.
 
@@ -242,6 +243,7 @@ def watch_drive(
         fields: what is heard beside the cluster.
         rounds: how often the drive is made.
         factors: what is remembered from before.
+        until: the flag at which the drive may end.
     """
     news, truth = drive(rounds)
     began, ended = news[0][0], news[-1][0]
@@ -261,4 +263,6 @@ def watch_drive(
         if due is not None:
             watch.note_recorded(due)
             told.append(Told(due=due, driven_m=truth.metres_at(at)))
+            if until in due.flags:
+                break
     return Watched(told=tuple(told), watch=watch)

@@ -211,6 +211,7 @@ class OdometerWatch:
         readings, counted = self._readings[witness], self._counted[witness]
 
         def take(odometer_m: float, at: MonotonicNs, max_age_ns: int) -> None:
+            odometer_m = float(round(odometer_m))  # as records state it: what was recorded last is what the next is compared with
             if witness is Witness.CLUSTER:
                 self._frames.take(odometer_m, at)
             if self._motion.is_off:

@@ -217,3 +217,10 @@ def test_a_witness_that_says_it_does_not_know_is_no_witness(field: str) -> None:
     watch = OdometerWatch(POLICY, None)
     watch.take(SignalUpdate(field=field, value=None, at=STARTED_AT, max_age_ns=NS_PER_S))
     assert watch.status()["witnesses"] == {}
+
+
+def test_a_cluster_in_whole_miles_is_the_same_after_a_restart_as_its_record_in_whole_metres() -> None:
+    watch = OdometerWatch(_POLICY, 25_088_064)
+    miles_m = 15_589 * 1_609.344
+    due = heard(watch, [(0, miles_m), (1, miles_m), (2, miles_m + 1_609.344)])
+    assert [(d.odometer_m, d.flags) for d in due] == [(25_088_064, ()), (25_089_673, ())]
