@@ -4,7 +4,7 @@ A map that names no channel means the bus it is configured for. Two buses may ca
 alone, so two maps that feed the same field contradict each other and are refused.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +66,15 @@ def j1939_buses(signal_map: SignalMap, buses: Iterable[tuple[str, CanConfig]]) -
         elif bus.j1939_address is not None:
             raise ConfigError(f"can.{name}.j1939_address", "is for a bus whose map finds messages by their parameter group")
     return tuple(found)
+
+
+def describe_j1939(buses: Iterable[J1939Bus]) -> Iterator[str]:
+    """Yield lines for `check-config`: who is asked what on buses of J1939."""
+    for bus in buses:
+        if bus.address is None:
+            yield f"on {bus.name} units of J1939 are listened to; without a j1939_address none is asked who it is"
+        else:
+            yield f"on {bus.name} units of J1939 are asked under address {bus.address}: VIN, NAME, component, software, distance"
 
 
 def filters_of(

@@ -40,7 +40,7 @@ from shared.transport.can_log import CanLog
 from shared.transport.capture import CaptureWriter, open_capture
 from shared.transport.link_frames import UNKNOWN_MAC
 from vehicle_agent.agent import VehicleAgent
-from vehicle_agent.car_maps import load_car_maps
+from vehicle_agent.car_maps import describe_j1939, j1939_buses, load_car_maps
 from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.driver_outputs import describe_driver_outputs
@@ -152,7 +152,7 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         config_file=config, command="vehicle-agent", trust=settings.trust, pki=settings.pki, now=clock.now()
     ):
         console.print(line)
-    for line in describe_requests(settings.requests):
+    for line in (*describe_requests(settings.requests), *describe_j1939(j1939_buses(files.signal_map, settings.buses))):
         console.print(line)
     ways = (*describe_radios(settings.radio), *describe_capture(settings.capture), *describe_driver_outputs(settings.driver))
     for line in ways:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from cantools import database
 from cantools.database.can import Database
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
 from shared.core.errors import ConfigError
@@ -14,7 +16,7 @@ from shared.transport.can_frame import CanFilter, CanFrame
 from shared.transport.can_log import read_log
 from tests.helpers.data import REPOSITORY, data_file
 from tests.helpers.j1939_unit import EVERYBODY, frame
-from vehicle_agent.can_input import CanInput
+from vehicle_agent.can_input import FAULT_KINDS, CanInput
 from vehicle_agent.j1939.groups import ParameterGroup
 from vehicle_agent.j1939.listener import LISTENED_FILTERS, J1939Bus, J1939Listener
 from vehicle_agent.map_check import check_map
@@ -310,3 +312,17 @@ def test_every_field_the_truck_map_feeds_is_fed_by_some_frame() -> None:
             seen |= {update.field for update in news.updates if update.value is not None}
     kinds: Callable[[str], FieldKind] = {m.field: m.spec.kind for each in signal_map.messages for m in each.fields}.__getitem__
     assert {field for field in signal_map.fields() - seen if kinds(field) is not FieldKind.POSITION} == set()
+
+
+FUZZED = load_signal_map(TRUCK)
+SOURCE = CanInput(FUZZED)
+
+
+@given(
+    st.sampled_from([each.pgn for each in FUZZED.messages]),
+    st.sampled_from([0, 7]),
+    st.one_of(st.binary(max_size=8), st.binary(max_size=3).map(lambda head: head.ljust(8, b"\xfe"))),
+)
+def test_whatever_a_unit_sends_gives_news_or_a_named_fault(pgn: int, sender: int, data: bytes) -> None:
+    decoded = SOURCE.decode(frame(pgn, sender, EVERYBODY, data))
+    assert {fault.kind for fault in decoded.faults} <= set(FAULT_KINDS)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
@@ -211,4 +211,25 @@ def test_units_beyond_the_bound_are_neither_asked_nor_kept() -> None:
     network = Network(*(Unit(address, {CLAIMED_ADDRESS: NAME}) for address in range(60)))
     network.run(120)
     assert len({to for _, _, to in network.requests() if to != EVERYBODY}) == MAX_UNITS
+    assert all(len(survey.units) <= MAX_UNITS for survey in network.surveys)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0xEC00, 0xEB00, 0xE800, 0xEA00, 0xEE00, VIN, COMPONENT, SOFTWARE, DISTANCE, 0xF004]),
+            st.sampled_from([0, 1, SERVICE_TOOL_ADDRESS, 254, 255]),
+            st.sampled_from([0, SERVICE_TOOL_ADDRESS, 255]),
+            st.binary(max_size=8),
+        ),
+        max_size=30,
+    )
+)
+def test_hostile_traffic_makes_nobody_speak_more_often_than_it_may(script: list[tuple[int, int, int, bytes]]) -> None:
+    network = Network(groups={DISTANCE})
+    for pgn, source, destination, data in script:
+        network.run(1, others=[frame(pgn, source, destination, data)])
+    times = [at for at, _, _ in network.requests()]
+    assert all(later - earlier >= ANSWER_WAIT_NS for earlier, later in pairwise(times))
     assert all(len(survey.units) <= MAX_UNITS for survey in network.surveys)
