@@ -37,7 +37,7 @@ ANSWERS_NS = 3_600 * NS_PER_S
 MAX_REMEMBERED = 1_024
 """Challenges that are known to have been answered; at `MAX_ANSWERS` an hour, those of a week."""
 
-SHOWN = ("odometer_m", OCCURRED, "reason", "sources", "verdict", "missing_permille", "nonce", "counter")
+SHOWN = ("odometer_m", OCCURRED, "reason", "sources", "judgement", "bound_to")
 """What an inspector gets to see of the record; the time since the computer's start is nobody's business."""
 
 

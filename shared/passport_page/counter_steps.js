@@ -9,10 +9,10 @@ class CounterSteps {
 
   check(item) {
     const { record } = item;
-    if (!isOwn(item) || !record.fields.has("counter")) return [];
+    if (!isOwn(item) || !record.fields.has("bound_to")) return [];
     const { last } = this;
     const { seq } = record;
-    const told = record.fields.get("counter");
+    const told = memberOf(record, "bound_to", "counter");
     const count = told === null ? null : { seq, kind: told.get("kind"), value: told.get("value") };
     this.last = count;
     if (last === null) return [];

@@ -13,6 +13,12 @@ const commitmentOf = (jwt, salt) => sha256(concat(utf8("v2x-trust record commitm
 
 const isInteger = (value) => typeof value === "number";
 
+// What stands in a claim that is an object; null where nothing does, or the claim is hidden.
+const memberOf = (record, claim, name) => {
+  const members = record.fields.get(claim);
+  return members instanceof Map ? members.get(name) : null;
+};
+
 class Claims {
   constructor(claims) {
     this.claims = claims;

@@ -73,7 +73,7 @@ class Remarks {
     if (run.length === 0) return;
     let share = "";
     if (flag === "blocker_suspected") {
-      const known = run.map((each) => this.items[each].record.fields.get("missing_permille")).filter(isInteger);
+      const known = run.map((each) => memberOf(this.items[each].record, "judgement", "missing_permille")).filter(isInteger);
       const part = known.length > 0 ? shareText(known[known.length - 1]) : "a part";
       share = `: ${part} of the distance is missing, by what other witnesses of it say`;
     }

@@ -36,8 +36,7 @@ const passportWords = (() => {
   const NAMES = {
     occurred: "Date", odometer_m: "Odometer", boot: "Time since the computer started", sources: "Read from", reason: "Why recorded",
     works: "Worked on", next_due: "Next one due", next_due_odometer_m: "Next one due at", paid: "Paid", age_ms: "Age",
-    verdict: "Other sources say", missing_permille: "Not counted", nonce: "Answers an inspector's challenge",
-    counter: "Counter beside the records",
+    judgement: "Other sources say", missing_permille: "Not counted", bound_to: "Bound to", nonce: "Inspector's challenge",
     accident_seq: "About accident record", grant_seq: "About grant record", co2_g: "Carbon dioxide",
     co2_method: "How that was counted",
   };
@@ -144,7 +143,8 @@ const passportWords = (() => {
     if (Number.isInteger(value.latitude_e7) && Number.isInteger(value.longitude_e7)) {
       return `${(value.latitude_e7 / 1e7).toFixed(5)}, ${(value.longitude_e7 / 1e7).toFixed(5)}`;
     }
-    return Object.entries(value).map(([key, item]) => `${fieldName(key).toLowerCase()} ${valueText(key, item)}`).join(", ");
+    const known = Object.entries(value).filter(([, item]) => item !== null);
+    return known.map(([key, item]) => `${fieldName(key).toLowerCase()} ${valueText(key, item)}`).join(", ");
   }
 
   function count(howMany, one, many) {

@@ -21,7 +21,7 @@ class CounterSteps:
     def check(self, item: SequenceItem) -> list[Finding]:
         """Take the next record."""
         record = item.record
-        if not item.is_own or "counter" not in record.fields:
+        if not item.is_own or "bound_to" not in record.fields:
             return []
         last, count, seq = self._last, record.counter, record.seq
         self._last = None if count is None else (seq, count)

@@ -140,7 +140,7 @@ class OdometerReading:
         sources: where the reading came from, the one recorded first.
         boot: boot time of the reading.
         verdict: what other witnesses say; None where nobody judged.
-        missing_permille: share of the distance that is not counted, where a blocker is suspected; else None.
+        missing_permille: share of the distance that is not counted, where a blocker is suspected; else None, as without a verdict.
         nonce: the inspector's, `MIN_NONCE_OCTETS` to `MAX_NONCE_OCTETS`; None where nobody asked.
         counter: where the counter beside the records stands with this one; None where there is none.
     """
@@ -156,14 +156,16 @@ class OdometerReading:
 
     def fields(self) -> dict[str, Json]:
         """Return it as claims of a record; what is not known is left out, which a record shows as null."""
-        counter = self.counter
-        judged: dict[str, Json] = {
-            "verdict": None if self.verdict is None else self.verdict.value,
-            "missing_permille": self.missing_permille,
-            "nonce": None if self.nonce is None else encode_base64url(self.nonce),
-            "counter": None if counter is None else {"kind": counter.kind.value, "value": counter.value},
-        }
-        return {**self._read(), **{name: value for name, value in judged.items() if value is not None}}
+        fields = self._read()
+        if self.verdict is not None:
+            fields["judgement"] = {"verdict": self.verdict.value, "missing_permille": self.missing_permille}
+        if self.nonce is not None or self.counter is not None:
+            nonce, counter = self.nonce, self.counter
+            fields["bound_to"] = {
+                "nonce": None if nonce is None else encode_base64url(nonce),
+                "counter": None if counter is None else {"kind": counter.kind.value, "value": counter.value},
+            }
+        return fields
 
     def _read(self) -> dict[str, Json]:
         return {
@@ -196,6 +198,29 @@ _COUNTER = Group(
     )
 )
 
+_JUDGEMENT = Group(
+    (
+        Field(
+            name="verdict",
+            type=Choice(tuple(verdict.value for verdict in Verdict)),
+            meaning="What the other sources say about the one recorded.",
+        ),
+        Field(
+            name="missing_permille",
+            type=PERMILLE,
+            meaning="Of the distance driven, the share that is not counted, where a blocker is suspected.",
+            is_optional=True,
+        ),
+    )
+)
+_BOUND_TO = Group(
+    (
+        Field(name="nonce", type=NONCE, meaning="The inspector's challenge that this reading answers.", is_optional=True),
+        Field(name="counter", type=_COUNTER, meaning="The counter beside the records, which only counts up.", is_optional=True),
+    )
+)
+"""One claim for both, as above: each claim costs a record a tenth of its size, and most records have nothing to say in them."""
+
 _FIRST_REASONS = ("ignition_on", "ignition_off", "distance", "time", "flag", "credential_renewed")
 _FIRST_FLAGS = ("rollback", "step", "sources_disagree")
 _FIRST_MAX_SOURCES = 8
@@ -227,19 +252,14 @@ ODOMETER_2 = KindSpec(
     fields=(
         *_fields(tuple(reason.value for reason in RecordReason), MAX_SOURCES),
         Field(
-            name="verdict",
-            type=Choice(tuple(verdict.value for verdict in Verdict)),
-            meaning="What the other sources say about the one recorded.",
-            is_optional=True,
+            name="judgement", type=_JUDGEMENT, meaning="What the other sources say; null where nobody judged.", is_optional=True
         ),
         Field(
-            name="missing_permille",
-            type=PERMILLE,
-            meaning="Of the distance driven, the share that is not counted, where a blocker is suspected.",
+            name="bound_to",
+            type=_BOUND_TO,
+            meaning="What ties the record to its moment and its place; null where nothing does.",
             is_optional=True,
         ),
-        Field(name="nonce", type=NONCE, meaning="The inspector's challenge that this reading answers.", is_optional=True),
-        Field(name="counter", type=_COUNTER, meaning="The counter beside the records, which only counts up.", is_optional=True),
     ),
     flags=tuple(flag.value for flag in OdometerFlag),
 )
@@ -275,26 +295,31 @@ def reason_of(fields: Mapping[str, Json]) -> RecordReason | None:
 
 def verdict_of(fields: Mapping[str, Json]) -> Verdict | None:
     """Return what other witnesses said about a reading, as its checked claims say; None where nobody judged or it is hidden."""
-    verdict = fields.get("verdict")
+    verdict = _member(fields, "judgement", "verdict")
     return Verdict(verdict) if isinstance(verdict, str) else None
 
 
 def missing_permille_of(fields: Mapping[str, Json]) -> int | None:
     """Return the share of the distance that is not counted, as its checked claims say; None where none is known or it is hidden."""
-    share = fields.get("missing_permille")
+    share = _member(fields, "judgement", "missing_permille")
     return share if isinstance(share, int) else None
 
 
 def nonce_of(fields: Mapping[str, Json]) -> bytes | None:
     """Return the inspector's challenge that a reading answers, as its checked claims say; None where there is none shown."""
-    nonce = fields.get("nonce")
+    nonce = _member(fields, "bound_to", "nonce")
     return decode_base64url(nonce, "nonce") if isinstance(nonce, str) else None
 
 
 def counter_of(fields: Mapping[str, Json]) -> HardwareCount | None:
     """Return where the counter beside the records stood, as its checked claims say; None where there is none shown."""
-    match fields.get("counter"):
+    match _member(fields, "bound_to", "counter"):
         case {"kind": str(kind), "value": int(value)}:
             return HardwareCount(kind=CounterKind(kind), value=value)
         case _:
             return None
+
+
+def _member(fields: Mapping[str, Json], group: str, name: str) -> Json:
+    members = fields.get(group)
+    return members.get(name) if isinstance(members, dict) else None

@@ -186,6 +186,8 @@ class Recorder:
             RecordError: `credential`: the signer's credential has handed over to another.
             StorageError: it could not be stored; nothing was recorded.
         """
+        if verdict is None and missing_permille is not None:
+            raise EncodeError("record.missing_permille", "a share that is missing is part of a verdict")
         if (nonce is not None) is not (reason is RecordReason.INSPECTION):
             raise EncodeError("record.nonce", "a reading answers a challenge if, and only if, that is why it is recorded")
         self._settle()

@@ -199,7 +199,9 @@ class Story:
         field = next((each for each in KINDS[kind].fields if each.name == name), None)
         in_step: Json = {"kind": "tpm", "value": self.seq + 40}
         odd: list[Json] = [{"kind": by, "value": at} for by, at in (("file", self.seq + 1), ("tpm", 41), ("tpm", self.seq + 50))]
-        counters = [*[in_step] * 9, *odd]
+        counters = [*[in_step] * 9, *odd, None]
+        permilles = (0, 4, 95, 120, 235, 248, 266, 337, 500, 661, 749, 1_000, None)
+        shares: list[Json] = [{"verdict": "disagree", "missing_permille": permille} for permille in permilles]
         options: dict[str, list[Json]] = {
             "odometer_m": [self.metres],
             "accident_seq": [max(0, self.seq - 1), max(0, self.seq - 2)],
@@ -212,8 +214,8 @@ class Story:
             "valid_until": ["2026-11-05T00:00:00.000Z", "2026-11-25T00:00:00.000Z"],
             "previous_holder": [{"by": "credential", "hash": HASHES[0]}, {"by": "commitment", "hash": HASHES[1]}],
             "serial_number": ["1", "2"],
-            "missing_permille": [0, 4, 95, 120, 235, 248, 266, 337, 500, 661, 749, 1_000],
-            "counter": counters,
+            "judgement": shares,
+            "bound_to": [{"nonce": None, "counter": counter} for counter in counters],
             "boot": [{"id": f"0{n}" * 16, "elapsed_ms": self.day * 86_400_000 + late} for n in (0, 1) for late in (0, 7_200_000)],
             "replaced_serial_number": ["1", "2"],
         }

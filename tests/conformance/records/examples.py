@@ -21,10 +21,8 @@ EXAMPLES: Mapping[RecordKind, dict[str, Json]] = {
             {"name": "wheel ticks", "odometer_m": 48_123_391, "age_ms": 0},
         ],
         "boot": {"id": "000102030405060708090a0b0c0d0e0f", "elapsed_ms": 5_400_250},
-        "verdict": "disagree",
-        "missing_permille": 248,
-        "nonce": None,
-        "counter": {"kind": "tpm", "value": 4_711},
+        "judgement": {"verdict": "disagree", "missing_permille": 248},
+        "bound_to": {"nonce": None, "counter": {"kind": "tpm", "value": 4_711}},
     },
     RecordKind.MAINTENANCE: {
         "odometer_m": 48_123_400,

@@ -79,7 +79,7 @@ def test_a_passport_that_answers_another_challenge_or_hides_it_is_refused(desk: 
     with pytest.raises(RecordError, match="challenge: no record shown answers this challenge"):
         desk.verify(inspected(shown=("odometer_m", "reason")).encode(), *AT, "--nonce", TEXT)
     with pytest.raises(RecordError, match="challenge: record 1 answers it, and hides its reading"):
-        desk.verify(inspected(shown=("nonce", "reason")).encode(), *AT, "--nonce", TEXT)
+        desk.verify(inspected(shown=("bound_to", "reason")).encode(), *AT, "--nonce", TEXT)
     value = json.loads(desk.verify(inspected().encode(), *AT, "--nonce", challenge_text(bytes(16)), "--json"))
     assert (value["verified"], value["check"]) == (False, "challenge")
 

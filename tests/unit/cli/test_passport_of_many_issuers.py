@@ -51,7 +51,7 @@ class History:
     def stated(self, kind: RecordKind, **fields: Json) -> Record:
         """What somebody states in the vehicle's next slot."""
         slot, at = self.recorder.slot(), self.clock.advance(DAY_NS)
-        own: dict[str, Json] = {"counter": None} if kind is RecordKind.ODOMETER else {}
+        own: dict[str, Json] = {"bound_to": None} if kind is RecordKind.ODOMETER else {}
         shown = {**fields_of(kind), **own, **fields}
         return Record(kind=kind, seq=slot.seq, prev=slot.prev, occurred=at.utc, fields=shown, subject=slot.subject)
 

@@ -20,7 +20,7 @@ from tests.unit.records.test_kinds import fields_of
 SLOT = Slot(seq=58, prev=bytes(range(32)), subject=certificate_id(Vehicle().certificate))
 COUNTS = {
     "seq", "first_seq", "last_seq", "grant_seq", "accident_seq", "records", "holders", "airbags_deployed", "full_cycles",
-    "deep_discharges", "overcharges",
+    "deep_discharges", "overcharges", "value",
 }  # fmt: skip
 """Numbers that are of something, and have no unit."""
 

@@ -34,7 +34,7 @@ class Life:
         seq = len(self.items)
         who = role_for(kind) if role is None else role
         is_own = who is IssuerRole.VEHICLE
-        own: dict[str, Json] = {"counter": None} if kind is RecordKind.ODOMETER else {}
+        own: dict[str, Json] = {"bound_to": None} if kind is RecordKind.ODOMETER else {}
         shown = {name: value for name, value in {**fields_of(kind), **own, **fields}.items() if name not in hidden}
         record = DisclosedRecord(
             kind=kind,

@@ -83,7 +83,8 @@ def test_every_claim_can_be_hidden_alone_and_the_commitment_stays(hidden: str) -
     token = parse_sd_jwt(signed.sd_jwt).showing([name for name in HIDEABLE if name != hidden])
     shown = verified(token, vehicle)
     assert shown.hidden == (hidden,)
-    assert getattr(shown, hidden) in (None, ())
+    behind = {"judgement": (shown.verdict, shown.missing_permille), "bound_to": (shown.nonce, shown.counter)}
+    assert behind.get(hidden, (getattr(shown, hidden, None), None)) in ((None, None), ((), None))
     assert shown.flags == RECORD.flags
     assert commitment_of(token.jwt, signed.salt) == signed.commitment
 
@@ -146,8 +147,8 @@ SOURCE = READING.sources[0]
         replace(RECORD, occurred=UtcNs(10**21)),
         reading(sources=()),
         reading(sources=(SOURCE,) * 13),
-        reading(missing_permille=1_001),
-        reading(missing_permille=-1),
+        reading(verdict=Verdict.DISAGREE, missing_permille=1_001),
+        reading(verdict=Verdict.DISAGREE, missing_permille=-1),
         reading(nonce=bytes(15)),
         reading(nonce=bytes(33)),
         reading(counter=HardwareCount(kind=CounterKind.TPM, value=-1)),
@@ -181,6 +182,7 @@ GOOD: dict[str, Json] = {
     "sources": [{"name": "cluster", "odometer_m": 5, "age_ms": 0}],
     "boot": {"id": "00" * 16, "elapsed_ms": 1},
 }
+BAD_NONCES = ("A" * 20, "A" * 21, "A" * 25, "A" * 44, "A" * 21 + "B", "A" * 20 + "+/", 7)
 BAD: list[tuple[str, Json]] = [
     ("kind", "odometer/3"), ("kind", "odometer/0"), ("seq", -1), ("seq", 1), ("seq", "0"), ("seq", True), ("seq", 0.5),
     ("prev", "AA"), ("prev", 7), ("flags", None),
@@ -193,9 +195,10 @@ BAD: list[tuple[str, Json]] = [
     ("boot", {"id": "ZZ" * 16, "elapsed_ms": 1}), ("boot", {"id": "00" * 16, "elapsed_ms": -1}), ("surprise", 1),
     ("next_credential", "A" * 43), ("next_credential", None), ("next_credential", "A" * 42), ("next_credential", "A" * 42 + "B"),
     ("next_credential", 7), ("reason", "credential_renewed"),
-    ("verdict", "yes"), ("missing_permille", 1_001), ("nonce", "A" * 21), ("nonce", "A" * 25), ("nonce", "A" * 21 + "B"),
-    ("nonce", "A" * 44), ("nonce", "A" * 20 + "+/"), ("nonce", "A" * 20), ("counter", 7), ("counter", {"kind": "tpm"}),
-    ("counter", {"kind": "usb", "value": 1}),
+    ("judgement", "agree"), ("judgement", {"verdict": "agree"}), ("judgement", {"verdict": "yes", "missing_permille": None}),
+    ("judgement", {"verdict": None, "missing_permille": 1}), ("judgement", {"verdict": "agree", "missing_permille": 1_001}),
+    ("bound_to", {"nonce": None}), *(("bound_to", {"nonce": nonce, "counter": None}) for nonce in BAD_NONCES),
+    *(("bound_to", {"nonce": None, "counter": wrong}) for wrong in (7, {"kind": "tpm"}, {"kind": "usb", "value": 1})),
 ]  # fmt: skip
 
 

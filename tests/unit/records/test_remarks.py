@@ -38,6 +38,11 @@ def read(seq: int, *flags: OdometerFlag, **fields: Json) -> SequenceItem:
     return replace(made, record=replace(made.record, fields={**made.record.fields, **fields}))
 
 
+def missing(seq: int, permille: int | None) -> SequenceItem:
+    """A reading that says how much of the distance is missing."""
+    return read(seq, OdometerFlag.BLOCKER_SUSPECTED, judgement={"verdict": "disagree", "missing_permille": permille})
+
+
 def booted(seq: int, start: str, elapsed_ms: int, *, at_ms: int | None = None, version: int = 2) -> SequenceItem:
     """A reading so long after a start, dated so long after the first day; None where the date was not known."""
     boot: Json = {"id": start, "elapsed_ms": elapsed_ms}
@@ -47,7 +52,8 @@ def booted(seq: int, start: str, elapsed_ms: int, *, at_ms: int | None = None, v
 
 
 def counted(seq: int, value: int | None, kind: str = "tpm") -> SequenceItem:
-    return read(seq, counter=None if value is None else {"kind": kind, "value": value})
+    counter: Json = None if value is None else {"kind": kind, "value": value}
+    return read(seq, bound_to={"nonce": None, "counter": counter})
 
 
 def test_every_flag_is_told_in_words_of_its_own() -> None:
@@ -78,14 +84,13 @@ def test_a_share_is_told_as_people_say_it(permille: int, words: str) -> None:
 
 
 def test_a_blocker_is_serious_and_told_once_with_the_last_share_and_from_when_to_when() -> None:
-    flag = OdometerFlag.BLOCKER_SUSPECTED
     series = (
         read(0),
-        read(1, flag, missing_permille=310),
-        read(2, flag, missing_permille=None),
-        read(3, flag, missing_permille=252),
+        missing(1, 310),
+        missing(2, None),
+        missing(3, 252),
         read(4),
-        read(5, flag, missing_permille=None),
+        missing(5, None),
     )
     first, later = serious(*series)
     assert (first.kind, first.seq) == (FindingKind.DISTANCE_MISSING, 1)
@@ -210,6 +215,6 @@ def test_a_counter_that_is_gone_or_another_one_is_told() -> None:
 
 def test_what_is_hidden_of_a_counter_is_not_guessed_at() -> None:
     hidden = read(1)
-    hidden = replace(hidden, record=replace(hidden.record, hidden=("counter",)))
+    hidden = replace(hidden, record=replace(hidden.record, hidden=("bound_to",)))
     assert told(counted(0, 40), hidden, counted(2, 42)) == []
     assert len(serious(counted(0, 40), hidden, counted(2, 43))) == 1
