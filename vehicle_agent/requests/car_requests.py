@@ -45,11 +45,14 @@ ENGINE_EVERY_NS = 10 * NS_PER_S
 SLOW_EVERY_NS = 60 * NS_PER_S
 """How often what grows slowly is asked."""
 
-CONFIRM_AFTER_NS = 60 * NS_PER_S
+CONFIRM_AFTER_NS = 30 * NS_PER_S
 """When a survey that found something new is repeated."""
 
-FIRST_SURVEY_AFTER_NS = 30 * NS_PER_S
+FIRST_SURVEY_AFTER_NS = 10 * NS_PER_S
 """When the units are first asked who they are."""
+
+UNANSWERED_SURVEY_NS = 600 * NS_PER_S
+"""When a survey that nobody answered is repeated."""
 
 SURVEY_PATIENCE_NS = 3_600 * NS_PER_S
 """After which a survey that could not be completed, for want of a standstill say, is begun anew."""
@@ -284,6 +287,9 @@ class CarRequests:
         at, effects = now.monotonic, self.identity.poll(recorder, now.monotonic)
         if not self._surveys:
             return effects
+        for unit in self._survey.units:
+            if self._schedule.is_left_alone(unit, at):  # it was silent to something else: nothing more is expected of it
+                self._drop(self._survey.silent(unit))
         if self._survey.is_complete:
             return (*effects, *self._surveyed(recorder, now))
         if self._survey.is_running and at >= self._survey_until:
@@ -303,6 +309,9 @@ class CarRequests:
         """End a survey: hand on what it found, and say when the next one is due."""
         at = now.monotonic
         found = self._survey.end()
+        if not found:
+            self._next_survey = MonotonicNs(at + UNANSWERED_SURVEY_NS)
+            return ()
         # What OBD-II obliges a unit to say counts more than what a maker's says, and the lowest more than the next.
         spoken = sorted((unit in self._named, unit, said["vin"]) for unit, said in found.items() if "vin" in said)
         odometer_m = fresh(self._state.odometer_m, at)

@@ -88,6 +88,11 @@ class Survey:
         self._open.clear()
         return {unit: dict(said) for unit, said in self._said.items() if said}
 
+    @property
+    def units(self) -> frozenset[UnitAddress]:
+        """The units that have not answered everything yet."""
+        return frozenset(unit for unit, _ in self._open)
+
     def asks(self, unit: UnitAddress, request: ReadRequest) -> bool:
         """Whether a question is an open one of the survey."""
         return (unit, request) in self._open

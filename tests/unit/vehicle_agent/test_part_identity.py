@@ -9,7 +9,7 @@ from tests.helpers.control_units import CHANNEL, VIN, Car, all_units
 from vehicle_agent.vehicle_memory import InMemory, MemoryKeeper, Remembered, VehicleMemory
 
 OTHER_VIN = "WVWZZZ1KZAW000999"
-SURVEY_S = 200
+SURVEY_S = 70
 """In which a first survey and the one that confirms it are done."""
 
 DAY_S = 86_400
@@ -55,7 +55,7 @@ def test_a_car_is_learnt_in_two_surveys_without_a_word() -> None:
     }
     assert (car.notices, car.shelf.records) == ([], [])
     assert not car.requests.identity.take_unknown_part()
-    status = car.requests.status()["identity"]
+    status = car.requests.identity.status()
     assert isinstance(status, dict)
     assert (status["surveys"], status["vin_known"]) == (2, True)
     assert VIN not in str(car.requests.status())
@@ -70,11 +70,11 @@ def test_after_that_the_units_are_asked_once_a_day() -> None:
 
 def test_one_survey_proves_nothing() -> None:
     car = Car()
-    car.run(50)
+    car.run(25)
     assert car.requests.identity.status()["surveys"] == 1
     assert car.remembered.memory == VehicleMemory()
     changed = _car_with(all_units(engine=engine_unit(VIN, serial="ENG-0002")), _known_car())
-    changed.run(50)
+    changed.run(25)
     assert changed.requests.identity.status()["surveys"] == 1
     assert (changed.notices, changed.shelf.records) == ([], [])
 
