@@ -165,9 +165,9 @@ def _verify_evidence(octets: bytes, *, store: TrustStore, policy: Policy, areas:
 def _end_of(verified: VerifiedPassport) -> str:
     """Say how old the records are: nothing else tells a passport of today from one of years ago."""
     last = next((reading for reading in reversed(verified.readings) if reading.is_own), None)
-    if last is None or last.occurred is None:
+    if last is None or last.made is None:
         return "The vehicle's own last record shows no date: what came after it is not here."
-    return f"The vehicle's own last record is of {day_text(last.occurred)}: what came after it is not here."
+    return f"The vehicle's own last record is of {day_text(last.made)}: what came after it is not here."
 
 
 def _signed_by(verified: VerifiedPassport) -> str:

@@ -102,6 +102,23 @@ def test_a_green_verdict_says_how_old_the_cars_own_last_record_is(page: Page) ->
     assert "own last record shows no date" in page.text("#verdict-text")
 
 
+def test_a_record_says_when_it_was_dated_later_what_was_odd_and_what_other_witnesses_said(page: Page) -> None:
+    judged = {"name": "judgement", "value": {"verdict": "disagree", "missing_permille": 248}, "hidden": False}
+    bound = {"name": "bound_to", "value": {"nonce": None, "counter": {"kind": "tpm", "value": 41}}, "hidden": False}
+    odd = reading(0, 10, datedBy=5, flags=["clock_not_set", "blocker_suspected"], fields=[judged, bound])
+    draw(page, report([odd, reading(5, 20)]))
+    assert "3 Jan 2020" in page.text("#readings tbody tr")
+    assert "dated later, by record 5" in page.text("#readings tbody tr")
+    assert "Does not count all that is driven" in page.text("#readings tbody tr")
+    page.evaluate("document.querySelector('#readings details.record').open = true")
+    page.evaluate("document.querySelector('#readings details.record').dispatchEvent(new Event('toggle'))")
+    told = page.text("#readings details.record")
+    assert "Other sources say" in told
+    assert "verdict disagree, not counted 24.8 %" in told
+    assert "counter kind tpm, value 41" in told
+    assert "not known" not in told, "what does not apply is not told"
+
+
 def test_a_failed_check_is_named_first_and_what_follows_is_called_a_claim(page: Page) -> None:
     value = report([reading(0, 10)], green=False, checks=[failed("Every record is signed")])
     draw(page, value | {"findings": [{"severity": "red", "text": "Rolled back."}]})
