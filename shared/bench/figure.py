@@ -21,6 +21,7 @@ class Unit(Enum):
     OCTETS = "octets"
     PACKETS = "packets"
     TIMES = "x"
+    PERCENT = "%"
 
     @property
     def is_better_high(self) -> bool:
@@ -169,7 +170,8 @@ class Effort:
         audited_entries: entries of the log that is audited.
         append_s: seconds of one round of appends over HTTP.
         stored_appends: appends to a log's file, of which the last are compared with the first.
-        load_s: seconds of each load of a roadside unit.
+        spool_records: records of a full spool.
+        load_s: seconds of each load of a roadside unit, and of a vehicle's buses.
         load_cars: cars of the first of them, each of which speaks ten times a second.
     """
 
@@ -182,6 +184,7 @@ class Effort:
     audited_entries: int = 1_000_000
     append_s: float = 4.0
     stored_appends: int = 200_000
+    spool_records: int = 250_000
     load_s: float = 10.0
     load_cars: int = 400
 

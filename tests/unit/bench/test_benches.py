@@ -25,6 +25,8 @@ from shared.messages.spatem import encode_spatem
 from simulator.bench import end_to_end
 from tests.helpers.data import REPOSITORY
 from vehicle_agent.bench import vehicle
+from vehicle_agent.can_bench import can, can_stall
+from vehicle_agent.spool_bench import spool
 
 TINY = Effort(
     rounds=1,
@@ -36,6 +38,7 @@ TINY = Effort(
     audited_entries=700,
     append_s=1.0,
     stored_appends=800,
+    spool_records=300,
     load_s=1.5,
     load_cars=5,
 )
@@ -69,6 +72,9 @@ FIGURES: dict[str, dict[str, int]] = {
     "ledger_audit": {"ledger_audit.http": 1, "ledger_audit.files": 0},
     "ledger_append": ({"ledger_append.http": 1, "ledger_append.fdatasync": 0} if WRK_HERE else {}) | {"ledger_append.flat": 1},
     "vehicle": {"vehicle.cam": 0},
+    "can": {"can.mapped": 1, "can.unmapped": 0, "can.core": 1, "can.core.all": 0},
+    "can_stall": {"can_stall.lost": 1, "can_stall.uncounted": 1, "can_stall.frames": 0, "can_stall.core": 0},
+    "spool": {"spool.octets": 1, "spool.records": 0, "spool.open": 1},
     "rsu_load": {f"rsu_load.{load}.{name}": promised
                  for load in ("once", "twice")
                  for name, promised in {"cams": load == "once", "lost": 1, "dropped": 1, "shed": 0, "refused": 0, "warnings": 1,
@@ -83,7 +89,15 @@ FIGURES: dict[str, dict[str, int]] = {
 }  # fmt: skip
 """The figures of each bench, and whether something is promised of them."""
 
-PROGRAMS: dict[str, Bench] = {"vehicle": vehicle, "rsu": rsu, "rsu_load": rsu_load, "end_to_end": end_to_end}
+PROGRAMS: dict[str, Bench] = {
+    "vehicle": vehicle,
+    "spool": spool,
+    "can": can,
+    "can_stall": can_stall,
+    "rsu": rsu,
+    "rsu_load": rsu_load,
+    "end_to_end": end_to_end,
+}
 BENCHES: dict[str, Bench] = {**SHARED_BENCHES, **PROGRAMS}
 
 
