@@ -76,7 +76,7 @@ def _records(bench: Bench) -> list[tuple[RecordKind, tuple[OdometerFlag, ...]]]:
 def test_the_agent_knows_what_its_units_answer_beside_what_its_bus_says(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
         car = AskedCar(bench, all_units())
-        car.run(15.0)
+        car.run(8.0)
         now = MonotonicNs(bench.clock.now().monotonic)
         state = bench.agent.state
         assert fresh(state.odometer_m, now) == ODOMETER_M
@@ -89,7 +89,7 @@ def test_the_agent_knows_what_its_units_answer_beside_what_its_bus_says(tmp_path
 
 def test_nothing_is_sent_without_the_table(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
-        bench.run(5.0)
+        bench.run(2.0)
         assert [effect for effect, _ in bench.effects if isinstance(effect, SendCan)] == []
         assert bench.status("requests") is None
 
@@ -97,12 +97,12 @@ def test_nothing_is_sent_without_the_table(tmp_path: Path) -> None:
 def test_nothing_is_asked_after_the_ignition_went_off(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
         car = AskedCar(bench, all_units())
-        car.run(5.0)
+        car.run(3.0)
         bench.set(ignition_on=False)
         car.run(1.0)
         before = len(car.asked)
-        assert before > 20
-        car.run(10.0)
+        assert before > 15
+        car.run(4.0)
         assert len(car.asked) == before
 
 
