@@ -48,6 +48,7 @@ from shared.transport.evm_chain import AnchorRefusedError
 from shared.transport.pki_http import HttpStatusError
 from tests.helpers.data import REPOSITORY
 from vehicle_agent.denm_service import EVENTS_FULL, NO_POSITION, NOT_PERMITTED, UNFIT, UNTRUSTED_TIME
+from vehicle_agent.mileage import NoReadingError
 
 PROGRAMS = {"shared", rsu_agent.shell.__name__.split(".")[0], vehicle_agent.shell.__name__.split(".")[0]}
 PAGE = (REPOSITORY / "docs/report-codes.md").read_text(encoding="utf-8")
@@ -78,7 +79,8 @@ NEVER_A_TROUBLE = {
     NoSuchHazardError,
     OverError,  # counted for the traffic centre, like the next
     NotHereError,
-    NoSuchEventError,  # answers an order
+    NoSuchEventError,  # answers an order, like the next
+    NoReadingError,
     EventsFullError,  # told as a reason not to tell of a hazard
     ProofError,  # refuses a policy at the start, or is told as a contradiction of the ledger, like the next three
     SplitViewError,
