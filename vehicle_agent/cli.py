@@ -25,11 +25,8 @@ from shared.service.capture import describe_capture
 from shared.service.config import load
 from shared.service.identity import describe_ticket
 from shared.service.keystore import write_new_file
-from shared.service.log import make_logger
 from shared.service.notices import NoticeWriter
-from shared.service.notify import Notifier, Watchdog
 from shared.service.open_radios import describe_radios
-from shared.service.run import Service, run_service
 from shared.service.socket_path import check_socket_path
 from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
@@ -54,20 +51,20 @@ from vehicle_agent.ledger_parts import check_ledger
 from vehicle_agent.map_check import check_map
 from vehicle_agent.replay import replay as replay_log
 from vehicle_agent.requests.config import describe_requests
-from vehicle_agent.shell import serve
+from vehicle_agent.run_cli import DEFAULT_CONFIG, ConfigOption, run
 from vehicle_agent.special_vehicle import lacking
 from vehicle_agent.spool_cli import app as spool_app
 from vehicle_agent.status_view import status_tables
 from vehicle_agent.track import read_track
 from vehicle_agent.vss import name_of
 
-DEFAULT_CONFIG = Path("/etc/v2x-trust/vehicle-agent.toml")
 PASSPORT_MODE = 0o644
 
 app = typer.Typer(
     name="vehicle-agent", help="The in-vehicle edge agent.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 
+app.command()(run)
 app.add_typer(ledger_app)
 app.add_typer(spool_app)
 app.add_typer(consent_app)
@@ -75,25 +72,10 @@ for order in (slot, admit, answer, passport_command, inspect):
     app.command()(order)
 app.command("learn")(learn_map)
 
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]
-
 
 def main() -> NoReturn:
     """Run `vehicle-agent`."""
     entry.run(app, "vehicle-agent")
-
-
-@app.command()
-def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Run as a service: read the bus, speak, listen, record."""
-    settings = load(config, VehicleConfig)
-    log = make_logger(sys.stderr)
-    notifier = Notifier.from_environment(os.environ)
-
-    async def body(service: Service) -> None:
-        await serve(settings, config, service, log)
-
-    raise typer.Exit(run_service(body, notifier=notifier, watchdog=Watchdog.from_environment(notifier, os.environ)))
 
 
 @app.command("enrol")

@@ -9,11 +9,15 @@ import ssl
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from shared.core.errors import TransportError
+from shared.transport.deferred import deferred
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = deferred("httpx")
 
 MAX_ERROR_OCTETS = 64 * 1024
 """Octets of an answer that says what went wrong; of a longer one nothing is quoted."""
@@ -124,7 +128,7 @@ class BoundedHttp:
         """
         return await self._within_bounds(self._answer(self._request(method, url, headers, body), url, maximum), url)
 
-    def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> httpx.Request:
+    def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> "httpx.Request":
         extensions = {"timeout": self._timeouts.as_dict()}
         sent = {**headers, "accept-encoding": "identity", **self._closing}
         return httpx.Request(method, checked_url(url), headers=sent, content=body, extensions=extensions)
@@ -144,7 +148,7 @@ class BoundedHttp:
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise TransportError(url, f"the connection broke, or it is no HTTP: {one_line(str(error))}") from error
 
-    async def _ask(self, request: httpx.Request, url: str, maximum: int) -> bytes:
+    async def _ask(self, request: "httpx.Request", url: str, maximum: int) -> bytes:
         response = await self._transport.handle_async_request(request)
         try:
             if response.status_code != httpx.codes.OK:
@@ -153,7 +157,7 @@ class BoundedHttp:
         finally:
             await response.aclose()
 
-    async def _answer(self, request: httpx.Request, url: str, maximum: int) -> HttpAnswer:
+    async def _answer(self, request: "httpx.Request", url: str, maximum: int) -> HttpAnswer:
         response = await self._transport.handle_async_request(request)
         try:
             body = await _body(response, url, maximum)
@@ -167,7 +171,7 @@ class BoundedHttp:
         )
 
 
-def checked_url(url: str) -> httpx.URL:
+def checked_url(url: str) -> "httpx.URL":
     """Return a URL with a scheme we speak and a host; raises `TransportError` (URLs come from lists)."""
     try:
         parsed = httpx.URL(url)
@@ -181,7 +185,7 @@ def checked_url(url: str) -> httpx.URL:
     return parsed
 
 
-async def _body(response: httpx.Response, url: str, maximum: int) -> bytes:
+async def _body(response: "httpx.Response", url: str, maximum: int) -> bytes:
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise TransportError(url, f"the answer is encoded as {one_line(encoding)!r}, which was not asked for")
@@ -194,7 +198,7 @@ async def _body(response: httpx.Response, url: str, maximum: int) -> bytes:
     return body
 
 
-async def _read(response: httpx.Response, maximum: int) -> bytes | None:
+async def _read(response: "httpx.Response", maximum: int) -> bytes | None:
     """Return the body, or None when it is longer than `maximum`."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
     parts: list[bytes] = []
@@ -207,7 +211,7 @@ async def _read(response: httpx.Response, maximum: int) -> bytes | None:
     return b"".join(parts)
 
 
-async def _status_error(response: httpx.Response, url: str) -> HttpStatusError:
+async def _status_error(response: "httpx.Response", url: str) -> HttpStatusError:
     words = f"the server answered {response.status_code} {one_line(response.reason_phrase)}".rstrip()
     location = response.headers.get("location")
     if location is not None:
@@ -218,7 +222,7 @@ async def _status_error(response: httpx.Response, url: str) -> HttpStatusError:
     return HttpStatusError(url, words, status=response.status_code, retry_after_s=_retry_after_s(response))
 
 
-def _retry_after_s(response: httpx.Response) -> int | None:
+def _retry_after_s(response: "httpx.Response") -> int | None:
     wait = response.headers.get("retry-after", "")
     return min(int(wait[:9]), MAX_RETRY_AFTER_S) if wait.isascii() and wait.isdigit() else None
 
