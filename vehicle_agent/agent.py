@@ -47,15 +47,12 @@ from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym
 from vehicle_agent.requests.car_requests import CarRequests
 from vehicle_agent.situation import hazards_heard, hazards_told, ticket_status
-from vehicle_agent.vehicle_state import SignalUpdate, Value, VehicleState, fold, fresh, knows_anything
+from vehicle_agent.vehicle_state import IGNITION, SignalUpdate, Value, VehicleState, fold, fresh, knows_anything
 
 DENM_PRIORITY = TRAFFIC_CLASSES[MessageId.DENM].priority
 
 ANCHOR_INTERVAL_NS = NS_PER_S
 """How often it is looked whether something is to be anchored."""
-
-IGNITION = "ignition_on"
-"""The field that says whether a cluster's readings count."""
 
 FIXED_POSITION_MAX_AGE_NS = NS_PER_S
 """Age limit of a fixed position; it is renewed at every turn of the timer."""

@@ -167,6 +167,9 @@ _FLAG = FieldSpec(FieldKind.FLAG)
 _SPEED = _quantity("m/s", 0.0, 163.81)
 _ODOMETER = _quantity("m", 0.0, 4_294_967_295.0)
 
+IGNITION = "ignition_on"
+"""The field that says whether a cluster's readings count."""
+
 FIELDS: Mapping[str, FieldSpec] = MappingProxyType(
     {
         "position": FieldSpec(FieldKind.POSITION, "deg"),

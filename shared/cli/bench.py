@@ -35,7 +35,7 @@ def bench(
     appends: Annotated[int, typer.Option(min=1, help="Appends to a log's file, for its last against its first.")] = (
         Effort().stored_appends
     ),
-    load_s: Annotated[float, typer.Option("--seconds", min=0.5, help="Seconds of each load of a roadside unit.")] = (
+    load_s: Annotated[float, typer.Option("--seconds", min=0.5, help="Seconds of each load of a roadside unit or a bus.")] = (
         Effort().load_s
     ),
     list_only: Annotated[bool, typer.Option("--list", help="Name the benches and measure nothing.")] = False,
@@ -154,7 +154,7 @@ def _number(value: float, unit: Unit, *, named: bool = True) -> str:
 
 
 def _ratio(value: float, unit: Unit) -> str:
-    return f"{value:.1f}x" if unit is Unit.MICROSECONDS else f"{100 * value:.0f} %"
+    return f"{value:.1f}x" if unit in (Unit.MICROSECONDS, Unit.PERCENT) else f"{100 * value:.0f} %"
 
 
 def _ratios(spread: Spread, unit: Unit) -> str:

@@ -1,6 +1,6 @@
 """How an event loop waits for a CAN bus: woken by its descriptor, or by a thread where there is none.
 
-Waking a program for every frame costs several times what decoding it does. `DescriptorSource` is woken by the first frame after a
+Waking a program costs several times what decoding a frame does. `DescriptorSource` is woken by the first frame after a
 silence and takes it at once; while frames keep coming it looks again every `GATHER_S` and lets the kernel, which has stamped them,
 keep what comes meanwhile. All buses look at the same moments, so that one wake serves them together.
 """
@@ -17,7 +17,7 @@ from shared.core.errors import TransportError
 from shared.transport.can_frame import CanFrame
 from shared.transport.can_link import MAX_DRAIN, CanCounters, CanLink
 
-GATHER_S = 0.01
+GATHER_S = 0.02
 """How long frames wait for one another. Their times are the kernel's, so only what is done about them is later."""
 
 LOOK_EVERY_S = 1.0
