@@ -182,7 +182,15 @@ GOOD: dict[str, Json] = {
     "sources": [{"name": "cluster", "odometer_m": 5, "age_ms": 0}],
     "boot": {"id": "00" * 16, "elapsed_ms": 1},
 }
-BAD_NONCES = ("A" * 20, "A" * 21, "A" * 25, "A" * 44, "A" * 21 + "B", "A" * 20 + "+/", 7)
+BAD_NONCES: tuple[Json, ...] = ("A" * 20, "A" * 21, "A" * 25, "A" * 44, "A" * 21 + "B", "A" * 20 + "+/", 7)
+BAD_COUNTERS: tuple[Json, ...] = (7, {"kind": "tpm"}, {"kind": "usb", "value": 1})
+
+
+def bound(*, nonce: Json = None, counter: Json = None) -> Json:
+    """The claim that binds a record, with one of its members."""
+    return {"nonce": nonce, "counter": counter}
+
+
 BAD: list[tuple[str, Json]] = [
     ("kind", "odometer/3"), ("kind", "odometer/0"), ("seq", -1), ("seq", 1), ("seq", "0"), ("seq", True), ("seq", 0.5),
     ("prev", "AA"), ("prev", 7), ("flags", None),
@@ -197,8 +205,8 @@ BAD: list[tuple[str, Json]] = [
     ("next_credential", 7), ("reason", "credential_renewed"),
     ("judgement", "agree"), ("judgement", {"verdict": "agree"}), ("judgement", {"verdict": "yes", "missing_permille": None}),
     ("judgement", {"verdict": None, "missing_permille": 1}), ("judgement", {"verdict": "agree", "missing_permille": 1_001}),
-    ("bound_to", {"nonce": None}), *(("bound_to", {"nonce": nonce, "counter": None}) for nonce in BAD_NONCES),
-    *(("bound_to", {"nonce": None, "counter": wrong}) for wrong in (7, {"kind": "tpm"}, {"kind": "usb", "value": 1})),
+    ("bound_to", {"nonce": None}), *(("bound_to", bound(nonce=nonce)) for nonce in BAD_NONCES),
+    *(("bound_to", bound(counter=counter)) for counter in BAD_COUNTERS),
 ]  # fmt: skip
 
 
