@@ -1,4 +1,4 @@
-"""Settings of the whole test run: repeatable property tests, and how two workers share the work.
+"""Settings of the whole test run: repeatable property tests, how two workers share the work, and what is begun before them.
 
 With `-n 2`, as `make test` runs it, one worker takes the files whose programs live by the clock (agents on the road, buses, blocks
 of a chain), one after the other so that no two of them wait for the same cores; all other files go to whichever worker is free.
@@ -13,6 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from tests.helpers.debian import under_ci
+from tests.helpers.early import Early
 
 settings.register_profile(
     "v2x",
@@ -46,6 +47,25 @@ class ClocksApart(LoadScopeScheduling):
         if CLOCKED in self.workqueue:  # they take longest: begun last, they would be waited for
             self.workqueue.move_to_end(CLOCKED, last=False)
         super()._assign_work_unit(node)
+
+
+EARLY = pytest.StashKey[Early]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Begin what takes long and needs no test, where several workers run the whole suite: once, in the process that leads them."""
+    config = session.config
+    is_whole = config.args == config.getini("testpaths") and not (config.option.keyword or config.option.markexpr)
+    if is_whole and config.option.numprocesses and not hasattr(config, "workerinput") and not config.option.collectonly:
+        session.stash[EARLY] = Early()
+        session.stash[EARLY].begin()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End what is left of it."""
+    early = session.stash.get(EARLY, None)
+    if early is not None:
+        early.end()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ClocksApart:

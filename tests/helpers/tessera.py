@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from shared.ledger.note import Ed25519NoteSigner, KeyKind
+from tests.helpers.early import result_of
 from tests.helpers.ledger import ed25519_key
 
 MODULE = "github.com/transparency-dev/tessera"
@@ -29,10 +30,33 @@ START_TURNS = 600
 TURN_S = 0.05
 
 _CACHE = Path(sys.prefix) / "go"
+_BINARY = _CACHE / "tessera/server"
+_SKIPPED = 77
+"""What a program says that could not be tried, by the custom of test drivers."""
 
 
-def build_tessera() -> Path:
-    """Return the server's binary, built if it is not there yet; skip where no Go builds it or nobody serves the module."""
+def built_tessera() -> Path:
+    """Return the server's binary; skip where no Go builds it or nobody serves the module."""
+    done = result_of("tessera", patience_s=2 * BUILD_PATIENCE_S)
+    if done.status == _SKIPPED:
+        pytest.skip(done.said)
+    if done.status != 0:
+        pytest.fail(done.said, pytrace=False)
+    return _BINARY
+
+
+def build() -> None:
+    """Build the server if it is not there yet, as a program of its own: it says why it could not."""
+    try:
+        _build()
+    except pytest.skip.Exception as reason:
+        sys.stdout.write(f"{reason}\n")
+        sys.exit(_SKIPPED)
+    except pytest.fail.Exception as reason:
+        sys.exit(str(reason))
+
+
+def _build() -> None:
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:
         pytest.skip("no Go toolchain is here: Tessera's server is built from its module")
@@ -40,7 +64,7 @@ def build_tessera() -> Path:
     version = re.match(r"go(\d+)\.(\d+)", said)
     if version is None or (int(version[1]), int(version[2])) < LEAST_GO:
         pytest.skip(f"Go {'.'.join(map(str, LEAST_GO))} is needed to build Tessera, this is {said.strip()}")
-    work = _CACHE / "tessera"
+    work = _BINARY.parent
     work.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         "GOPATH": str(_CACHE / "path"),
@@ -52,8 +76,7 @@ def build_tessera() -> Path:
         _run([go, "mod", "init", "build.example/tessera"], work, environment)
     if f"{MODULE} {VERSION}" not in (work / "go.mod").read_text():
         _run([go, "get", f"{PROGRAM}@{VERSION}"], work, environment)
-    _run([go, "build", "-p", "2", "-o", "server", PROGRAM], work, environment)
-    return work / "server"
+    _run([go, "build", "-p", "2", "-o", _BINARY.name, PROGRAM], work, environment)
 
 
 def _run(command: list[str], work: Path, environment: dict[str, str]) -> None:
@@ -101,3 +124,7 @@ def _await_checkpoint(server: "subprocess.Popen[bytes]", folder: Path, log: Path
             continue
         pytest.fail(f"the server ended: {log.read_text()[-2000:]}", pytrace=False)
     pytest.fail("the server published no checkpoint", pytrace=False)
+
+
+if __name__ == "__main__":
+    build()

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.helpers.data import REPOSITORY
+from tests.helpers.early import result_of
 
 BIN = Path(sys.executable).parent
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
@@ -56,7 +57,9 @@ def test_the_linter_has_nothing_to_say() -> None:
 
 
 def test_the_types_hold() -> None:
-    check(sys.executable, "-m", "mypy", "--strict")
+    done = result_of("types", patience_s=600)
+    if done.status != 0:
+        pytest.fail(done.said, pytrace=False)
 
 
 def test_no_import_crosses_a_layer() -> None:

@@ -16,7 +16,7 @@ from shared.service.system_clock import SystemClock
 from shared.transport.ledger_http import LedgerHttp
 from tests.helpers.ledger import ed25519_key
 from tests.helpers.online_ledger import Car, record
-from tests.helpers.tessera import build_tessera, go_note_key, tessera
+from tests.helpers.tessera import built_tessera, go_note_key, tessera
 
 ORIGIN = "tessera.example/log"
 SIGNER = Ed25519NoteSigner(ORIGIN, ed25519_key("tessera"))
@@ -33,7 +33,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.engine
 def test_a_vehicles_records_are_proven_by_a_tessera_server(tmp_path: Path) -> None:
-    binary = build_tessera()
+    binary = built_tessera()
     policy = tmp_path / "policy"
     policy.write_text(POLICY_TEXT)
     (tmp_path / "car").mkdir()

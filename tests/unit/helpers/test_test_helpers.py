@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from tests.helpers.await_status import holds
 from tests.helpers.data import data_file
 from tests.helpers.debian import require
+from tests.helpers.early import Done, Early, result_of
 
 
 def test_a_program_that_is_here_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,3 +58,23 @@ def test_a_condition_holds_of_a_status_or_not(condition: str, expected: bool) ->
     status = {"sent": {"cam": 6}, "bus": {"is_up": True}, "odometer": {"anchored": 2, "recorded": 2}}
     assert holds(status, condition) is expected
     assert holds("no agent is running here", condition) is False
+
+
+def test_what_was_begun_early_is_waited_for_and_told_as_it_ended() -> None:
+    early = Early({"slow": ["/bin/sh", "-c", "read line </dev/null; echo said; exit 3"], "quick": ["true"]})
+    early.begin()
+    try:
+        assert result_of("slow", patience_s=1.0) == Done(status=3, said="said")
+        assert result_of("quick", patience_s=1.0) == Done(status=0, said="")
+    finally:
+        early.end()
+
+
+def test_what_was_begun_early_ends_with_the_run(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    early = Early({"endless": ["cat", str(fifo)]})
+    early.begin()
+    early.end()
+    with pytest.raises(OSError, match="No such device"):
+        os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)  # nobody reads it any more
