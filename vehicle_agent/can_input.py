@@ -18,7 +18,9 @@ in. Groups longer than a frame come through `on_group`, put together by `vehicle
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -101,7 +103,9 @@ class CanInput:
         """Return the news in `frame`; what is refused is counted."""
         table = self._tables.get(frame.channel, self._anywhere)
         identifier = frame.arbitration_id
-        message = table.find(identifier) if frame.is_extended else table.standard.get(identifier)
+        message = table.extended.get(identifier, _UNSEEN) if frame.is_extended else table.standard.get(identifier)
+        if message is _UNSEEN:
+            message = table.look(identifier)
         return _NO_NEWS if message is None else message.read(frame.data, frame.received, identifier)
 
     def on_group(self, group: ParameterGroup) -> tuple[SignalUpdate, ...]:
@@ -113,7 +117,9 @@ class CanInput:
         """Return the news in `frame` and what was refused of it."""
         table = self._tables.get(frame.channel, self._anywhere)
         identifier = frame.arbitration_id
-        message = table.find(identifier) if frame.is_extended else table.standard.get(identifier)
+        message = table.extended.get(identifier, _UNSEEN) if frame.is_extended else table.standard.get(identifier)
+        if message is _UNSEEN:
+            message = table.look(identifier)
         if message is None:
             return _NOTHING
         faults: list[FrameError] = []
@@ -132,6 +138,13 @@ class CanInput:
         return MappingProxyType(dict(total))
 
 
+class _Unseen(Enum):
+    """An identifier of which it has not been looked yet what reads it."""
+
+    UNSEEN = "unseen"
+
+
+_UNSEEN: Final = _Unseen.UNSEEN
 _WHOLE_OCTET = 0xFF
 _NO_NEWS: tuple[SignalUpdate, ...] = ()
 _NOTHING = DecodedFrame(updates=(), faults=())
@@ -143,25 +156,22 @@ class _Table:
     def __init__(self, messages: "list[_MessageInput]") -> None:
         exact = [each for each in messages if each.mapped.pgn is None]
         self.standard = {each.mapped.layout.arbitration_id: each for each in exact if not each.mapped.layout.is_extended}
-        self._extended = {each.mapped.layout.arbitration_id: each for each in exact if each.mapped.layout.is_extended}
+        self._exact = {each.mapped.layout.arbitration_id: each for each in exact if each.mapped.layout.is_extended}
+        self.extended: dict[int, _MessageInput | _Group | None] = dict(self._exact)
+        """What reads frames of 29 bits, None where nothing does: those mapped and those seen."""
         self.groups: dict[int, _Group] = {}
         for each in messages:
             if each.mapped.pgn is not None:
                 self.groups.setdefault(each.mapped.pgn, _Group()).add(each)
-        self._known: dict[int, _MessageInput | _Group | None] = {}
 
-    def find(self, identifier: int) -> "_MessageInput | _Group | None":
-        """Return what reads frames of an identifier of 29 bits; None where nothing does."""
-        if not self.groups:
-            return self._extended.get(identifier)
-        try:
-            return self._known[identifier]
-        except KeyError:
-            found = self._extended.get(identifier) or self.groups.get(pgn_of(identifier))
-            if len(self._known) >= MAX_KNOWN_IDENTIFIERS:
-                self._known.clear()
-            self._known[identifier] = found
-            return found
+    def look(self, identifier: int) -> "_MessageInput | _Group | None":
+        """Return what reads frames of an identifier of 29 bits that is not in `extended`, and remember it there."""
+        found = self.groups.get(pgn_of(identifier)) if self.groups else None
+        if len(self.extended) >= MAX_KNOWN_IDENTIFIERS + len(self._exact):
+            self.extended.clear()
+            self.extended.update(self._exact)
+        self.extended[identifier] = found
+        return found
 
 
 class _MessageInput:

@@ -139,22 +139,25 @@ class _Ear:
             self._requests = GroupRequests(bus.name, address=bus.address, distances=sorted(distances), started=started)
         self._transport = TransportReceiver(bus.name, bus.address, self._wants)
         self._known: dict[int, tuple[int, int, int]] = {}
+        self._plain: set[int] = set()
         self._said: dict[int, dict[str, str]] = {}
         self._faults: Counter[str] = Counter()
 
     def receive(self, frame: CanFrame) -> Heard:
         """Take one frame with an identifier of 29 bits."""
-        try:
-            pgn, source, destination = self._known[frame.arbitration_id]
-        except KeyError:
-            pgn, source, destination = self._look(frame.arbitration_id)
-        if self._requests is not None:
-            self._requests.heard(source, pgn, frame.received)
+        requests = self._requests
+        if frame.arbitration_id in self._plain:  # nearly all there are: the signals of maps
+            if requests is not None:
+                requests.last_heard = frame.received
+            return HEARD_NOTHING
+        pgn, source, destination = self._known.get(frame.arbitration_id) or self._look(frame.arbitration_id)
+        if requests is not None:
+            requests.heard(source, pgn, frame.received)
         if pgn not in _LISTENED:
             return HEARD_NOTHING
         if pgn in {TP_CONNECTION, TP_DATA}:
-            if self._requests is not None and destination == self._bus.address:
-                self._requests.progressing(source, frame.received)
+            if requests is not None and destination == self._bus.address:
+                requests.progressing(source, frame.received)
             assembled = self._transport.receive(frame)
             if assembled.group is not None:
                 self._take(assembled.group)
@@ -194,6 +197,9 @@ class _Ear:
         identifier = parse_identifier(arbitration_id)
         if len(self._known) >= MAX_KNOWN_IDENTIFIERS:
             self._known.clear()
+            self._plain.clear()
+        if identifier.pgn not in _LISTENED and not (self._requests and self._requests.is_news(identifier.source, identifier.pgn)):
+            self._plain.add(arbitration_id)
         parts = self._known[arbitration_id] = (identifier.pgn, identifier.source, identifier.destination)
         return parts
 

@@ -8,9 +8,11 @@ from shared.records.recorder import Recorder
 from shared.stack.effects import Effect
 from shared.transport.can_frame import CanFrame
 from vehicle_agent.can_input import CanInput
-from vehicle_agent.j1939.listener import J1939Listener
+from vehicle_agent.j1939.listener import HEARD_NOTHING, J1939Listener
 from vehicle_agent.part_identity import PartIdentity, SurveyResult
 from vehicle_agent.vehicle_state import SignalUpdate, VehicleState, fresh
+
+_NOTHING: tuple[tuple[SignalUpdate, ...], tuple[Effect, ...]] = ((), ())
 
 
 class J1939Network:
@@ -34,6 +36,8 @@ class J1939Network:
     def hear(self, frame: CanFrame) -> tuple[tuple[SignalUpdate, ...], tuple[Effect, ...]]:
         """Take any frame of the vehicle; return the news of a group it completes, and frames to send. Never raises."""
         heard = self._listener.receive(frame)
+        if heard is HEARD_NOTHING:
+            return _NOTHING
         return () if heard.group is None else self._can_input.on_group(heard.group), heard.answers
 
     def poll(self, state: VehicleState, recorder: Recorder, now: Instant) -> tuple[Effect, ...]:

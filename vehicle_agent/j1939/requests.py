@@ -84,8 +84,13 @@ class GroupRequests:
         self._next_round = MonotonicNs(started + FIRST_ROUND_AFTER_NS)
         self._in_round = False
         self._distances = {pgn: MonotonicNs(started + DISTANCE_INTERVAL_NS) for pgn in distances}
-        self._last_heard: MonotonicNs | None = None
+        self.last_heard: MonotonicNs | None = None
+        """When anybody else last spoke."""
         self._counters: Counter[str] = Counter()
+
+    def is_news(self, source: int, pgn: int) -> bool:
+        """Return whether `heard` wants every frame of this group, not only the first of its sender."""
+        return source == self._address or pgn in self._distances
 
     def heard(self, source: int, pgn: int, at: MonotonicNs) -> None:
         """Somebody said something: who is there, and whether that answers a question."""
@@ -93,7 +98,7 @@ class GroupRequests:
             self._silent_until = MonotonicNs(at + TAKEN_ADDRESS_NS)
             self._counters["address_taken"] += 1
             return
-        self._last_heard = at
+        self.last_heard = at
         if source <= MAX_ADDRESS and source not in self._units and len(self._units) < MAX_UNITS:
             self._units[source] = None
         if pgn in self._distances:
@@ -168,7 +173,7 @@ class GroupRequests:
         return MappingProxyType({"units": len(self._units), **self._counters})
 
     def _is_silent(self, now: MonotonicNs) -> bool:
-        if self._last_heard is None or now - self._last_heard > QUIET_AFTER_NS:
+        if self.last_heard is None or now - self.last_heard > QUIET_AFTER_NS:
             return True
         return self._silent_until is not None and now < self._silent_until
 
