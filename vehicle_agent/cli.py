@@ -116,7 +116,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         for message in report.messages:
             checks = [name for name in (message.checksum, "counter" if message.has_counter else None) if name]
             fields = ", ".join(f"{name_of(field)} <- {' '.join(signals)}" for field, signals in message.fields)
-            table.add_row(message.name, f"{message.arbitration_id:#x}", fields, ", ".join(checks))
+            identifier = f"{message.arbitration_id:#x}" if message.pgn is None else f"PGN {message.pgn}"
+            table.add_row(message.name, identifier, fields, ", ".join(checks))
         console.print(table)
     missing = files.signal_map.missing_fields()
     if missing:

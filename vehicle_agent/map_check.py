@@ -36,6 +36,7 @@ class CheckedMessage:
         fields: the fields it feeds, each with the signals it comes from.
         checksum: the rule, where the map names one.
         has_counter: whether the map names a counter.
+        pgn: the J1939 parameter group it is found by; None where the identifier is all.
     """
 
     name: str
@@ -44,6 +45,7 @@ class CheckedMessage:
     fields: tuple[tuple[str, tuple[str, ...]], ...]
     checksum: str | None
     has_counter: bool
+    pgn: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,7 @@ def check_map(path: Path) -> MapReport:
                 fields=tuple((f.field, tuple(s.name for s in f.signals)) for f in m.fields),
                 checksum=None if m.checksum is None else m.checksum.rule.name,
                 has_counter=m.counter is not None,
+                pgn=m.pgn,
             )
             for m in signal_map.messages
         ),

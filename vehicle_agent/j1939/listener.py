@@ -4,7 +4,7 @@ Frames and time in; whole groups, frames to send and now and then a survey of th
 `vehicle_agent.can_input`'s, which takes whole groups too. Hostile traffic is counted by its reason and never raises.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -26,6 +26,9 @@ from vehicle_agent.j1939.identification import IDENTIFICATION_GROUPS, identifier
 from vehicle_agent.j1939.identifier import NULL_ADDRESS, parse_identifier, pgn_mask
 from vehicle_agent.j1939.requests import MAX_UNITS, ROUND_INTERVAL_NS, GroupRequests
 from vehicle_agent.j1939.transport import TransportReceiver
+
+MAX_ECHOES = 32
+"""Frames of our own that are known again where a bus gives them back to their sender."""
 
 MAX_KNOWN_IDENTIFIERS = 4_096
 """Identifiers whose parts are remembered on one bus."""
@@ -140,6 +143,7 @@ class _Ear:
         self._transport = TransportReceiver(bus.name, bus.address, self._wants)
         self._known: dict[int, tuple[int, int, int]] = {}
         self._plain: set[int] = set()
+        self._sent: deque[tuple[int, bytes]] = deque(maxlen=MAX_ECHOES)
         self._said: dict[int, dict[str, str]] = {}
         self._faults: Counter[str] = Counter()
 
@@ -151,6 +155,9 @@ class _Ear:
                 requests.last_heard = frame.received
             return HEARD_NOTHING
         pgn, source, destination = self._known.get(frame.arbitration_id) or self._look(frame.arbitration_id)
+        if source == self._bus.address and (frame.arbitration_id, frame.data) in self._sent:
+            self._sent.remove((frame.arbitration_id, frame.data))
+            return HEARD_NOTHING
         if requests is not None:
             requests.heard(source, pgn, frame.received)
         if pgn not in _LISTENED:
@@ -161,7 +168,7 @@ class _Ear:
             assembled = self._transport.receive(frame)
             if assembled.group is not None:
                 self._take(assembled.group)
-            return Heard(group=assembled.group, answers=assembled.answers)
+            return Heard(group=assembled.group, answers=self._sending(assembled.answers))
         if pgn == ACKNOWLEDGEMENT:
             self._acknowledged(source, frame.data)
         elif pgn != REQUEST:  # of others, such as a tester under our address: `heard` has seen it
@@ -178,7 +185,11 @@ class _Ear:
     def poll(self, now: MonotonicNs) -> tuple[SendCan, ...]:
         answers = self._transport.poll(now)
         request = None if self._requests is None else self._requests.poll(now)
-        return answers if request is None else (*answers, request)
+        return self._sending(answers if request is None else (*answers, request))
+
+    def _sending(self, frames: tuple[SendCan, ...]) -> tuple[SendCan, ...]:
+        self._sent.extend((frame.arbitration_id, frame.data) for frame in frames)
+        return frames
 
     def take_finished_round(self) -> bool:
         return self._requests is not None and self._requests.take_finished_round()

@@ -31,8 +31,15 @@ ENGINE_GROUPS = {
 class Network:
     """A bus with units on it that speak up twice a second, and a listener; time is counted."""
 
-    def __init__(self, *units: Unit, address: int | None = SERVICE_TOOL_ADDRESS, groups: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        *units: Unit,
+        address: int | None = SERVICE_TOOL_ADDRESS,
+        groups: Iterable[int] = (),
+        gives_back: bool = False,
+    ) -> None:
         self.units = units
+        self.gives_back = gives_back
         self.listener = J1939Listener([J1939Bus(name="can0", groups=frozenset(groups), address=address)], started=MonotonicNs(0))
         self.now = 0
         self.sent: list[tuple[int, SendCan]] = []
@@ -56,6 +63,8 @@ class Network:
         for sent in frames:
             self.sent.append((self.now, sent))
             on_bus = CanFrame(sent.arbitration_id, sent.is_extended, sent.data, sent.bus, MonotonicNs(self.now))
+            if self.gives_back:
+                self._hear(on_bus)
             for unit in self.units:
                 for answer in unit.receive(on_bus, at=self.now):
                     self._hear(answer)
@@ -146,6 +155,12 @@ class TestSilence:
         assert network.sent == []
         network.run(20)
         assert network.requests()
+
+    def test_our_own_frames_that_come_back_are_nobody_elses(self) -> None:
+        network = Network(Unit(ENGINE, ENGINE_GROUPS), gives_back=True)
+        network.run(30)
+        assert network.surveys[0].vins == ("YV2RT40A5KB123456",)
+        assert len(network.requests()) == 4
 
     def test_who_only_listens_never_speaks_and_still_learns(self) -> None:
         network = Network(Unit(ENGINE, ENGINE_GROUPS), address=None)
