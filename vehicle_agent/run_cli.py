@@ -11,7 +11,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-import shared.transport.python_can  # noqa: F401 - before cantools, which would import all of python-can
+import shared.service.plain_structlog
+import shared.transport.python_can  # noqa: F401 - both before what would import more of structlog and python-can
 from shared.cli import entry
 from shared.service.config import load
 from shared.service.log import make_logger

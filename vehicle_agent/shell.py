@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 from structlog.typing import FilteringBoundLogger
 
@@ -47,7 +48,6 @@ from vehicle_agent.composition import make_agent, open_vehicle
 from vehicle_agent.config import CanConfig, VehicleConfig
 from vehicle_agent.driver_outputs import DriverOutputs, open_driver_outputs
 from vehicle_agent.gnss.bus_position import receiver_fields
-from vehicle_agent.gnss.receiver import GnssReceiver
 from vehicle_agent.holder import make_desks
 from vehicle_agent.inspection_orders import InspectionDesk, obeying_inspector
 from vehicle_agent.ledger_orders import obeying_ledger
@@ -57,6 +57,9 @@ from vehicle_agent.orders import MAX_ORDER_OCTETS, PATIENCE_S, obeying
 from vehicle_agent.position_config import ReceiverPosition
 from vehicle_agent.request_sender import RequestSender
 from vehicle_agent.vehicle_state import fresh
+
+if TYPE_CHECKING:
+    from vehicle_agent.gnss.receiver import GnssReceiver
 
 
 async def serve(config: VehicleConfig, path: Path, service: Service, log: FilteringBoundLogger) -> None:
@@ -139,15 +142,8 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
             service.run_within(stack, courier.run())
         gnss = None
         if isinstance(config.position, ReceiverPosition):
-            gnss = GnssReceiver(
-                config.position,
-                fields=receiver_fields(opened.parts.signal_map),
-                clock=clock,
-                log=log,
-                hand_on=lambda updates: loop.post(partial(agent.on_signals, updates)),
-                set_date=clock.give_fix,
-                is_reversing=partial(_is_reversing, agent, clock),
-            )
+            fields = receiver_fields(opened.parts.signal_map)
+            gnss = _receiver(config.position, fields, agent=agent, loop=loop, clock=clock, log=log)
         snapshot = partial(
             _status,
             *(agent, buses, radios, capture, driver, intake, notices, upkeep, evidence, log_http),
@@ -192,7 +188,7 @@ def _status(
     evidence: EvidenceFolder | None,
     log_http: LedgerHttp | None,
     *,
-    gnss: GnssReceiver | None,
+    gnss: "GnssReceiver | None",
     to_units: RequestSender,
     spool: Spool,
     config: VehicleConfig,
@@ -236,6 +232,28 @@ def _bus_status(bus: CanBus) -> dict[str, object]:
         "interruptions": statistics.interruptions,
         "last_fault": statistics.last_fault,
     }
+
+
+def _receiver(
+    position: ReceiverPosition,
+    fields: frozenset[str],
+    *,
+    agent: VehicleAgent,
+    loop: WorkingLoop,
+    clock: SystemClock,
+    log: FilteringBoundLogger,
+) -> "GnssReceiver":
+    from vehicle_agent.gnss.receiver import GnssReceiver  # noqa: PLC0415 - for vehicles that have one beside their bus
+
+    return GnssReceiver(
+        position,
+        fields=fields,
+        clock=clock,
+        log=log,
+        hand_on=lambda updates: loop.post(partial(agent.on_signals, updates)),
+        set_date=clock.give_fix,
+        is_reversing=partial(_is_reversing, agent, clock),
+    )
 
 
 def _is_reversing(agent: VehicleAgent, clock: Clock) -> bool:

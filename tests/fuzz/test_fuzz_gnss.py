@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from shared.core.clock import NS_PER_MS, MonotonicNs, UtcNs
 from shared.core.errors import DecodeError
 from tests.helpers.gnss_track import GPSD_INTRODUCTION, START_UTC, as_gpsd, as_nmea, drive, sentence, without_fix
+from vehicle_agent.gnss.fields import HEADING_FIELD, POSITION_FIELDS
 from vehicle_agent.gnss.fix import Fix
-from vehicle_agent.gnss.gnss_input import HEADING_FIELD, POSITION_FIELDS, GnssInput
+from vehicle_agent.gnss.gnss_input import GnssInput
 from vehicle_agent.gnss.gpsd import GpsdParser
 from vehicle_agent.gnss.nmea import NmeaParser
 from vehicle_agent.gnss.report_parser import ReportParser

@@ -6,7 +6,7 @@ from dataclasses import replace
 from msgspec.structs import replace as changed
 
 from shared.core.clock import MonotonicNs
-from vehicle_agent.gnss.gnss_input import HEADING_FIELD, POSITION_FIELDS
+from vehicle_agent.gnss.fields import HEADING_FIELD, POSITION_FIELDS
 from vehicle_agent.position_config import PositionConfig, ReceiverPosition
 from vehicle_agent.signal_map import SignalMap
 from vehicle_agent.vehicle_state import FixQuality, SignalUpdate, VehicleState, fresh

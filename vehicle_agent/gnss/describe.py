@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from shared.core.errors import ConfigError
-from vehicle_agent.gnss.gnss_input import POSITION_FIELDS
+from vehicle_agent.gnss.fields import POSITION_FIELDS
 from vehicle_agent.gnss.line import place_of
 from vehicle_agent.position_config import CanPosition, FixedPosition, NmeaPosition, PositionConfig
 from vehicle_agent.signal_map import SignalMap

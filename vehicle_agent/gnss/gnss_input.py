@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs, UtcNs
 from shared.core.geo import GeoPoint, distance_m
+from vehicle_agent.gnss.fields import HEADING_FIELD, POSITION_FIELDS
 from vehicle_agent.gnss.fix import DAY_NS, Fix
 from vehicle_agent.gnss.fix_time import FixTime
 from vehicle_agent.gnss.place_check import PlaceCheck, Seen
@@ -27,12 +28,6 @@ COURSE_SPEED_MPS = 1.5
 """Below it, a receiver's error of speed (some 0.1 m/s) turns its course by more than four degrees."""
 
 HEADING_HELD_M = 10.0
-
-POSITION_FIELDS = frozenset({"position", "position_accuracy_m", "altitude_m", "gnss_speed_mps", "fix_quality"})
-"""What a receiver is asked for; signals of a map that feed the same are left out (`vehicle_agent.car_maps`)."""
-
-HEADING_FIELD = "heading_deg"
-"""What a receiver tells where no signal does: a car that measures its own heading knows it better."""
 
 STALE = "stale"
 JUMP = "jump"

@@ -8,7 +8,8 @@ from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs, UtcNs
 from shared.core.geo import GeoPoint, distance_m, heading_difference_deg
 from tests.helpers.gnss_track import GPSD_INTRODUCTION, Moment, as_gpsd, as_nmea
 from tests.helpers.rav4 import read_truth
-from vehicle_agent.gnss.gnss_input import COURSE_SPEED_MPS, HEADING_FIELD, POSITION_FIELDS, GnssInput
+from vehicle_agent.gnss.fields import HEADING_FIELD, POSITION_FIELDS
+from vehicle_agent.gnss.gnss_input import COURSE_SPEED_MPS, GnssInput
 from vehicle_agent.gnss.gpsd import GpsdParser
 from vehicle_agent.gnss.nmea import QUIET_NS, NmeaParser
 from vehicle_agent.gnss.report_parser import ReportParser

@@ -16,7 +16,7 @@ from shared.core.geo import distance_m
 from shared.service.log import make_logger
 from shared.service.system_clock import SystemClock
 from tests.helpers.gnss_track import GPSD_INTRODUCTION, START_UTC, as_gpsd, as_nmea, drive
-from vehicle_agent.gnss.gnss_input import HEADING_FIELD, POSITION_FIELDS
+from vehicle_agent.gnss.fields import HEADING_FIELD, POSITION_FIELDS
 from vehicle_agent.gnss.line import open_line
 from vehicle_agent.gnss.receiver import GnssReceiver
 from vehicle_agent.position_config import GpsdPosition, NmeaPosition, ReceiverPosition

@@ -22,12 +22,11 @@ from tests.helpers.gnss_track import (
     moved,
     without_fix,
 )
+from vehicle_agent.gnss.fields import HEADING_FIELD, POSITION_FIELDS
 from vehicle_agent.gnss.fix import Fix
 from vehicle_agent.gnss.gnss_input import (
     COURSE_SPEED_MPS,
-    HEADING_FIELD,
     MAX_AGE_NS,
-    POSITION_FIELDS,
     STALE,
     GnssInput,
 )
