@@ -21,6 +21,7 @@ from shared.cli.status_words import (
     trouble_rows,
     yes_no,
 )
+from vehicle_agent.j1939.status_rows import j1939_rows
 from vehicle_agent.requests.status_rows import request_rows
 
 SHOWN_HAZARDS = 20
@@ -35,7 +36,7 @@ def status_tables(document: Document) -> RenderableType:
     return Group(
         _table(f"vehicle, now station {document.get('station_id')}", _vehicle(document)),
         _table("radios and bus", (*radio_rows(document), *_bus(document))),
-        *((_table("control units", units),) if (units := tuple(request_rows(document))) else ()),
+        *((_table("control units", units),) if (units := (*request_rows(document), *j1939_rows(document))) else ()),
         _table("said", _said(document)),
         _table("heard", _heard(document)),
         _table("for others", network_rows(document)),
