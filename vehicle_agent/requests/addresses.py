@@ -58,7 +58,16 @@ def is_question(arbitration_id: int, *, is_extended: bool) -> bool:
 LEGISLATED_11 = range(FUNCTIONAL_11, LAST_RESPONSE_11 + 1)
 """Every identifier of legislated OBD with 11 bits, questions and answers."""
 
-_LEGISLATED_29 = (
+LEGISLATED_29 = frozenset(
+    (
+        FUNCTIONAL_29,
+        *(_PHYSICAL_29 | unit << 8 | _TESTER for unit in range(0x100)),
+        *(_PHYSICAL_29 | _TESTER << 8 | unit for unit in range(0x100)),
+    )
+)
+"""Those with 29 bits."""
+
+_FILTERS_29 = (
     CanFilter(FUNCTIONAL_29, is_extended=True),
     CanFilter(_PHYSICAL_29 | _TESTER, is_extended=True, mask=0x1FFF_00FF),
     CanFilter(_PHYSICAL_29 | _TESTER << 8, is_extended=True, mask=0x1FFF_FF00),
@@ -69,6 +78,6 @@ def filters_for(units: tuple[UnitAddress, ...], *, obd: bool, is_extended: bool)
     """Return what a bus has to let through: legislated identifiers where `obd`, and both of each named unit."""
     legislated: tuple[CanFilter, ...] = ()
     if obd:
-        legislated = _LEGISLATED_29 if is_extended else tuple(CanFilter(each, is_extended=False) for each in LEGISLATED_11)
+        legislated = _FILTERS_29 if is_extended else tuple(CanFilter(each, is_extended=False) for each in LEGISLATED_11)
     named = {(identifier, unit.is_extended) for unit in units for identifier in (unit.request_id, unit.response_id)}
     return (*legislated, *(CanFilter(identifier, extended) for identifier, extended in sorted(named)))

@@ -117,9 +117,13 @@ class CarRequests:
                 odometer.every_ns,
                 at_standstill=odometer.at_standstill,
             )
+        self._next_due = self._when_due()
 
     def next_due(self) -> MonotonicNs | None:
         """When `poll` wants to be called; None while there is nothing to do."""
+        return self._next_due
+
+    def _when_due(self) -> MonotonicNs | None:
         due = [self._requester.next_due()]
         if not self._requester.is_asking:
             due.append(self._schedule.next_due())
@@ -135,7 +139,9 @@ class CarRequests:
         turn = self._requester.take(frame, now)
         if turn.events or turn.send:  # not our own frame come back
             self._heard = now
-        return tuple(self._happened(turn.events, frame.received, now)), self._effects(turn)
+        updates = tuple(self._happened(turn.events, frame.received, now))
+        self._next_due = self._when_due()
+        return updates, self._effects(turn)
 
     def poll(self, state: VehicleState, recorder: Recorder, now: Instant) -> tuple[Effect, ...]:
         """Ask what is due and may be asked; begin and end surveys."""
@@ -143,6 +149,8 @@ class CarRequests:
         at = self._latest = now.monotonic
         if (fresh(state.speed_mps, at) or 0.0) > STANDSTILL_MPS:
             self._moved = at
+        if self._next_due is None or at < self._next_due:
+            return ()
         effects: list[Effect] = []
         turn = self._requester.poll(at)
         # What a question's end leads to is no news of the vehicle: only answers are.
@@ -157,6 +165,7 @@ class CarRequests:
             self._asked = task
             expected = frozenset(self._units) if task.unit is None else frozenset()
             effects += self._effects(self._requester.ask(task.request, task.unit, at, expected=expected))
+        self._next_due = self._when_due()
         return tuple(effects)
 
     def witnesses(self, now: MonotonicNs) -> tuple[Witness, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
 from shared.core.errors import DecodeError
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.requests.addresses import LEGISLATED_11, UnitAddress, all_units, answering_unit, is_question
+from vehicle_agent.requests.addresses import LEGISLATED_11, LEGISLATED_29, UnitAddress, all_units, answering_unit, is_question
 from vehicle_agent.requests.isotp import SingleFrame, encode_frame
 from vehicle_agent.requests.isotp_receive import IsoTpReceiver, TransferFault
 from vehicle_agent.requests.read_request import CurrentData, DataByIdentifier, ReadRequest, VehicleInformation
@@ -144,8 +144,10 @@ class Requester:
         self._is_extended = is_extended
         self._by_response = {(unit.response_id, unit.is_extended): unit for unit in units}
         self._named_questions = frozenset((unit.request_id, unit.is_extended) for unit in units)
-        self._obd = obd
-        self._named = self._named_questions | self._by_response.keys()
+        legislated = (LEGISLATED_29 if is_extended else LEGISLATED_11) if obd else ()
+        named = self._named_questions | self._by_response.keys()
+        self._wanted = frozenset({(identifier, is_extended) for identifier in legislated} | named)
+        self._identifiers = frozenset(identifier for identifier, _ in self._wanted)
         self._receivers: dict[UnitAddress, IsoTpReceiver] = {}
         self._question: _Question | None = None
         self._late: _Question | None = None
@@ -160,17 +162,12 @@ class Requester:
 
     def wants(self, frame: CanFrame) -> bool:
         """Whether a frame is one of questions or answers."""
-        identifier, is_extended = frame.arbitration_id, frame.is_extended
-        if frame.channel != self._channel:
-            return False
-        if self._obd and is_extended is self._is_extended:
-            if not is_extended and identifier in LEGISLATED_11:
-                return True
-            if is_extended and (
-                answering_unit(identifier, is_extended=True) is not None or is_question(identifier, is_extended=True)
-            ):
-                return True
-        return (identifier, is_extended) in self._named
+        # Most frames of a bus are neither, so the first look is at one number alone.
+        return (
+            frame.arbitration_id in self._identifiers
+            and frame.channel == self._channel
+            and (frame.arbitration_id, frame.is_extended) in self._wanted
+        )
 
     def next_due(self) -> MonotonicNs | None:
         """When `poll` wants to be called; None while nothing is awaited."""

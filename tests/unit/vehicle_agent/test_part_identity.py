@@ -64,7 +64,7 @@ def test_a_car_is_learnt_in_two_surveys_without_a_word() -> None:
 def test_after_that_the_units_are_asked_once_a_day() -> None:
     car = _known_car()
     before = sum(frame.data[1] == 0x09 for frame in car.asked)
-    car.run(900)
+    car.run(300)
     assert sum(frame.data[1] == 0x09 for frame in car.asked) == before
 
 

@@ -278,13 +278,13 @@ def test_a_flood_of_beginnings_makes_us_say_nothing_and_takes_no_more_room_than_
     car = Car(settings=RequestsConfig(bus=CHANNEL, identifiers=29))
     car.run(1)
     before = len(car.asked)
-    for number in range(20_000):
+    for number in range(5_000):
         first = CanFrame(0x18DAF100 | number & 0xFF, True, bytes.fromhex("1fff490201574155"), CHANNEL, car.now)
         car.put(first)
     assert len(car.asked) == before
     counters = car.requests.status()["counters"]
     assert isinstance(counters, dict)
-    assert counters["too_many_units"] > 10_000
+    assert counters["too_many_units"] > 4_000
     assert len(car.requests._requester._receivers) == MAX_UNITS
 
 
@@ -297,7 +297,7 @@ def test_a_unit_that_was_asked_gets_one_flow_control_however_often_it_begins() -
     assert len([frame for frame in car.asked if frame.data[0] == 0x30]) == 1
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_any_frames_on_the_bus_are_survived_and_the_car_is_heard_again(seed: int) -> None:
     random = Random(seed)
     car = Car()
