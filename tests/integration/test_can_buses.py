@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 import socket
+import struct
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
@@ -14,8 +15,9 @@ import pytest
 from shared.core.clock import NS_PER_S, ManualClock, MonotonicNs, TimeSource, UtcNs
 from shared.core.errors import ConfigError, TransportError
 from shared.service.system_clock import SystemClock
-from shared.transport.can_bus import MAX_DRAIN, CanBus, CanBusConfig, StampSource
+from shared.transport.can_bus import BUS_OFF_REASON, MAX_DRAIN, CanBus, CanBusConfig, ControllerState, StampSource
 from shared.transport.can_frame import CanFilter, CanFrame
+from shared.transport.can_link import RECEIVE_BUFFER_BYTES
 
 _NUMBERS = itertools.count()
 _UDP_GROUP = "239.74.163.41"
@@ -328,6 +330,140 @@ class TestSocketCanBus:
             received += len(batch)
         assert 0 < received < sent
         assert ours.statistics().lost == sent - received
+
+    def test_a_loss_is_told_with_the_next_frame_and_the_count_goes_on_over_an_interruption(
+        self, opened: Callable[..., CanBus]
+    ) -> None:
+        config = _socketcan()
+        ours, theirs = opened(config), opened(config)
+        received = 0
+        for _ in range(2):
+            for n in range(8_000):
+                theirs.send(_frame(0x123, n.to_bytes(8, "big")))
+            while batch := ours.drain():
+                received += len(batch)
+            ours.close()
+            ours.open()
+        assert ours.statistics().lost == 16_000 - received > 0
+
+    def test_the_kernel_lets_a_group_through_whatever_its_priority_and_source_and_drops_the_rest(
+        self, opened: Callable[..., CanBus]
+    ) -> None:
+        ours = opened(_socketcan(), filters=(CanFilter(0xFEE000, is_extended=True, mask=0x3FFFF00), CanFilter(0x7E8, False)))
+        theirs = opened(_socketcan())
+        dropped = [_frame(0x18FEE117, is_extended=True), _frame(0x600), _frame(0x7E8, is_extended=True), _frame(0x7E9)]
+        passed = [_frame(0x18FEE017, is_extended=True), _frame(0x0CFEE000, is_extended=True), _frame(0x7E8)]
+        for frame in (*dropped, *passed, *dropped):
+            theirs.send(frame)
+        assert [f.arbitration_id for f in _drain(ours, 3)] == [f.arbitration_id for f in passed]
+        assert ours.drain() == []
+        assert ours.statistics().received == 3
+        assert ours.statistics().lost == 0
+
+    def test_error_frames_tell_of_the_controller_and_are_no_data(self, opened: Callable[..., CanBus]) -> None:
+        config = _socketcan()
+        ours = opened(config, filters=(CanFilter(0x123, is_extended=False),))
+        with socket.socket(socket.AF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as driver:
+            driver.bind((config.channel,))
+
+            def tell(classes: int, *, detail: int = 0) -> None:
+                driver.send(struct.pack("=IB3x8B", 0x2000_0000 | classes, 8, 0, detail, *(0,) * 6))
+                assert _drain(ours, 0) == []
+
+            tell(0x004, detail=0x08)
+            assert ours.statistics().controller is ControllerState.ERROR_WARNING
+            tell(0x004, detail=0x20)
+            assert ours.statistics().controller is ControllerState.ERROR_PASSIVE
+            tell(0x040)
+            assert ours.statistics().is_bus_off
+            tell(0x100)
+            assert not ours.statistics().is_bus_off
+        opened(config).send(_frame(0x123))
+        assert len(_drain(ours, 1)) == 1
+        statistics = ours.statistics()
+        assert (statistics.error_frames, statistics.received, statistics.malformed) == (4, 1, 0)
+        assert statistics.errors == {"controller": 2, "bus_off": 1, "restarted": 1}
+
+    def test_a_listener_hears_that_the_controller_left_the_bus_and_that_it_is_back(self, opened: Callable[..., CanBus]) -> None:
+        class Listener:
+            def __init__(self) -> None:
+                self.heard: list[str | None] = []
+
+            def lost(self, reason: str) -> None:
+                self.heard.append(reason)
+
+            def works(self) -> None:
+                self.heard.append(None)
+
+        async def scenario() -> list[str | None]:
+            config, listener = _socketcan(), Listener()
+            ours = CanBus(config, clock=_CLOCK)
+            async with aclosing(ours.batches(listener)) as batches:
+                taking = asyncio.create_task(_take(batches, 1))
+                await _until(lambda: ours.statistics().is_up)
+                with socket.socket(socket.AF_CAN, socket.SOCK_RAW, socket.CAN_RAW) as driver:
+                    driver.bind((config.channel,))
+                    driver.send(struct.pack("=IB3x8x", 0x2000_0040, 8))
+                    await _until(lambda: len(listener.heard) == 2)
+                    driver.send(struct.pack("=IB3x8x", 0x2000_0100, 8))
+                    await _until(lambda: len(listener.heard) == 3)
+                opened(config).send(_frame(0x1))
+                await taking
+            return listener.heard
+
+        assert asyncio.run(scenario()) == [None, BUS_OFF_REASON, None]
+
+    def test_frames_carry_the_kernels_time_however_late_they_are_read(self, opened: Callable[..., CanBus]) -> None:
+        ours, theirs = opened(_socketcan()), opened(_socketcan())
+        before = _CLOCK.now().monotonic
+        theirs.send(_frame())
+        after = _CLOCK.now().monotonic
+        while _CLOCK.now().monotonic < after + NS_PER_S // 10:
+            os.sched_yield()
+        (frame,) = ours.drain()
+        slack = NS_PER_S // 100
+        assert before - slack <= frame.received <= after + slack
+
+    def test_a_classic_interface_carries_no_fd_frame_and_the_reader_hears_on(self, opened: Callable[..., CanBus]) -> None:
+        config = _socketcan()
+        self._remake(config.channel, mtu=16)
+        try:
+            ours, theirs = opened(config), opened(config)
+            with pytest.raises(TransportError, match="cannot send"):
+                theirs.send(_frame(0x1, bytes(64)))
+            theirs.send(_frame(0x2))
+            assert [f.arbitration_id for f in _drain(ours, 1)] == [0x2]
+        finally:
+            self._remake(config.channel, mtu=72)
+
+    def test_fd_frames_are_refused_where_they_are_switched_off(self, opened: Callable[..., CanBus]) -> None:
+        config = _socketcan()
+        classic = opened(CanBusConfig(interface="socketcan", channel=config.channel, options={"fd": False}))
+        with pytest.raises(TransportError, match="switched off"):
+            classic.send(_frame(0x1, bytes(12)))
+
+    def test_the_buffer_is_as_large_as_asked_for_where_the_program_may_have_it(self, opened: Callable[..., CanBus]) -> None:
+        assert opened(_socketcan()).statistics().receive_buffer_bytes == RECEIVE_BUFFER_BYTES
+
+    def test_an_interface_that_vanishes_while_a_sender_takes_the_error_is_missed_by_the_reader_all_the_same(
+        self, opened: Callable[..., CanBus]
+    ) -> None:
+        config = _socketcan()
+        ours = opened(config)
+        _ip("ip", "link", "set", config.channel, "down")
+        try:
+            with pytest.raises(TransportError, match="cannot send"):
+                ours.send(_frame())
+            with pytest.raises(TransportError, match=r"went down: interface \S+ is down"):
+                ours.drain()
+        finally:
+            _ip("ip", "link", "set", config.channel, "up")
+        assert ours.statistics().interruptions == 1
+
+    @staticmethod
+    def _remake(channel: str, *, mtu: int) -> None:
+        _ip("ip", "link", "set", channel, "down")
+        _ip("ip", "link", "set", channel, "mtu", str(mtu), "up")
 
     async def _survives(self, opened: Callable[..., CanBus], down: tuple[str, ...], *up: tuple[str, ...]) -> None:
         config = _socketcan()
