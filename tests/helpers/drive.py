@@ -1,7 +1,7 @@
 """Drive the simulator's car along a straight road on a real bus, in real time: `python -m tests.helpers.drive vcan0`.
 
 A program of its own, so that the agent under test hears its car from another process through the kernel. The car holds its speed
-and heading; its odometer counts what it drives. On the first SIGTERM it parks: the bus goes on, with the ignition off; on the
+and heading; its odometer counts what it drives, and its control units answer testers. On the first SIGTERM it parks: the bus goes on, with the ignition off; on the
 second the program ends. How long it drives is for whoever waits for what it should cause (`tests.helpers.await_status`).
 """
 
@@ -17,12 +17,14 @@ from shared.core.errors import TransportError
 from shared.core.geo import GeoPoint, displaced
 from shared.service.system_clock import SystemClock
 from shared.transport.can_bus import CanBus, CanBusConfig
+from simulator.diagnostics import CarFigures, Diagnostics, cluster_unit, engine_unit
 from simulator.ecu import KinematicSample, SimulatedEcu, load_sim_car
 
 START = GeoPoint(48.137, 11.575)
 SPEED_MPS = 13.9
 HEADING_DEG = 90.0
 ODOMETER_M = 25_088_000.0
+VIN = "WVWZZZ1KZAW000123"
 LEAVE = 2
 
 
@@ -39,6 +41,7 @@ def drive(channel: str, told: Callable[[], int]) -> int:
     print("driving", file=sys.stderr, flush=True)  # noqa: T201 - whoever started this waits for it
     start = clock.now().monotonic
     ecu = SimulatedEcu(load_sim_car(), channel=channel, start=start)
+    units = Diagnostics((engine_unit(VIN), cluster_unit(VIN)), channel=channel)
     sample = KinematicSample(
         position=START,
         heading_deg=HEADING_DEG,
@@ -58,13 +61,16 @@ def drive(channel: str, told: Callable[[], int]) -> int:
             odometer_m=ODOMETER_M + driven_m,
             ignition_on=told() == 0,
         )
-        for frame in ecu.poll(sample, MonotonicNs(start + elapsed_ns)):
-            try:
+        now = MonotonicNs(start + elapsed_ns)
+        figures = CarFigures(odometer_m=sample.odometer_m, speed_mps=SPEED_MPS, engine_per_min=2_000.0)
+        try:
+            answers = [answer for question in bus.drain() for answer in units.hear(question, figures, now)]
+            for frame in (*ecu.poll(sample, now), *answers, *units.poll(now)):
                 bus.send(frame)
                 sent += 1
-            except TransportError:  # the interface is down; the car drives on
-                with suppress(TransportError):
-                    bus.open()
+        except TransportError:  # the interface is down; the car drives on
+            with suppress(TransportError):
+                bus.open()
         time.sleep(max(0.0, (ecu.next_due() - clock.now().monotonic) / NS_PER_S))
     bus.close()
     return sent

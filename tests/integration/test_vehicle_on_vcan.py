@@ -23,7 +23,24 @@ from tests.helpers.drive import HEADING_DEG, ODOMETER_M, SPEED_MPS, START
 from tests.helpers.uml import run_in_uml
 from tests.helpers.vehicle import issue_identities, write_vehicle_config
 
+REQUESTS = """
+[requests]
+bus = "can0"
+rate_per_s = 10
+odometer_every_s = 1
+[[requests.odometer]]
+unit = "cluster"
+request = 0x714
+response = 0x77E
+identifier = 0x2203
+octets = 3
+metres_per_bit = 1000
+every_s = 1
+only_at_standstill = false
+"""
+
 MIN_CAMS = 12
+MIN_ANSWERS = 20
 MIN_RECORDS = 4
 """The first when the ignition is on, then one each 50 m."""
 
@@ -39,7 +56,8 @@ await 'sent.cam>=1'
 ip link set vcan0 down
 await 'bus.interruptions>=1'
 ip link set vcan0 up
-await 'sent.cam>={cams}' 'buses.can0.is_up==true' 'odometer.recorded>={records}'
+await 'sent.cam>={cams}' 'buses.can0.is_up==true' 'odometer.recorded>={records}' 'requests.counters.answered>={answers}'
+cp {state}/status.json {state}/driving.json
 kill -TERM $car
 until grep -q ignition_off {state}/notices.jsonl; do kill -0 $agent; sleep 0.2; done
 await 'odometer.anchored==odometer.recorded'
@@ -78,12 +96,14 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Drive:
     state.mkdir()
     identities = issue_identities(directory)
     config = write_vehicle_config(directory, identities, state=state)
+    config.write_text(config.read_text() + REQUESTS)
     script = DRIVE.format(
         python=shlex.quote(sys.executable),
         agent=shlex.quote(str(Path(sys.executable).parent / "vehicle-agent")),
         config=shlex.quote(str(config)),
         state=shlex.quote(str(state)),
         cams=MIN_CAMS,
+        answers=MIN_ANSWERS,
         records=MIN_RECORDS,
     )
     result = run_in_uml(["bash", "-c", script], directory=REPOSITORY, timeout_s=600)
@@ -132,6 +152,16 @@ def test_a_bus_that_goes_down_is_noticed_once_and_taken_up_again(drive: Drive) -
     bus = drive.status["buses"]["can0"]
     assert bus["is_up"] is True
     assert bus["interruptions"] == 1
+
+
+def test_the_cars_units_were_asked_for_their_odometers_while_it_drove(drive: Drive) -> None:
+    asked = json.loads((drive.state / "driving.json").read_text())
+    said = {(each["source"], each["quantity"]): each["value"] for each in asked["requests"]["witnesses"]}
+    assert ODOMETER_M <= said["obd:7e8", "odometer_m"] <= asked["odometer"]["last_recorded_m"] + 1_000.0
+    assert said["uds:cluster", "odometer_m"] == ODOMETER_M
+    assert said["obd:7e8", "speed_mps"] == pytest.approx(SPEED_MPS, abs=0.2)
+    assert asked["requests"]["faults"] == {}
+    assert asked["requests_carried_out"]["sent"]["can0"] >= MIN_ANSWERS
 
 
 def test_no_frame_that_arrived_was_found_faulty(drive: Drive) -> None:
