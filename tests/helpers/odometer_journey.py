@@ -1,7 +1,8 @@
 """A vehicle that goes somewhere while its odometer is watched: what really happens, and what each witness makes of it.
 
-Steps of one second. Wheels turn or do not, the vehicle moves over ground or is carried, the cluster counts wheels in its own units,
-a receiver has noise that wanders, loses the sky and starts cold. Whoever writes a test says what is different from an ordinary drive.
+Steps of one second. Wheels turn or do not, the vehicle moves over ground or is carried, the cluster counts wheels in its own
+units, a receiver has noise that wanders, loses the sky and starts cold. Whoever writes a test says what is different from an
+ordinary drive.
 """
 
 from collections.abc import Iterator
