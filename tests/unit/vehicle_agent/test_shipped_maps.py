@@ -9,12 +9,13 @@ import pytest
 from shared.core.clock import MonotonicNs
 from shared.service.config import load
 from shared.transport.can_frame import CanFrame
+from tests.helpers.map_table import BEGIN, END, PAGE, car_map, table
 from tests.helpers.packing import MAPS, Oracle, completed, draw_values, expected_value
 from vehicle_agent.can_input import CanInput
 from vehicle_agent.map_check import check_map
-from vehicle_agent.map_file import MapFile
+from vehicle_agent.map_file import FieldEntry, MapFile
 from vehicle_agent.mapped import MappedMessage
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signal_map import SignalMap
 from vehicle_agent.vehicle_state import FieldKind
 from vehicle_agent.vss import FIELD_BY_PATH, LEAVES
 
@@ -51,10 +52,9 @@ NOW = MonotonicNs(0)
 FIRST_MODEL_YEAR = 2004
 
 
-@cache
 def signal_map(car: str) -> SignalMap:
     pytest.importorskip("opendbc", exc_type=ImportError)
-    return load_signal_map(MAPS / f"{car}.toml")
+    return car_map(car)
 
 
 @cache
@@ -191,3 +191,14 @@ def test_a_completed_frame_has_the_checksum_of_its_rule() -> None:
     assert message.checksum is not None
     found, expected = message.checksum.compare(message.layout.arbitration_id, completed(message, bytes(8)), 8)
     assert found == expected != 0
+
+
+def test_the_page_of_the_maps_has_the_table_they_give() -> None:
+    pytest.importorskip("opendbc", exc_type=ImportError)
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.partition(BEGIN)[2].partition(END)[0].strip() == table()
+
+
+def test_the_page_of_the_maps_names_every_key_of_a_field() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert not [key for key in FieldEntry.__struct_fields__ if f"`{key}`" not in page]
