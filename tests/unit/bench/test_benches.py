@@ -26,6 +26,7 @@ from simulator.bench import end_to_end
 from tests.helpers.data import REPOSITORY
 from vehicle_agent.bench import vehicle
 from vehicle_agent.can_bench import can, can_stall
+from vehicle_agent.footprint_bench import agent_footprint
 from vehicle_agent.spool_bench import spool
 
 TINY = Effort(
@@ -74,6 +75,8 @@ FIGURES: dict[str, dict[str, int]] = {
     "vehicle": {"vehicle.cam": 0},
     "can": {"can.mapped": 1, "can.unmapped": 0, "can.core": 1, "can.core.all": 0},
     "can_stall": {"can_stall.lost": 1, "can_stall.uncounted": 1, "can_stall.frames": 0, "can_stall.core": 0},
+    "agent_footprint": {"agent_footprint.ready": 1, "agent_footprint.start": 0, "agent_footprint.resident": 1,
+                        "agent_footprint.idle": 1},
     "spool": {"spool.octets": 1, "spool.records": 0, "spool.open": 1},
     "rsu_load": {f"rsu_load.{load}.{name}": promised
                  for load in ("once", "twice")
@@ -92,6 +95,7 @@ FIGURES: dict[str, dict[str, int]] = {
 PROGRAMS: dict[str, Bench] = {
     "vehicle": vehicle,
     "spool": spool,
+    "agent_footprint": agent_footprint,
     "can": can,
     "can_stall": can_stall,
     "rsu": rsu,
