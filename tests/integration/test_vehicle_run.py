@@ -22,15 +22,16 @@ from typing import Any
 
 import pytest
 
-from shared.core.clock import NS_PER_S, Instant, MonotonicNs, TimeSource
+from shared.core.clock import NS_PER_MS, NS_PER_S, Instant, MonotonicNs, TimeSource
 from shared.core.errors import TransportError
 from shared.core.geo import displaced
 from shared.core.ids import StationType
 from shared.messages.cam import Cam
 from shared.records.challenge import challenge_text
+from shared.records.record import read_record
 from shared.security.region import NO_IDENTIFIED_AREAS
 from shared.service.status_socket import read_status
-from shared.service.system_clock import SystemClock
+from shared.service.system_clock import SystemClock, start_id
 from shared.service.trust_directory import read_ticket, read_trust_directory
 from shared.stack.inbound import Inbound
 from shared.stack.station import Station, StationIdentity, make_station
@@ -42,6 +43,7 @@ from tests.helpers.holder import told, v2x
 from tests.helpers.identities import HERE, denm_of, ego
 from tests.helpers.multicast import ANY_INTERFACE, free_udp_port, require_multicast
 from tests.helpers.vehicle import Identities, issue_identities, write_vehicle_config
+from vehicle_agent.holder import read_passport_of
 
 RADIO_GROUP = "239.255.89.48"
 CAN_GROUP = "239.74.163.43"
@@ -274,6 +276,17 @@ def test_an_inspector_gets_a_reading_that_was_taken_for_the_challenge_and_checks
     other = v2x(*checking, "--nonce", challenge_text(bytes(16)))
     assert (other.status, "no record shown answers this challenge" in other.error) == (1, True)
     assert (again.returncode, "it was answered before: draw a fresh one" in again.stderr) == (1, True)
+
+
+def test_its_records_name_this_start_of_the_computer_and_the_time_since(session: Session) -> None:
+    spool = session.setup.state / "spool.db"
+    passport, _ = read_passport_of(spool)
+    boots = [read_record(each.token).boot for each in passport.records]
+    assert boots
+    for boot in boots:
+        assert boot is not None
+        assert boot.boot_id == start_id(os.fsencode(spool.resolve()))
+        assert 0 < boot.elapsed_ms * NS_PER_MS < CLOCK.now().monotonic
 
 
 def test_what_it_says_on_the_radio_a_neighbour_believes(session: Session) -> None:
