@@ -1,7 +1,7 @@
 """Work that a test waits for and no test takes part in, begun before the first test and done in what the tests leave of the cores.
 
 Tests of programs that live by the clock wait most of their time; type checking and the building of another project's server take
-a minute or two of one core each. A run of the whole suite begins them at once, at the lowest priority, and the test they belong to
+a minute or two of one core each. A run of the whole suite begins them at once, at a low priority, and the test they belong to
 takes their result. Where a single file is run nothing is begun, and the test does the work itself.
 
 A job holds a lock of its own for as long as it runs, so whoever waits needs no process of it and no clock.
@@ -58,7 +58,7 @@ class Early:
         for name, command in self._commands.items():
             with (folder / f"{name}.lock").open("wb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)  # the job's from here on: it inherits the descriptor, and nobody else has it
-                script = f'nice -n 19 {shlex.join(command)} >"$1/{name}.said" 2>&1; echo $? >"$1/{name}.status"'
+                script = f'nice -n 10 {shlex.join(command)} >"$1/{name}.said" 2>&1; echo $? >"$1/{name}.status"'
                 job = subprocess.Popen(
                     ["/bin/sh", "-c", script, "sh", str(folder)],
                     cwd=REPOSITORY,
