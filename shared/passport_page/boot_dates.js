@@ -47,7 +47,35 @@ const stampedLater = (items) => {
   return stamps;
 };
 
-const stampWords = ({ occurred, bySeq }) => `${occurred.slice(0, 16).replace("T", " ")} UTC by record ${bySeq}`;
+const momentWords = ({ occurred }) => occurred.slice(0, 16).replace("T", " ");
+
+const stampWords = (stamp) => `${momentWords(stamp)} UTC by record ${stamp.bySeq}`;
+
+// Between which moments the vehicle made records of other kinds without a date, by position: those of the readings before and after it
+// where both are of the same start and have dates, or were given them later.
+const boundedDates = (items, stamps) => {
+  const bounds = new Map();
+  const timed = new Map();
+  recordsByStart(items).forEach((starts, start) => starts.forEach((each) => timed.set(each.position, { each, start })));
+  const made = ({ each }) =>
+    each.occurredMs === null ? stamps.get(each.position) : { occurred: items[each.position].record.occurred, bySeq: each.seq };
+  let [before, waiting] = [null, []];
+  items.forEach((item, position) => {
+    const { record } = item;
+    if (!timed.has(position)) {
+      if (isOwn(item) && record.kind === ODOMETER) [before, waiting] = [null, []];
+      else if (isOwn(item) && record.occurred === null && !record.hidden.includes("occurred")) waiting.push(position);
+      return;
+    }
+    const here = timed.get(position);
+    if (before !== null && before.start === here.start) {
+      const [first, last] = [made(before), made(here)];
+      if (first !== undefined && last !== undefined) waiting.forEach((each) => bounds.set(each, [first, last]));
+    }
+    [before, waiting] = [here, []];
+  });
+  return bounds;
+};
 
 // A record as if it had said the date that it was given later.
 const datedItem = (item, stamp) => (stamp === undefined ? item : { ...item, record: { ...item.record, occurred: stamp.occurred } });

@@ -40,6 +40,7 @@ class Remarks {
   constructor(items, stamps) {
     this.items = items;
     this.stamps = stamps;
+    this.bounds = boundedDates(items, stamps);
     this.lasting = new Map();
     const own = [...items.keys()].filter((position) => isOwn(items[position]) && items[position].record.kind === ODOMETER);
     for (const flag of Object.keys(FLAGS_WHILE_THEY_LAST)) {
@@ -60,13 +61,20 @@ class Remarks {
     const { record } = item;
     const told = record.flags.filter((flag) => Object.hasOwn(FLAGS_AT_ONCE, flag));
     const findings = told.map((flag) => {
-      const stamp = flag === "clock_not_set" ? this.stamps.get(position) : undefined;
-      const when = stamp === undefined ? "" : `; it was ${stampWords(stamp)} of the same start of its computer`;
+      const when = flag === "clock_not_set" ? this.when(position) : "";
       return finding("flagged", record.seq, `Record ${record.seq} ${FLAGS_AT_ONCE[flag]}${when}.`);
     });
     findings.push(...(this.lasting.get(position) || []));
     if (record.hidden.includes("odometer_m")) findings.push(finding("hidden", record.seq, `Record ${record.seq} hides its reading.`));
     return findings;
+  }
+
+  // When a record without a date was made, as far as others of the same start of the computer tell.
+  when(position) {
+    if (this.stamps.has(position)) return `; it was ${stampWords(this.stamps.get(position))} of the same start of its computer`;
+    if (!this.bounds.has(position)) return "";
+    const [first, last] = this.bounds.get(position);
+    return `; it was between ${momentWords(first)} and ${momentWords(last)} UTC, when the readings before and after it were taken`;
   }
 
   tell(flag, run) {

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from shared.core.clock import NS_PER_MS, UtcNs
 from shared.core.itstime import utc_text
 from shared.records.findings import Finding, FindingKind, SequenceItem
+from shared.records.kind import OCCURRED, RecordKind
 from shared.records.record import MAX_OCCURRED_NS
 
 FIRST_VERSION_IN_BOOT_TIME = 2
@@ -34,7 +35,12 @@ class Stamp:
     @property
     def words(self) -> str:
         """Return `2026-11-22 09:30 UTC by record 5`."""
-        return f"{utc_text(self.occurred)[:16].replace('T', ' ')} UTC by record {self.by_seq}"
+        return f"{self.moment} UTC by record {self.by_seq}"
+
+    @property
+    def moment(self) -> str:
+        """Return `2026-11-22 09:30`, in UTC."""
+        return utc_text(self.occurred)[:16].replace("T", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,32 @@ def stamped_later(items: Sequence[SequenceItem]) -> dict[int, Stamp]:
         if before is not None:
             _stamp(stamps, waiting, before)
     return stamps
+
+
+def bounded(items: Sequence[SequenceItem], stamps: Mapping[int, Stamp]) -> dict[int, tuple[Stamp, Stamp]]:
+    """Return between which moments the vehicle made records of other kinds without a date, by position.
+
+    They name no start of the computer, but where the readings of the odometer before and after one are of the same start and have
+    dates, or were given them later, it was made in between.
+    """
+    bounds: dict[int, tuple[Stamp, Stamp]] = {}
+    before: tuple[_Timed, bytes] | None = None
+    waiting: list[int] = []
+    timed = {each.position: (each, start) for start, starts in _by_start(items).items() for each in starts}
+    for position, item in enumerate(items):
+        if position not in timed:
+            if item.is_own and item.record.kind is RecordKind.ODOMETER:
+                before, waiting = None, []
+            elif item.is_own and item.record.occurred is None and OCCURRED not in item.record.hidden:
+                waiting.append(position)
+            continue
+        each, start = timed[position]
+        if before is not None and before[1] == start:
+            first, last = _made(before[0], stamps), _made(each, stamps)
+            if first is not None and last is not None:
+                bounds |= dict.fromkeys(waiting, (first, last))
+        before, waiting = (each, start), []
+    return bounds
 
 
 def dated(item: SequenceItem, stamp: Stamp | None) -> SequenceItem:
@@ -97,9 +129,14 @@ def _by_start(items: Sequence[SequenceItem]) -> dict[bytes, list[_Timed]]:
     for position, item in enumerate(items):
         record = item.record
         boot = record.boot
-        if item.is_own and boot is not None and record.version >= FIRST_VERSION_IN_BOOT_TIME and "occurred" not in record.hidden:
+        if item.is_own and boot is not None and record.version >= FIRST_VERSION_IN_BOOT_TIME and OCCURRED not in record.hidden:
             starts.setdefault(boot.boot_id, []).append(_Timed(position, record.seq, boot.elapsed_ms, record.occurred))
     return starts
+
+
+def _made(timed: _Timed, stamps: Mapping[int, Stamp]) -> Stamp | None:
+    """Return when a reading was taken, by itself or by the record that tells."""
+    return stamps.get(timed.position) if timed.occurred is None else Stamp(timed.occurred, timed.seq)
 
 
 def _stamp(stamps: dict[int, Stamp], waiting: Sequence[_Timed], by: _Timed) -> None:

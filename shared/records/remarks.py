@@ -7,7 +7,7 @@ reading of zero, or in another unit, shows as a rollback or a jump where it matt
 
 from collections.abc import Mapping, Sequence
 
-from shared.records.boot_dates import Stamp
+from shared.records.boot_dates import Stamp, bounded
 from shared.records.findings import Finding, FindingKind, SequenceItem, day_text
 from shared.records.kind import RecordKind
 from shared.records.odometer import OdometerFlag
@@ -71,6 +71,7 @@ class Remarks:
 
     def __init__(self, items: Sequence[SequenceItem], stamps: Mapping[int, Stamp]) -> None:
         self._stamps = stamps
+        self._bounds = bounded(items, stamps)
         self._lasting: dict[int, list[Finding]] = {}
         own = [position for position, item in enumerate(items) if item.is_own and item.record.kind is RecordKind.ODOMETER]
         for flag, words in WHILE_IT_LASTS.items():
@@ -89,14 +90,23 @@ class Remarks:
         findings = []
         for flag in record.flags:
             if flag in AT_ONCE:
-                stamp = self._stamps.get(position) if flag is OdometerFlag.CLOCK_NOT_SET else None
-                when = "" if stamp is None else f"; it was {stamp.words} of the same start of its computer"
+                when = self._when(position) if flag is OdometerFlag.CLOCK_NOT_SET else ""
                 text = f"Record {record.seq} {AT_ONCE[flag]}{when}."
                 findings.append(Finding(kind=FindingKind.FLAGGED, seq=record.seq, text=text))
         findings += self._lasting.get(position, [])
         if "odometer_m" in record.hidden:
             findings.append(Finding(kind=FindingKind.HIDDEN, seq=record.seq, text=f"Record {record.seq} hides its reading."))
         return findings
+
+    def _when(self, position: int) -> str:
+        """Say when a record without a date was made, as far as others of the same start of the computer tell."""
+        stamp, bounds = self._stamps.get(position), self._bounds.get(position)
+        if stamp is not None:
+            return f"; it was {stamp.words} of the same start of its computer"
+        if bounds is None:
+            return ""
+        first, last = bounds
+        return f"; it was between {first.moment} and {last.moment} UTC, when the readings before and after it were taken"
 
     def _tell(self, flag: OdometerFlag, words: str, items: Sequence[SequenceItem], run: Sequence[int]) -> None:
         if not run:

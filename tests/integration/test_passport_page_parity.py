@@ -230,6 +230,8 @@ class Story:
         if self._is(0.2):
             possible = flags_of(KINDS[kind])
             claims["flags"] = [flag.value for flag in random.sample(possible, random.randrange(1, 3))]
+        if "subject" not in claims and self._is(0.3):
+            claims |= {"flags": ["clock_not_set"], OCCURRED: None}
         if self.seq > 0 and self._is(0.25):
             claims["corrects"] = random.randrange(max(0, self.seq - 3), self.seq)
         for field in KINDS[kind].fields:
@@ -262,6 +264,9 @@ def test_a_series_of_records_is_told_in_the_same_words(page: Page) -> None:
     for seed, (a, b) in enumerate(zip(here, there, strict=True)):
         assert a == b, seed
     assert {None if at is None else at == seq for _, counting in here for seq, at in enumerate(counting)} == {None, True, False}
+    texts = "\n".join(text for told, _ in here for *_, text in told)
+    for words in ("; it was between 2026-", " UTC by record ", "clock was set back", "of the distance is missing"):
+        assert words in texts
     kinds = {kind for told, _ in here for kind, *_ in told}
     assert len(kinds) == len(FindingKind), kinds
 

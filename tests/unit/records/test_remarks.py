@@ -8,6 +8,7 @@ import pytest
 from shared.core.clock import NS_PER_MS, NS_PER_S, UtcNs
 from shared.records.boot_dates import CLOCK_SET_MS, Stamp, duration_text, stamped_later
 from shared.records.findings import SERIOUS, Finding, FindingKind, SequenceItem
+from shared.records.kind import RecordKind
 from shared.records.odometer import OdometerFlag
 from shared.records.remarks import AT_ONCE, WHILE_IT_LASTS, share_text
 from shared.records.sequence import check_sequence
@@ -146,6 +147,23 @@ def test_no_date_is_made_up_from_what_is_hidden_or_from_a_time_that_stood_still_
     assert stamped_later((foreign, dated)) == {}
     before_time = booted(1, START_A, (START // NS_PER_MS) + 10_000, at_ms=0)
     assert stamped_later((booted(0, START_A, 0), before_time)) == {}, "no date before 1970"
+
+
+def test_a_record_of_another_kind_without_a_date_lies_between_the_readings_around_it() -> None:
+    def trip(seq: int) -> SequenceItem:
+        made = item(seq, None, flags=(OdometerFlag.CLOCK_NOT_SET,))
+        return replace(made, record=replace(made.record, kind=RecordKind.TRIP, occurred=None, hidden=()))
+
+    unknown = "was made while the vehicle did not know the date"
+    around = booted(0, START_A, 0), trip(1), trip(2), booted(3, START_A, 2 * HOUR_MS, at_ms=3 * HOUR_MS)
+    between = "; it was between 2026-01-01 01:00 and 2026-01-01 03:00 UTC, when the readings before and after it were taken"
+    assert told(*around)[1:] == [f"Record {seq} {unknown}{between}." for seq in (1, 2)]
+    other_start = booted(0, START_A, 0, at_ms=0), trip(1), booted(2, START_B, 1_000, at_ms=HOUR_MS)
+    assert told(*other_start) == [f"Record 1 {unknown}."]
+    never_dated = booted(0, START_A, 0), trip(1), booted(2, START_A, 1_000)
+    assert f"Record 1 {unknown}." in told(*never_dated)
+    hidden = replace(around[0], record=replace(around[0].record, hidden=("boot",), fields={"odometer_m": 1}))
+    assert f"Record 1 {unknown}." in told(hidden, *around[1:])
 
 
 def test_a_rollback_between_records_is_told_with_the_dates_they_were_given_later() -> None:
