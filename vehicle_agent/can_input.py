@@ -303,7 +303,7 @@ class _Group:
             self._by_source[message.mapped.source] = message
         else:
             self._anyone = message
-            self._keep_ns = max(mapped.max_age_ns for mapped in message.mapped.fields)
+            self._keep_ns = max((mapped.max_age_ns for mapped in message.mapped.fields), default=0)
 
     def read(
         self, data: bytes, at: MonotonicNs, identifier: int, faults: list[FrameError] | None = None

@@ -147,7 +147,7 @@ class _Fields:
         simple = [self._simple(mapped) for mapped in self._fields]
         if None not in simple:
             updates = [self._update(mapped, value) for mapped, value in zip(self._fields, simple, strict=True) if value is not None]
-            self._source.line(f"return ({', '.join(updates)},)")
+            self._source.line(f"return ({''.join(f'{update}, ' for update in updates)})")
             return
         self._source.line("news = []")
         self._source.line("add = news.append")

@@ -42,6 +42,8 @@ TAKEN_ADDRESS_NS = 600 * NS_PER_S
 """How long we are silent when somebody else speaks under our address."""
 MAX_TRIES = 2
 """How often a unit is asked for the same group in a round."""
+OFF_BOARD_ADDRESSES = frozenset((249, 250))
+"""Service tools beside the vehicle: no units of it."""
 MAX_UNITS = 32
 """Units that are asked; a truck has a dozen or two."""
 DISTANCE_INTERVAL_NS = 10 * NS_PER_S
@@ -99,7 +101,8 @@ class GroupRequests:
             self._counters["address_taken"] += 1
             return
         self.last_heard = at
-        if source <= MAX_ADDRESS and source not in self._units and len(self._units) < MAX_UNITS:
+        is_unit = source <= MAX_ADDRESS and source not in OFF_BOARD_ADDRESSES
+        if is_unit and source not in self._units and len(self._units) < MAX_UNITS:
             self._units[source] = None
         if pgn in self._distances:
             self._distances[pgn] = MonotonicNs(at + DISTANCE_INTERVAL_NS)

@@ -235,6 +235,11 @@ def test_fields_are_cantools_values_in_si(message: MappedMessage) -> None:
             assert value == (pytest.approx(theirs, rel=1e-12) if isinstance(theirs, float) else theirs), field
 
 
+def test_a_message_of_which_no_field_is_wanted_says_nothing() -> None:
+    message = RAV4.messages[0]
+    assert fields_decoder(message, ())(bytes(message.layout.length), AT, []) == ()
+
+
 def test_names_of_a_dbc_never_become_code() -> None:
     evil = 'a"]; raise SystemExit  #'
     signal = Signal(evil, 0, 8)

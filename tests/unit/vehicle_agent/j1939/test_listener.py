@@ -124,6 +124,12 @@ class TestRound:
         assert len(network.surveys) == 2
         assert network.surveys[0] == network.surveys[1]
 
+    def test_another_tester_is_no_unit_of_the_vehicle(self) -> None:
+        tester = Unit(250, {})
+        network = Network(Unit(ENGINE, ENGINE_GROUPS), tester)
+        network.run(60)
+        assert {to for _, _, to in network.requests()} == {ENGINE, EVERYBODY}
+
     def test_a_unit_that_refuses_is_asked_once_and_one_that_is_silent_twice(self) -> None:
         refusing, silent = Unit(ENGINE, {}), Unit(1, {})
         silent.receive = lambda request, *, at=0: []  # type: ignore[method-assign] # noqa: ARG005 - it has no ears
