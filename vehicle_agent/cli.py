@@ -32,11 +32,12 @@ from shared.service.status_socket import read_status
 from shared.service.system_clock import SystemClock
 from shared.stack.cam_permissions import ticket_flags
 from shared.stack.effects import DriverView, Effect, Evidence, Notice, SendCan, Transmit
-from shared.transport.can_bus import require_known_interface
+from shared.transport.can_link import require_known_interface
 from shared.transport.can_log import CanLog
 from shared.transport.capture import CaptureWriter, open_capture
 from shared.transport.link_frames import UNKNOWN_MAC
 from vehicle_agent.agent import VehicleAgent
+from vehicle_agent.bus_status import describe_buses
 from vehicle_agent.car_maps import describe_j1939, j1939_buses, load_car_maps
 from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
@@ -51,7 +52,7 @@ from vehicle_agent.ledger_parts import check_ledger
 from vehicle_agent.map_check import check_map
 from vehicle_agent.replay import replay as replay_log
 from vehicle_agent.requests.config import describe_requests
-from vehicle_agent.run_cli import DEFAULT_CONFIG, ConfigOption, run
+from vehicle_agent.run import DEFAULT_CONFIG, run_agent
 from vehicle_agent.special_vehicle import lacking
 from vehicle_agent.spool_cli import app as spool_app
 from vehicle_agent.status_view import status_tables
@@ -64,7 +65,6 @@ app = typer.Typer(
     name="vehicle-agent", help="The in-vehicle edge agent.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
 )
 
-app.command()(run)
 app.add_typer(ledger_app)
 app.add_typer(spool_app)
 app.add_typer(consent_app)
@@ -72,10 +72,18 @@ for order in (slot, admit, answer, passport_command, inspect):
     app.command()(order)
 app.command("learn")(learn_map)
 
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file (TOML).")]
+
 
 def main() -> NoReturn:
     """Run `vehicle-agent`."""
     entry.run(app, "vehicle-agent")
+
+
+@app.command()
+def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run as a service: read the bus, speak, listen, record."""
+    raise typer.Exit(run_agent(config))
 
 
 @app.command("enrol")
@@ -135,7 +143,11 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
         config_file=config, command="vehicle-agent", trust=settings.trust, pki=settings.pki, now=clock.now()
     ):
         console.print(line)
-    for line in (*describe_requests(settings.requests), *describe_j1939(j1939_buses(files.signal_map, settings.buses))):
+    for line in (
+        *describe_buses(settings.buses),
+        *describe_requests(settings.requests),
+        *describe_j1939(j1939_buses(files.signal_map, settings.buses)),
+    ):
         console.print(line)
     ways = (*describe_radios(settings.radio), *describe_capture(settings.capture), *describe_driver_outputs(settings.driver))
     for line in ways:

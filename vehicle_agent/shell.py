@@ -43,6 +43,7 @@ from shared.transport.can_bus import CanBus, CanBusConfig
 from shared.transport.ledger_http import LedgerHttp
 from shared.transport.radio_set import RadioSet
 from vehicle_agent.agent import VehicleAgent
+from vehicle_agent.bus_status import bus_status, warn_of_small_buffer
 from vehicle_agent.car_maps import filters_of
 from vehicle_agent.composition import make_agent, open_vehicle
 from vehicle_agent.config import CanConfig, VehicleConfig
@@ -163,7 +164,7 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         if gnss is not None:
             service.run_within(stack, gnss.run())
         for bus in buses.values():
-            service.run_within(stack, _read_bus(bus, agent, loop, Availability(log, bus.endpoint)))
+            service.run_within(stack, _read_bus(bus, agent, loop, log))
         service.run_within(stack, feed_intake(radios, intake, loop, capture=capture))
         service.run_within(stack, attend(radios, partial(_position, agent, clock)))
         service.notifier.ready(f"station {agent.status()['station_id']}")
@@ -205,7 +206,7 @@ def _status(
         "evidence": None if evidence is None else evidence.status(),
         "spool": _spool_status(spool),
         "ledger_places": None if log_http is None else log_http.status(),
-        "buses": {name: _bus_status(bus) for name, bus in buses.items()},
+        "buses": {name: bus_status(bus) for name, bus in buses.items()},
         "requests_carried_out": to_units.status(),
         "gnss": None if gnss is None else gnss.status(),
         "radios": radios.status(),
@@ -220,18 +221,6 @@ def _spool_status(spool: Spool) -> dict[str, object] | None:
         return spool.use().json()
     except StorageError:
         return None
-
-
-def _bus_status(bus: CanBus) -> dict[str, object]:
-    statistics = bus.statistics()
-    return {
-        "endpoint": bus.endpoint,
-        "is_up": statistics.is_up,
-        "received": statistics.received,
-        "lost": statistics.lost,
-        "interruptions": statistics.interruptions,
-        "last_fault": statistics.last_fault,
-    }
 
 
 def _receiver(
@@ -264,6 +253,10 @@ def _position(agent: VehicleAgent, clock: Clock) -> GeoPoint | None:
     return fresh(agent.state.position, clock.now().monotonic)
 
 
-async def _read_bus(bus: CanBus, agent: VehicleAgent, loop: WorkingLoop, availability: Availability) -> None:
-    async for batch in bus.batches(availability):
+async def _read_bus(bus: CanBus, agent: VehicleAgent, loop: WorkingLoop, log: FilteringBoundLogger) -> None:
+    has_opened = False
+    async for batch in bus.batches(Availability(log, bus.endpoint)):
+        if not has_opened:
+            has_opened = True
+            warn_of_small_buffer(bus, log)
         await loop.post(partial(agent.on_can_frames, batch))

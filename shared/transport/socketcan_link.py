@@ -41,11 +41,7 @@ class SocketCanLink:
     def __init__(
         self, config: CanBusConfig, *, clock: Clock, filters: tuple[CanFilter, ...], stamps: StampSource, counters: CanCounters
     ) -> None:
-        options = _checked_options(config)
-        try:
-            check_interface_name(config.channel)
-        except ValueError as error:
-            raise ConfigError(f"can {config.endpoint}", str(error)) from None
+        options = checked_options(config)
         if len(filters) > MAX_KERNEL_FILTERS:
             raise ConfigError(f"can {config.endpoint}", f"{len(filters)} filters; the kernel takes {MAX_KERNEL_FILTERS}")
         self._config = config
@@ -134,7 +130,12 @@ class SocketCanLink:
         self._socket.close()
 
 
-def _checked_options(config: CanBusConfig) -> dict[str, bool]:
+def checked_options(config: CanBusConfig) -> dict[str, bool]:
+    """Return every option with its value; raises `ConfigError` for an unknown one, or a name that no interface can have."""
+    try:
+        check_interface_name(config.channel)
+    except ValueError as error:
+        raise ConfigError(f"can {config.endpoint}", str(error)) from None
     options = dict(_OPTIONS)
     for name, value in config.options.items():
         if name not in options or not isinstance(value, bool):
