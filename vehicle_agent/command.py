@@ -1,6 +1,7 @@
 """The console script `vehicle-agent`: nothing but the start, see `shared.cli.launch`.
 
-The service has a module of its own, for it starts with the car and stays; the other commands bring much more with them.
+The service, as a unit starts it, needs no command line and goes straight to its own module; everything else, such as `run --help`,
+is the command line's.
 """
 
 import sys
@@ -11,4 +12,8 @@ from shared.cli.launch import launch
 
 def main() -> NoReturn:
     """Run `vehicle-agent`."""
-    launch("vehicle_agent.run_cli" if sys.argv[1:2] == ["run"] else "vehicle_agent.cli")
+    match sys.argv[1:]:
+        case ["run"] | ["run", "-c" | "--config", _]:
+            launch("vehicle_agent.run")
+        case _:
+            launch("vehicle_agent.cli")

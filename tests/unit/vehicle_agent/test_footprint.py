@@ -9,13 +9,13 @@ from tests.helpers.data import REPOSITORY
 
 LOADED = """
 import sys
-import vehicle_agent.run_cli
+import vehicle_agent.run
 print("\\n".join(name for name, module in sys.modules.items() if module is not None))
 """
 
 FOREIGN = {
     *("asammdf", "numpy", "pandas", "opendbc"),  # logs of other formats, and tests
-    *("rich", "pygments", "segno"),  # tables, colours and pictures for people
+    *("typer", "rich", "pygments", "segno"),  # command lines, tables, colours and pictures for people
     *("httpx._client", "starlette", "uvicorn", "web3"),  # the network, where somebody is asked or answered
     *("pkcs11", "tpm2_pytss"),  # keys elsewhere than in files
     *("pycrate_asn1rt", "pycrate_asn1dir"),  # schemas, read with the first message
