@@ -153,6 +153,9 @@ class _Resolution:
 
     def messages(self) -> tuple[MappedMessage, ...]:
         """Return what could be resolved; complete only where `faults` stays empty."""
+        years = self._entry.years
+        if years is not None and years[0] > years[1]:
+            self.faults.append(("years", "the last year is before the first"))
         if not self._entry.fields:
             self.faults.append(("fields", "the map feeds no field"))
         by_message: dict[str, list[MappedField]] = {}

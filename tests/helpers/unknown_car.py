@@ -1,6 +1,7 @@
 """A car without a signal map: its DBC, a drive through bends, and the frames it sends, made by cantools.
 
 It sends the steering angle positive to the right, an odometer in steps its DBC says nothing of, and a trip meter beside it.
+A message its DBC does not describe counts the distance in tens of metres, in bytes 1 to 3.
 """
 
 from collections.abc import Iterator
@@ -123,7 +124,8 @@ def frames(drive: Iterator[Moment], *, step_m: float) -> Iterator[CanFrame]:
             if name == "STEERING":
                 data = data[:7] + bytes((crc8_j1850(data[:7]),))
             yield CanFrame(message.frame_id, False, data, "can0", moment.at)
-        yield CanFrame(UNDESCRIBED_ID, False, bytes(4), "can0", moment.at)
+        hidden = bytes((number % 7,)) + int(moment.odometer_m // 10).to_bytes(3, "big")
+        yield CanFrame(UNDESCRIBED_ID, False, hidden, "can0", moment.at)
 
 
 def write_dbc(directory: Path) -> Path:

@@ -12,8 +12,10 @@ from vehicle_agent.dbc_text import DbcText
 from vehicle_agent.learning.candidates import KnownMessage, Proposal
 from vehicle_agent.learning.draft import Draft
 from vehicle_agent.learning.listen import HeardMessage, Listener
+from vehicle_agent.learning.odometers import find_odometer
 from vehicle_agent.learning.protection import find_protection
-from vehicle_agent.learning.quantities import find_directions, find_odometer, find_speed
+from vehicle_agent.learning.quantities import find_directions, find_speed
+from vehicle_agent.learning.scan import find_counting_bytes
 from vehicle_agent.learning.series import Track
 from vehicle_agent.learning.states import find_states
 from vehicle_agent.map_dbc import MAX_DBC_FILES, read_with_imports
@@ -75,6 +77,7 @@ def learn(
     fitting = [message for message in known if message.heard.length == message.layout.length]
     motion, speeds = find_speed(fitting, track)
     proposals = [*speeds, *find_odometer(fitting, motion), *find_directions(fitting, motion), *find_states(fitting)]
+    counting = find_counting_bytes(undescribed, motion)
     channels = {message.heard.channel for message in known} | {heard.channel for heard in undescribed}
     draft = Draft(dbc, written, name=NAME, channel_matters=len(channels) > 1)
     draft.propose(proposals)
@@ -82,6 +85,7 @@ def learn(
         f"Learnt from {source}: {listener.frames} frames in {listener.duration_s():.0f} s.",
         f"Moved by {motion.named or 'nothing that tells'}.",
         *(f"The DBC's {reason}" for reason in unreadable),
+        *(line for found in counting for line in ("", f"Counts like an odometer: {found.sentence()}", f"  {found.dbc_line()}")),
     ]
     return Learnt(
         text=draft.text(heading, known, undescribed),

@@ -1,13 +1,12 @@
-"""Speed, odometer, steering, yaw and accelerations: who measures what, told from how the signals move together.
+"""Speed, steering, yaw and accelerations: who measures what, told from how the signals move together.
 
-The speed is the one the other speeds agree with. An odometer never falls and advances as far as that speed amounts to. Left and
-right follow from the wheels: in a bend to the left the right ones are faster, so steering, yaw and lateral acceleration that go
-with their difference are positive to the left as ISO 8855 has it, and those that go against it are turned by a factor of -1.
+The speed is the one the other speeds agree with. Left and right follow from the wheels: in a bend to the left the right ones are
+faster, so steering, yaw and lateral acceleration that go with their difference are positive to the left as ISO 8855 has it, and
+those that go against it are turned by a factor of -1.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from shared.core.units import UNITS
 from vehicle_agent.dbc import SignalLayout
@@ -15,7 +14,6 @@ from vehicle_agent.learning.candidates import (
     FRACTION,
     LATERAL,
     LONGITUDINAL,
-    ODOMETER,
     SPEED,
     STEERING,
     YAW,
@@ -31,10 +29,8 @@ from vehicle_agent.learning.series import (
     Track,
     combined,
     correlation,
-    distance_m,
     per_speed,
     physical_series,
-    raw_series,
     slope_of,
     smoothed,
 )
@@ -56,23 +52,9 @@ MIN_RATIO = 0.9
 TENDENCY = 0.5
 """Correlation that tells a sign."""
 
-MIN_STEPS = 5
-"""Steps of an odometer from which its unit is certain."""
-
-DISTANCE_TOLERANCE = 0.06
-"""Share by which a speed's integral may be off."""
-
-MIN_ODOMETER_BITS = 16
 MIN_DIRECTED_BITS = 8
 
 _SPEED_UNITS = ("km/h", "m/s", "mph")
-_DISTANCE_UNITS = ("km", "mile", "m")
-_STEPS = (
-    *(("km", factor) for factor in (1.0, 0.1, 0.01, 0.125, 1 / 64)),
-    *(("mile", factor) for factor in (1.0, 0.1, 0.01)),
-    *(("m", factor) for factor in (1.0, 5.0)),
-)
-"""What odometers count by, each once: ten metres are a hundredth of a kilometre."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,87 +181,6 @@ def _across(speeds: Iterable[_Speed]) -> Series | None:
         if len(both) == 2 and both[True].times == both[False].times:
             left, right = both[True], both[False]
             return Series(left.times, tuple(r - lft for r, lft in zip(right.values, left.values, strict=True)))
-    return None
-
-
-def find_odometer(messages: Sequence[KnownMessage], motion: Motion) -> list[Proposal]:
-    """Return what may be an odometer, the best first."""
-    found = []
-    for message in messages:
-        for signal in message.signals():
-            is_named = ODOMETER.fits(message.layout.name, signal.name)
-            if signal.length_bits < MIN_ODOMETER_BITS or signal.is_signed or signal.is_float:
-                continue
-            series = raw_series(message.heard, signal)
-            if series.values and all(after >= before for before, after in pairwise(series.values)):
-                proposal = _odometer(message, signal, series, motion, is_named=is_named)
-                if proposal is not None:
-                    found.append(proposal)
-    return sorted(found, key=lambda proposal: -proposal.score)
-
-
-def _odometer(message: KnownMessage, signal: SignalLayout, series: Series, motion: Motion, *, is_named: bool) -> Proposal | None:
-    steps = series.changes()
-    advance = (series.values[-1] - series.values[0]) * signal.scale
-    driven = None if motion.speed_mps is None else distance_m(motion.speed_mps, series.times[0], series.times[-1])
-    step = advance / steps if steps else abs(signal.scale)
-    fitting = [] if driven is None or not steps else list(_fits(advance, step, driven))
-    selector = _unit_selector(message, signal)
-    unit = unit_for(signal, _DISTANCE_UNITS)
-    if unit is None or not (is_named or (steps >= MIN_STEPS and any(factor == 1.0 for _, factor in fitting))):
-        return None
-    options: dict[str, object] = {"signal": message.reference(signal)}
-    evidence = [f"{steps} steps, from {series.values[0]:.0f} to {series.values[-1]:.0f} raw"]
-    now_in = unit
-    if selector is not None:
-        by, units, current = selector
-        options["unit_by"] = {"signal": by, "units": units}
-        evidence.append(f"{by} selects the unit, now {current or 'none it names'}")
-        now_in = current
-    agrees = (now_in, 1.0) in fitting
-    if selector is None and not now_in and steps >= MIN_STEPS and len(fitting) == 1:
-        now_in, factor = fitting[0]
-        agrees = True
-        if factor != 1.0:
-            options["factor"] = factor
-    if selector is None:
-        options["unit"] = now_in or "km"
-    if driven is not None:
-        names = ", ".join(f"{factor:g} {name}" for name, factor in fitting) or "no unit"
-        evidence.append(f"{driven:.0f} m driven by {motion.named}: a step of {names} fits")
-    if steps < MIN_STEPS:
-        evidence.append(f"fewer than {MIN_STEPS} steps do not tell the units apart: drive on to be certain")
-    options["not_available"] = [(1 << signal.length_bits) - 1]
-    confidence = Confidence.UNSURE
-    if agrees:
-        confidence = Confidence.CERTAIN if is_named and steps >= MIN_STEPS else Confidence.LIKELY
-    score = 2.0 * is_named + agrees + 0.5 * (selector is not None) + min(steps, MIN_STEPS) / 10
-    return Proposal(
-        field="odometer_m", message=message, options=options, confidence=confidence, evidence=tuple(evidence), score=score
-    )
-
-
-def _fits(advance: float, step: float, driven_m: float) -> Iterator[tuple[str, float]]:
-    """Yield the units, with a factor, in which an odometer's advance is what was driven, to one step."""
-    for name, factor in _STEPS:
-        metres, slack = (UNITS[name].to_si(factor * value) for value in (advance, step))
-        if abs(metres - driven_m) <= slack + DISTANCE_TOLERANCE * driven_m:
-            yield name, factor
-
-
-def _unit_selector(message: KnownMessage, odometer: SignalLayout) -> tuple[str, dict[str, str], str] | None:
-    """Return a signal beside an odometer that names kilometres and miles, its values, and the unit it selects now."""
-    for signal in message.signals():
-        units = {}
-        for raw, name in signal.choices.items():
-            low = name.lower()
-            unit = "mile" if low.startswith("mi") else "km" if low.startswith(("km", "kilo")) else None
-            if unit is not None:
-                units[raw] = unit
-        if signal.name != odometer.name and len(units) == 2 and len(set(units.values())) == 2:
-            values = raw_series(message.heard, signal).values
-            by_name = {signal.choices[raw]: unit for raw, unit in units.items()}
-            return signal.name, by_name, units.get(int(values[-1]), "") if values else ""
     return None
 
 

@@ -104,6 +104,16 @@ class TestADrive:
         assert "NEVER_SENT" not in learnt[0].text
 
 
+def test_an_odometer_that_no_dbc_describes_is_shown_with_the_line_it_lacks(learnt: tuple[Learnt, SignalMap]) -> None:
+    text = learnt[0].text
+    assert "# Counts like an odometer: 0x4ff bytes 1..3, big-endian: from 450000 to" in text
+    assert text.count("Counts like an odometer") == 1
+    (line,) = [line.removeprefix("#   ") for line in text.splitlines() if line.startswith("#   SG_ ")]
+    layout = parse_dbc(f'VERSION ""\nBO_ 1279 HIDDEN: 4 ECU\n {line}\n', path=Path("x"), key="x").message("HIDDEN")
+    assert layout.signal("ODOMETER").reader()(bytes.fromhex("03 06ddd0")) == 450_000
+    assert layout.signal("ODOMETER").scale == 0.01
+
+
 @pytest.mark.parametrize(
     ("step_m", "unit", "factor"),
     [(100.0, "km", 0.1), (160.9344, "mile", 0.1), (1.0, "m", 1.0), (10.0, "km", 0.01), (5.0, "m", 5.0)],

@@ -2,6 +2,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.core.errors import ConfigError
 from shared.messages.cdd import DriveDirection
@@ -10,6 +12,7 @@ from shared.transport.can_frame import CanFilter
 from simulator.ecu import SIM_CAR_MAP
 from tests.helpers.data import REPOSITORY
 from vehicle_agent.dbc import MAX_DBC_BYTES
+from vehicle_agent.dbc_text import DbcText
 from vehicle_agent.map_check import check_map
 from vehicle_agent.map_dbc import MAX_DBC_FILES, MAX_IMPORTS
 from vehicle_agent.signal_map import SignalMap, load_signal_map
@@ -303,6 +306,20 @@ class TestSeveralDbcs:
         (message,) = self.load(tmp_path, '"wide.dbc"', self.FIELD, wide=wide).messages
         assert (message.layout.arbitration_id, message.layout.is_extended) == (3221226, True)
         assert message.fields[0].signals[0].choices == {16777215: "unknown"}
+
+
+def test_years_that_run_backwards_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "car.dbc").write_text(DBC, encoding="cp1252")
+    (tmp_path / "car.toml").write_text(f'name = "Car"\nyears = [2020, 2018]\ndbc = "car.dbc"\n{SPEED}', encoding="utf-8")
+    with pytest.raises(ConfigError, match="the last year is before the first"):
+        load_signal_map(tmp_path / "car.toml")
+
+
+@given(st.text(alphabet=st.sampled_from('BO_SGVALCM :;"\\\n019M|@+()[],x'), max_size=300))
+def test_any_text_is_taken_apart(text: str) -> None:
+    parts = DbcText(DBC[:400] + text)
+    assert set(parts.identifiers()) == set(parts.names())
+    assert bool(parts.only(parts.names())) is bool(parts.names())
 
 
 def test_all_faults_are_named_at_once(load: Load) -> None:
