@@ -16,7 +16,7 @@ in. Groups longer than a frame come through `on_group`, put together by `vehicle
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -183,9 +183,13 @@ class _MessageInput:
         self.source: int | None = mapped.source
         self.from_others = 0
         self._name = mapped.layout.name
+        self._identifier = mapped.layout.arbitration_id
         self._length = mapped.layout.length
         self._checksum = mapped.checksum
         self._checksum_index = 0 if mapped.checksum is None else mapped.checksum.byte % mapped.layout.length
+        self._compute: Callable[[bytes], int] | None = None
+        if mapped.checksum is not None and mapped.checksum.mask == _WHOLE_OCTET and mapped.checksum.rule.prepared is not None:
+            self._compute = mapped.checksum.rule.prepared(mapped.layout.arbitration_id, self._length, self._checksum_index)
         self._decode = fields_decoder(mapped, mapped.fields)
         self._decode_short: dict[int, FieldsDecoder] = {}
         self._read_counter = None if mapped.counter is None else mapped.counter.signal.reader()
@@ -249,7 +253,9 @@ class _MessageInput:
             return self._short(data)
         checksum = self._checksum
         if checksum is not None:
-            if checksum.mask == _WHOLE_OCTET:
+            if self._compute is not None and len(data) == self._length and identifier == self._identifier:
+                found, expected = data[self._checksum_index], self._compute(data)
+            elif checksum.mask == _WHOLE_OCTET:
                 index = self._checksum_index
                 found = data[index]
                 expected = checksum.rule.compute(identifier, data[:index] + b"\0" + data[index + 1 :], index)

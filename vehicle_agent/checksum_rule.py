@@ -18,12 +18,14 @@ class ChecksumRule:
         width_bits: how wide its field must be; 16 bits stand in two whole bytes, the lower one first.
         compute: from identifier, data with the checksum's bits zero, and the index of the (first) byte that holds the checksum.
         identifiers: the only messages the rule is known for; None where it holds for any.
+        prepared: the short way for sums of bytes: from identifier, length and index to a function of the data as they came.
     """
 
     name: str
     width_bits: int
     compute: Callable[[int, bytes, int], int]
     identifiers: frozenset[int] | None = None
+    prepared: Callable[[int, int, int], Callable[[bytes], int]] | None = None
 
 
 def crc8_table(polynomial: int) -> bytes:

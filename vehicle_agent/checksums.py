@@ -16,7 +16,7 @@ that need a secret (SecOC) are not here; those with a constant per message are i
                      or with a constant of the length
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from vehicle_agent.checksum_rule import AUTOSAR, J1850, ChecksumRule, crc8, identifier_sum, nibble_sum, without
@@ -54,6 +54,27 @@ _CRC16 = _crc16_table()
 
 def _toyota(arbitration_id: int, data: bytes, _index: int) -> int:
     return (len(data) + identifier_sum(arbitration_id) + sum(data)) & 0xFF
+
+
+def _sum_without(constant: int, index: int) -> Callable[[bytes], int]:
+    """Return a function to a constant plus all bytes but one, modulo 256."""
+
+    def compute(data: bytes) -> int:
+        return (constant + sum(data) - data[index]) & 0xFF
+
+    return compute
+
+
+def _prepared_toyota(arbitration_id: int, length: int, index: int) -> Callable[[bytes], int]:
+    return _sum_without(length + identifier_sum(arbitration_id), index)
+
+
+def _prepared_sum8_identifier(arbitration_id: int, _length: int, index: int) -> Callable[[bytes], int]:
+    return _sum_without(identifier_sum(arbitration_id), index)
+
+
+def _prepared_sum8(_arbitration_id: int, _length: int, index: int) -> Callable[[bytes], int]:
+    return _sum_without(0, index)
 
 
 def _sum8_identifier(arbitration_id: int, data: bytes, _index: int) -> int:
@@ -99,14 +120,14 @@ CHECKSUMS: Mapping[str, ChecksumRule] = MappingProxyType(
     {
         rule.name: rule
         for rule in (
-            ChecksumRule(name="toyota", width_bits=8, compute=_toyota),
+            ChecksumRule(name="toyota", width_bits=8, compute=_toyota, prepared=_prepared_toyota),
             ChecksumRule(name="honda", width_bits=4, compute=_honda),
             ChecksumRule(name="crc8_j1850", width_bits=8, compute=_j1850_without),
             ChecksumRule(name="crc8_hyundai", width_bits=8, compute=_hyundai_without),
             ChecksumRule(name="crc8_autosar", width_bits=8, compute=_autosar_without),
             ChecksumRule(name="xor", width_bits=8, compute=_xor),
-            ChecksumRule(name="sum8", width_bits=8, compute=_sum8),
-            ChecksumRule(name="sum8_identifier", width_bits=8, compute=_sum8_identifier),
+            ChecksumRule(name="sum8", width_bits=8, compute=_sum8, prepared=_prepared_sum8),
+            ChecksumRule(name="sum8_identifier", width_bits=8, compute=_sum8_identifier, prepared=_prepared_sum8_identifier),
             ChecksumRule(name="hyundai_canfd", width_bits=16, compute=_hyundai_canfd),
             *BY_IDENTIFIER,
         )

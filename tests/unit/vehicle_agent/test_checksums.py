@@ -149,5 +149,19 @@ def test_every_rule_notices_one_flipped_bit(rule: str, data: bytes, bit: int) ->
     assert compute(identifier, bytes(changed), index) != compute(identifier, bare, index)
 
 
+@given(
+    rule=st.sampled_from(sorted(name for name, rule in CHECKSUMS.items() if rule.prepared is not None)),
+    identifier=st.integers(0, 0x1FFF_FFFF),
+    data=st.binary(min_size=1, max_size=64),
+    at=st.integers(0, 63),
+)
+def test_the_short_way_of_a_rule_comes_to_the_same(rule: str, identifier: int, data: bytes, at: int) -> None:
+    index = at % len(data)
+    bare = data[:index] + b"\0" + data[index + 1 :]
+    prepared = CHECKSUMS[rule].prepared
+    assert prepared is not None
+    assert prepared(identifier, len(data), index)(data) == CHECKSUMS[rule].compute(identifier, bare, index)
+
+
 def test_the_sum_of_bytes_wraps_at_256() -> None:
     assert CHECKSUMS["sum8"].compute(0x7FF, bytes((0xFF, 0x02, 0x00)), 2) == 0x01
