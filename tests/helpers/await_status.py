@@ -1,4 +1,4 @@
-"""Wait until a running agent's status says so: `python -m tests.helpers.await_status SOCKET sent.cam>=6 bus.is_up==true`.
+"""Wait until a running agent's status says so: `python -m tests.helpers.await_status SOCKET sent.cam>=6 buses.can0.is_up==true`.
 
 A test that waits for what it is about holds on a slow machine as on a fast one. When every condition holds, the status is printed;
 when the time is up, the last one goes to standard error with what is missing, and the exit status is 1.
@@ -23,7 +23,7 @@ LIMIT_S = 240.0
 INTERVAL_S = 0.25
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {">=": operator.ge, "==": operator.eq}
-_CONDITION = re.compile(r"([a-z_.]+)(>=|==)(.+)")
+_CONDITION = re.compile(r"([a-z0-9_.]+)(>=|==)(.+)")
 
 
 def holds(status: object, condition: str) -> bool:

@@ -54,7 +54,7 @@ agent=$!
 car=$!
 await 'sent.cam>=1'
 ip link set vcan0 down
-await 'bus.interruptions>=1'
+await 'buses.can0.interruptions>=1'
 ip link set vcan0 up
 await 'sent.cam>={cams}' 'buses.can0.is_up==true' 'odometer.recorded>={records}' 'requests.counters.answered>={answers}'
 cp {state}/status.json {state}/driving.json
