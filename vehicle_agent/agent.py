@@ -328,7 +328,11 @@ class VehicleAgent:
         return {
             "station_id": self._station.identity.station_id,
             "pseudonym": self._pseudonym.status(),
-            "can": {"frames": self._frames, "faults": dict(self._can_input.fault_counts())},
+            "can": {
+                "frames": self._frames,
+                "faults": dict(self._can_input.fault_counts()),
+                "from_others": dict(self._can_input.from_others()),
+            },
             "sent": self._sent_by_kind(),
             "unsent": dict(self._unsent + Counter(self._own_hazards.unsent)),
             "withheld": self._cam_service.withheld,

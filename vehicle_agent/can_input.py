@@ -137,6 +137,10 @@ class CanInput:
             total.update(message.faults)
         return MappingProxyType(dict(total))
 
+    def from_others(self) -> Mapping[str, int]:
+        """Return the frames of J1939 groups that were left out, for another source is kept to, by message."""
+        return MappingProxyType({each.mapped.layout.name: each.from_others for each in self._inputs if each.from_others})
+
 
 class _Unseen(Enum):
     """An identifier of which it has not been looked yet what reads it."""

@@ -97,6 +97,8 @@ def _bus(document: Document) -> Iterator[tuple[str, str]]:
     yield "frames used", text(can.get("frames"))
     if can.get("faults"):
         yield "frames at fault", pairs(can.get("faults"))
+    if can.get("from_others"):
+        yield "of other sources", pairs(can.get("from_others"))
     for name, driver in section(document, "driver").items():
         if driver is not None:
             yield f"driver {name}", pairs(driver) if isinstance(driver, Mapping) else text(driver)

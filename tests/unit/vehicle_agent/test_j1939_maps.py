@@ -146,6 +146,7 @@ class TestSources:
             assert _news(truck, frame(CCVS, GATEWAY, EVERYBODY, _ccvs(0x2000), at=at)) == {}
         (statistics,) = [each for each in truck.statistics() if each.message == "CCVS1"]
         assert (statistics.source, statistics.from_others, statistics.frames) == (ENGINE, 10, 10)
+        assert truck.from_others() == {"CCVS1": 10}
 
     def test_the_other_is_listened_to_once_the_first_is_too_old(self, truck: CanInput) -> None:
         _news(truck, frame(CCVS, ENGINE, EVERYBODY, _ccvs(0x1000), at=0))
