@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator
+from gzip import compress
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from shared.core.clock import NS_PER_MS, MonotonicNs, TimeSource
-from shared.core.errors import ConfigError
+from shared.core.errors import ConfigError, StorageError
 from shared.messages.cdd import DriveDirection
 from shared.service.system_clock import SystemClock
 from shared.transport.can_bus import CanBus, CanBusConfig
@@ -26,6 +27,7 @@ from vehicle_agent.map_file import ChecksumEntry, CounterEntry
 from vehicle_agent.signal_map import SignalMap, load_signal_map
 
 DRIVE_S = 150.0
+SHORT_DRIVE_S = 120.0
 
 
 def listen(sent: Iterator[CanFrame]) -> Listener:
@@ -119,7 +121,7 @@ def test_an_odometer_that_no_dbc_describes_is_shown_with_the_line_it_lacks(learn
     [(100.0, "km", 0.1), (160.9344, "mile", 0.1), (1.0, "m", 1.0), (10.0, "km", 0.01), (5.0, "m", 5.0)],
 )
 def test_an_odometer_tells_its_unit_by_the_distance_it_advances(tmp_path: Path, step_m: float, unit: str, factor: float) -> None:
-    result = learn_in(tmp_path, frames(moments(DRIVE_S), step_m=step_m))
+    result = learn_in(tmp_path, frames(moments(SHORT_DRIVE_S), step_m=step_m))
     (odometer,) = [proposal for proposal in result.best if proposal.field == "odometer_m"]
     assert odometer.options["signal"] == "CLUSTER.ODOMETER"
     assert (odometer.options["unit"], odometer.options.get("factor", 1.0)) == (unit, factor)
@@ -127,13 +129,13 @@ def test_an_odometer_tells_its_unit_by_the_distance_it_advances(tmp_path: Path, 
 
 
 def test_an_odometer_that_two_units_fit_stays_a_comment(tmp_path: Path) -> None:
-    result = learn_in(tmp_path, frames(moments(DRIVE_S), step_m=15.625))
+    result = learn_in(tmp_path, frames(moments(SHORT_DRIVE_S), step_m=15.625))
     assert "Vehicle.TraveledDistance" not in result.fields
     assert "a step of 0.015625 km, 0.01 mile fits" in result.text
 
 
 def test_an_odometer_of_too_few_steps_stays_a_comment(tmp_path: Path) -> None:
-    result = learn_in(tmp_path, frames(moments(DRIVE_S), step_m=1_000.0))
+    result = learn_in(tmp_path, frames(moments(SHORT_DRIVE_S), step_m=1_000.0))
     assert "Vehicle.TraveledDistance" not in result.fields
     assert "fewer than 5 steps do not tell the units apart" in result.text
 
@@ -200,6 +202,26 @@ class TestCommand:
         again = CliRunner().invoke(app, arguments)
         assert isinstance(again.exception, ConfigError)
         assert "not overwritten" in str(again.exception)
+
+    def test_a_log_cut_short_teaches_what_is_left_of_it(self, tmp_path: Path) -> None:
+        write_log(tmp_path / "drive.log", frames(moments(40.0), step_m=100.0))
+        whole = (tmp_path / "drive.log").read_bytes()
+        (tmp_path / "cut.log.gz").write_bytes(compress(whole)[: -len(compress(whole)) // 4])
+        log, out = str(tmp_path / "cut.log.gz"), tmp_path / "map.toml"
+        ended = CliRunner().invoke(app, ["learn", "--dbc", str(write_dbc(tmp_path)), "--log", log, "--out", str(out)])
+        assert isinstance(ended.exception, StorageError)
+        assert "speed_mps" in load_signal_map(out).fields()
+
+    def test_a_map_of_comments_alone_is_written_and_said_to_be_none(self, tmp_path: Path) -> None:
+        parked = (frame for frame in frames(moments(5.0, is_parked=True), step_m=100.0) if frame.arbitration_id == 256)
+        write_log(tmp_path / "parked.log", parked)
+        log, out = str(tmp_path / "parked.log"), tmp_path / "map.toml"
+        ended = CliRunner().invoke(app, ["learn", "--dbc", str(write_dbc(tmp_path)), "--log", log, "--out", str(out)])
+        assert isinstance(ended.exception, ConfigError)
+        assert "nothing is sure" in str(ended.exception)
+        assert '# [fields."Vehicle.Speed"]' in out.read_text(encoding="utf-8")
+        with pytest.raises(ConfigError, match="feeds no field"):
+            load_signal_map(out)
 
     @pytest.mark.parametrize(
         ("arguments", "reason"),
