@@ -11,6 +11,9 @@ from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.records.odometer import OdometerFlag, OdometerSource, RecordReason, Verdict
 from vehicle_agent.odometer.readings import BELIEVE_AFTER_S, Believed
 
+ASIDE = frozenset({RecordReason.INSPECTION, RecordReason.CLOCK_SET})
+"""Reasons that are not the vehicle's own: a drive still begins with its own record."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordDue:
@@ -108,7 +111,10 @@ class RecordPolicy:
         self._last_recorded_at = due.read_at
         self._momentary.difference_update(due.flags)
         self._told |= self._lasting & frozenset(due.flags)
-        self._is_awake = due.reason is not RecordReason.IGNITION_OFF
+        if due.reason is RecordReason.IGNITION_OFF:
+            self._is_awake = False
+        elif due.reason not in ASIDE:
+            self._is_awake = True
 
     def sleep(self) -> None:
         """The vehicle goes to sleep: the next start begins with a record of its own."""

@@ -1,0 +1,102 @@
+"""What the agent does about its odometer's witnesses: an inspector's record, what has ended, and what is remembered."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shared.core.errors import EncodeError, StorageError
+from shared.records.odometer import MIN_NONCE_OCTETS, OdometerFlag, RecordReason, nonce_of, reason_of, sources_of
+from simulator.adversaries.mileage_blocker import Between, Swallowed
+from simulator.ecu import SimulatedEcu
+from tests.unit.vehicle_agent.agent_bench import DBC, WOKEN, Bench
+from vehicle_agent.composition import make_agent
+from vehicle_agent.mileage import NoReadingError
+from vehicle_agent.vehicle_memory import InMemory, MemoryFile, Remembered, VehicleMemory
+
+NONCE = bytes(range(MIN_NONCE_OCTETS))
+
+
+class FullDisk(InMemory):
+    """Keeps nothing, and says so."""
+
+    def keep(self, memory: VehicleMemory) -> None:
+        raise StorageError("vehicle.json", "the disk is full")
+
+
+def test_an_inspectors_nonce_is_in_a_record_that_is_made_at_once(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.set(speed_mps=20.0)
+        bench.run(5.0)
+        before = bench.status("odometer")["recorded"]
+        inspected = bench.agent.inspect(NONCE, bench.clock.now())
+        record = inspected.signed.record
+        assert reason_of(record.fields) is RecordReason.INSPECTION
+        assert nonce_of(record.fields) == NONCE
+        assert {source.name for source in sources_of(record.fields)} == {"cluster", "wheels", "gnss"}
+        assert [notice.kind for notice in inspected.notices] == ["odometer_recorded"]
+        assert bench.status("odometer")["recorded"] == before + 1
+        head = bench.spool.head()
+        assert head is not None
+        assert head.seq == record.seq
+
+
+def test_an_inspector_is_refused_where_no_reading_is_believed(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench, pytest.raises(NoReadingError, match="no reading of the odometer is confirmed"):
+        bench.agent.inspect(NONCE, bench.clock.now())
+
+
+def test_an_inspector_with_a_short_nonce_is_refused_and_nothing_is_recorded(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.run(3.0)
+        before = bench.status("odometer")["recorded"]
+        with pytest.raises(EncodeError):
+            bench.agent.inspect(NONCE[:4], bench.clock.now())
+        assert bench.status("odometer")["recorded"] == before
+
+
+def test_a_drive_that_begins_with_an_inspection_still_has_its_own_first_record(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.run(3.0)
+        bench.set(ignition_on=False)
+        bench.run(2.0)
+        bench.set(ignition_on=True)
+        while bench.agent.status()["odometer"]["judgement"]["verdict"] == "alone":  # type: ignore[index]
+            bench.run(0.1)
+        bench.agent.inspect(NONCE, bench.clock.now())
+        bench.run(2.0)
+        reasons = [notice["reason"] for notice in bench.notices("odometer_recorded")]
+        assert reasons == ["ignition_on", "ignition_off", "ignition_on"]
+
+
+def test_what_was_odd_is_told_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        device = Between(Swallowed(1.0), after_m=100.0, until_m=900.0)
+        bench.ecu = SimulatedEcu(DBC, channel="can0", start=WOKEN, odometer_tamper=device)
+        bench.set(speed_mps=60.0)
+        bench.run(25.0)
+        flags = [notice["flags"] for notice in bench.notices("odometer_recorded") if notice["flags"]]
+        assert flags[0] == [OdometerFlag.FROZEN_WHILE_MOVING.value]
+        assert OdometerFlag.STEP.value in flags[-1]
+        assert bench.notices("odometer_flag_ended") == [{"flag": OdometerFlag.FROZEN_WHILE_MOVING.value}]
+
+
+def test_what_is_learnt_of_the_witnesses_is_remembered_beside_the_records(tmp_path: Path) -> None:
+    keeper = MemoryFile(tmp_path / "vehicle.json")
+    with Bench(tmp_path) as bench:
+        bench.agent = make_agent(replace(bench.parts, remembered=Remembered(keeper)), entropy=bytes, started=bench.clock.now())
+        bench.set(speed_mps=40.0)
+        bench.run(15.0)
+        bench.take(bench.agent.stop(bench.clock.now()))
+    assert {factor.source for factor in keeper.load().factors} == {"wheels", "gnss"}
+
+
+def test_a_memory_that_cannot_be_kept_is_told_once(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.agent = make_agent(replace(bench.parts, remembered=Remembered(FullDisk())), entropy=bytes, started=bench.clock.now())
+        bench.set(speed_mps=40.0)
+        for is_on in (True, False, True, False):
+            bench.set(ignition_on=is_on)
+            bench.run(4.0)
+        assert len(bench.notices("calibration_not_kept")) == 1
+        assert "the disk is full" in bench.notices("calibration_not_kept")[0]["reason"]
