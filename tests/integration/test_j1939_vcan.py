@@ -100,7 +100,7 @@ def test_a_vin_asked_for_comes_by_request_to_send(pair: Pair, lost: frozenset[in
             answers += assembled.answers
         if not answers:
             due = receiver.next_due()  # a packet was lost: its time passes
-            answers = [] if due is None else list(receiver.poll(MonotonicNs(due + 1)))
+            answers = [] if due is None else list(receiver.poll(due))
         for answer in answers:
             pair.ours.send(CanFrame(answer.arbitration_id, answer.is_extended, answer.data, "", MonotonicNs(0)))
         if found:

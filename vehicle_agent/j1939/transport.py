@@ -137,7 +137,8 @@ class TransportReceiver:
 
     def next_due(self) -> MonotonicNs | None:
         """When `poll` wants to be called."""
-        return min((session.deadline for session in self._sessions.values()), default=None)
+        first = min((session.deadline for session in self._sessions.values()), default=None)
+        return None if first is None else MonotonicNs(first + 1)  # at the deadline itself a packet is still in time
 
     def poll(self, now: MonotonicNs) -> tuple[SendCan, ...]:
         """End sessions whose next packet is late, or ask for it again where we are the ones who take it."""

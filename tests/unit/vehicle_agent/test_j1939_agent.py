@@ -12,7 +12,7 @@ from shared.core.errors import ConfigError
 from shared.stack.effects import SendCan
 from shared.transport.can_frame import CanFrame
 from tests.helpers.data import REPOSITORY
-from tests.helpers.j1939_unit import EVERYBODY, Unit, frame
+from tests.helpers.j1939_unit import EVERYBODY, Unit, broadcast, frame
 from tests.unit.vehicle_agent.agent_bench import Bench
 from vehicle_agent.car_maps import j1939_buses, load_car_maps
 from vehicle_agent.composition import make_agent
@@ -121,6 +121,15 @@ def test_a_distance_that_is_only_told_on_request_is_asked_for(truck: Truck) -> N
     truck.units[0] = Unit(0, {**ENGINE, DISTANCE: TOTAL})
     truck.drive(30)
     assert fresh(truck.agent.state.odometer_m, truck.clock.now().monotonic) == 13_832_875.0
+
+
+def test_groups_that_are_announced_and_never_sent_hold_nobody_up(truck: Truck) -> None:
+    for source in range(100):
+        announced = broadcast(VIN, source, b"x" * 1_785, at=truck.clock.now().monotonic)
+        truck.hear_frame(announced[0])
+    truck.drive(3)
+    transport = truck.status("j1939")["buses"]["can0"]["transport"]
+    assert transport == {"complete": 0, "tp_too_many": 36, "tp_timeout": 64}
 
 
 def test_an_agent_without_an_address_sends_nothing(tmp_path: Path) -> None:
