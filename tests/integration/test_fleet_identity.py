@@ -51,14 +51,14 @@ from tests.helpers.pki_node import PkiNode, serving, v2x_pki
 from tests.helpers.tokens import soft_token, soft_tpm
 
 CLOCK = SystemClock(TimeSource.ASSUME_TRUSTED)
-LIST_PERIOD_S = 40
+LIST_PERIOD_S = 24
 PATIENCE_S = 300.0
 """A deadline, not a measure."""
 
 ASK_AGAIN_S = 0.2
 """Between two looks at the status of a program that goes on meanwhile."""
 
-SPEED_MPS = 30.0
+SPEED_MPS = 75.0
 ODOMETER_M = 25_088_000.0
 HOMES = ("file", "pkcs11", "tpm2")
 ROGUE = "rogue"
