@@ -118,6 +118,13 @@ class TestAgainstOpendbc:
             theirs = chryslercan.fca_giorgio_checksum(identifier, None, bytearray(data))
             assert CHECKSUMS["fca_giorgio"].compute(identifier, data[:-1] + b"\0", 7) == theirs
 
+    @given(data=st.binary(min_size=7, max_size=8))
+    def test_rivian(self, data: bytes) -> None:
+        riviancan = pytest.importorskip("opendbc.car.rivian.riviancan", exc_type=ImportError)
+        for identifier, constant in ((0x150, 0x9A), (0x208, 0xB1)):
+            theirs = riviancan.checksum(data[1:], 0x1D, constant)
+            assert CHECKSUMS["rivian"].compute(identifier, b"\0" + data[1:], 0) == theirs
+
     @given(data=st.binary(min_size=1, max_size=8), index=st.integers(0, 7))
     def test_xor(self, data: bytes, index: int) -> None:
         mqbcan = pytest.importorskip("opendbc.car.volkswagen.mqbcan", exc_type=ImportError)
@@ -161,6 +168,31 @@ def test_the_short_way_of_a_rule_comes_to_the_same(rule: str, identifier: int, d
     prepared = CHECKSUMS[rule].prepared
     assert prepared is not None
     assert prepared(identifier, len(data), index)(data) == CHECKSUMS[rule].compute(identifier, bare, index)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "data", "expected"),
+    [
+        (0x415, "1234d40000000000", 0xFF - (0x12 + 0x34 + 3 + 5)),  # speed 0x1234, quality 3, counter 5
+        (0x415, "ffff000000000000", 0xFF - (0xFF + 0xFF & 0xFF)),
+        (0x091, "0102030400065000", 0xFF - (1 + 2 + 3 + 4 + 6 + 1 + 1)),  # counter 6, both qualities 1
+    ],
+)
+def test_the_sum_of_ford_is_that_of_the_guarded_signals(identifier: int, data: str, expected: int) -> None:
+    assert CHECKSUMS["ford"].compute(identifier, bytes.fromhex(data), 3) == expected
+
+
+@pytest.mark.parametrize(
+    ("identifier", "data", "expected"),
+    [
+        (0x260, "0000000000000010", 0xF),
+        (0x421, "123456789abcdef0", -(sum(range(1, 16))) & 0xF),
+        (0x394, "00000000000010ff", 0xF),  # the last byte is not guarded
+        (0x394, "0000000000000000", 0x0),
+    ],
+)
+def test_the_nibbles_of_hyundai_add_up_to_a_multiple_of_sixteen(identifier: int, data: str, expected: int) -> None:
+    assert CHECKSUMS["hyundai_nibbles"].compute(identifier, bytes.fromhex(data), 7) == expected
 
 
 def test_the_sum_of_bytes_wraps_at_256() -> None:
