@@ -225,7 +225,7 @@ def test_the_status_has_its_keys_from_the_first_moment_on(tmp_path: Path) -> Non
         for _ in range(2):
             assert set(bench.agent.status()) == STATUS_KEYS
             assert set(bench.status("odometer")) == ODOMETER_KEYS
-            assert set(bench.status("can")) == {"frames", "faults"}
+            assert set(bench.status("can")) == {"frames", "faults", "from_others"}
             bench.run(2.0)
 
 
