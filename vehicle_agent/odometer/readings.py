@@ -34,6 +34,9 @@ ALLOWANCE_M = 300.0
 CONTINUES_WITHIN_M = 500_000.0
 """A reading this far above the last one known still goes on from it: the agent was away for a while."""
 
+SLEPT_WITHIN_M = 5_000.0
+"""Likewise where the agent was awake while the vehicle slept: it would have seen it drive. More than this is a step."""
+
 SHOWS_NOTHING_BELOW_M = 1_000.0
 """An odometer below this shows nothing, where it had shown more."""
 
@@ -81,6 +84,7 @@ class Readings:
         self._believed: Believed | None = None
         self._candidate: _Candidate | None = None
         self._step_m: float | None = None
+        self._has_slept = False
         self.last_said_m: float | None = None
         self.last_said_at: MonotonicNs | None = None
 
@@ -98,6 +102,7 @@ class Readings:
         """The vehicle is switched off: what is known stays known, and the next start begins anew."""
         if self._believed is not None:
             self._known_m = self._believed.odometer_m
+            self._has_slept = True
         self._believed = self._candidate = None
         self.last_said_m = self.last_said_at = None
 
@@ -132,6 +137,8 @@ class Readings:
             return ()
         known_m = self._known_m
         flags = () if known_m is None else oddities(known_m, odometer_m)
+        if known_m is not None and not flags and self._has_slept and odometer_m - known_m > SLEPT_WITHIN_M:
+            flags = (OdometerFlag.STEP,)
         if known_m is not None and 0 <= odometer_m - known_m <= CONTINUES_WITHIN_M and not flags:
             return self._trust(Believed(odometer_m, at))
         if candidate.last_m > candidate.first_m and before is not None:

@@ -290,7 +290,7 @@ class OdometerWatch:
                 self._comparisons,
                 now=now,
                 step_m=self._readings[recorded].step_m,
-                is_current=now <= self._current_until and not self._motion.is_off,
+                is_current=self._is_current(recorded, now),
                 odometer_m=believed.odometer_m,
                 others_m=[other.odometer_m for other in others if other is not None],
             )
@@ -309,6 +309,14 @@ class OdometerWatch:
         if ended:
             self._ended |= ended
             self.has_learnt = True
+
+    def _is_current(self, recorded: Witness, now: MonotonicNs) -> bool:
+        """Whether an odometer that stands still says something by it; a cluster that sends on change says it by its silence."""
+        if self._motion.is_off:
+            return False
+        if recorded is Witness.CLUSTER and self._frames.period_ns is None and not self._motion.is_silent(now):
+            return True
+        return now <= self._current_until
 
     def _driven_without_bus_m(self) -> float:
         """The most any witness beside the bus has seen the vehicle drive."""

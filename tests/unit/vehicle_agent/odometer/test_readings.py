@@ -128,3 +128,15 @@ def test_after_a_sleep_a_reading_has_to_agree_anew_with_what_was_known() -> None
     assert readings.believed is None
     assert heard(readings, 5_000.0) == []
     assert [b.odometer_m for b in heard(readings, 5_000.0)] == [5_000.0]
+
+
+def test_an_odometer_that_jumped_while_the_vehicle_slept_under_the_eyes_of_its_agent_is_a_step() -> None:
+    readings = Readings(KNOWN_M)
+    heard(readings, KNOWN_M, KNOWN_M)
+    readings.sleep()
+    assert heard(readings, *[KNOWN_M + 60_000] * 3) == []
+    assert [b.flags for b in heard(readings, KNOWN_M + 60_100)] == [(OdometerFlag.STEP,), ()]
+
+
+def test_one_that_jumped_while_nobody_watched_was_driven_without_its_agent() -> None:
+    assert [b.flags for b in heard(Readings(KNOWN_M), *[KNOWN_M + 60_000] * 2)] == [()]

@@ -224,3 +224,19 @@ def test_a_cluster_in_whole_miles_is_the_same_after_a_restart_as_its_record_in_w
     miles_m = 15_589 * 1_609.344
     due = heard(watch, [(0, miles_m), (1, miles_m), (2, miles_m + 1_609.344)])
     assert [(d.odometer_m, d.flags) for d in due] == [(25_088_064, ()), (25_089_673, ())]
+
+
+def test_a_cluster_that_sends_on_change_and_falls_silent_is_frozen_by_its_silence() -> None:
+    watch = OdometerWatch(POLICY, 90_000_000)
+    told = []
+    for second in range(400):
+        at = MonotonicNs(STARTED_AT + second * NS_PER_S)
+        watch.take(SignalUpdate(field="speed_mps", value=20.0, at=at, max_age_ns=2 * NS_PER_S))
+        if second % 10 == 0 and second <= 200:
+            watch.take(SignalUpdate(field="odometer_m", value=90e6 + second * 20.0, at=at, max_age_ns=2 * NS_PER_S))
+        due = watch.due(at) if watch.has_reading else watch.poll(at)
+        if due is not None:
+            watch.note_recorded(due)
+            told.append((second, due.flags))
+    assert [flags for _, flags in told] == [(), (OdometerFlag.FROZEN_WHILE_MOVING,)]
+    assert 220 < told[1][0] < 260
