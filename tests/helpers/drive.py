@@ -2,7 +2,8 @@
 
 A program of its own, so that the agent under test hears its car from another process through the kernel. The car holds its speed
 and heading; its odometer counts what it drives, and its control units answer testers. On the first SIGTERM it parks: the bus goes
-on, with the ignition off; on the second the program ends. How long it drives is for whoever waits for what it should cause (`tests.helpers.await_status`).
+on, with the ignition off; on the second the program ends. How long it drives is for whoever waits for what it should cause
+(`tests.helpers.await_status`).
 """
 
 import signal

@@ -152,6 +152,11 @@ class CarRequests:
         if self._next_due is None or at < self._next_due:
             return ()
         effects: list[Effect] = []
+        car = self._condition(at)
+        if self._requester.is_about_to_repeat and not self._schedule.may_repeat(car, at):
+            self._requester.withdraw(at)
+            if self._asked is not None:
+                self._schedule.plan(self._asked)  # a question that is asked once is still to be asked
         turn = self._requester.poll(at)
         # What a question's end leads to is no news of the vehicle: only answers are.
         list(self._happened(turn.events, at, at))
@@ -178,7 +183,7 @@ class CarRequests:
         return {
             "bus": self._settings.bus,
             "asks": self._settings.ask,
-            "units": sorted(unit.name for unit in (*self._units, *self._named)),
+            "units": sorted({unit.name for unit in (*self._units, *self._named)}),
             "planned": len(self._schedule.tasks),
             "quiet": None if quiet is None else quiet.value,
             "survey_running": self._survey.is_running,

@@ -248,10 +248,15 @@ class Requester:
             return _NOTHING
         return Turn(events=self._give_up(question, now))
 
-    def reset(self) -> None:
-        """Forget what is outstanding: the bus was away."""
-        self._question = self._late = None
-        self._receivers.clear()
+    @property
+    def is_about_to_repeat(self) -> bool:
+        """Whether a busy unit is to be asked again."""
+        return self._question is not None and self._question.repeat_at is not None
+
+    def withdraw(self, now: MonotonicNs) -> None:
+        """Ask no further: what is outstanding is not repeated, and an answer to it is a late one."""
+        if self._question is not None:
+            self._end(self._question, now)
 
     def _put(self, question: _Question, now: MonotonicNs) -> Outgoing:
         octets = encode_frame(SingleFrame(question.request.octets))
@@ -271,8 +276,15 @@ class Requester:
 
     def _receiver(self, unit: UnitAddress) -> IsoTpReceiver | None:
         receiver = self._receivers.get(unit)
-        if receiver is None and len(self._receivers) < MAX_UNITS:
-            receiver = self._receivers[unit] = IsoTpReceiver()
+        if receiver is not None:
+            return receiver
+        if len(self._receivers) >= MAX_UNITS:
+            is_asked = self._question is not None and self._question.unit == unit
+            idle = next((each for each, other in self._receivers.items() if is_asked or not other.is_receiving), None)
+            if idle is None:
+                return None
+            del self._receivers[idle]
+        receiver = self._receivers[unit] = IsoTpReceiver()
         return receiver
 
     def _is_receiving(self, question: _Question) -> bool:

@@ -142,6 +142,10 @@ class Schedule:
         self._look_again = MonotonicNs(now + LOOK_AGAIN_NS)
         return None
 
+    def may_repeat(self, car: CarCondition, now: MonotonicNs) -> bool:
+        """Whether a busy unit may be asked again: not once the ignition is off, nor beside another tester."""
+        return car.ignition_on is not False and now >= self._quiet_until
+
     def other_tester(self, now: MonotonicNs) -> None:
         """Somebody else asks on this bus: keep quiet for a while."""
         self._quiet_until = MonotonicNs(now + OTHER_TESTER_NS)

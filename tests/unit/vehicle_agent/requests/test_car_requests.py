@@ -210,6 +210,23 @@ def test_a_slow_pending_or_busy_unit_is_waited_for(manners: Manners) -> None:
     assert car.requests.status()["refusals"] == {}
 
 
+def test_a_busy_unit_is_not_asked_again_after_the_ignition_went_off_nor_beside_another_tester() -> None:
+    for spoil in ("ignition", "tester"):
+        busy = cluster_unit(VIN, manners=Manners(busy=1))
+        car = Car((busy,), settings=RequestsConfig(bus=CHANNEL, obd=False, odometer=(CLUSTER_ODOMETER,), part_identity_every_s=0.0))
+        car.run(0.1)
+        assert len(car.asked) == 1
+        if spoil == "ignition":
+            car.known["ignition_on"] = False
+        else:
+            car.put(CanFrame(0x714, False, bytes.fromhex("023e80cccccccccc"), CHANNEL, car.now))
+        car.run(20)
+        assert len(car.asked) == 1
+        car.known["ignition_on"] = True
+        car.run(20)
+        assert car.latest("uds_odometer_m") == 123_456_000.0
+
+
 @pytest.mark.parametrize(
     ("manners", "words"), [(Manners(pending=1_000), "response_pending"), (Manners(busy=1_000), "busy_repeat_request")]
 )
@@ -286,6 +303,16 @@ def test_a_flood_of_beginnings_makes_us_say_nothing_and_takes_no_more_room_than_
     assert isinstance(counters, dict)
     assert counters["too_many_units"] > 4_000
     assert len(car.requests._requester._receivers) == MAX_UNITS
+
+
+def test_after_a_flood_the_units_that_are_there_are_found() -> None:
+    engine = engine_unit(VIN)
+    wide = DiagnosticUnit(address=UnitAddress(0x18DA10F1, 0x18DAF110, is_extended=True), pids=engine.pids)
+    car = Car((wide,), settings=RequestsConfig(bus=CHANNEL, identifiers=29))
+    for number in range(0x20, 0x60):
+        car.put(CanFrame(0x18DAF100 | number, True, bytes.fromhex("1fff490201574155"), CHANNEL, car.now))
+    car.run(60)
+    assert car.latest("obd_odometer_m") == 123_456_700.0
 
 
 def test_a_unit_that_was_asked_gets_one_flow_control_however_often_it_begins() -> None:

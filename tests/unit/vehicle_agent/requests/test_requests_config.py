@@ -1,6 +1,7 @@
 """What an operator may let the agent ask: the table, what is refused of it, and what people are told of it beforehand and after."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ def test_the_bus_lets_through_what_is_asked_and_answered_beside_what_its_map_nam
         assert not any(each.admits(identifier, is_extended=True) for each in wide)
 
 
-def _rows(document: dict[str, object]) -> dict[str, str]:
+def _rows(document: Mapping[str, object]) -> dict[str, str]:
     return dict(request_rows(document))
 
 
