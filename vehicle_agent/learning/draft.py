@@ -71,12 +71,12 @@ class Draft:
             confidence = best.confidence if refusal is None else Confidence.UNSURE
             self._chosen.append(replace(best, confidence=confidence))
             first, *further = best.evidence
-            self._lines += [f"# {confidence}: {first}", *(f"#   {reason}" for reason in further)]
+            self._lines += [_comment(f"{confidence}: {first}"), *(_comment(f"  {reason}") for reason in further)]
             if refusal is not None:
-                self._lines.append(f"# refused: {refusal}")
+                self._lines.append(_comment(f"refused: {refusal}"))
             taken = set(best.signals().split())
             different = [other for other in others if not set(other.signals().split()) <= taken][:MAX_OTHERS]
-            self._lines += [f"# or {other.signals()}: {'; '.join(other.evidence)}" for other in different]
+            self._lines += [_comment(f"or {other.signals()}: {'; '.join(other.evidence)}") for other in different]
             mark = "" if confidence != Confidence.UNSURE else "# "
             self._lines += [mark + line for line in _entry_lines(name_of(best.field), _options(best))]
 
@@ -114,13 +114,13 @@ class Draft:
             known: messages heard that the DBC describes.
             undescribed: messages heard that it does not.
         """
-        described = [f"#   {line}" for message in known for line in _known_lines(message)]
+        described = [_comment(f"  {line}") for message in known for line in _known_lines(message)]
         listed = undescribed[:MAX_UNDESCRIBED]
-        others = [f"#   {h.arbitration_id:#05x} {h.rate_hz:.1f}/s {h.length} bytes" + _on(h.channel) for h in listed]
+        others = [_comment(f"  {h.arbitration_id:#05x} {h.rate_hz:.1f}/s {h.length} bytes" + _on(h.channel)) for h in listed]
         dbc = self._references[0] if len(self._references) == 1 else list(self._references)
         return "\n".join(
             [
-                *(f"# {line}" if line else "#" for line in heading),
+                *map(_comment, heading),
                 "#",
                 f"# Fields go by their paths in VSS {VSS_VERSION}. What is commented out is not sure: drive on, or look yourself.",
                 "#",
@@ -136,6 +136,11 @@ class Draft:
                 "",
             ]
         )
+
+
+def _comment(text: str) -> str:
+    """Return a line of comment; what would end the line, as names in a DBC may, is shown as a question mark."""
+    return f"# {''.join(char if char.isprintable() else '?' for char in text)}".rstrip()
 
 
 def _on(channel: str) -> str:
@@ -192,7 +197,7 @@ def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return msgspec.json.encode(value).decode()
+        return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(str(k))} = {_toml(v)}" for k, v in value.items() if v is not None) + " }"
     if isinstance(value, list | tuple):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from gzip import compress
 from pathlib import Path
+from random import Random
 
 import pytest
 from typer.testing import CliRunner
@@ -144,6 +145,32 @@ def test_a_parked_car_teaches_nothing(tmp_path: Path) -> None:
     result = learn_in(tmp_path, frames(moments(20.0, is_parked=True), step_m=100.0))
     assert result.fields == ("Vehicle.Powertrain.Transmission.CurrentGear",)
     assert "the car was not driven" in result.text
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_bus_of_noise_gives_a_map_that_loads_or_none(tmp_path: Path, seed: int) -> None:
+    random = Random(seed)
+    lengths = (0, 1, 2, 7, 8, 8, 8, 8)
+    noise = (
+        CanFrame(random.randrange(256, 262), False, random.randbytes(random.choice(lengths)), "x", MonotonicNs(n * 10_000_000))
+        for n in range(1_500)
+    )
+    result = learn_in(tmp_path, noise)
+    assert "steering_wheel_angle_deg" not in str(result.fields)
+    assert "Vehicle.TraveledDistance" not in result.fields
+    (tmp_path / "map.toml").write_text(result.text, encoding="utf-8")
+    if result.fields:
+        check_map(tmp_path / "map.toml")
+
+
+def test_names_that_break_lines_do_not_break_the_map(tmp_path: Path) -> None:
+    hostile = '"D" ;'.replace('"D"', '"D\n[fields.siren_on]\nsignal = x"')
+    (tmp_path / "odd.dbc").write_text(DBC.replace('4 "D" ;', f"4 {hostile}"), encoding="ascii")
+    listener = listen(frames(moments(30.0), step_m=10.0))
+    result = learn(listener, ["odd.dbc"], base=tmp_path, written=["odd.dbc"], source="a\nlog")
+    (tmp_path / "map.toml").write_text(result.text, encoding="utf-8")
+    assert "siren_on" not in load_signal_map(tmp_path / "map.toml").fields()
+    assert "speed_mps" in load_signal_map(tmp_path / "map.toml").fields()
 
 
 class TestProtection:
