@@ -101,12 +101,16 @@ class Systemd:
         while line not in self.said:
             self.said += self._socket.recv(4_096).decode().splitlines()
 
-    def close(self) -> None:
-        """Take what is still there, and close."""
+    def take(self) -> None:
+        """Take what is there: the kernel keeps ten words of a service, and drops the others."""
         self._socket.setblocking(False)
         with suppress(BlockingIOError):
             while True:
                 self.said += self._socket.recv(4_096).decode().splitlines()
+
+    def close(self) -> None:
+        """Take what is still there, and close."""
+        self.take()
         self._socket.close()
 
 
@@ -187,7 +191,11 @@ def session(setup: Setup) -> Iterator[Session]:
         status = read_status(setup.state / "status.sock", timeout_s=PATIENCE_S)
         status_command = json.loads(ended("status", "--json", "-c", str(setup.config)).stdout)
         second_agent = ended("run", "-c", str(setup.config))
-        inspections = [ended("inspect", text, "-c", str(setup.config)) for text in (CHALLENGE, CHALLENGE)]
+        inspections = []
+        for _ in range(2):
+            systemd.take()
+            inspections.append(ended("inspect", CHALLENGE, "-c", str(setup.config)))
+        systemd.take()
         process.send_signal(signal.SIGTERM)
         exit_code = process.wait(PATIENCE_S)
         systemd.wait_for("STOPPING=1")
