@@ -28,7 +28,7 @@ from shared.stack.effects import Effect
 from shared.transport.can_frame import CanFrame
 from shared.transport.can_link import CanCounters, StampSource
 from shared.transport.can_socket import set_up_buffer, set_up_receiving
-from shared.transport.can_sources import DescriptorSource
+from shared.transport.can_sources import GATHER_S, DescriptorSource
 from shared.transport.frame_receiver import SO_TIMESTAMPNS, FrameReceiver
 from vehicle_agent.can_bench_traffic import bench_car, bench_cars, bench_database, filter_identifiers, receiving_end
 from vehicle_agent.can_input import CanInput
@@ -75,6 +75,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         processor_s: processor time of the whole process.
         passed_s: time that passed meanwhile.
         stalls: how many times it stood still.
+        longest_pause_s: the longest that it did not come round to reading, stalls and the machine's other work together.
     """
 
     received: int
@@ -83,6 +84,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     processor_s: float
     passed_s: float
     stalls: int
+    longest_pause_s: float
 
 
 class _Passed(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +93,7 @@ class _Passed(msgspec.Struct, frozen=True, kw_only=True):
     processor_s: float
     passed_s: float
     stalls: int
+    longest_pause_s: float
 
 
 class _Car:
@@ -213,10 +216,18 @@ async def _read_until_stopped(order: Order, ends: list[socket.socket], received:
         stalls.begin()
     _say([end.getsockname()[1] for end in ends])
     began, began_processor = time.perf_counter(), time.process_time()
-    await stop.wait()
+    longest_s, came_round = 0.0, began
+    while not stop.is_set():
+        await asyncio.sleep(GATHER_S)
+        longest_s, came_round = max(longest_s, time.perf_counter() - came_round), time.perf_counter()
     _next_line()
     loop.remove_reader(sys.stdin.fileno())
-    passed = _Passed(processor_s=time.process_time() - began_processor, passed_s=time.perf_counter() - began, stalls=stalls.end())
+    passed = _Passed(
+        processor_s=time.process_time() - began_processor,
+        passed_s=time.perf_counter() - began,
+        stalls=stalls.end(),
+        longest_pause_s=longest_s,
+    )
     before = -1
     while before != (before := received()):  # noqa: ASYNC110 - a kernel's queue has no event for being empty
         await asyncio.sleep(QUIET_S)

@@ -22,8 +22,8 @@ SOCKETCAN = "socketcan"
 MAX_DRAIN = 64
 """Frames taken per wake, so that one busy bus cannot starve the rest of the program."""
 
-RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
-"""Kernel buffer asked for; the default holds 70 ms of a full bus, this one more than a second."""
+RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+"""Kernel buffer asked for; the default holds 70 ms of a full bus, this one more than two seconds."""
 
 MAX_STAMP_AGE_NS = 10 * NS_PER_S
 """A kernel stamp older than this (the wall clock was set meanwhile) is taken as the present."""

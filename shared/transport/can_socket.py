@@ -1,4 +1,4 @@
-"""A raw SocketCAN socket, opened and set up: filters in the kernel, a buffer for more than a second, error frames, stamps, losses.
+"""A raw SocketCAN socket, opened and set up: filters in the kernel, a buffer for two seconds, error frames, stamps, losses.
 
 (Linux `Documentation/networking/can.rst`.) Nothing is read here (`shared.transport.frame_receiver`) and no interface watched
 (`shared.transport.socketcan_link`).

@@ -94,7 +94,7 @@ def test_a_system_that_grants_too_small_a_buffer_is_told_with_what_helps(tmp_pat
     limit.write_text("212992\n")
     warning = buffer_warning(limit)
     assert warning is not None
-    assert "212,992 of 2,097,152 bytes" in warning
+    assert "212,992 of 4,194,304 bytes" in warning
     limit.write_text(f"{RECEIVE_BUFFER_BYTES}\n")
     assert buffer_warning(limit) is None
     assert buffer_warning(tmp_path / "hidden") is None
