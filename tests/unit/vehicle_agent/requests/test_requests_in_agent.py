@@ -9,12 +9,16 @@ from shared.records.kind import RecordKind
 from shared.records.odometer import OdometerFlag
 from shared.records.record import read_record
 from shared.records.sd_jwt import parse_sd_jwt
+from shared.service.config import load
 from shared.stack.effects import SendCan
 from shared.transport.can_frame import CanFrame
 from simulator.diagnostics import CarFigures, Diagnostics, DiagnosticUnit, cluster_unit, engine_unit
 from tests.helpers.control_units import BRAKES_ODOMETER, CHANNEL, CLUSTER_ODOMETER, VIN, Car, all_units
-from tests.unit.vehicle_agent.agent_bench import ODOMETER_M, Bench
-from vehicle_agent.composition import make_agent
+from tests.helpers.hierarchy import NOON, clock_at
+from tests.unit.vehicle_agent.agent_bench import HIERARCHY, ODOMETER_M, Bench
+from tests.unit.vehicle_agent.vehicle_files import CONFIG, set_up_vehicle
+from vehicle_agent.composition import make_agent, open_vehicle
+from vehicle_agent.config import VehicleConfig
 from vehicle_agent.requests.config import RequestsConfig
 from vehicle_agent.vehicle_memory import Remembered
 from vehicle_agent.vehicle_state import SignalUpdate, fresh
@@ -135,3 +139,13 @@ def test_a_reading_in_another_car_says_so_and_no_part_is_recorded(tmp_path: Path
         assert RecordKind.PART not in [kind for kind, _ in records]
         assert any(OdometerFlag.OTHER_VEHICLE in flags for _, flags in records)
         assert bench.status("parts")["other_vehicle"]
+
+
+def test_a_damaged_memory_of_the_vehicle_is_told_and_keeps_nobody_from_driving(tmp_path: Path) -> None:
+    path = set_up_vehicle(tmp_path, HIERARCHY, config=CONFIG + '\n[requests]\nbus = "can0"\n')
+    (tmp_path / "state/vehicle.json").write_bytes(b"{")
+    with open_vehicle(load(path, VehicleConfig), base=tmp_path, environment={}, now=clock_at(NOON).now()) as opened:
+        assert "put aside as vehicle.json.damaged" in str(opened.parts.remembered.problem)
+        agent = make_agent(opened.parts, entropy=Random(1).randbytes, started=clock_at(NOON).now())
+        assert agent.status()["requests"] is not None
+    assert (tmp_path / "state/vehicle.json.damaged").read_bytes() == b"{"
