@@ -24,7 +24,7 @@ Kmh = Annotated[int, msgspec.Meta(ge=10, le=130)]
 
 
 class DriverCanConfig(ConfigStruct, frozen=True, kw_only=True):
-    """The bus of the display; `interface` and `options` are python-can's.
+    """The bus of the display; `interface` and `options` are those of a `[[can]]` table.
 
     Attributes:
         interface: `socketcan`, `udp_multicast`, `virtual` ...
