@@ -76,7 +76,7 @@ class TimeConfig(ConfigStruct, frozen=True, kw_only=True):
 
 
 class CanConfig(ConfigStruct, frozen=True, kw_only=True):
-    """A bus: a `[[can]]` table; `interface` is `socketcan` or one of python-can's (`udp_multicast`, `virtual` ...), with its options.
+    """A bus: a `[[can]]` table; `interface` is `socketcan` or one of python-can's (`udp_multicast`, `virtual` ...).
 
     Attributes:
         interface: how the bus is reached.
