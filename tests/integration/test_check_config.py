@@ -164,7 +164,7 @@ def test_the_date_of_a_receiver_needs_a_receiver(place: Place) -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ('source = "gpsd"\n', ("position: gpsd 127.0.0.1:2947", "not taken from the bus", "position_accuracy_m")),
+        ('source = "gpsd"\n', ("position: gpsd 127.0.0.1:2947", "not taken from the bus", "Vehicle.CurrentLocation")),
         ('source = "nmea"\ndevice = "absent"\n', ("position: NMEA", "not there at the moment")),
         ('source = "nmea"\nhost = "127.0.0.1"\nport = 10110\ntransport = "udp"\n', ("position: NMEA udp 127.0.0.1:10110",)),
         ('source = "fixed"\nlat_deg = 48.1\nlon_deg = 11.5\n', ("position: fixed",)),

@@ -7,6 +7,7 @@ from vehicle_agent.gnss.fields import POSITION_FIELDS
 from vehicle_agent.gnss.line import place_of
 from vehicle_agent.position_config import CanPosition, FixedPosition, NmeaPosition, PositionConfig
 from vehicle_agent.signal_map import SignalMap
+from vehicle_agent.vss import name_of
 
 
 def describe_position(position: PositionConfig, signal_map: SignalMap) -> Iterator[str]:
@@ -34,6 +35,6 @@ def describe_position(position: PositionConfig, signal_map: SignalMap) -> Iterat
             yield f"position: {place_of(position)}{', which is not there at the moment' if away else ''}"
         case _:
             yield f"position: {place_of(position)}"
-    left_out = sorted(POSITION_FIELDS & signal_map.fields())
+    left_out = sorted(map(name_of, POSITION_FIELDS & signal_map.fields()))
     if left_out:
         yield f"not taken from the bus, for the receiver says it: {', '.join(left_out)}"

@@ -113,6 +113,23 @@ def test_a_role_its_ticket_does_not_allow_is_shown_as_not_said(tmp_path: Path) -
     assert row in rows_of(document)
 
 
+GNSS = {"source": "gpsd 127.0.0.1:2947", "is_up": True, "fix": "3d", "satellites": 9, "fixes": 40, "losses": 1}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, ["gnss, gpsd 127.0.0.1:2947 fix 3d, 9 satellites; 40 fixes, lost 1 times"]),
+        ({"in_doubt": True}, ["gnss, gpsd 127.0.0.1:2947 fix 3d, 9 satellites; 40 fixes, lost 1 times; it jumped, and nothing"]),
+        ({"is_up": False, "last_fault": "cannot be reached"}, ["gnss, gpsd 127.0.0.1:2947 cannot be reached"]),
+        ({"refused": {"stale": 2}, "faults": {"checksum": 3}}, ["fixes refused stale 2", "reports at fault checksum 3"]),
+    ],
+)
+def test_a_receiver_is_told_in_a_line(told: dict[str, Any], expected: list[str]) -> None:
+    rows = rows_of({"gnss": {**GNSS, **told}})
+    assert all(any(words in row for row in rows) for words in expected), rows
+
+
 def test_radios_and_troubles_are_told_in_a_line_each() -> None:
     trouble = {"about": "tickets", "code": "deniedpermissions", "detail": "the station may not have what it asks for"}
     rows = rows_of(
