@@ -35,6 +35,8 @@ OFF_PACE = 0.25
 CONTRADICTIONS = 6
 """Falling readings within the window that only two senders explain."""
 
+NOTHING_ODD: frozenset[OdometerFlag] = frozenset()
+
 
 class FrameWatch:
     """Looks at the moments of one message, which names the odometer."""
@@ -42,7 +44,9 @@ class FrameWatch:
     def __init__(self) -> None:
         self._period_ns: float | None = None
         self._is_learning = True
-        self._frames: deque[tuple[MonotonicNs, bool]] = deque(maxlen=LEARN_FRAMES)
+        self._frames: deque[tuple[MonotonicNs, bool]] = deque()
+        self._falls = 0
+        self._since_pause = 0
         self._last_m = 0.0
 
     @property
@@ -53,39 +57,44 @@ class FrameWatch:
     def sleep(self) -> None:
         """The vehicle is switched off: the pause that follows is no matter."""
         self._frames.clear()
+        self._falls = self._since_pause = 0
 
     def take(self, odometer_m: float, at: MonotonicNs) -> None:
         """Take a frame and what it says, believed or not."""
-        if self._frames and at < self._frames[-1][0]:
-            self._frames.clear()
-        self._frames.append((at, odometer_m < self._last_m))
+        frames, period_ns = self._frames, self._period_ns
+        if frames and at < frames[-1][0]:
+            self.sleep()
+        if period_ns is not None and frames and at - frames[-1][0] > MISSING_PERIODS * period_ns:
+            self._since_pause = 0
+        falls = odometer_m < self._last_m
         self._last_m = odometer_m
-        if self._is_learning and len(self._frames) == LEARN_FRAMES:
+        frames.append((at, falls))
+        self._falls += falls
+        self._since_pause += 1
+        if len(frames) > LEARN_FRAMES:
+            self._falls -= frames.popleft()[1]
+        if self._is_learning and len(frames) == LEARN_FRAMES:
             self._is_learning = False
-            self._period_ns = _period(self._frames)
+            self._period_ns = _period(frames)
 
     def flags(self, *, awake_since: MonotonicNs, heard_at: MonotonicNs) -> frozenset[OdometerFlag]:
         """Return what is odd about the message, on a bus that has spoken since `awake_since` and last at `heard_at`."""
-        if not self._frames:
-            return frozenset()
-        period_ns = self._period_ns
-        without_ns = heard_at - max(self._frames[-1][0], awake_since)
+        frames, period_ns = self._frames, self._period_ns
+        if not frames:
+            return NOTHING_ODD
+        without_ns = heard_at - max(frames[-1][0], awake_since)
         if period_ns is not None and without_ns > max(MISSING_PERIODS * period_ns, MISSING_LEAST_NS):
             return frozenset({OdometerFlag.ODOMETER_FRAME_MISSING})
-        if sum(falls for _, falls in self._frames) >= CONTRADICTIONS:
+        if self._falls >= CONTRADICTIONS:
             return frozenset({OdometerFlag.ODOMETER_FRAME_DOUBLED})
-        if period_ns is None or len(self._frames) < LEARN_FRAMES:
-            return frozenset()
-        moments = [at for at, _ in self._frames]
-        longest = max(b - a for a, b in pairwise(moments))
-        if longest > MISSING_PERIODS * period_ns:
-            return frozenset()  # the pace is judged again once the pause is behind
-        pace = (moments[-1] - moments[0]) / (len(moments) - 1) / period_ns
+        if period_ns is None or self._since_pause < LEARN_FRAMES:
+            return NOTHING_ODD  # after a pause the pace is judged again once it is behind
+        pace = (frames[-1][0] - frames[0][0]) / (len(frames) - 1) / period_ns
         if pace < DOUBLED_PACE:
             return frozenset({OdometerFlag.ODOMETER_FRAME_DOUBLED})
         if abs(pace - 1) > OFF_PACE:
             return frozenset({OdometerFlag.ODOMETER_FRAME_OFF_PERIOD})
-        return frozenset()
+        return NOTHING_ODD
 
 
 def _period(frames: deque[tuple[MonotonicNs, bool]]) -> float | None:

@@ -8,6 +8,8 @@ then somebody took the bus away from the agent.
 Not seen: a bus taken away while the vehicle stood, where nothing but a receiver is left to tell.
 """
 
+from collections.abc import Callable
+
 from shared.core.clock import NS_PER_S, MonotonicNs
 
 STANDSTILL_MPS = 0.3
@@ -83,14 +85,15 @@ class Motion:
             return True
         return self._accelerated_at is not None and now - self._accelerated_at <= ACCELERATOR_WITHIN_NS
 
-    def drives_without_bus(self, outside_m: float, now: MonotonicNs) -> bool:
+    def drives_without_bus(self, seen_m: Callable[[], float], now: MonotonicNs) -> bool:
         """Whether the vehicle has driven `SILENT_FOR_M` without its bus, by the metres other witnesses have seen it drive."""
         if self.is_off or not self.is_silent(now):
             self._silent_since_m = None
             return False
+        metres = seen_m()
         if self._silent_since_m is None:
-            self._silent_since_m = outside_m
-        return outside_m - self._silent_since_m >= SILENT_FOR_M
+            self._silent_since_m = metres
+        return metres - self._silent_since_m >= SILENT_FOR_M
 
     def _fell_silent_at_speed(self) -> bool:
         rolled, heard = self._rolled_at, self.heard_at

@@ -297,7 +297,7 @@ class OdometerWatch:
             flags.update(judgement.flags)
             missing_permille = judgement.missing_permille
         if not self._motion.is_off:
-            if self._motion.drives_without_bus(self._driven_without_bus_m(), now):
+            if self._motion.drives_without_bus(self._driven_without_bus_m, now):
                 flags.add(OdometerFlag.BUS_SILENT_WHILE_MOVING)
             heard_at = self._motion.heard_at
             if heard_at is not None and not self._motion.is_silent(now):

@@ -88,13 +88,13 @@ def test_a_receiver_that_wanders_about_a_parked_vehicle_adds_up_next_to_nothing(
     east = north = 0.0
     wandered = 0.0
     before = HERE
-    for second in range(8 * 3_600):
+    for second in range(2 * 3_600):
         east, north = (each * 0.98 + rng.gauss(0.0, 0.4) for each in (east, north))
         place = displaced(HERE, east, north)
         wandered += abs(place.lat_deg - before.lat_deg) * 111_200
         before = place
         path.take(place, 5.0, at(second), MAX_AGE_NS)
-    assert wandered > 5_000
+    assert wandered > 1_500
     assert path.metres < 100
 
 

@@ -40,29 +40,28 @@ def drawn_vehicle(rng: Random) -> Vehicle:
 ODD_STRETCHES: dict[str, tuple[Going, ...]] = {
     "a ferry with the ignition off and the bus awake": (
         STOP,
-        Going(seconds=900, ground_mps=12.0, wheel_mps=0.0, is_on=False),
+        Going(seconds=500, ground_mps=12.0, wheel_mps=0.0, is_on=False),
         Going(seconds=20, ground_mps=0.0, is_on=True),
     ),
-    "a ferry with the bus asleep": (STOP, Going(seconds=900, ground_mps=12.0, wheel_mps=0.0, has_bus=False), STOP),
+    "a ferry with the bus asleep": (STOP, Going(seconds=500, ground_mps=12.0, wheel_mps=0.0, has_bus=False), STOP),
     "a train with the radio on": (STOP, Going(seconds=600, ground_mps=45.0, wheel_mps=0.0), STOP),
     "towed home": (STOP, Going(seconds=600, ground_mps=20.0, wheel_mps=0.0, is_on=False), Going(seconds=9, is_on=True)),
     "a tunnel": (Going(seconds=300, has_sky=False),),
     "wheels that spin on ice": (Going(seconds=120, ground_mps=0.2, wheel_mps=9.0),),
-    "an hour on the rollers of a workshop": (Going(seconds=900, ground_mps=0.0, wheel_mps=20.0),),
-    "a queue": (Going(seconds=900, ground_mps=1.0),),
-    "a night in the car park": (Going(seconds=1_500, ground_mps=0.0),),
+    "the rollers of a workshop": (Going(seconds=500, ground_mps=0.0, wheel_mps=25.0),),
+    "a queue": (Going(seconds=600, ground_mps=1.0),),
+    "a night in the car park": (Going(seconds=900, ground_mps=0.0),),
     "a receiver that has to find its satellites": (Going(seconds=600, short=0.16),),
     "a plug that shakes": (Going(seconds=3, has_bus=False), Going(seconds=30), Going(seconds=4, has_bus=False)),
 }
 
 
-@pytest.mark.parametrize("name", ODD_STRETCHES)
-def test_an_honest_vehicle_is_not_accused_of(name: str) -> None:
-    for step_m in (1.0, 1_609.344):
-        vehicle = Vehicle(step_m=step_m, cluster_factor=0.97, wheel_factor=1.0)
-        journey = Journey(vehicle).go(replace(DRIVE, seconds=300), *ODD_STRETCHES[name], replace(DRIVE, seconds=300))
-        assert journey.told != []
-        assert journey.flags == set()
+@pytest.mark.parametrize(("number", "name"), list(enumerate(ODD_STRETCHES)))
+def test_an_honest_vehicle_is_not_accused_of(number: int, name: str) -> None:
+    vehicle = Vehicle(step_m=STEPS_M[number % len(STEPS_M)], cluster_factor=0.97, wheel_factor=1.0)
+    journey = Journey(vehicle).go(replace(DRIVE, seconds=300), *ODD_STRETCHES[name], replace(DRIVE, seconds=300))
+    assert journey.told != []
+    assert journey.flags == set()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -71,7 +70,7 @@ def test_an_honest_vehicle_is_not_accused_on_a_journey_nobody_foresaw(seed: int)
     journey = Journey(drawn_vehicle(rng), seed=seed)
     journey.go(Going(seconds=60, ground_mps=0.0), Going(seconds=200, short=0.16))
     for _ in range(4):
-        journey.go(Going(seconds=rng.randrange(200, 700), ground_mps=rng.uniform(3.0, 40.0), answers=rng.random() < 0.5))
+        journey.go(Going(seconds=rng.randrange(150, 450), ground_mps=rng.uniform(3.0, 40.0), answers=rng.random() < 0.5))
         if journey.vehicle.has_wheels:
             journey.go(*ODD_STRETCHES[rng.choice(list(ODD_STRETCHES))])
         if rng.random() < 0.3:

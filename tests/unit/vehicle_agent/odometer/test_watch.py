@@ -118,8 +118,8 @@ def test_the_verdict_is_learning_until_a_witness_is_known_and_then_that_they_agr
 
 
 def test_what_lasts_is_told_once_stands_in_every_record_and_ends_with_the_state() -> None:
-    device = Between(Swallowed(0.5), after_m=4_000, until_m=30_000)
-    journey = Journey(replace(FINE, shown=device)).go(DRIVE, DRIVE, replace(DRIVE, seconds=1_500))
+    device = Between(Swallowed(0.25), after_m=4_000, until_m=21_000)
+    journey = Journey(replace(FINE, shown=device)).go(DRIVE, DRIVE)
     reasons = [due.reason for _, due in journey.told if OdometerFlag.BLOCKER_SUSPECTED in due.flags]
     assert reasons.count(RecordReason.FLAG) == 2  # when it began, and the step when the device was taken out
     assert RecordReason.DISTANCE in reasons
