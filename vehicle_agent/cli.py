@@ -39,7 +39,7 @@ from shared.transport.link_frames import UNKNOWN_MAC
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.bus_status import describe_buses
 from vehicle_agent.car_maps import describe_j1939, j1939_buses, load_car_maps
-from vehicle_agent.composition import VehicleParts, make_agent, make_passport, open_vehicle, read_files
+from vehicle_agent.composition import VehicleParts, listening, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.driver_outputs import describe_driver_outputs
 from vehicle_agent.gnss.describe import describe_position
@@ -202,7 +202,7 @@ def replay(
     with ExitStack() as stack:
         begin = Instant(MonotonicNs(0), utc)
         opening = open_vehicle(settings, base=config.parent, environment=os.environ, now=begin)
-        parts = stack.enter_context(opening).parts
+        parts = listening(stack.enter_context(opening).parts)
         capture = None if pcap is None else stack.enter_context(open_capture(pcap))
         sink = _ReplaySink(capture, NoticeWriter(sys.stderr if as_json else sys.stdout))
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from msgspec import structs
+
 from shared.core.clock import Instant
 from shared.core.entropy import Entropy
 from shared.core.errors import ConfigError, StorageError
@@ -258,6 +260,11 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         fixed_heading_deg=parts.fixed_heading_deg,
         started=started,
     )
+
+
+def listening(parts: VehicleParts) -> VehicleParts:
+    """Return the parts of a vehicle that asks nothing and uses what others ask: on a recorded bus nobody would answer."""
+    return parts if parts.requests is None else replace(parts, requests=structs.replace(parts.requests, ask=False))
 
 
 def _car_requests(parts: VehicleParts, units: PartIdentity, started: Instant) -> CarRequests | None:
