@@ -251,9 +251,7 @@ ODOMETER_2 = KindSpec(
     meaning="A reading of the odometer, as the vehicle itself took it, and what its other witnesses of the distance say to it.",
     fields=(
         *_fields(tuple(reason.value for reason in RecordReason), MAX_SOURCES),
-        Field(
-            name="judgement", type=_JUDGEMENT, meaning="What the other sources say; null where nobody judged.", is_optional=True
-        ),
+        Field(name="judgement", type=_JUDGEMENT, meaning="What the other sources say; null where nobody judged.", is_optional=True),
         Field(
             name="bound_to",
             type=_BOUND_TO,

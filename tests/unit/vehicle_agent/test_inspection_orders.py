@@ -53,9 +53,7 @@ def test_a_challenge_is_answered_with_the_reading_of_the_moment(tmp_path: Path) 
         assert set(record.hidden) == {"boot"}
         assert set(SHOWN) <= {*record.fields, "occurred"}
         utc = bench.clock.now().require_utc()
-        answer = Answer(
-            seq=record.seq, nonce=record.nonce, is_own=True, odometer_m=record.odometer_m, occurred=record.occurred
-        )
+        answer = Answer(seq=record.seq, nonce=record.nonce, is_own=True, odometer_m=record.odometer_m, occurred=record.occurred)
         assert 0 <= (check_answer((answer,), NONCE, utc).age_ns or 0) <= 3 * NS_PER_S
         assert qr_file(str(told["record"]), ".svg", "--qr").lstrip().startswith(b"<?xml"), "it fits one code"
 
