@@ -165,6 +165,7 @@ class Spool:
         record_class = class_of(stated)
         self._bounds.check(str(self._path), record_class, records=stated.seq, octets=self.octets())
         new = self._new_credentials(record)
+        by_class, self._by_class = self._by_class, None  # counted anew where it is not known whether the record was stored
         values = (stated.seq, record.commitment, stated.kind.value, stated.odometer_m, record.sd_jwt, record.salt)
         with self._writes.writing():
             for credential in new:
@@ -172,8 +173,9 @@ class Spool:
                 self._connection.execute(INSERT_CREDENTIAL, row)
             self._connection.execute(INSERT_RECORD, (*values, AnchorState.PENDING.value, record_class is RecordClass.EVIDENCE))
         self._mark.write(stated.seq + 1)
-        if self._by_class is not None:
-            self._by_class[record_class] += 1
+        if by_class is not None:
+            by_class[record_class] += 1
+            self._by_class = by_class
 
     def earlier(self, seq: int) -> EarlierRecord | None:
         """Return a record that is here, by its number, with who signed it; None if it is not here.

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -137,13 +138,16 @@ def test_a_car_drives_on_when_its_spool_may_not_be_written_and_records_again_whe
 
 def test_what_lies_on_a_write_protected_disk_is_refused_with_a_sentence_and_used_once_it_is_not(folder: Path) -> None:
     def use(disk: SmallDisk) -> None:
-        open_vehicle_files = (open_spool, lambda path: open_log_store(path, log_signer()))
+        openings: dict[str, Callable[[Path], object]] = {
+            "spool.db": open_spool,
+            "log.db": lambda path: open_log_store(path, log_signer()),
+        }
         with Bench(folder, every_m=50) as bench:
             bench.run(3.0)
             made = bench.status("odometer")["recorded"]
         images = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
         disk.write_protect()
-        for name, open_file in zip(("spool.db", "log.db"), open_vehicle_files, strict=True):
+        for name, open_file in openings.items():
             with pytest.raises(StorageError, match=f"{name}: .*(readonly|read-only|Read-only|unable to open)"):
                 open_file(folder / name)
         assert {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} == images
