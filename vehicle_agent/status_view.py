@@ -22,6 +22,7 @@ from shared.cli.status_words import (
     yes_no,
 )
 from vehicle_agent.j1939.status_rows import j1939_rows
+from vehicle_agent.odometer.status_rows import witness_rows
 from vehicle_agent.requests.status_rows import request_rows
 
 SHOWN_HAZARDS = 20
@@ -42,7 +43,7 @@ def status_tables(document: Document) -> RenderableType:
         _table("for others", network_rows(document)),
         _hazards(document),
         _table("own hazards", _own_hazards(document)),
-        _table("odometer", _odometer(document)),
+        _table("odometer", (*_odometer(document), *witness_rows(document))),
         _table("authorities", _authorities(document)),
     )
 

@@ -9,7 +9,6 @@ Not seen: a device that was there at the start already and passes each frame on 
 
 from collections import deque
 from itertools import pairwise
-from statistics import median
 
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.records.odometer import OdometerFlag
@@ -100,6 +99,6 @@ class FrameWatch:
 def _period(frames: deque[tuple[MonotonicNs, bool]]) -> float | None:
     moments = [at for at, _ in frames]
     intervals = [b - a for a, b in pairwise(moments)]
-    middle = median(intervals)
+    middle = sorted(intervals)[len(intervals) // 2]
     regular = sum(abs(interval - middle) <= REGULAR_WITHIN * middle for interval in intervals)
     return middle if middle > 0 and regular >= MOST_INTERVALS * len(intervals) else None

@@ -12,6 +12,7 @@ from simulator.ecu import SimulatedEcu
 from tests.unit.vehicle_agent.agent_bench import DBC, WOKEN, Bench
 from vehicle_agent.composition import make_agent
 from vehicle_agent.mileage import NoReadingError
+from vehicle_agent.odometer.status_rows import witness_rows
 from vehicle_agent.vehicle_memory import InMemory, MemoryFile, Remembered, VehicleMemory
 
 NONCE = bytes(range(MIN_NONCE_OCTETS))
@@ -100,3 +101,35 @@ def test_a_memory_that_cannot_be_kept_is_told_once(tmp_path: Path) -> None:
             bench.run(4.0)
         assert len(bench.notices("calibration_not_kept")) == 1
         assert "the disk is full" in bench.notices("calibration_not_kept")[0]["reason"]
+
+
+def test_the_status_tells_a_person_what_each_witness_says(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.set(speed_mps=40.0)
+        bench.run(10.0)
+        rows = dict(witness_rows(bench.agent.status()))
+    assert rows["verdict"] == "the witnesses have not seen enough yet"
+    assert set(rows) == {"verdict", "witness wheels", "witness gnss"}
+    assert rows["witness wheels"].startswith("25088")
+    assert "being learnt" in rows["witness wheels"]
+
+
+def test_a_status_from_before_there_were_witnesses_has_no_lines_about_them() -> None:
+    assert list(witness_rows({"odometer": {"recorded": 3}})) == []
+
+
+def test_what_is_odd_is_told_in_the_status() -> None:
+    witness = {"odometer_m": None, "sees": False, "factor": 0.98, "factor_settled": True, "judged_m": 4_000, "short_m": 700}
+    judgement = {
+        "verdict": "disagree",
+        "missing_permille": 248,
+        "lasting_flags": ["blocker_suspected"],
+        "carried_m": 1_200,
+        "witnesses": {"wheels": witness},
+    }
+    assert dict(witness_rows({"odometer": {"judgement": judgement}})) == {
+        "verdict": "somebody contradicts; 25 % of the distance is missing",
+        "odd now": "blocker_suspected",
+        "carried": "1200 m since the start: a ferry, a train, a tow",
+        "witness wheels": "nothing yet (factor 0.98, 4000 m judged, 700 m unexplained); sees nothing now",
+    }
