@@ -36,6 +36,9 @@ BY_THE_CLOCK = re.compile(
 
 CLOCKED = "by the clock"
 
+LONG = ("tests/integration/test_agent_killed.py", "tests/unit/service/test_spool_damage.py")
+"""Files of few tests that take long; xdist begins those with few tests last."""
+
 
 class ClocksApart(LoadScopeScheduling):
     """Gives all tests of programs that live by the clock to one worker, at once; each other file to whichever worker is free."""
@@ -44,8 +47,9 @@ class ClocksApart(LoadScopeScheduling):
         return CLOCKED if BY_THE_CLOCK.match(nodeid) else nodeid.partition("::")[0]
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if CLOCKED in self.workqueue:  # they take longest: begun last, they would be waited for
-            self.workqueue.move_to_end(CLOCKED, last=False)
+        for scope in (*LONG, CLOCKED):  # each before those named earlier: begun last, they would be waited for
+            if scope in self.workqueue:
+                self.workqueue.move_to_end(scope, last=False)
         super()._assign_work_unit(node)
 
 
