@@ -9,12 +9,19 @@ from shared.messages.cdd import DriveDirection
 from vehicle_agent.dbc import SignalLayout
 from vehicle_agent.map_file import FieldEntry
 from vehicle_agent.mapped import Combination
-from vehicle_agent.vehicle_state import FieldKind, FieldSpec
+from vehicle_agent.vehicle_state import FieldKind, FieldSpec, FixQuality
 
 UNAVAILABLE = "unavailable"
 """What `choices` maps to where a raw value means that the car does not know."""
 
-_DIRECTIONS = {"forward": DriveDirection.FORWARD, "backward": DriveDirection.BACKWARD}
+Choice = bool | DriveDirection | FixQuality | None
+"""What a raw value can mean; None: unavailable."""
+
+_WORDS: Mapping[FieldKind, Mapping[str, DriveDirection | FixQuality]] = {
+    FieldKind.FLAG: {},
+    FieldKind.DIRECTION: {"forward": DriveDirection.FORWARD, "backward": DriveDirection.BACKWARD},
+    FieldKind.FIX: {quality.value: quality for quality in FixQuality},
+}
 
 _DBC_UNITS = {
     "kph": "km/h", "kmh": "km/h", "kmph": "km/h", "mps": "m/s", "miles": "mile", "mi": "mile", "mi/h": "mph", "kts": "knot",
@@ -72,6 +79,7 @@ def check_combination(combination: Combination, spec: FieldSpec) -> None:
         FieldKind.QUANTITY: (Combination.ONE, Combination.MEAN, Combination.SUM),
         FieldKind.FLAG: (Combination.ONE, Combination.ANY),
         FieldKind.DIRECTION: (Combination.ONE,),
+        FieldKind.FIX: (Combination.ONE,),
         FieldKind.POSITION: (Combination.POSITION,),
     }[spec.kind]
     if combination not in allowed:
@@ -108,19 +116,19 @@ def check_correction(entry: FieldEntry) -> None:
         raise MapFaultError("offset", "must be a finite number")
 
 
-def choices_of(entry: FieldEntry, spec: FieldSpec, signals: tuple[SignalLayout, ...]) -> Mapping[int, bool | DriveDirection | None]:
-    """Return what raw values mean, for flags and directions."""
+def choices_of(entry: FieldEntry, spec: FieldSpec, signals: tuple[SignalLayout, ...]) -> Mapping[int, Choice]:
+    """Return what raw values mean, for flags, directions and grades of a fix."""
     if spec.kind in {FieldKind.QUANTITY, FieldKind.POSITION}:
         if entry.choices is not None:
-            raise MapFaultError("choices", "only flags and directions have choices")
+            raise MapFaultError("choices", "only flags and directions, and the quality of a fix, have choices")
         return MappingProxyType({})
     if entry.factor != 1.0 or entry.offset != 0.0:
         raise MapFaultError("factor", "only a quantity has factor and offset")
     if entry.choices is None:
-        if spec.kind is FieldKind.DIRECTION or any(signal.length_bits != 1 for signal in signals):
+        if spec.kind is not FieldKind.FLAG or any(signal.length_bits != 1 for signal in signals):
             raise MapFaultError("choices", "says what the raw values mean; only a one-bit flag can do without")
         return MappingProxyType({0: False, 1: True})
-    meaning: dict[int, bool | DriveDirection | None] = {}
+    meaning: dict[int, Choice] = {}
     for text, value in entry.choices.items():
         key = f"choices.{text}"
         for raw in raw_values(key, text, signals):
@@ -130,14 +138,15 @@ def choices_of(entry: FieldEntry, spec: FieldSpec, signals: tuple[SignalLayout, 
     return MappingProxyType(meaning)
 
 
-def _choice(key: str, value: bool | str, kind: FieldKind) -> bool | DriveDirection | None:  # noqa: FBT001  # the value of a flag
+def _choice(key: str, value: bool | str, kind: FieldKind) -> Choice:  # noqa: FBT001  # the value of a flag
     if value == UNAVAILABLE:
         return None
     if kind is FieldKind.FLAG and isinstance(value, bool):
         return value
-    if kind is FieldKind.DIRECTION and isinstance(value, str) and value in _DIRECTIONS:
-        return _DIRECTIONS[value]
-    allowed = "true, false" if kind is FieldKind.FLAG else ", ".join(f'"{name}"' for name in _DIRECTIONS)
+    words = _WORDS[kind]
+    if isinstance(value, str) and value in words:
+        return words[value]
+    allowed = "true, false" if kind is FieldKind.FLAG else ", ".join(f'"{name}"' for name in words)
     raise MapFaultError(key, f'must be one of {allowed}, "{UNAVAILABLE}"')
 
 

@@ -31,7 +31,8 @@ class FieldEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         dbc_unit_is_wrong: `unit` holds although the DBC names another one.
         factor: correction of a wrong DBC, or -1 for a sign the other way round.
         offset: likewise.
-        choices: what raw values (or their names in the DBC) mean: true, false, "forward", "backward", "unavailable".
+        choices: what raw values (or their names in the DBC) mean: true, false, "forward", "backward", "unavailable"; of the quality
+            of a fix "none", "estimated", "2d", "3d", "differential", "rtk_float", "rtk_fixed".
         not_available: raw values that mean "unavailable"; all signals of the field.
         range: smallest and largest value believed, in the field's own unit.
         max_age_ms: for how long a value may be used.

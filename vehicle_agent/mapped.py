@@ -13,7 +13,7 @@ from shared.transport.can_frame import CanFilter
 from vehicle_agent.checksums import ChecksumRule
 from vehicle_agent.dbc import MessageLayout, SignalLayout
 from vehicle_agent.j1939.identifier import pgn_mask
-from vehicle_agent.vehicle_state import FieldSpec
+from vehicle_agent.vehicle_state import FieldSpec, FixQuality
 
 
 class Combination(Enum):
@@ -62,7 +62,7 @@ class MappedField:
     selector: UnitSelector | None
     factor: float
     offset: float
-    choices: Mapping[int, bool | DriveDirection | None]
+    choices: Mapping[int, bool | DriveDirection | FixQuality | None]
     not_available: frozenset[int]
     minimum: float
     maximum: float
