@@ -281,21 +281,18 @@ class OdometerWatch:
     def _judge(self, now: MonotonicNs) -> None:
         self._judged_at = now
         recorded, believed = self._recorded, self._believed()
-        flags: set[OdometerFlag] = set()
-        missing_permille = None
-        judgement = NOT_JUDGED
-        if recorded is not None and believed is not None:
-            others = (r.believed for witness, r in self._readings.items() if witness is not recorded)
-            judgement = judge(
-                self._comparisons,
-                now=now,
-                step_m=self._readings[recorded].step_m,
-                is_current=self._is_current(recorded, now),
-                odometer_m=believed.odometer_m,
-                others_m=[other.odometer_m for other in others if other is not None],
-            )
-            flags.update(judgement.flags)
-            missing_permille = judgement.missing_permille
+        if recorded is None or believed is None:
+            return  # what is odd lasts over a sleep
+        others = (readings.believed for witness, readings in self._readings.items() if witness is not recorded)
+        judgement = judge(
+            self._comparisons,
+            now=now,
+            step_m=self._readings[recorded].step_m,
+            is_current=self._is_current(recorded, now),
+            odometer_m=believed.odometer_m,
+            others_m=[other.odometer_m for other in others if other is not None],
+        )
+        flags = set(judgement.flags)
         if not self._motion.is_off:
             if self._motion.drives_without_bus(self._driven_without_bus_m, now):
                 flags.add(OdometerFlag.BUS_SILENT_WHILE_MOVING)
@@ -304,7 +301,7 @@ class OdometerWatch:
                 flags |= self._frames.flags(awake_since=self._motion.awake_since, heard_at=heard_at)
         if self._is_other_vehicle:
             flags.add(OdometerFlag.OTHER_VEHICLE)
-        self._judgement = Judgement(judgement.verdict, frozenset(flags), missing_permille)
+        self._judgement = Judgement(judgement.verdict, frozenset(flags), judgement.missing_permille)
         ended = self._records.last(self._judgement.flags)
         if ended:
             self._ended |= ended

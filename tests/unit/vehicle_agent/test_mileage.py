@@ -56,20 +56,6 @@ def test_an_inspector_with_a_short_nonce_is_refused_and_nothing_is_recorded(tmp_
         assert bench.status("odometer")["recorded"] == before
 
 
-def test_a_drive_that_begins_with_an_inspection_still_has_its_own_first_record(tmp_path: Path) -> None:
-    with Bench(tmp_path) as bench:
-        bench.run(3.0)
-        bench.set(ignition_on=False)
-        bench.run(2.0)
-        bench.set(ignition_on=True)
-        while bench.agent.status()["odometer"]["judgement"]["verdict"] == "alone":  # type: ignore[index]
-            bench.run(0.1)
-        bench.agent.inspect(NONCE, bench.clock.now())
-        bench.run(2.0)
-        reasons = [notice["reason"] for notice in bench.notices("odometer_recorded")]
-        assert reasons == ["ignition_on", "ignition_off", "ignition_on"]
-
-
 def test_what_was_odd_is_told_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
         device = Between(Swallowed(1.0), after_m=100.0, until_m=900.0)

@@ -240,3 +240,24 @@ def test_a_cluster_that_sends_on_change_and_falls_silent_is_frozen_by_its_silenc
             told.append((second, due.flags))
     assert [flags for _, flags in told] == [(), (OdometerFlag.FROZEN_WHILE_MOVING,)]
     assert 220 < told[1][0] < 260
+
+
+def test_a_drive_that_begins_with_an_inspection_still_has_its_own_first_record() -> None:
+    watch = OdometerWatch(_POLICY, 5_000)
+    for second in range(2):
+        at = MonotonicNs(STARTED_AT + second * NS_PER_S)
+        watch.take(SignalUpdate(field="odometer_m", value=5_000.0, at=at, max_age_ns=NS_PER_S))
+    inspected = watch.inspect(at)
+    assert inspected is not None
+    watch.note_recorded(inspected)
+    due = watch.due(at)
+    assert due is not None
+    assert due.reason is RecordReason.IGNITION_ON
+
+
+def test_what_lasts_over_a_night_is_not_told_anew_in_the_morning() -> None:
+    night = Going(seconds=60, ground_mps=0.0, is_on=False)
+    journey = Journey(replace(FINE, shown=Swallowed(0.25))).go(replace(DRIVE, seconds=300), night, replace(DRIVE, seconds=60))
+    assert [due.reason.value for _, due in journey.told] == ["ignition_on", "flag", "ignition_off", "ignition_on"]
+    assert journey.told[-1][1].flags == (OdometerFlag.BLOCKER_SUSPECTED,)
+    assert journey.watch.take_ended() == ()
