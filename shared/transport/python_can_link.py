@@ -1,7 +1,7 @@
 """Any bus that python-can opens, except SocketCAN.
 
 `virtual` (one process) and `udp_multicast` (one machine, no kernel support) are tested; the adapters it knows work the same way.
-Imported only where such a bus is configured: python-can costs an agent time at its start and memory.
+Imported only where such a bus is configured.
 """
 
 import contextlib

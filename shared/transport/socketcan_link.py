@@ -47,6 +47,7 @@ class SocketCanLink:
         self._config = config
         self._counters = counters
         self._sends_fd = options["fd"]
+        self._lacked_carrier = False
         try:
             self._index = socket.if_nametoindex(config.channel)
             self._socket = open_can_socket(
@@ -95,10 +96,12 @@ class SocketCanLink:
             raise TransportError(self._config.endpoint, f"went down: {away.reason}") from None
         if state.index != self._index:
             raise TransportError(self._config.endpoint, f"went down: interface {name} was made anew")
-        if not state.has_carrier:
+        if state.has_carrier:
+            if self._counters.state is ControllerState.BUS_OFF:
+                self._counters.state = ControllerState.ERROR_ACTIVE
+        elif self._lacked_carrier:  # seen twice: for a moment after a start the kernel does not show it yet
             self._counters.state = ControllerState.BUS_OFF
-        elif self._counters.state is ControllerState.BUS_OFF:
-            self._counters.state = ControllerState.ERROR_ACTIVE
+        self._lacked_carrier = not state.has_carrier
 
     def send(self, frame: CanFrame) -> None:
         """Put one frame on the bus.
