@@ -66,6 +66,7 @@ class Vehicle:
         jitter_s: most a message is early or late.
         has_wheels: whether the bus gives a speed.
         has_gnss: whether there is a receiver.
+        obd_every_s: how often the engine is asked for its odometer, in steps of 100 m; None: never.
         shown: what a device makes of the cluster's odometer.
     """
 
@@ -78,6 +79,7 @@ class Vehicle:
     jitter_s: float = 0.1
     has_wheels: bool = True
     has_gnss: bool = True
+    obd_every_s: int | None = None
     shown: Shown | None = None
 
 
@@ -170,6 +172,9 @@ class Journey:
                 yield self._said("gas_pedal_pressed", value=True)
         if going.answers:
             yield self._said("obd_speed_mps", wheel_mps * vehicle.obd_factor)
+        if vehicle.obd_every_s is not None and self._second % vehicle.obd_every_s == 0:
+            engine_m = vehicle.starts_at_m + self.wheels_m * vehicle.obd_factor
+            yield self._said("obd_odometer_m", engine_m // 100 * 100)
         if vehicle.has_gnss and going.has_sky:
             yield self._said("position_accuracy_m", 2.5 * vehicle.noise_m)
             yield self._said("position", self._seen_place())

@@ -91,6 +91,7 @@ class Comparison:
         self._is_exact = False
         self._changed: tuple[float, float] | None = None
         self._seen_at_reading_m = 0.0
+        self._last_m = 0.0
         self._has_thawed = False
         self._thaws = 0
         self._pieces: deque[_Piece] = deque(maxlen=MAX_PIECES)
@@ -146,7 +147,7 @@ class Comparison:
         """Begin a piece anywhere: after a start, and where the odometer jumped."""
         self._corner = _Corner(odometer_m, self.seen.metres, self.seen.gaps)
         self._changed = (odometer_m, self.seen.metres)
-        self._seen_at_reading_m = self.seen.metres
+        self._seen_at_reading_m, self._last_m = self.seen.metres, odometer_m
         self._is_exact = False
 
     def take(self, odometer_m: float, *, step_m: float, sees: bool, may_learn: bool, was_frozen: bool) -> bool:
@@ -164,14 +165,17 @@ class Comparison:
             self.begin(odometer_m)
             return False
         lately_m = self.calibration.factor * (self.seen.metres - self._seen_at_reading_m)
-        late_m = max(step_m, lately_m) if self.seen.is_asked else min(step_m, lately_m)
-        self._seen_at_reading_m = self.seen.metres
-        if odometer_m == changed[0]:
+        late_m = max(step_m, odometer_m - self._last_m) if self.seen.is_asked else min(step_m, lately_m)
+        self._seen_at_reading_m, self._last_m = self.seen.metres, odometer_m
+        if odometer_m != changed[0]:
+            self._changed = (odometer_m, self.seen.metres)
+            self._has_thawed |= was_frozen
+        elif not self.seen.is_asked:
             return False
-        self._changed = (odometer_m, self.seen.metres)
-        self._has_thawed |= was_frozen
+        if self.seen.is_asked and lately_m == 0:
+            return False  # exact only when it has just spoken, whether or not the odometer has just turned
         counted_m = odometer_m - corner.odometer_m
-        if (self._is_exact and counted_m < MIN_PIECE_M) or (self.seen.is_asked and lately_m == 0):
+        if self._is_exact and counted_m < MIN_PIECE_M:
             return False
         is_whole = sees and corner.gaps == self.seen.gaps
         witness_m = self.seen.metres - corner.seen_m

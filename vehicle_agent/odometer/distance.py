@@ -37,6 +37,7 @@ class Distance:
         carried_m: gone without driving.
         gaps: how often it lost sight.
         step_m: its coarsest step so far: it may have gone that much further than it says.
+        lump_m: the most it has added at once: it may have gone that before it said so.
         is_asked: whether it counts unseen and says so now and then: it is exact only when it has just spoken.
         at: when it last looked; None before it ever did, and from where it says that it sees nothing.
     """
@@ -46,6 +47,7 @@ class Distance:
         self.carried_m = 0.0
         self.gaps = 0
         self.step_m = 0.0
+        self.lump_m = 0.0
         self.is_asked = False
         self.at: MonotonicNs | None = None
         self._bridged_ns = MAX_BRIDGED_NS
@@ -164,6 +166,7 @@ class Counted(Distance):
             self.gaps += 1
         elif self._was_driven is None or self._was_driven(since, at):
             self.metres += metres
+            self.lump_m = max(self.lump_m, metres)
             self.step_m = max(self.step_m, metres if at - before <= MAX_BRIDGED_NS else 0.0)
         else:
             self.carried_m += metres

@@ -110,7 +110,7 @@ def _verdict(comparisons: Mapping[Witness, Comparison], is_odd: bool, now: Monot
 def _is_frozen(comparison: Comparison, step_m: float) -> bool:
     """Whether the odometer stands still by a witness; one of which a share is known to be missing turns the more seldom."""
     counts = max(1 - comparison.share, LEAST_COUNTED) if comparison.is_short else 1.0
-    return comparison.standing_m() > (FROZEN_STEPS * step_m + comparison.seen.step_m + ALLOWED_M) / counts
+    return comparison.standing_m() > (FROZEN_STEPS * step_m + comparison.seen.lump_m + ALLOWED_M) / counts
 
 
 def _stands(witness: Witness, accuser: Comparison, comparisons: Mapping[Witness, Comparison], now: MonotonicNs) -> bool:

@@ -177,3 +177,14 @@ def test_a_device_taken_out_leaves_a_step_and_is_forgiven() -> None:
 def test_an_odometer_that_counts_more_than_anybody_saw_is_told() -> None:
     journey = Journey(Vehicle(step_m=100.0, cluster_factor=1.5)).go(DRIVE)
     assert journey.flags == {OdometerFlag.SOURCES_DISAGREE}
+
+
+@pytest.mark.parametrize("step_m", [100.0, 1_609.344])
+@pytest.mark.parametrize("every_s", [5, 60])
+def test_an_engine_that_is_asked_now_and_then_accuses_a_device_and_no_honest_cluster(every_s: int, step_m: float) -> None:
+    vehicle = Vehicle(step_m=step_m, has_wheels=False, has_gnss=False, obd_every_s=every_s, obd_factor=1.02)
+    long_way = Going(seconds=1_000, ground_mps=30.0)
+    assert Journey(vehicle).go(long_way).flags == set()
+    journey = Journey(replace(vehicle, shown=Swallowed(0.25))).go(long_way)
+    assert journey.flags == {OdometerFlag.BLOCKER_SUSPECTED}
+    assert journey.told[-1][1].missing_permille == pytest.approx(260, abs=60)
