@@ -210,7 +210,7 @@ def can_stall(effort: Effort) -> Iterable[Figure]:
     nothing = (Target(measure=Measure.MEDIAN, bound=0),)
     what = (
         f"{sent:,} frames on {BUSES} buses in {account.passed_s:,.0f} s with {account.stalls:,} stalls of 100 ms; "
-        f"the longest that nobody read, {account.longest_pause_s:.2f} s"
+        f"the longest that nobody read, {account.longest_pause_s:.2f} s, that a frame waited, {account.oldest_s:.2f} s"
     )
     yield figure_of("can_stall.lost", f"frames lost of {what}", Unit.PACKETS, [float(sent - account.received)], targets=nothing)
     yield figure_of(

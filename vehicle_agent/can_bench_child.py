@@ -20,7 +20,7 @@ from itertools import chain
 import msgspec
 from cantools.database.can import Database
 
-from shared.core.clock import Instant, TimeSource
+from shared.core.clock import NS_PER_S, Instant, TimeSource
 from shared.service.notify import Notifier, Watchdog
 from shared.service.run import WorkingLoop, settle_heap
 from shared.service.system_clock import SystemClock
@@ -76,6 +76,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         passed_s: time that passed meanwhile.
         stalls: how many times it stood still.
         longest_pause_s: the longest that it did not come round to reading, stalls and the machine's other work together.
+        oldest_s: how long a frame waited at most; more than a pause where the machine gave the process too little time.
     """
 
     received: int
@@ -85,6 +86,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     passed_s: float
     stalls: int
     longest_pause_s: float
+    oldest_s: float
 
 
 class _Passed(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +105,7 @@ class _Car:
         self._input = CanInput(bench_cars(buses))
         self._state = VehicleState()
         self.news = 0
+        self.oldest_ns = 0
 
     def next_due(self) -> None:
         """Nothing falls due."""
@@ -114,7 +117,7 @@ class _Car:
 
     def on_can_frames(self, frames: Sequence[CanFrame], now: Instant) -> tuple[Effect, ...]:
         """Decode and fold as the agent does."""
-        del now
+        self.oldest_ns = max(self.oldest_ns, now.monotonic - frames[0].received)
         read = self._input.on_frame
         news = [updates for frame in frames if (updates := read(frame))]
         together = tuple(chain.from_iterable(news))
@@ -183,7 +186,13 @@ async def _ours(order: Order, ends: list[socket.socket]) -> Account:
     await asyncio.wait(tasks)
     for receiver in receivers:
         receiver.count_losses()
-    return Account(received=counters.received, news=car.news, lost=counters.lost, **msgspec.structs.asdict(passed))
+    return Account(
+        received=counters.received,
+        news=car.news,
+        lost=counters.lost,
+        oldest_s=car.oldest_ns / NS_PER_S,
+        **msgspec.structs.asdict(passed),
+    )
 
 
 async def _read(end: socket.socket, receiver: FrameReceiver, car: _Car, loop: WorkingLoop) -> None:
@@ -204,7 +213,7 @@ async def _theirs(order: Order, ends: list[socket.socket]) -> Account:
     passed = await _read_until_stopped(order, ends, lambda: library.received)
     for end in ends:
         loop.remove_reader(end.fileno())
-    return Account(received=library.received, news=library.news, lost=0, **msgspec.structs.asdict(passed))
+    return Account(received=library.received, news=library.news, lost=0, oldest_s=0.0, **msgspec.structs.asdict(passed))
 
 
 async def _read_until_stopped(order: Order, ends: list[socket.socket], received: Callable[[], int]) -> _Passed:
