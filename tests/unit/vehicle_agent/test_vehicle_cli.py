@@ -127,7 +127,7 @@ def test_a_replay_for_machines_is_one_document_and_its_notices_go_elsewhere(dire
     assert (ended.json["frames"], ended.json["damage"], ended.json["passport"]) == (len(frames), None, None)
     assert ended.json["start_utc"] == START
     assert ended.json["sent"] == {"cam": ended.json["packets"]}
-    assert ended.json["can"] == {"frames": len(frames), "faults": {}}
+    assert ended.json["can"] == {"frames": len(frames), "faults": {}, "from_others": {}}
     assert len(ended.err.splitlines()) == 4
 
 
