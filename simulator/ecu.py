@@ -15,8 +15,8 @@ from shared.core.geo import GeoPoint
 from shared.core.units import KMH_PER_MPS
 from shared.messages.cdd import DriveDirection
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.checksums import crc8_j1850
-from vehicle_agent.dbc import Dbc, MessageLayout, load_dbc
+from vehicle_agent.signals.checksums import crc8_j1850
+from vehicle_agent.signals.dbc import Dbc, MessageLayout, load_dbc
 
 SIM_CAR_DBC = Path(__file__).with_name("dbc") / "sim_car.dbc"
 SIM_CAR_MAP = Path(__file__).with_name("dbc") / "sim_car.toml"

@@ -60,7 +60,7 @@ from simulator.world import TimedNotice, World
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import VehicleParts, make_agent, make_passport
 from vehicle_agent.odometer import OdometerPolicy
-from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.signals.signal_map import load_signal_map
 from vehicle_agent.special_vehicle import NO_DUTY, Duty
 
 RECORD_EVERY_M = 100

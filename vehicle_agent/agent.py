@@ -35,7 +35,6 @@ from shared.stack.unlogged import UnloggedAuthorities
 from shared.stack.voices import TRAFFIC_CLASSES
 from shared.transport.can_frame import CanFrame
 from vehicle_agent.cam_service import CamService
-from vehicle_agent.can_input import CanInput
 from vehicle_agent.ego import ego_position
 from vehicle_agent.gnss.bus_position import believed
 from vehicle_agent.j1939.network import J1939Network
@@ -46,6 +45,7 @@ from vehicle_agent.part_identity import PartIdentity
 from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym
 from vehicle_agent.requests.car_requests import CarRequests
+from vehicle_agent.signals.can_input import CanInput
 from vehicle_agent.situation import hazards_heard, hazards_told, ticket_status
 from vehicle_agent.vehicle_state import IGNITION, SignalUpdate, Value, VehicleState, fold, fresh, knows_anything
 

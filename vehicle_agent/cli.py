@@ -38,7 +38,6 @@ from shared.transport.capture import CaptureWriter, open_capture
 from shared.transport.link_frames import UNKNOWN_MAC
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.bus_status import describe_buses
-from vehicle_agent.car_maps import describe_j1939, j1939_buses, load_car_maps
 from vehicle_agent.composition import VehicleParts, listening, make_agent, make_passport, open_vehicle, read_files
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.driver_outputs import describe_driver_outputs
@@ -49,15 +48,16 @@ from vehicle_agent.inspection_cli import inspect
 from vehicle_agent.learn_cli import learn_map
 from vehicle_agent.ledger_cli import app as ledger_app
 from vehicle_agent.ledger_parts import check_ledger
-from vehicle_agent.map_check import check_map
 from vehicle_agent.replay import replay as replay_log
 from vehicle_agent.requests.config import describe_requests
 from vehicle_agent.run import DEFAULT_CONFIG, run_agent
+from vehicle_agent.signals.car_maps import describe_j1939, j1939_buses, load_car_maps
+from vehicle_agent.signals.map_check import check_map
+from vehicle_agent.signals.vss import name_of
 from vehicle_agent.special_vehicle import lacking
 from vehicle_agent.spool_cli import app as spool_app
 from vehicle_agent.status_view import status_tables
 from vehicle_agent.track import read_track
-from vehicle_agent.vss import name_of
 
 PASSPORT_MODE = 0o644
 

@@ -59,8 +59,6 @@ from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.anchoring import LedgerTransport
 from vehicle_agent.cam_service import CamService
 from vehicle_agent.cam_trigger import T_CHECK_CAM_GEN_NS
-from vehicle_agent.can_input import CanInput
-from vehicle_agent.car_maps import j1939_buses, load_car_maps
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.denm_service import CHECK_INTERVAL_NS, DenmService
 from vehicle_agent.gnss.bus_position import signals_beside
@@ -80,7 +78,9 @@ from vehicle_agent.priority_asker import PriorityAsker
 from vehicle_agent.pseudonym import Pseudonym, first_ticket
 from vehicle_agent.requests.car_requests import CarRequests
 from vehicle_agent.requests.config import RequestsConfig
-from vehicle_agent.signal_map import SignalMap
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.car_maps import j1939_buses, load_car_maps
+from vehicle_agent.signals.signal_map import SignalMap
 from vehicle_agent.special_vehicle import NO_DUTY, Duty
 from vehicle_agent.speed_plan import DEFAULT_SETTINGS, GlosaSettings
 from vehicle_agent.triggers.catalogue import make_triggers
@@ -237,9 +237,7 @@ def make_agent(parts: VehicleParts, *, entropy: Entropy, started: Instant) -> Ve
         pseudonym=pseudonym,
         can_input=can_input,
         mileage=Mileage(
-            watch=OdometerWatch(
-                parts.odometer_policy, None if head is None else head.odometer_m, parts.remembered.memory.factors
-            ),
+            watch=OdometerWatch(parts.odometer_policy, None if head is None else head.odometer_m, parts.remembered.memory.factors),
             remembered=parts.remembered,
             recorder=Recorder(
                 signer=parts.enrolled,

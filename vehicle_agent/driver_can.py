@@ -14,8 +14,8 @@ from typing import Any
 from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
 from shared.core.errors import ConfigError
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.checksums import CHECKSUMS
-from vehicle_agent.dbc import Dbc, MessageLayout, SignalLayout, load_dbc
+from vehicle_agent.signals.checksums import CHECKSUMS
+from vehicle_agent.signals.dbc import Dbc, MessageLayout, SignalLayout, load_dbc
 
 DRIVER_DBC = Path(__file__).with_name("driver.dbc")
 """The description that ships with the agent."""

@@ -131,8 +131,6 @@ def _open_desks(config: VehicleConfig, *, base: Path, environment: Mapping[str, 
             raise StorageError(str(config.state.spool), f"{odd}; let the agent run first, which tells of it and goes on")
         records = spool if counter is None else CountedSpool(spool, counter)
         counts = records.count_of if isinstance(records, CountedSpool) else uncounted
-        recorder = Recorder(
-            signer=signer, store=records, entropy=os.urandom, boot_id=os.urandom(BOOT_ID_BYTES), count_of=counts
-        )
+        recorder = Recorder(signer=signer, store=records, entropy=os.urandom, boot_id=os.urandom(BOOT_ID_BYTES), count_of=counts)
         store = files.trust_store if trust is None else trust.store
         yield make_desks(spool, config.state.spool, recorder, lambda: store)

@@ -17,13 +17,13 @@ from shared.service.keystore import write_new_file
 from shared.service.system_clock import SystemClock
 from shared.transport.can_bus import CanBus, CanBusConfig, require_known_interface
 from shared.transport.can_log import CanLog
-from vehicle_agent.dbc import PACKAGE_PREFIX
 from vehicle_agent.learning.learn import Learnt, learn
 from vehicle_agent.learning.listen import Listener
 from vehicle_agent.learning.series import Track, track_of
-from vehicle_agent.map_check import check_map
+from vehicle_agent.signals.dbc import PACKAGE_PREFIX
+from vehicle_agent.signals.map_check import check_map
+from vehicle_agent.signals.vss import name_of
 from vehicle_agent.track import read_track
-from vehicle_agent.vss import name_of
 
 MAP_MODE = 0o644
 

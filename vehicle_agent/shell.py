@@ -44,7 +44,6 @@ from shared.transport.ledger_http import LedgerHttp
 from shared.transport.radio_set import RadioSet
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.bus_status import bus_status, warn_of_small_buffer
-from vehicle_agent.car_maps import filters_of
 from vehicle_agent.composition import make_agent, open_vehicle
 from vehicle_agent.config import CanConfig, VehicleConfig
 from vehicle_agent.driver_outputs import DriverOutputs, open_driver_outputs
@@ -57,6 +56,7 @@ from vehicle_agent.online_anchoring import Errands
 from vehicle_agent.orders import MAX_ORDER_OCTETS, PATIENCE_S, obeying
 from vehicle_agent.position_config import ReceiverPosition
 from vehicle_agent.request_sender import RequestSender
+from vehicle_agent.signals.car_maps import filters_of
 from vehicle_agent.vehicle_state import fresh
 
 if TYPE_CHECKING:

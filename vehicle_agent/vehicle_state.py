@@ -1,6 +1,6 @@
 """What the car says about itself: an immutable snapshot whose every field knows its age.
 
-Frames become `SignalUpdate`s (`vehicle_agent.can_input`), `fold` lays them over a `VehicleState`, and whoever reads a field
+Frames become `SignalUpdate`s (`vehicle_agent.signals.can_input`), `fold` lays them over a `VehicleState`, and whoever reads a field
 asks for it at a moment: a value older than the map allows is not a value. Signs follow ISO 8855 and TS 102 894-2: yaw rate,
 steering angle and lateral acceleration are positive to the left; heading is clockwise from WGS-84 north. Speed has no sign,
 `drive_direction` says which way. Where a value comes from is the signal map's business, not this module's.

@@ -4,7 +4,7 @@ SocketCAN is read by ourselves (`shared.transport.socketcan_link`), every other 
 (`shared.transport.python_can_link`). An interface that goes down, comes back or is made anew is opened again, and what was lost is
 counted. `drain` is for a simulator that steps time by hand, `batches` for a program with an event loop.
 
-Deliberately not here: what frames mean (`vehicle_agent.can_input`) and recorded buses (`shared.transport.can_log`).
+Deliberately not here: what frames mean (`vehicle_agent.signals.can_input`) and recorded buses (`shared.transport.can_log`).
 """
 
 import asyncio

@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from shared.core.clock import MonotonicNs
 from shared.core.units import METRES_PER_MILE
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.dbc import SignalLayout
-from vehicle_agent.mapped import MappedField, MappedMessage
-from vehicle_agent.signal_map import SignalMap
+from vehicle_agent.signals.dbc import SignalLayout
+from vehicle_agent.signals.mapped import MappedField, MappedMessage
+from vehicle_agent.signals.signal_map import SignalMap
 
 Shown = Callable[[float, MonotonicNs], float]
 """What is shown, in metres, for the true distance and the moment; the same as a simulated cluster's `OdometerTamper`."""

@@ -23,10 +23,10 @@ from shared.messages.denm_alacarte import EnergyStorage
 from shared.stack.station import EgoPosition
 from simulator.ecu import SIM_CAR_MAP, Body, KinematicSample, SimulatedEcu, load_sim_car
 from tests.helpers.hierarchy import NOON
-from vehicle_agent.can_input import CanInput
 from vehicle_agent.denm_service import DenmService
 from vehicle_agent.hazards import HazardAhead
-from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.signal_map import load_signal_map
 from vehicle_agent.triggers.catalogue import make_triggers
 from vehicle_agent.triggers.surroundings import Surroundings
 from vehicle_agent.vehicle_state import SignalUpdate, VehicleState, fold

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from shared.service.config import load
 from tests.helpers.data import REPOSITORY
-from vehicle_agent.map_file import MapFile
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signals.map_file import MapFile
+from vehicle_agent.signals.signal_map import SignalMap, load_signal_map
 
 MAPS = REPOSITORY / "vehicle_agent" / "maps"
 PAGE = REPOSITORY / "docs" / "signal-maps.md"

@@ -22,10 +22,10 @@ from shared.transport.can_frame import CanFrame
 from shared.transport.can_log import CanLog
 from simulator.adversaries.mileage_blocker import MileageBlocker, Shown
 from tests.helpers.data import data_file
-from vehicle_agent.can_input import CanInput
-from vehicle_agent.checksums import crc8_j1850
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch, RecordDue
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.checksums import crc8_j1850
+from vehicle_agent.signals.signal_map import SignalMap, load_signal_map
 from vehicle_agent.vehicle_memory import KnownFactor
 from vehicle_agent.vehicle_state import SignalUpdate
 

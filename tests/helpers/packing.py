@@ -14,9 +14,9 @@ import pytest
 from shared.core.clock import MonotonicNs
 from shared.transport.can_frame import CanFrame
 from tests.helpers.data import REPOSITORY
-from vehicle_agent.dbc import SignalLayout
-from vehicle_agent.map_file import MapFile
-from vehicle_agent.mapped import Combination, MappedField, MappedMessage
+from vehicle_agent.signals.dbc import SignalLayout
+from vehicle_agent.signals.map_file import MapFile
+from vehicle_agent.signals.mapped import Combination, MappedField, MappedMessage
 from vehicle_agent.vehicle_state import FieldKind
 
 MAPS = REPOSITORY / "vehicle_agent" / "maps"

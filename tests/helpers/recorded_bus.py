@@ -14,9 +14,9 @@ from shared.transport.can_log import CanLog
 from simulator.adversaries.mileage_blocker import MileageBlocker, Shown
 from tests.helpers.data import REPOSITORY, data_file
 from tests.helpers.rav4 import RAV4_MAP, bus_log, read_truth
-from vehicle_agent.can_input import CanInput
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch, RecordDue
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.signal_map import SignalMap, load_signal_map
 from vehicle_agent.vehicle_state import SignalUpdate
 
 TRUCK_LOG = "can/css/truck-j1939-vd-gnss-imu-2021.log.gz"

@@ -14,7 +14,7 @@ from cantools.database.can import Database
 
 from shared.core.clock import NS_PER_MS, MonotonicNs
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.checksums import crc8_j1850
+from vehicle_agent.signals.checksums import crc8_j1850
 
 DBC = """VERSION ""
 

@@ -14,12 +14,12 @@ from shared.transport.can_bus import CanBus, CanBusConfig
 from shared.transport.can_frame import CanFilter, CanFrame
 from tests.helpers.data import REPOSITORY
 from tests.helpers.j1939_unit import EVERYBODY, Unit, broadcast, frame
-from vehicle_agent.can_input import CanInput
 from vehicle_agent.j1939.groups import VEHICLE_IDENTIFICATION, ParameterGroup
 from vehicle_agent.j1939.identification import identifiers_in
 from vehicle_agent.j1939.listener import LISTENED_FILTERS
 from vehicle_agent.j1939.transport import TransportReceiver
-from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.signal_map import load_signal_map
 
 ENGINE, US = 0x00, 0xF9
 VIN = b"YV2RT40A5KB123456*"

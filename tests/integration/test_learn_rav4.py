@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 from shared.transport.can_log import CanLog
 from tests.helpers.rav4 import RAV4_MAP, bus_log, read_truth
-from vehicle_agent.can_input import CanInput
 from vehicle_agent.cli import app
-from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.signal_map import load_signal_map
 
 DBC = "package:opendbc/dbc/generator/toyota/_toyota_2017.dbc"
 COMPARED_FRAMES = 12_000

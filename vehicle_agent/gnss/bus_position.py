@@ -8,7 +8,7 @@ from msgspec.structs import replace as changed
 from shared.core.clock import MonotonicNs
 from vehicle_agent.gnss.fields import HEADING_FIELD, POSITION_FIELDS
 from vehicle_agent.position_config import PositionConfig, ReceiverPosition
-from vehicle_agent.signal_map import SignalMap
+from vehicle_agent.signals.signal_map import SignalMap
 from vehicle_agent.vehicle_state import FixQuality, SignalUpdate, VehicleState, fresh
 
 POSITION, FIX_QUALITY = "position", "fix_quality"

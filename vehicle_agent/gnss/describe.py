@@ -6,8 +6,8 @@ from shared.core.errors import ConfigError
 from vehicle_agent.gnss.fields import POSITION_FIELDS
 from vehicle_agent.gnss.line import place_of
 from vehicle_agent.position_config import CanPosition, FixedPosition, NmeaPosition, PositionConfig
-from vehicle_agent.signal_map import SignalMap
-from vehicle_agent.vss import name_of
+from vehicle_agent.signals.signal_map import SignalMap
+from vehicle_agent.signals.vss import name_of
 
 
 def describe_position(position: PositionConfig, signal_map: SignalMap) -> Iterator[str]:

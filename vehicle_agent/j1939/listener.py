@@ -1,7 +1,7 @@
 """Everything of SAE J1939 beyond single frames, for all buses of a vehicle: long groups, requests, and who is there.
 
 Frames and time in; whole groups, frames to send and now and then a survey of the units out. The signals of single frames are
-`vehicle_agent.can_input`'s, which takes whole groups too. Hostile traffic is counted by its reason and never raises.
+`vehicle_agent.signals.can_input`'s, which takes whole groups too. Hostile traffic is counted by its reason and never raises.
 """
 
 from collections import Counter, deque

@@ -7,9 +7,9 @@ from shared.core.clock import Instant, MonotonicNs
 from shared.records.recorder import Recorder
 from shared.stack.effects import Effect
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.can_input import CanInput
 from vehicle_agent.j1939.listener import HEARD_NOTHING, J1939Listener
 from vehicle_agent.part_identity import PartIdentity, SurveyResult
+from vehicle_agent.signals.can_input import CanInput
 from vehicle_agent.vehicle_state import SignalUpdate, VehicleState, fresh
 
 _NOTHING: tuple[tuple[SignalUpdate, ...], tuple[Effect, ...]] = ((), ())

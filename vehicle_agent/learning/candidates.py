@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from vehicle_agent.dbc import MessageLayout, SignalLayout
 from vehicle_agent.learning.listen import HeardMessage
 from vehicle_agent.learning.protection import Protection
-from vehicle_agent.map_entries import unit_in_dbc
+from vehicle_agent.signals.dbc import MessageLayout, SignalLayout
+from vehicle_agent.signals.map_entries import unit_in_dbc
 
 
 class Confidence:

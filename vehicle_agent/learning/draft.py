@@ -11,14 +11,14 @@ import msgspec
 
 from shared.core.clock import NS_PER_MS
 from shared.core.errors import ConfigError
-from vehicle_agent.dbc import Dbc
 from vehicle_agent.learning.candidates import Confidence, KnownMessage, Proposal
 from vehicle_agent.learning.listen import HeardMessage
 from vehicle_agent.learning.states import best_of_each
-from vehicle_agent.map_file import FieldEntry, MapFile, MessageEntry
-from vehicle_agent.signal_map import resolve_map
+from vehicle_agent.signals.dbc import Dbc
+from vehicle_agent.signals.map_file import FieldEntry, MapFile, MessageEntry
+from vehicle_agent.signals.signal_map import resolve_map
+from vehicle_agent.signals.vss import VSS_VERSION, name_of
 from vehicle_agent.vehicle_state import FIELDS
-from vehicle_agent.vss import VSS_VERSION, name_of
 
 PERIODS_BRIDGED = 5
 """A value may be used for as many periods of its message."""

@@ -7,8 +7,6 @@ from pathlib import Path
 from cantools.database.can import Database
 
 from shared.core.errors import ConfigError
-from vehicle_agent.dbc import Dbc, parse_dbc, resolve_reference
-from vehicle_agent.dbc_text import DbcText
 from vehicle_agent.learning.candidates import KnownMessage, Proposal
 from vehicle_agent.learning.draft import Draft
 from vehicle_agent.learning.listen import HeardMessage, Listener
@@ -18,7 +16,9 @@ from vehicle_agent.learning.quantities import find_directions, find_speed
 from vehicle_agent.learning.scan import find_counting_bytes
 from vehicle_agent.learning.series import Track
 from vehicle_agent.learning.states import find_states
-from vehicle_agent.map_dbc import MAX_DBC_FILES, read_with_imports
+from vehicle_agent.signals.dbc import Dbc, parse_dbc, resolve_reference
+from vehicle_agent.signals.dbc_text import DbcText
+from vehicle_agent.signals.map_dbc import MAX_DBC_FILES, read_with_imports
 
 MIN_FRAMES = 2
 """Frames of a message below which nothing is said of it."""

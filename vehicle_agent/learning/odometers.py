@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from shared.core.units import UNITS
-from vehicle_agent.dbc import SignalLayout
 from vehicle_agent.learning.candidates import ODOMETER, Confidence, KnownMessage, Proposal, unit_for
 from vehicle_agent.learning.quantities import Motion
 from vehicle_agent.learning.series import Series, distance_m, raw_series
+from vehicle_agent.signals.dbc import SignalLayout
 
 MIN_STEPS = 5
 """Steps of an odometer from which its unit is certain."""

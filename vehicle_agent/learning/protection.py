@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from vehicle_agent.checksums import CHECKSUMS, ChecksumRule
-from vehicle_agent.dbc import MessageLayout, SignalLayout
 from vehicle_agent.learning.listen import HeardMessage
-from vehicle_agent.map_file import ChecksumEntry, CounterEntry
-from vehicle_agent.mapped import MappedChecksum
+from vehicle_agent.signals.checksums import CHECKSUMS, ChecksumRule
+from vehicle_agent.signals.dbc import MessageLayout, SignalLayout
+from vehicle_agent.signals.map_file import ChecksumEntry, CounterEntry
+from vehicle_agent.signals.mapped import MappedChecksum
 
 MIN_DISTINCT = 16
 """Different payloads a rule must hold for."""

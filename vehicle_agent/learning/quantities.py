@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.core.units import UNITS
-from vehicle_agent.dbc import SignalLayout
 from vehicle_agent.learning.candidates import (
     FRACTION,
     LATERAL,
@@ -34,6 +33,7 @@ from vehicle_agent.learning.series import (
     slope_of,
     smoothed,
 )
+from vehicle_agent.signals.dbc import SignalLayout
 
 MOVING_MPS = 3.0
 """A car that was never faster has not been driven: nothing can be said of its speed."""

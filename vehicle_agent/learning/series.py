@@ -9,8 +9,8 @@ from math import isfinite, sqrt
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.core.geo import GeoPoint, bearing_deg
 from shared.core.geo import distance_m as metres_between
-from vehicle_agent.dbc import SignalLayout
 from vehicle_agent.learning.listen import HeardMessage
+from vehicle_agent.signals.dbc import SignalLayout
 
 MAX_BRIDGE_NS = 2 * NS_PER_S
 """A value older than this is not set beside another."""

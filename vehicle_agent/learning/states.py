@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from vehicle_agent.dbc import SignalLayout
 from vehicle_agent.learning.candidates import DOORS, FLAGS, GEAR, Confidence, KnownMessage, Proposal
 from vehicle_agent.learning.series import raw_series
+from vehicle_agent.signals.dbc import SignalLayout
 
 MAX_STATE_BITS = 8
 """A signal with more bits is no state."""

@@ -24,10 +24,10 @@ from shared.messages.mapem import encode_mapem
 from shared.messages.spatem import encode_spatem
 from simulator.bench import end_to_end
 from tests.helpers.data import REPOSITORY
-from vehicle_agent.bench import vehicle
-from vehicle_agent.can_bench import can, can_stall
-from vehicle_agent.footprint_bench import agent_footprint
-from vehicle_agent.spool_bench import spool
+from vehicle_agent.bench.cam import vehicle
+from vehicle_agent.bench.can import can, can_stall
+from vehicle_agent.bench.footprint import agent_footprint
+from vehicle_agent.bench.spool import spool
 
 TINY = Effort(
     rounds=1,

@@ -12,9 +12,9 @@ from shared.messages.cdd import DriveDirection
 from shared.transport.can_bus import CanBus, CanBusConfig, StampSource
 from shared.transport.can_frame import CanFrame
 from simulator.ecu import SIM_CAR_DBC, SIM_CAR_MAP, Body, KinematicSample, Rollback, SimulatedEcu, load_sim_car
-from vehicle_agent.can_input import CanInput
-from vehicle_agent.dbc import Dbc
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.dbc import Dbc
+from vehicle_agent.signals.signal_map import SignalMap, load_signal_map
 from vehicle_agent.vehicle_state import FIELDS, FieldKind, VehicleState, fold, fresh
 
 START = MonotonicNs(7_000)

@@ -10,7 +10,7 @@ from shared.service.system_clock import SystemClock
 from simulator.ecu import SIM_CAR_MAP
 from simulator.end_to_end import BRAKES, FIX, PLACE, Rhythm, Units
 from vehicle_agent.cam_trigger import POSITION_CHANGE_M
-from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.signals.signal_map import load_signal_map
 
 
 def ms(at: float) -> MonotonicNs:

@@ -10,8 +10,8 @@ from shared.transport.can_frame import CanFrame
 from simulator.adversaries.mileage_blocker import Between, MileageBlocker, Scaled, SetBack, Shown, Swallowed
 from simulator.ecu import SIM_CAR_MAP, KinematicSample, SimulatedEcu, load_sim_car
 from tests.helpers.data import REPOSITORY
-from vehicle_agent.can_input import CanInput
-from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.signal_map import load_signal_map
 
 SIM_CAR = load_signal_map(SIM_CAR_MAP)
 RAV4 = load_signal_map(REPOSITORY / "vehicle_agent/maps/toyota_rav4_2017.toml")

@@ -35,7 +35,7 @@ from tests.helpers.ledger import ORIGIN, log_signer, policy_of
 from vehicle_agent.agent import VehicleAgent
 from vehicle_agent.composition import VehicleParts, make_agent
 from vehicle_agent.odometer import OdometerPolicy
-from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.signals.signal_map import load_signal_map
 
 HIERARCHY = Hierarchy(7)
 SIGNAL_MAP = load_signal_map(SIM_CAR_MAP)

@@ -9,9 +9,9 @@ from cantools.database.can import Database
 from shared.core.clock import NS_PER_MS, NS_PER_S, MonotonicNs
 from shared.core.errors import ConfigError
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.checksums import crc8_j1850
-from vehicle_agent.dbc import load_dbc
 from vehicle_agent.driver_can import DRIVER_DBC, VIEW_LIFETIME_NS, DriverFrames, load_driver_dbc
+from vehicle_agent.signals.checksums import crc8_j1850
+from vehicle_agent.signals.dbc import load_dbc
 
 
 def cantools_reads(path: Path) -> Database:

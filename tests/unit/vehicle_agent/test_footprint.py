@@ -19,8 +19,8 @@ FOREIGN = {
     *("httpx._client", "starlette", "uvicorn", "web3"),  # the network, where somebody is asked or answered
     *("pkcs11", "tpm2_pytss"),  # keys elsewhere than in files
     *("pycrate_asn1rt", "pycrate_asn1dir"),  # schemas, read with the first message
-    *("vehicle_agent.cli", "vehicle_agent.replay", "vehicle_agent.learning", "vehicle_agent.map_check"),  # other commands
-    *("vehicle_agent.gnss.receiver", "vehicle_agent.bench", "shared.bench"),
+    *("vehicle_agent.cli", "vehicle_agent.replay", "vehicle_agent.learning", "vehicle_agent.signals.map_check"),  # other commands
+    *("vehicle_agent.gnss.receiver", "vehicle_agent.bench.cam", "shared.bench"),
 }
 
 

@@ -14,10 +14,10 @@ from shared.transport.can_frame import CanFrame
 from tests.helpers.data import REPOSITORY
 from tests.helpers.j1939_unit import EVERYBODY, Unit, broadcast, frame
 from tests.unit.vehicle_agent.agent_bench import Bench
-from vehicle_agent.car_maps import j1939_buses, load_car_maps
 from vehicle_agent.composition import make_agent
 from vehicle_agent.config import CanConfig
 from vehicle_agent.j1939.requests import ROUND_INTERVAL_NS, SERVICE_TOOL_ADDRESS
+from vehicle_agent.signals.car_maps import j1939_buses, load_car_maps
 from vehicle_agent.vehicle_state import fresh
 
 MAP = REPOSITORY / "vehicle_agent" / "maps" / "j1939_truck.toml"

@@ -16,11 +16,11 @@ from shared.transport.can_frame import CanFilter, CanFrame
 from shared.transport.can_log import read_log
 from tests.helpers.data import REPOSITORY, data_file
 from tests.helpers.j1939_unit import EVERYBODY, frame
-from vehicle_agent.can_input import FAULT_KINDS, CanInput
 from vehicle_agent.j1939.groups import ParameterGroup
 from vehicle_agent.j1939.listener import LISTENED_FILTERS, J1939Bus, J1939Listener
-from vehicle_agent.map_check import check_map
-from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.signals.can_input import FAULT_KINDS, CanInput
+from vehicle_agent.signals.map_check import check_map
+from vehicle_agent.signals.signal_map import load_signal_map
 from vehicle_agent.vehicle_state import FieldKind, Value, VehicleState, fold
 
 MAPS = REPOSITORY / "vehicle_agent" / "maps"

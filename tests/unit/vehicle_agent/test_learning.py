@@ -16,16 +16,16 @@ from shared.service.system_clock import SystemClock
 from shared.transport.can_bus import CanBus, CanBusConfig
 from shared.transport.can_frame import CanFrame
 from tests.helpers.unknown_car import DBC, PERIOD_MS, SIGNALLED_DEG, Moment, frames, moments, write_dbc, write_log
-from vehicle_agent.can_input import CanInput
 from vehicle_agent.cli import app
-from vehicle_agent.dbc import parse_dbc
 from vehicle_agent.learn_cli import listen_to_bus
 from vehicle_agent.learning.learn import Learnt, learn
 from vehicle_agent.learning.listen import MAX_MESSAGES, MAX_OPENING, MAX_SAMPLES, HeardMessage, Listener
 from vehicle_agent.learning.protection import MIN_DISTINCT, find_protection
-from vehicle_agent.map_check import check_map
-from vehicle_agent.map_file import ChecksumEntry, CounterEntry
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.dbc import parse_dbc
+from vehicle_agent.signals.map_check import check_map
+from vehicle_agent.signals.map_file import ChecksumEntry, CounterEntry
+from vehicle_agent.signals.signal_map import SignalMap, load_signal_map
 
 DRIVE_S = 150.0
 SHORT_DRIVE_S = 120.0

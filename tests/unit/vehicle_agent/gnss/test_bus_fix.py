@@ -8,11 +8,11 @@ from shared.core.clock import NS_PER_MS, MonotonicNs
 from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.can_input import CanInput
 from vehicle_agent.gnss.bus_position import believed, receiver_fields, signals_beside
 from vehicle_agent.gnss.fields import HEADING_FIELD, POSITION_FIELDS
 from vehicle_agent.position_config import CanPosition, GpsdPosition
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.signal_map import SignalMap, load_signal_map
 from vehicle_agent.vehicle_state import FixQuality, VehicleState, fold, fresh
 
 DBC = """\

@@ -12,10 +12,10 @@ from shared.service.config import load
 from tests.helpers.control_units import VIN, Car, all_units
 from tests.helpers.data import REPOSITORY
 from tests.unit.vehicle_agent.vehicle_files import CONFIG
-from vehicle_agent.car_maps import filters_of, load_car_maps
 from vehicle_agent.config import VehicleConfig
 from vehicle_agent.requests.config import RequestsConfig, describe_requests
 from vehicle_agent.requests.status_rows import request_rows
+from vehicle_agent.signals.car_maps import filters_of, load_car_maps
 from vehicle_agent.status_view import status_tables
 
 CLUSTER = """

@@ -2,7 +2,7 @@
 
 Beside each stands python-can's receive function with cantools, in the same rounds and over the same kind of socket. That is UDP on
 loopback, which costs the kernel more than CAN does; frames are `struct can_frame`, stamps, counts and buffers those of a CAN socket
-(`can_bench_traffic`).
+(`vehicle_agent.bench.can_traffic`).
 
     can.mapped     one frame of the map: received, decoded, folded into the state with the others of its batch
     can.unmapped   one frame that the map does not name and the kernel let through nevertheless
@@ -34,8 +34,8 @@ from shared.service.system_clock import SystemClock
 from shared.transport.can_link import MAX_DRAIN, CanCounters, StampSource
 from shared.transport.can_socket import set_up_buffer, set_up_receiving
 from shared.transport.frame_receiver import SO_TIMESTAMPNS, FrameReceiver
-from vehicle_agent.can_bench_child import Account, LibraryReader, Order, Reader
-from vehicle_agent.can_bench_traffic import (
+from vehicle_agent.bench.can_child import Account, LibraryReader, Order, Reader
+from vehicle_agent.bench.can_traffic import (
     FRAMES_PER_S,
     LOOP_S,
     CarTraffic,
@@ -44,7 +44,7 @@ from vehicle_agent.can_bench_traffic import (
     receiving_end,
     sending_end,
 )
-from vehicle_agent.can_input import CanInput
+from vehicle_agent.signals.can_input import CanInput
 from vehicle_agent.vehicle_state import VehicleState, fold
 
 BUSES = 4
@@ -250,7 +250,7 @@ class _Child(AbstractContextManager["_Child"]):
     def __init__(self) -> None:
         self._frames = CarTraffic(bench_car(), bench_database()).bus(LOOP_S)
         self._raw = RawP256()
-        command = (sys.executable, "-m", "vehicle_agent.can_bench_child")
+        command = (sys.executable, "-m", "vehicle_agent.bench.can_child")
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own module
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -15,7 +15,7 @@ rule here was checked by this project against a real car.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from vehicle_agent.checksum_rule import AUTOSAR, J1850, ChecksumRule, crc8, nibble_sum
+from vehicle_agent.signals.checksum_rule import AUTOSAR, J1850, ChecksumRule, crc8, nibble_sum
 
 _VW_CONSTANT = {0x040: 0x40, 0x086: 0x86, 0x09F: 0xF5, 0x101: 0xAA, 0x106: 0x07, 0x116: 0xAC, 0x117: 0x16, 0x3C0: 0xC3}
 """Messages with one byte for every counter value."""

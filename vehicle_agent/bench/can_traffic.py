@@ -21,8 +21,8 @@ import cantools
 from cantools.database.can import Database, Message
 
 from shared.transport.can_frame import CanFilter
-from vehicle_agent.mapped import MappedMessage
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signals.mapped import MappedMessage
+from vehicle_agent.signals.signal_map import SignalMap, load_signal_map
 
 FRAMES_PER_S = 4_000
 """On a full bus."""
@@ -79,7 +79,7 @@ def bench_database() -> Database:
 
 
 def _file(name: str) -> Path:
-    return Path(str(files("vehicle_agent").joinpath(name)))
+    return Path(str(files("vehicle_agent.bench").joinpath(name)))
 
 
 class CarTraffic:

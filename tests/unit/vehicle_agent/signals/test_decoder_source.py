@@ -15,10 +15,10 @@ from cantools.database.can import Message, Signal
 from shared.core.clock import MonotonicNs
 from shared.core.errors import FrameError
 from tests.helpers.data import REPOSITORY
-from vehicle_agent.dbc import Dbc, MessageLayout, Raw
-from vehicle_agent.decoder_source import fields_decoder, signals_decoder
-from vehicle_agent.mapped import Combination, MappedField, MappedMessage
-from vehicle_agent.signal_map import load_signal_map
+from vehicle_agent.signals.dbc import Dbc, MessageLayout, Raw
+from vehicle_agent.signals.decoder_source import fields_decoder, signals_decoder
+from vehicle_agent.signals.mapped import Combination, MappedField, MappedMessage
+from vehicle_agent.signals.signal_map import load_signal_map
 from vehicle_agent.vehicle_state import FieldKind, Value
 
 AT = MonotonicNs(7)

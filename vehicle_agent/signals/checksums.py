@@ -1,7 +1,7 @@
 """Checksums that car makers put into frames, by name.
 
 A rule computes what the checksum must be from the identifier and the data in which the checksum's own bits are zero. Rules
-that need a secret (SecOC) are not here; those with a constant per message are in `vehicle_agent.checksums_by_identifier`.
+that need a secret (SecOC) are not here; those with a constant per message are in `vehicle_agent.signals.checksums_by_identifier`.
 
     toyota           length + identifier bytes + data, modulo 256
     sum8_identifier  identifier bytes + data, modulo 256: Subaru, Tesla
@@ -19,8 +19,8 @@ that need a secret (SecOC) are not here; those with a constant per message are i
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from vehicle_agent.checksum_rule import AUTOSAR, J1850, ChecksumRule, crc8, identifier_sum, nibble_sum, without
-from vehicle_agent.checksums_by_identifier import BY_IDENTIFIER
+from vehicle_agent.signals.checksum_rule import AUTOSAR, J1850, ChecksumRule, crc8, identifier_sum, nibble_sum, without
+from vehicle_agent.signals.checksums_by_identifier import BY_IDENTIFIER
 
 __all__ = ["CHECKSUMS", "ChecksumRule", "crc8_autosar", "crc8_j1850"]
 

@@ -2,7 +2,7 @@
 
 cantools parses; reading a frame needs only the byte range, shift and mask worked out here once (`SignalLayout`). Multiplexed and
 IEEE 754 signals are covered. Many DBC files in the field describe overlapping signals somewhere, so a file is loaded without
-that check, and only the signals in use are held to it (`vehicle_agent.signal_map`). Not here: what a signal means.
+that check, and only the signals in use are held to it (`vehicle_agent.signals.signal_map`). Not here: what a signal means.
 """
 
 import importlib.util

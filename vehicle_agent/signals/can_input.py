@@ -6,8 +6,8 @@ the last seen: after a gap (frames lost, or a sender restarted) one frame is ref
 repeated counter is an old frame again and is refused without being remembered. Identifiers that the map does not name
 cost one dictionary look-up. Values that age without a successor are `vehicle_agent.vehicle_state`'s business.
 
-Each message has a decoder of its own, written from the DBC (`vehicle_agent.decoder_source`); one for frames cut short is written
-when such a frame comes. A frame that says octet for octet what the last sound one of its message said is only dated anew: where
+Each message has a decoder of its own, written from the DBC (`vehicle_agent.signals.decoder_source`); one for frames cut short is
+written when such a frame comes. A frame that says octet for octet what the last sound one of its message said is only dated anew: where
 a counter protects it, that is an old frame again.
 
 A message of SAE J1939 is found by its parameter group, whoever sends it. Several units may send the same group, often most of
@@ -27,12 +27,12 @@ from msgspec.structs import replace
 from shared.core.clock import MonotonicNs
 from shared.core.errors import FrameError
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.decoder_source import FieldsDecoder, fields_decoder
-from vehicle_agent.field_faults import FIELD_FAULT_KINDS
 from vehicle_agent.j1939.groups import ParameterGroup
 from vehicle_agent.j1939.identifier import pgn_of
-from vehicle_agent.mapped import MappedField, MappedMessage
-from vehicle_agent.signal_map import SignalMap
+from vehicle_agent.signals.decoder_source import FieldsDecoder, fields_decoder
+from vehicle_agent.signals.field_faults import FIELD_FAULT_KINDS
+from vehicle_agent.signals.mapped import MappedField, MappedMessage
+from vehicle_agent.signals.signal_map import SignalMap
 from vehicle_agent.vehicle_state import SignalUpdate
 
 TOO_SHORT = "too_short"

@@ -12,9 +12,9 @@ from shared.core.errors import ConfigError
 from shared.transport.can_frame import CanFilter
 from vehicle_agent.config import CanConfig
 from vehicle_agent.j1939.listener import J1939Bus
-from vehicle_agent.mapped import MappedMessage
 from vehicle_agent.requests.config import RequestsConfig
-from vehicle_agent.signal_map import SignalMap, filters_for, load_signal_map
+from vehicle_agent.signals.mapped import MappedMessage
+from vehicle_agent.signals.signal_map import SignalMap, filters_for, load_signal_map
 
 
 def load_car_maps(buses: Iterable[tuple[str, CanConfig]]) -> SignalMap:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vehicle_agent.checksums import CHECKSUMS, crc8_autosar, crc8_j1850
+from vehicle_agent.signals.checksums import CHECKSUMS, crc8_autosar, crc8_j1850
 
 
 @pytest.mark.parametrize(

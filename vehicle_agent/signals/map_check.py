@@ -16,10 +16,10 @@ from cantools.database.can import Message
 from shared.core.clock import MonotonicNs
 from shared.core.errors import ConfigError
 from shared.transport.can_frame import CanFrame
-from vehicle_agent.can_input import CanInput
-from vehicle_agent.dbc import SignalLayout
-from vehicle_agent.mapped import MappedField, MappedMessage
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.dbc import SignalLayout
+from vehicle_agent.signals.mapped import MappedField, MappedMessage
+from vehicle_agent.signals.signal_map import SignalMap, load_signal_map
 
 RANDOM_PAYLOADS = 256
 """Payloads tried beyond the regular patterns."""

@@ -11,13 +11,13 @@ from shared.service.config import MAX_CONFIG_OCTETS
 from shared.transport.can_frame import CanFilter
 from simulator.ecu import SIM_CAR_MAP
 from tests.helpers.data import REPOSITORY
-from vehicle_agent.dbc import MAX_DBC_BYTES
-from vehicle_agent.dbc_text import DbcText
-from vehicle_agent.map_check import check_map
-from vehicle_agent.map_dbc import MAX_DBC_FILES, MAX_IMPORTS
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signals.dbc import MAX_DBC_BYTES
+from vehicle_agent.signals.dbc_text import DbcText
+from vehicle_agent.signals.map_check import check_map
+from vehicle_agent.signals.map_dbc import MAX_DBC_FILES, MAX_IMPORTS
+from vehicle_agent.signals.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signals.vss import FIELD_BY_PATH, LEAVES, field_named, name_of
 from vehicle_agent.vehicle_state import FIELDS
-from vehicle_agent.vss import FIELD_BY_PATH, LEAVES, field_named, name_of
 
 RAV4_MAP = REPOSITORY / "vehicle_agent" / "maps" / "toyota_rav4_2017.toml"
 

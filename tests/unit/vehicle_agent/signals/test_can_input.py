@@ -16,8 +16,8 @@ from shared.transport.can_frame import CanFrame
 from shared.transport.can_log import read_log
 from simulator.ecu import SIM_CAR_MAP
 from tests.helpers.data import REPOSITORY, data_file
-from vehicle_agent.can_input import FAULT_KINDS, CanInput
-from vehicle_agent.signal_map import SignalMap, load_signal_map
+from vehicle_agent.signals.can_input import FAULT_KINDS, CanInput
+from vehicle_agent.signals.signal_map import SignalMap, load_signal_map
 from vehicle_agent.vehicle_state import Value, VehicleState, fold, fresh
 
 RAV4_MAP = REPOSITORY / "vehicle_agent" / "maps" / "toyota_rav4_2017.toml"

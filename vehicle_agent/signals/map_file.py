@@ -1,4 +1,4 @@
-"""The shape of a signal map's TOML; `vehicle_agent.signal_map` says what it means and checks it against the DBC."""
+"""The shape of a signal map's TOML; `vehicle_agent.signals.signal_map` says what it means and checks it against the DBC."""
 
 from typing import Literal
 

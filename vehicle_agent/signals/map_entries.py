@@ -6,9 +6,9 @@ from types import MappingProxyType
 
 from shared.core.units import UNITS, Unit
 from shared.messages.cdd import DriveDirection
-from vehicle_agent.dbc import SignalLayout
-from vehicle_agent.map_file import FieldEntry
-from vehicle_agent.mapped import Combination
+from vehicle_agent.signals.dbc import SignalLayout
+from vehicle_agent.signals.map_file import FieldEntry
+from vehicle_agent.signals.mapped import Combination
 from vehicle_agent.vehicle_state import FieldKind, FieldSpec, FixQuality
 
 UNAVAILABLE = "unavailable"

@@ -11,13 +11,13 @@ from shared.service.config import load
 from shared.transport.can_frame import CanFrame
 from tests.helpers.map_table import BEGIN, END, PAGE, car_map, table
 from tests.helpers.packing import MAPS, Oracle, completed, draw_values, expected_value
-from vehicle_agent.can_input import CanInput
-from vehicle_agent.map_check import check_map
-from vehicle_agent.map_file import FieldEntry, MapFile
-from vehicle_agent.mapped import MappedMessage
-from vehicle_agent.signal_map import SignalMap
+from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.map_check import check_map
+from vehicle_agent.signals.map_file import FieldEntry, MapFile
+from vehicle_agent.signals.mapped import MappedMessage
+from vehicle_agent.signals.signal_map import SignalMap
+from vehicle_agent.signals.vss import FIELD_BY_PATH, LEAVES
 from vehicle_agent.vehicle_state import FieldKind
-from vehicle_agent.vss import FIELD_BY_PATH, LEAVES
 
 CARS = sorted(path.stem for path in MAPS.glob("*.toml") if not path.stem.startswith("j1939"))
 WITHOUT_ODOMETER = {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.errors import ConfigError
-from vehicle_agent.dbc import Dbc, MessageLayout, resolve_reference
+from vehicle_agent.signals.dbc import Dbc, MessageLayout, resolve_reference
 
 
 def _layout(signal: Signal, length: int) -> MessageLayout:

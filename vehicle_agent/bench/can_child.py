@@ -1,6 +1,6 @@
 """The process that reads four full buses for `v2x bench can`, and says what that cost it.
 
-    python -m vehicle_agent.can_bench_child    < orders, one JSON document a line    > answers, likewise
+    python -m vehicle_agent.bench.can_child    < orders, one JSON document a line    > answers, likewise
 
 It answers an order (`Order`) with the ports of its buses, reads until a line says stop and nothing more waits, and answers with an
 `Account`; another order may follow. Reader, sources, working loop, decoder and state are those of the agent; messages, records and
@@ -30,8 +30,8 @@ from shared.transport.can_link import CanCounters, StampSource
 from shared.transport.can_socket import set_up_buffer, set_up_receiving
 from shared.transport.can_sources import GATHER_S, DescriptorSource
 from shared.transport.frame_receiver import SO_TIMESTAMPNS, FrameReceiver
-from vehicle_agent.can_bench_traffic import bench_car, bench_cars, bench_database, filter_identifiers, receiving_end
-from vehicle_agent.can_input import CanInput
+from vehicle_agent.bench.can_traffic import bench_car, bench_cars, bench_database, filter_identifiers, receiving_end
+from vehicle_agent.signals.can_input import CanInput
 from vehicle_agent.vehicle_state import IGNITION, VehicleState, fold
 
 STALL_S = 0.1

@@ -1,6 +1,6 @@
 """A signal map after its names were found in the DBC: what decoding needs, as values.
 
-Made by `vehicle_agent.signal_map`, used by `vehicle_agent.can_input`.
+Made by `vehicle_agent.signals.signal_map`, used by `vehicle_agent.signals.can_input`.
 """
 
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from enum import Enum
 from shared.core.units import Unit
 from shared.messages.cdd import DriveDirection
 from shared.transport.can_frame import CanFilter
-from vehicle_agent.checksums import ChecksumRule
-from vehicle_agent.dbc import MessageLayout, SignalLayout
 from vehicle_agent.j1939.identifier import pgn_mask
+from vehicle_agent.signals.checksums import ChecksumRule
+from vehicle_agent.signals.dbc import MessageLayout, SignalLayout
 from vehicle_agent.vehicle_state import FieldSpec, FixQuality
 
 

@@ -1,8 +1,8 @@
 """The messages that a signal map names, found in its DBC files.
 
 A map may name several files: the public one of its maker and a small one beside the map for a message the public one lacks. Each
-file is read with what it imports, and only the messages the map names are parsed (`vehicle_agent.dbc_text`). A message that two of
-the files describe is refused: it would be unclear which of them is meant.
+file is read with what it imports, and only the messages the map names are parsed (`vehicle_agent.signals.dbc_text`). A message that
+two of the files describe is refused: it would be unclear which of them is meant.
 """
 
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ from pathlib import Path
 from cantools.database.can import Database
 
 from shared.core.errors import ConfigError
-from vehicle_agent.dbc import MAX_DBC_BYTES, Dbc, parse_dbc, read_dbc, resolve_reference
-from vehicle_agent.dbc_text import DbcText, imports
+from vehicle_agent.signals.dbc import MAX_DBC_BYTES, Dbc, parse_dbc, read_dbc, resolve_reference
+from vehicle_agent.signals.dbc_text import DbcText, imports
 
 MAX_IMPORTS = 16
 """Files one DBC may import, directly or through another."""

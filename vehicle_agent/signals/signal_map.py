@@ -4,7 +4,7 @@
     dbc = "package:opendbc/dbc/generator/toyota/_toyota_2017.dbc"     # or a path relative to the map
     channel = "can0"                                                  # optional: only frames of this bus
 
-    [fields."Vehicle.Speed"]                                          # a VSS path, or the field's own name (vehicle_agent.vss)
+    [fields."Vehicle.Speed"]                                          # a VSS path (`vss`), or the field's own name
     mean_of = ["WHEEL_SPEEDS.WHEEL_SPEED_FL", "WHEEL_SPEEDS.WHEEL_SPEED_FR"]
     unit = "km/h"
     max_age_ms = 500
@@ -15,7 +15,7 @@
 
 A field takes one of `signal`, `mean_of`, `sum_of`, `any_of`, or `latitude` with `longitude`; all its signals stand in one message,
 so that a value is never put together from two moments. A quantity becomes SI as `unit(physical * factor + offset)`. Reading the
-map finds every fault in it and raises one `ConfigError` that names them all. Decoding is `vehicle_agent.can_input`'s.
+map finds every fault in it and raises one `ConfigError` that names them all. Decoding is `vehicle_agent.signals.can_input`'s.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,12 +29,12 @@ from shared.core.errors import ConfigError
 from shared.core.units import UNITS, Unit
 from shared.service.config import load
 from shared.transport.can_frame import CanFilter
-from vehicle_agent.checksums import CHECKSUMS
-from vehicle_agent.dbc import Dbc, MessageLayout, SignalLayout
 from vehicle_agent.j1939.identifier import MAX_ADDRESS, pgn_of
 from vehicle_agent.j1939.listener import LISTENED_FILTERS
-from vehicle_agent.map_dbc import load_dbcs
-from vehicle_agent.map_entries import (
+from vehicle_agent.signals.checksums import CHECKSUMS
+from vehicle_agent.signals.dbc import Dbc, MessageLayout, SignalLayout
+from vehicle_agent.signals.map_dbc import load_dbcs
+from vehicle_agent.signals.map_entries import (
     MapFaultError,
     believed_range,
     check_combination,
@@ -46,8 +46,8 @@ from vehicle_agent.map_entries import (
     unit_in_dbc,
     unit_named,
 )
-from vehicle_agent.map_file import ChecksumEntry, CounterEntry, FieldEntry, MapFile, MessageEntry
-from vehicle_agent.mapped import (
+from vehicle_agent.signals.map_file import ChecksumEntry, CounterEntry, FieldEntry, MapFile, MessageEntry
+from vehicle_agent.signals.mapped import (
     Combination,
     MappedChecksum,
     MappedCounter,
@@ -55,8 +55,8 @@ from vehicle_agent.mapped import (
     MappedMessage,
     UnitSelector,
 )
+from vehicle_agent.signals.vss import VSS_VERSION, field_named
 from vehicle_agent.vehicle_state import FIELDS, FieldKind, FieldSpec
-from vehicle_agent.vss import VSS_VERSION, field_named
 
 MAX_AGE_LIMIT_MS = 3_600_000
 """Longest age a map may allow; slow body messages come every few seconds."""

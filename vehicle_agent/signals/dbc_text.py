@@ -4,7 +4,7 @@ Public DBC files come in pieces (`CM_ "IMPORT other.dbc"` names a file beside it
 parser refuse all of them. A map needs few messages, so only these, with the names of their values, their multiplexers and number
 formats, are handed to the parser: a fault elsewhere does no harm, and a large file costs little. A standard identifier beyond 11
 bits can only mean an extended one, and is read so; a missing semicolon is set, a signal that has no name is left out. Comments
-and attributes are left out. Not here: parsing (`vehicle_agent.dbc`).
+and attributes are left out. Not here: parsing (`vehicle_agent.signals.dbc`).
 """
 
 import re

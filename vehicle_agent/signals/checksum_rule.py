@@ -1,7 +1,7 @@
 """What a checksum rule is, and the sums and CRCs that several makers' rules are made of.
 
-The rules themselves are in `vehicle_agent.checksums` and, where a maker adds a constant per message,
-`vehicle_agent.checksums_by_identifier`.
+The rules themselves are in `vehicle_agent.signals.checksums` and, where a maker adds a constant per message,
+`vehicle_agent.signals.checksums_by_identifier`.
 """
 
 from collections.abc import Callable

@@ -26,9 +26,9 @@ from typing import Any, cast
 from shared.codec.source import Source
 from shared.core.clock import MonotonicNs
 from shared.core.errors import FrameError
-from vehicle_agent.dbc import MessageLayout, Raw, SignalLayout
-from vehicle_agent.field_faults import UNKNOWN, MessageField, any_of, first_special, has_special_values, says_not_available
-from vehicle_agent.mapped import Combination, MappedField, MappedMessage
+from vehicle_agent.signals.dbc import MessageLayout, Raw, SignalLayout
+from vehicle_agent.signals.field_faults import UNKNOWN, MessageField, any_of, first_special, has_special_values, says_not_available
+from vehicle_agent.signals.mapped import Combination, MappedField, MappedMessage
 from vehicle_agent.vehicle_state import FieldKind, SignalUpdate
 
 MAX_TABLE_BITS = 8

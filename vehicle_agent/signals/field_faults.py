@@ -14,8 +14,8 @@ from typing import Final
 
 from shared.core.errors import FrameError
 from shared.core.geo import GeoPoint
-from vehicle_agent.dbc import Raw, SignalLayout
-from vehicle_agent.mapped import MappedField
+from vehicle_agent.signals.dbc import Raw, SignalLayout
+from vehicle_agent.signals.mapped import MappedField
 from vehicle_agent.vehicle_state import Value
 
 OUT_OF_RANGE = "out_of_range"

@@ -1,0 +1,1 @@
+"""What `v2x bench` measures of the vehicle agent."""
