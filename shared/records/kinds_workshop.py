@@ -116,6 +116,7 @@ REPAIR = KindSpec(
     ),
 )
 
+
 def _part_fields(
     actions: tuple[str, ...], conditions: tuple[str, ...], *, is_known: bool, more: tuple[Field, ...]
 ) -> tuple[Field, ...]:

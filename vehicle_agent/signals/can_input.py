@@ -7,8 +7,8 @@ repeated counter is an old frame again and is refused without being remembered. 
 cost one dictionary look-up. Values that age without a successor are `vehicle_agent.vehicle_state`'s business.
 
 Each message has a decoder of its own, written from the DBC (`vehicle_agent.signals.decoder_source`); one for frames cut short is
-written when such a frame comes. A frame that says octet for octet what the last sound one of its message said is only dated anew: where
-a counter protects it, that is an old frame again.
+written when such a frame comes. A frame that says octet for octet what the last sound one of its message said is only dated anew:
+where a counter protects it, that is an old frame again.
 
 A message of SAE J1939 is found by its parameter group, whoever sends it. Several units may send the same group, often most of
 it "not available": the first that says something is kept to until what it said is too old, the others are counted and not mixed
