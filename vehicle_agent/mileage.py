@@ -195,7 +195,8 @@ class Mileage:
         try:
             made = self._make(due, now)
         except V2xError as failure:
-            self._owed = due if due.reason is RecordReason.IGNITION_OFF else None
+            if due.reason is RecordReason.IGNITION_OFF:
+                self._owed = due
             return self._store_failed(failure)
         self._owed = None
         return made.notices

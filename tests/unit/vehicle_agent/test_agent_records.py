@@ -172,6 +172,18 @@ def test_a_last_reading_that_could_not_be_stored_is_stored_as_soon_as_it_can_be(
         assert bench.status("odometer")["anchored"] == 2
 
 
+def test_a_last_reading_stays_owed_while_the_next_drive_begins_and_the_store_still_fails(tmp_path: Path) -> None:
+    faults = Faults()
+    with Bench(tmp_path, connect=faults.connect()) as bench:
+        bench.run(3.0)
+        for is_on in (False, True):
+            bench.set(ignition_on=is_on)
+            bench.run(0.9, each=lambda _now: faults.arm(0, persists=False))
+        faults.arm(None, persists=False)
+        bench.run(5.0)
+        assert [n["reason"] for n in bench.notices("odometer_recorded")] == ["ignition_on", "ignition_off", "ignition_on"]
+
+
 def test_a_car_speaks_on_while_its_store_fails(tmp_path: Path) -> None:
     faults = Faults()
     with Bench(tmp_path, connect=faults.connect()) as bench:
