@@ -117,7 +117,7 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     check_socket_path(settings.state.status_socket, key="state.status_socket")
     if settings.state.command_socket is not None:
         check_socket_path(settings.state.command_socket, key="state.command_socket")
-    console = Console()
+    console = Console(markup=False, emoji=False)  # `[requests]` is the name of a table here
     for report in (check_map(path) for path in dict.fromkeys(bus.map for bus in settings.can if bus.map is not None)):
         title = f"signal map: {report.name}" + (f" ({report.car})" if report.car else "")
         table = Table("message", "identifier", "feeds", "checks", title=title)

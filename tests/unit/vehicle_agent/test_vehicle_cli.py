@@ -256,6 +256,20 @@ def test_a_good_configuration_is_shown_and_called_good(run: Run) -> None:
     assert ended.out.rstrip().endswith("agent.toml: ok")
 
 
+def test_a_map_that_comes_with_the_agent_is_named_where_it_is_and_finds_the_dbc_beside_it(directory: Path, run: Run) -> None:
+    (directory / "agent.toml").write_text(CONFIG.replace('"sim_car.toml"', '"package:vehicle_agent/maps/j1939_truck.toml"'))
+    ended = run("check-config", "-c", "agent.toml")
+    assert ended.status == 0, ended.err
+    assert "VDHR" in ended.out
+
+
+def test_a_map_of_a_package_that_is_not_installed_is_named_with_its_key(directory: Path, run: Run) -> None:
+    (directory / "agent.toml").write_text(CONFIG.replace('"sim_car.toml"', '"package:no_such_thing/a.toml"'))
+    ended = run("check-config", "-c", "agent.toml")
+    assert ended.status == 2
+    assert "can[0].map: the Python package 'no_such_thing' is not installed" in ended.err
+
+
 def test_checking_says_what_the_vehicle_is_and_where_it_speaks(directory: Path, run: Run) -> None:
     further = '[capture]\nfile = "radio.pcapng"\n[driver]\nsocket = "driver.sock"\n'
     (directory / "agent.toml").write_text(CONFIG + further)
@@ -263,6 +277,12 @@ def test_checking_says_what_the_vehicle_is_and_where_it_speaks(directory: Path, 
     for line in ("role default", "radio udp: UDP ", "capture", "driver: socket "):
         assert sum(each.startswith(line) for each in out.splitlines()) == 1, out
     assert "warning" not in out
+
+
+def test_checking_prints_the_names_of_tables_and_files_with_their_brackets(directory: Path, run: Run) -> None:
+    assert "\nno [requests]: nothing is asked of the vehicle's control units\n" in run("check-config", "-c", "agent.toml").out
+    (directory / "agent.toml").rename(directory / "[car] :bus:.toml")
+    assert run("check-config", "-c", "[car] :bus:.toml").out.endswith("[car] :bus:.toml: ok\n")
 
 
 def test_a_role_that_the_ticket_does_not_allow_is_a_warning_and_no_failure(directory: Path, run: Run) -> None:
