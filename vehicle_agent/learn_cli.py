@@ -13,6 +13,7 @@ from rich.table import Table
 from shared.core.clock import MonotonicNs, TimeSource
 from shared.core.errors import ConfigError, DecodeError, StorageError
 from shared.core.geo import GeoPoint
+from shared.service.config import PACKAGE_PREFIX
 from shared.service.keystore import write_new_file
 from shared.service.system_clock import SystemClock
 from shared.transport.can_bus import CanBus, CanBusConfig, require_known_interface
@@ -20,7 +21,6 @@ from shared.transport.can_log import CanLog
 from vehicle_agent.learning.learn import Learnt, learn
 from vehicle_agent.learning.listen import Listener
 from vehicle_agent.learning.series import Track, track_of
-from vehicle_agent.signals.dbc import PACKAGE_PREFIX
 from vehicle_agent.signals.map_check import check_map
 from vehicle_agent.signals.vss import name_of
 from vehicle_agent.track import read_track

@@ -2,12 +2,15 @@
 
 A program declares its configuration as `ConfigStruct`s; `load` reads one. Unknown keys are refused, because a misspelt option that
 is silently ignored is how a security setting gets lost. A field annotated `Path` may be written relative: it is resolved against
-the folder of the file that names it, so a configuration can be moved as a folder. There are no defaults from the environment.
+the folder of the file that names it, so a configuration can be moved as a folder; `package:NAME/path/inside` is a file that an
+installed Python package ships. There are no defaults from the environment.
 """
 
+import importlib.util
 import re
 import tomllib
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import msgspec
@@ -16,6 +19,9 @@ from shared.core.errors import ConfigError
 
 MAX_CONFIG_OCTETS = 1 << 20
 """Longer files are refused unread."""
+
+PACKAGE_PREFIX = "package:"
+"""Begins what names a file of an installed Python package."""
 
 
 class ConfigStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,22 +54,25 @@ def load(path: Path, struct_type: type[T]) -> T:
     """
     table = load_table(path)
 
-    def from_text(kind: type, value: object) -> object:
-        if kind is Path:
+    def from_text(type_: type, value: object) -> object:
+        if type_ is Path:
             if not isinstance(value, str) or not value or "\0" in value:
                 raise ValueError("expected the path of a file or folder")
-            return resolve(path, value)
-        raise TypeError(f"no way to read a {kind.__name__} from TOML")
+            return packaged(value) if value.startswith(PACKAGE_PREFIX) else resolve(path, value)
+        raise TypeError(f"no way to read a {type_.__name__} from TOML")
 
     try:
         return msgspec.convert(table, type=struct_type, strict=True, dec_hook=from_text)
     except msgspec.ValidationError as error:
         reason, key = _split_key(str(error))
-        allowed = _allowed(msgspec.inspect.type_info(struct_type), _STEPS.findall(key))
+        kind = msgspec.inspect.type_info(struct_type)
+        steps = _named(kind, _STEPS.findall(key), table, from_text)
+        key = _joined(steps)
+        allowed = _allowed(kind, steps)
         if allowed and reason.startswith(("Invalid enum value", "Invalid value")):
             reason = f"{reason}; it may be {', '.join(repr(value) for value in allowed)}"
         if reason.startswith(_UNKNOWN_KEY):
-            known = _known_keys(msgspec.inspect.type_info(struct_type), _STEPS.findall(key), table)
+            known = _known_keys(kind, steps, table)
             reason = f"{reason}; the keys here are {', '.join(known)}" if known else reason
         raise ConfigError(f"{path}: {key}" if key else str(path), reason) from None
 
@@ -94,12 +103,47 @@ def resolve(config_file: Path, text: str) -> Path:
     return (config_file.parent / Path(text).expanduser()).absolute()
 
 
+def packaged(reference: str) -> Path:
+    """Return the file that `package:NAME/path/inside` means; ValueError where the package is not installed, or it leaves it."""
+    inside = PurePosixPath(reference.removeprefix(PACKAGE_PREFIX))
+    if len(inside.parts) < 2 or inside.is_absolute() or ".." in inside.parts:
+        raise ValueError(f"{reference!r} is not package:NAME/path/inside")
+    package = inside.parts[0]
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        found = None
+    if found is None or not found.submodule_search_locations:
+        raise ValueError(f"the Python package {package!r} is not installed (pip install {package})")
+    return Path(found.submodule_search_locations[0]).joinpath(*inside.parts[1:])
+
+
 def _split_key(message: str) -> tuple[str, str]:
     """Take ``Expected `int`, got `str` - at `$.radio.port``` apart into the sentence and `radio.port`."""
     reason, _, where = message.rpartition(" - at `$")
     if not reason:
         return _plain(message), ""
     return _plain(reason), where.rstrip("`").lstrip(".")
+
+
+def _named(kind: msgspec.inspect.Type, keys: list[str], value: object, from_text: Callable[[type, object], object]) -> list[str]:
+    """Return `keys` with the name of the table that is wrong where msgspec says no more than that one of several is."""
+    match kind, keys:
+        case msgspec.inspect.StructType(fields=fields), [key, *further]:
+            found = next((field.type for field in fields if field.encode_name == key), None)
+            return keys if found is None else [key, *_named(found, further, _entry(value, key), from_text)]
+        case msgspec.inspect.DictType(value_type=msgspec.inspect.StructType(cls=cls) as item), ["[...]", *further]:
+            for name, entry in value.items() if isinstance(value, dict) else ():
+                try:
+                    msgspec.convert(entry, type=cls, strict=True, dec_hook=from_text)
+                except msgspec.ValidationError:
+                    return [name, *_named(item, further, entry, from_text)]
+    return keys
+
+
+def _joined(steps: list[str]) -> str:
+    """Return steps as one key, `radio[0].port`."""
+    return "".join(step if step.startswith("[") else f".{step}" for step in steps).removeprefix(".")
 
 
 def _allowed(kind: msgspec.inspect.Type, keys: list[str]) -> tuple[object, ...]:
@@ -139,7 +183,12 @@ def _known_keys(kind: msgspec.inspect.Type, keys: list[str], value: object) -> t
         case msgspec.inspect.StructType(fields=fields), [key, *further]:
             found = next((field.type for field in fields if field.encode_name == key), None)
             return () if found is None else _known_keys(found, further, _entry(value, key))
-        case msgspec.inspect.VarTupleType(item_type=item) | msgspec.inspect.ListType(item_type=item), [step, *further]:
+        case (
+            msgspec.inspect.VarTupleType(item_type=item)
+            | msgspec.inspect.ListType(item_type=item)
+            | msgspec.inspect.DictType(value_type=item),
+            [step, *further],
+        ):
             return _known_keys(item, further, _entry(value, step))
     return ()
 

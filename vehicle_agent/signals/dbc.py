@@ -5,12 +5,11 @@ IEEE 754 signals are covered. Many DBC files in the field describe overlapping s
 that check, and only the signals in use are held to it (`vehicle_agent.signals.signal_map`). Not here: what a signal means.
 """
 
-import importlib.util
 import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -18,6 +17,7 @@ from cantools import database
 from cantools.database.can import Database, Message, Signal
 
 from shared.core.errors import ConfigError
+from shared.service.config import PACKAGE_PREFIX, packaged
 
 MAX_DBC_BYTES = 16 * 1024 * 1024
 """Largest DBC file read; the largest public ones have 3 MB."""
@@ -36,8 +36,6 @@ MAX_SIGNAL_BITS = 64
 
 MAX_MULTIPLEX_DEPTH = 8
 """Multiplexers within multiplexers."""
-
-PACKAGE_PREFIX = "package:"
 
 _MESSAGE = re.compile(r"\bBO_\s++\d++\s++[^:\s]++\s*+:\s*+(\d++)")
 _SIGNAL = re.compile(r"(?<!\d)(\d++)\s*+\|\s*+(\d++)\s*+@")
@@ -198,17 +196,10 @@ def resolve_reference(reference: str, *, relative_to: Path, key: str) -> Path:
         raise ConfigError(key, f"{reference!r} is no path")
     if not reference.startswith(PACKAGE_PREFIX):
         return relative_to / reference
-    inside = PurePosixPath(reference.removeprefix(PACKAGE_PREFIX))
-    if len(inside.parts) < 2 or inside.is_absolute() or ".." in inside.parts:
-        raise ConfigError(key, f"{reference!r} is not package:NAME/path/inside")
-    package = inside.parts[0]
     try:
-        found = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        found = None
-    if found is None or not found.submodule_search_locations:
-        raise ConfigError(key, f"the Python package {package!r} is not installed (pip install {package})")
-    return Path(found.submodule_search_locations[0]).joinpath(*inside.parts[1:])
+        return packaged(reference)
+    except ValueError as error:
+        raise ConfigError(key, str(error)) from None
 
 
 def load_dbc(path: Path, *, key: str) -> Dbc:

@@ -113,7 +113,7 @@ max_age_ms = 100
     [
         ("", "", "missing key `fields`"),
         ("[fields]\n", "fields", "feeds no field"),
-        (SPEED + "wheel_size = 1\n", "fields[...]", "unknown key `wheel_size`"),
+        (SPEED + "wheel_size = 1\n", "fields.speed_mps", "unknown key `wheel_size`"),
         (SPEED.replace("speed_mps", "warp_factor"), "fields.warp_factor", "no such field"),
         (SPEED.replace("SPEED.KMH", "SPEEED.KMH"), "fields.speed_mps.signal", "no message SPEEED"),
         (
@@ -201,6 +201,19 @@ def test_a_map_that_is_wrong_is_refused_with_file_key_and_reason(
         load(fields)
     assert refusal.value.path == f"{tmp_path / 'car.toml'}" + (f": {key}" if key else "")
     assert reason in refusal.value.reason
+
+
+def test_a_misspelt_key_is_named_with_its_field_and_the_keys_there_are(load: Load) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(ODOMETER + SPEED.replace("max_age_ms", "max_age"))
+    assert refused.value.path.endswith("car.toml: fields.speed_mps")
+    assert "unknown key `max_age`; the keys here are signal, mean_of," in refused.value.reason
+
+
+def test_a_key_of_a_wrong_kind_is_named_with_its_message(load: Load) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(SPEED + "[messages.BODY]\n[messages.SPEED]\ncounter = { signal = 7 }\n")
+    assert refused.value.path.endswith("car.toml: messages.SPEED.counter.signal")
 
 
 class TestVss:
