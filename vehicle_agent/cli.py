@@ -19,7 +19,7 @@ from shared.cli.moments import moment_of
 from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import Instant, MonotonicNs, TimeSource, UtcNs
 from shared.core.errors import ConfigError
-from shared.core.itstime import utc_text
+from shared.core.itstime import utc_of, utc_text
 from shared.security.sign import TicketCredential
 from shared.service.capture import describe_capture
 from shared.service.config import load
@@ -48,6 +48,7 @@ from vehicle_agent.inspection_cli import inspect
 from vehicle_agent.learn_cli import learn_map
 from vehicle_agent.ledger_cli import app as ledger_app
 from vehicle_agent.ledger_parts import check_ledger
+from vehicle_agent.replay import check_enrolled, length_ns
 from vehicle_agent.replay import replay as replay_log
 from vehicle_agent.requests.config import describe_requests
 from vehicle_agent.run import DEFAULT_CONFIG, run_agent
@@ -57,7 +58,7 @@ from vehicle_agent.signals.vss import name_of
 from vehicle_agent.special_vehicle import lacking
 from vehicle_agent.spool_cli import app as spool_app
 from vehicle_agent.status_view import status_tables
-from vehicle_agent.track import read_track
+from vehicle_agent.track import Fix, read_track
 
 PASSPORT_MODE = 0o644
 
@@ -184,7 +185,14 @@ def replay(
     log: Annotated[Path, typer.Argument(help="A CAN log: candump (.log, .log.gz), .asc, .blf or .mf4.", metavar="LOG")],
     config: ConfigOption = DEFAULT_CONFIG,
     track: Annotated[Path | None, typer.Option(help="Recorded GNSS track (CSV) on the log's time base.")] = None,
-    start_utc: Annotated[str | None, typer.Option(help="UTC of the log's first frame, e.g. 2018-08-02T16:20:00Z.")] = None,
+    start_utc: Annotated[
+        str | None,
+        typer.Option(
+            help="UTC of the log's first frame, with its offset: while the vehicle's enrolment credential is valid."
+            "  [default: so that the log ends now, or begins with the credential]",
+            metavar="UTC",
+        ),
+    ] = None,
     pcap: Annotated[Path | None, typer.Option(help="Write every signed packet to this capture (pcap; pcapng by .pcapng).")] = None,
     passport: Annotated[Path | None, typer.Option(help="Write the vehicle's passport to this new file.")] = None,
     *,
@@ -192,17 +200,26 @@ def replay(
 ) -> None:
     """Drive the agent with a recorded bus instead of a live one; nothing is transmitted.
 
+    It records and anchors like a drive: give it a configuration with a state of its own. All of the log has to lie where the
+    enrolment credential is valid.
+
     A log that is damaged or cut short is used up to there: what came of it is kept, and the exit status is 1.
     """
     settings = load(config, VehicleConfig)
-    utc = _start_utc(start_utc)
+    utc = None if start_utc is None else moment_of(start_utc, "--start-utc")
     source = CanLog(log)
     if passport is not None and passport.exists():
         raise ConfigError("--passport", f"{passport} exists already and is not overwritten")
+    lasts_ns = length_ns(CanLog(log).frames(), _fixes(track))
     with ExitStack() as stack:
-        begin = Instant(MonotonicNs(0), utc)
+        present = SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc()
+        begin = Instant(MonotonicNs(0), present if utc is None else utc)
         opening = open_vehicle(settings, base=config.parent, environment=os.environ, now=begin)
         parts = listening(stack.enter_context(opening).parts)
+        validity = parts.enrolled.validity
+        if utc is None:
+            utc = UtcNs(max(present - lasts_ns, utc_of(validity.start_time64)))
+        check_enrolled(validity, start_utc=utc, length_ns=lasts_ns)
         capture = None if pcap is None else stack.enter_context(open_capture(pcap))
         sink = _ReplaySink(capture, NoticeWriter(sys.stderr if as_json else sys.stdout))
 
@@ -214,7 +231,7 @@ def replay(
         replayed = replay_log(
             make,
             frames=source.frames(),
-            track=iter(()) if track is None else read_track(track),
+            track=_fixes(track),
             start_utc=utc,
             perform=sink.perform,
         )
@@ -261,11 +278,8 @@ class _ReplaySink:
                 pass
 
 
-def _start_utc(text: str | None) -> UtcNs:
-    """Return the UTC of the first frame: what the operator says, else the present."""
-    if text is None:
-        return SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc()
-    return moment_of(text, "--start-utc")
+def _fixes(track: Path | None) -> Iterator[Fix]:
+    return iter(()) if track is None else read_track(track)
 
 
 def _write_passport(parts: VehicleParts, path: Path) -> dict[str, object]:

@@ -12,7 +12,9 @@ from itertools import chain
 from typing import TypeVar
 
 from shared.core.clock import NS_PER_S, Instant, ManualClock, MonotonicNs, UtcNs
-from shared.core.errors import DecodeError, StorageError, V2xError
+from shared.core.errors import ConfigError, DecodeError, StorageError, V2xError
+from shared.core.itstime import time64_of, utc_of, utc_text
+from shared.security.validity import Validity
 from shared.stack.effects import Effect
 from shared.transport.can_frame import CanFrame
 from vehicle_agent.agent import VehicleAgent
@@ -25,6 +27,40 @@ Event = tuple[MonotonicNs, CanFrame | tuple[SignalUpdate, ...]]
 
 SETTLE_NS = 5 * NS_PER_S
 """Time the agent is given after the last event, so that the last record still reaches the ledger."""
+
+
+def length_ns(frames: Iterator[CanFrame], track: Iterator[Fix]) -> int:
+    """Return how long a replay takes in the log's time, by reading log and track once, up to their damage.
+
+    Raises:
+        ConfigError: log or track cannot be read at all.
+    """
+    first, damage = _next(frames)
+    began = last = MonotonicNs(0) if first is None else first.received
+    while damage is None:
+        frame, damage = _next(frames)
+        if frame is None:
+            break
+        last = frame.received  # a log never runs backwards
+    fix, damage = (None, None) if first is None else _next(track)
+    while fix is not None:
+        last = max(last, fix[0])
+        fix, damage = _next(track)
+    return last - began + SETTLE_NS
+
+
+def check_enrolled(validity: Validity, *, start_utc: UtcNs, length_ns: int) -> None:
+    """Check that records of a replay can be verified: each is dated while the credential that signs it is valid.
+
+    Raises:
+        ConfigError: the replay begins before that, or ends after it.
+    """
+    end_utc = UtcNs(start_utc + length_ns)
+    if validity.contains(time64_of(start_utc)) and validity.contains(time64_of(end_utc)):
+        return
+    valid = f"{utc_text(utc_of(validity.start_time64))} to {utc_text(utc_of(validity.end_time64))}"
+    replayed = f"the log would run from {utc_text(start_utc)} to {utc_text(end_utc)}, and nobody could verify its records"
+    raise ConfigError("--start-utc", f"the enrolment credential is valid from {valid}; {replayed}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from shared.security.certificate import Certificate
 from shared.security.ecdsa import Curve
 from shared.security.sign import TicketCredential
 from shared.security.trust_store import TrustStore
+from shared.security.validity import Validity
 
 
 class EnrolledSigner:
@@ -47,6 +48,11 @@ class EnrolledSigner:
     def authority(self) -> bytes:
         """The certificate of the authority that issued it, COER."""
         return self._authority.encoded
+
+    @property
+    def validity(self) -> Validity:
+        """When a record has to be made for its date to be believed."""
+        return self._credential.certificate.validity
 
     @property
     def credential(self) -> VehicleCredential:

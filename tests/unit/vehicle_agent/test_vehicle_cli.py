@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from shared.core.clock import NS_PER_S, MonotonicNs, UtcNs
-from shared.core.itstime import utc_text
+from shared.core.clock import NS_PER_S, MonotonicNs, TimeSource, UtcNs
+from shared.core.itstime import utc_from_text, utc_of, utc_text
 from shared.messages.cam import Cam
 from shared.pki.permission_sets import StationRole
 from shared.security.ecdsa import SoftwareSigner
-from shared.service.trust_directory import write_ticket
+from shared.service.system_clock import SystemClock
+from shared.service.trust_directory import read_ticket, write_ticket
 from shared.stack.inbound import Inbound
 from shared.transport.can_frame import CanFrame
 from shared.transport.pcap import read_pcap
@@ -22,6 +23,7 @@ from tests.helpers.identities import make_peer
 from tests.unit.vehicle_agent.agent_bench import WOKEN, candump, recorded_drive
 from tests.unit.vehicle_agent.vehicle_files import CONFIG, set_up_vehicle
 from vehicle_agent.cli import main
+from vehicle_agent.replay import SETTLE_NS
 
 HIERARCHY = Hierarchy(12)
 START = utc_text(NOON)
@@ -228,9 +230,52 @@ def test_a_mistake_of_the_operator_is_one_line_and_status_2(directory: Path, run
     assert sentence in line
 
 
-def test_a_replay_of_another_year_is_silent_because_its_ticket_is_not_valid_then(directory: Path, run: Run) -> None:
+@pytest.mark.parametrize("start", ["2018-08-02T16:00:00Z", "2036-01-01T00:00:00Z"])
+def test_a_replay_outside_the_enrolment_credential_is_refused_before_anything_is_recorded(
+    directory: Path, run: Run, replay: Run, start: str
+) -> None:
+    write_log(directory, recorded_drive(6.0))
+    ended = run("replay", "drive.log", "-c", "agent.toml", "--start-utc", start)
+    assert (ended.status, ended.out) == (2, "")
+    assert "--start-utc: the enrolment credential is valid from 20" in ended.err
+    assert f"the log would run from {start[:-1]}" in ended.err
+    assert replay("drive.log", "--passport", "passport.json", "--json").json["passport"]["records"] == 2
+
+
+def test_a_replay_that_would_outlast_the_enrolment_credential_is_refused(directory: Path, run: Run) -> None:
+    write_log(directory, recorded_drive(6.0))
+    last = UtcNs(utc_of(read_ticket(directory / "enrolment").certificate.validity.end_time64) - 8 * NS_PER_S)
+    ended = run("replay", "drive.log", "-c", "agent.toml", "--start-utc", utc_text(last))
+    assert ended.status == 2
+    assert f"the log would run from {utc_text(last)} to " in ended.err
+
+
+@pytest.mark.parametrize("enrolled_s", [3_600, 4])
+def test_a_replay_that_is_told_no_date_ends_now_or_begins_with_the_credential(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run, enrolled_s: int
+) -> None:
+    now = SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc()
+    (folder := tmp_path / "new").mkdir()
+    set_up_vehicle(folder, Hierarchy(13, begin=UtcNs(now - enrolled_s * NS_PER_S)))
+    monkeypatch.chdir(folder)
+    write_log(folder, recorded_drive(6.0))
+    ended = run("replay", "drive.log", "-c", "agent.toml", "--json")
+    began = utc_from_text(ended.json["start_utc"])
+    enrolled = utc_of(read_ticket(folder / "enrolment").certificate.validity.start_time64)
+    end = began + round(ended.json["duration_s"] * NS_PER_S) + SETTLE_NS
+    present = SystemClock(TimeSource.ASSUME_TRUSTED).now().require_utc()
+    if enrolled_s > 60:
+        assert now - NS_PER_S // 1_000 <= end <= present
+    else:
+        assert began == enrolled or end <= present
+    assert began >= enrolled
+    assert ended.json["odometer"]["recorded"] == 2
+
+
+def test_a_replay_whose_ticket_has_expired_is_silent_and_records_all_the_same(directory: Path, run: Run) -> None:
     write_log(directory, recorded_drive(2.0))
-    ended = run("replay", "drive.log", "-c", "agent.toml", "--start-utc", "2018-08-02T16:00:00Z", "--json")
+    later = utc_text(UtcNs(NOON + 400 * 86_400 * NS_PER_S))
+    ended = run("replay", "drive.log", "-c", "agent.toml", "--start-utc", later, "--json")
     assert ended.status == 0
     assert ended.json["packets"] == 0
     assert list(ended.json["unsent"]) == ["expired_certificate"]
