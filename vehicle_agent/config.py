@@ -4,6 +4,7 @@ Relative paths are taken from the folder of the configuration file. There are no
 what has a default here is a matter of taste or of physics, not of trust. `systemd/vehicle-agent.toml` is a commented example.
 """
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -81,7 +82,8 @@ class CanConfig(ConfigStruct, frozen=True, kw_only=True):
     Attributes:
         interface: how the bus is reached.
         channel: which bus, in the words of the interface.
-        map: the signal map of what is said there; None for a bus on which only questions are asked.
+        map: the signal map of what is said there, a path or `package:vehicle_agent/maps/NAME.toml` for one that comes with the
+            agent; None for a bus on which only questions are asked.
         name: what maps and `[requests]` call the bus; by default can0, can1 ... in the order of the file.
         j1939_address: under which units of J1939 are asked who they are (249: a service tool); None only listens.
         options: further arguments of that interface.
@@ -96,6 +98,33 @@ class CanConfig(ConfigStruct, frozen=True, kw_only=True):
 
 
 MAX_BUSES = 8
+
+UDP_MULTICAST_PORT = 43_113
+"""Where python-can's multicast buses are by default."""
+
+
+def no_such_bus(name: str, buses: Iterable[tuple[str, CanConfig]]) -> str:
+    """Say which buses there are instead, and how one gets the name that was meant."""
+    named = tuple(buses)
+    meant = any(bus.channel == name for _, bus in named)
+    which = f"of channel {name}" if meant else "that is meant"
+    return f'{name}; there is {", ".join(other for other, _ in named)}; give the [[can]] {which} name = "{name}"'
+
+
+def _medium(bus: CanConfig) -> tuple[object, ...]:
+    """Return what makes a bus another one: of an adapter any option may, of a multicast group its port."""
+    match bus.interface:
+        case "socketcan" | "virtual":
+            told_apart: object = None
+        case "udp_multicast":
+            told_apart = bus.options.get("port", UDP_MULTICAST_PORT)
+        case _:
+            told_apart = tuple(sorted(bus.options.items()))
+    return (bus.interface, bus.channel, told_apart)
+
+
+def _repeated(words: Sequence[str]) -> str:
+    return next(word for word in words if words.count(word) > 1)
 
 
 class OdometerConfig(ConfigStruct, frozen=True, kw_only=True):
@@ -211,9 +240,13 @@ class VehicleConfig(ConfigStruct, frozen=True, kw_only=True):
             raise ValueError('time.source "gnss" needs a receiver: position.source "gpsd" or "nmea"')
         names = [name for name, _ in self.buses]
         if len(set(names)) < len(names):
-            raise ValueError(f"two [[can]] have the same name: {', '.join(names)}")
+            raise ValueError(f"two [[can]] are called {_repeated(names)}; give each a `name = ...` of its own ({', '.join(names)})")
+        media = [_medium(bus) for bus in self.can]
+        for medium, bus in zip(media, self.can, strict=True):
+            if media.count(medium) > 1:
+                raise ValueError(f"two [[can]] are the same bus, {bus.interface} {bus.channel}: one is enough")
         if self.requests is not None and self.requests.bus not in names:
-            raise ValueError(f"requests.bus is {self.requests.bus}; there is {', '.join(names)}")
+            raise ValueError(f"requests.bus is {no_such_bus(self.requests.bus, self.buses)}")
         brought = (self.identity.ticket, self.identity.enrolment)
         if self.pki is None and None in brought:
             raise ValueError("without [pki], identity.ticket and identity.enrolment are needed")

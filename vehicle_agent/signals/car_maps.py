@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shared.core.errors import ConfigError
 from shared.transport.can_frame import CanFilter
-from vehicle_agent.config import CanConfig
+from vehicle_agent.config import CanConfig, no_such_bus
 from vehicle_agent.j1939.listener import J1939Bus
 from vehicle_agent.requests.config import RequestsConfig
 from vehicle_agent.signals.mapped import MappedMessage
@@ -38,7 +38,7 @@ def load_car_maps(buses: Iterable[tuple[str, CanConfig]]) -> SignalMap:
             if channel is None and len(carriers) == 1 and len(names) > 1:
                 channel = carriers[0]
             if channel is not None and channel not in names:
-                raise ConfigError(signal_map.path, f"message {message.layout.name} is on {channel}; there is {', '.join(names)}")
+                raise ConfigError(signal_map.path, f"message {message.layout.name} is on {no_such_bus(channel, named)}")
             messages.append(replace(message, channel=channel))
             for mapped in message.fields:
                 other = fed.setdefault(mapped.field, signal_map.path)
