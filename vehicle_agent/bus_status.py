@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from structlog.typing import FilteringBoundLogger
 
 from shared.transport.can_bus import CanBus
-from shared.transport.can_link import RECEIVE_BUFFER_BYTES, SOCKETCAN, CanBusConfig
+from shared.transport.can_link import RECEIVE_BUFFER_BYTES, SOCKETCAN, CanBusConfig, require_multicast_group
 from shared.transport.can_socket import buffer_sentence, buffer_warning
 from shared.transport.socketcan_link import checked_options
 from vehicle_agent.config import CanConfig
@@ -40,7 +40,7 @@ def describe_buses(buses: Iterable[tuple[str, CanConfig]]) -> Iterator[str]:
     """Describe each bus in a line for `check-config`, and warn where this system would grant the agent too small a buffer.
 
     Raises:
-        ConfigError: a SocketCAN bus can never be opened like this.
+        ConfigError: a bus can never be opened like this.
     """
     reads_kernel = False
     for name, bus in buses:
@@ -48,6 +48,7 @@ def describe_buses(buses: Iterable[tuple[str, CanConfig]]) -> Iterator[str]:
         if bus.interface == SOCKETCAN:
             checked_options(endpoint)
             reads_kernel = True
+        require_multicast_group(endpoint)
         yield f"bus {name}: {endpoint.endpoint}"
     if reads_kernel and (warning := buffer_warning()) is not None:
         yield f"warning: {warning}"

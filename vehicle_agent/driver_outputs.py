@@ -26,6 +26,7 @@ from shared.service.socket_path import check_socket_path
 from shared.stack.effects import DriverView, Notice
 from shared.transport.can_bus import MAX_DRAIN, CanBus, CanBusConfig, require_known_interface
 from shared.transport.can_frame import CanFilter
+from shared.transport.can_link import require_multicast_group
 from vehicle_agent.driver_can import DriverFrames, load_driver_dbc
 from vehicle_agent.driver_config import DriverCanConfig, DriverConfig
 
@@ -150,6 +151,7 @@ def describe_driver_outputs(config: DriverConfig) -> Iterator[str]:
     if config.can is not None:
         DriverFrames(load_driver_dbc(config.can.dbc, key="driver.can.dbc"), started=MonotonicNs(0))
         require_known_interface(config.can.interface, key="driver.can.interface")
+        require_multicast_group(_endpoint(config.can))
         yield f"driver: CAN {config.can.interface}:{config.can.channel}"
 
 
@@ -168,10 +170,14 @@ def _start(stack: AsyncExitStack, task: asyncio.Task[None], log: FilteringBoundL
     stack.push_async_callback(end)
 
 
+def _endpoint(config: DriverCanConfig) -> CanBusConfig:
+    return CanBusConfig(interface=config.interface, channel=config.channel, options=dict(config.options))
+
+
 def _bus(config: DriverCanConfig, frames: DriverFrames, clock: Clock) -> CanBus:
     """Return the bus, opened if it is there; raises `ConfigError` where it never can be."""
     bus = CanBus(
-        CanBusConfig(interface=config.interface, channel=config.channel, options=dict(config.options)),
+        _endpoint(config),
         clock=clock,
         filters=(CanFilter(*frames.first_identifier),) if config.interface == "socketcan" else (),
     )

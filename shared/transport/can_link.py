@@ -4,6 +4,7 @@
 keeps it open over failures is `shared.transport.can_bus.CanBus`, which is what programs use.
 """
 
+import ipaddress
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,12 @@ from shared.transport.can_frame import CanFrame
 
 SOCKETCAN = "socketcan"
 """The interface that is read without python-can."""
+
+UDP_MULTICAST = "udp_multicast"
+"""python-can's bus of datagrams."""
+
+MULTICAST_GROUPS = ("239.74.163.2", "ff15:7079:7468:6f6e:6465:6d6f:6d63:6173")
+"""Where python-can's other programs look for such a bus."""
 
 MAX_DRAIN = 64
 """Frames taken per wake, so that one busy bus cannot starve the rest of the program."""
@@ -57,6 +64,22 @@ def require_known_interface(interface: str, *, key: str) -> None:
     if interface not in can.interfaces.VALID_INTERFACES:
         known = ", ".join(sorted(can.interfaces.VALID_INTERFACES))
         raise ConfigError(key, f"{interface!r} is none of {known}")
+
+
+def require_multicast_group(config: CanBusConfig) -> None:
+    """Raise `ConfigError` for a bus of `udp_multicast` whose channel is no multicast address; every other bus passes."""
+    if config.interface != UDP_MULTICAST:
+        return
+    try:
+        is_group = ipaddress.ip_address(config.channel).is_multicast
+    except ValueError:
+        is_group = False
+    if not is_group:
+        groups = " or ".join(MULTICAST_GROUPS)
+        raise ConfigError(
+            f"can {config.endpoint}",
+            f"the channel of {UDP_MULTICAST} is a multicast address, such as {groups}; {config.channel!r} is none",
+        )
 
 
 class StampSource(Enum):

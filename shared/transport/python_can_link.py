@@ -6,12 +6,13 @@ Imported only where such a bus is configured.
 
 import contextlib
 import socket
+import struct
 import time
 
 from shared.core.clock import NS_PER_S, Clock, MonotonicNs
 from shared.core.errors import ConfigError, TransportError
 from shared.transport.can_frame import CanFilter, CanFrame, checked_frame
-from shared.transport.can_link import MAX_DRAIN, CanBusConfig, CanCounters, StampSource, carried_over
+from shared.transport.can_link import MAX_DRAIN, CanBusConfig, CanCounters, StampSource, carried_over, require_multicast_group
 from shared.transport.can_socket import granted_buffer_bytes, set_up_buffer
 from shared.transport.frame_receiver import dropped_by
 from shared.transport.python_can import can
@@ -36,6 +37,7 @@ class PythonCanLink:
     def __init__(
         self, config: CanBusConfig, *, clock: Clock, filters: tuple[CanFilter, ...], stamps: StampSource, counters: CanCounters
     ) -> None:
+        require_multicast_group(config)
         self._config = config
         self._clock = clock
         self._exact = frozenset((f.arbitration_id, f.is_extended) for f in filters if f.mask is None)
@@ -54,7 +56,7 @@ class PythonCanLink:
                 ignore_config=True,
                 **options,  # type: ignore[arg-type]  # the options are the interface's own
             )
-        except (NotImplementedError, TypeError, ValueError) as error:
+        except (NotImplementedError, OverflowError, TypeError, ValueError, struct.error) as error:
             raise ConfigError(f"can {config.endpoint}", f"python-can refuses: {error}") from error
         except (can.CanError, OSError) as error:
             raise TransportError(config.endpoint, f"cannot be opened: {error}") from error

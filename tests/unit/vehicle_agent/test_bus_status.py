@@ -61,3 +61,5 @@ def test_check_config_names_the_buses_and_refuses_what_can_never_be_opened() -> 
     assert lines[:2] == ["bus body: socketcan:can0", "bus can1: udp_multicast:239.74.163.2"]
     with pytest.raises(ConfigError, match="bitrate"):
         list(describe_buses((("can0", CanConfig(interface="socketcan", channel="can0", options={"bitrate": 500_000})),)))
+    with pytest.raises(ConfigError, match=r"multicast address, such as 239\.74\.163\.2"):
+        list(describe_buses((("can0", CanConfig(interface="udp_multicast", channel="can0")),)))
