@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from shared.core.clock import Instant, UtcNs
+from shared.core.clock import NS_PER_MS, Instant, MonotonicNs, UtcNs
 from shared.core.errors import StorageError, V2xError
+from shared.core.itstime import utc_text
+from shared.records.boot_dates import duration_text
 from shared.records.odometer import RecordReason
 from shared.records.record import SignedRecord
 from shared.records.recorder import Recorder
@@ -28,12 +30,16 @@ from vehicle_agent.vehicle_state import SignalUpdate
 
 
 class NoReadingError(V2xError):
-    """An inspector asked for a reading, and there is none to be believed yet."""
+    """An inspector asked for a reading, and there is none to be believed yet, or only an old one.
+
+    Args:
+        why: a sentence about the odometer.
+    """
 
     code = "no_reading"
 
-    def __init__(self) -> None:
-        super().__init__("no reading of the odometer is confirmed since the vehicle was switched on")
+    def __init__(self, why: str = "no reading of the odometer is confirmed since the vehicle was switched on") -> None:
+        super().__init__(why)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +120,13 @@ class Mileage:
         """Record the reading there is at once, with an inspector's fresh nonce in it.
 
         Raises:
-            NoReadingError: none is to be believed yet.
+            NoReadingError: none is to be believed yet, or the odometer has not been heard since the last one.
             EncodeError: the nonce is too short or too long.
             RecordError, StorageError: it could not be recorded.
         """
+        stale_since = self._watch.stale_since(now.monotonic)
+        if stale_since is not None:
+            raise NoReadingError(_stale_words(stale_since, now))
         due = self._watch.inspect(now.monotonic)
         if due is None:
             raise NoReadingError
@@ -298,3 +307,12 @@ class Mileage:
         else:
             self._is_store_failing = True
         return (Notice("odometer_not_recorded", {"reason": str(failure)}),)
+
+
+def _stale_words(since: MonotonicNs, now: Instant) -> str:
+    age_ns = max(0, now.monotonic - since)
+    date = "" if now.utc is None else f" (since {utc_text(UtcNs(now.utc - age_ns))[:19].replace('T', ' ')} UTC)"
+    return (
+        f"no reading of the odometer has been confirmed for {duration_text(age_ns // NS_PER_MS)}{date}: "
+        "the vehicle is switched off, its bus is silent, or its odometer says something new"
+    )

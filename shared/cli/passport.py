@@ -139,7 +139,7 @@ def verify(
     _print_withheld(console, passport)
     console.print(_end_of(verified), markup=False)
     if answered is not None:
-        console.print(answered.words, style="green", markup=False)
+        console.print(answered.words, style="green" if answered.is_fresh else "yellow", markup=False)
     logs = sorted({reading.log for reading in verified.readings})
     count = len(verified.readings)
     records = "1 record is genuine" if count == 1 else f"All {count} records are genuine"

@@ -11,6 +11,7 @@ from rich.console import Console
 from shared.cli.issuer_options import present
 from shared.core.errors import ConfigError, DecodeError
 from shared.records.challenge import Answer, Answered, challenge_text, check_answer, draw_challenge, parse_challenge
+from shared.records.odometer import OdometerSource
 from shared.records.passport import VerifiedPassport
 from shared.records.record import DisclosedRecord
 from shared.service.keystore import write_new_file
@@ -47,7 +48,15 @@ def nonce_of_option(text: str | None) -> bytes | None:
 def answered_by_passport(verified: VerifiedPassport, nonce: bytes) -> Answered:
     """Return which record of a passport answers a challenge; raises `RecordError`."""
     answers = [
-        Answer(seq=r.seq, nonce=r.nonce, is_own=r.is_own, odometer_m=r.odometer_m, occurred=r.occurred) for r in verified.readings
+        Answer(
+            seq=r.seq,
+            nonce=r.nonce,
+            is_own=r.is_own,
+            odometer_m=r.odometer_m,
+            occurred=r.occurred,
+            reading_age_ms=_age_ms(r.sources),
+        )
+        for r in verified.readings
     ]
     return check_answer(answers, nonce, present().require_utc())
 
@@ -60,6 +69,7 @@ def answered_by_record(record: DisclosedRecord, nonce: bytes) -> Answered:
         is_own=record.subject is None,
         odometer_m=record.odometer_m,
         occurred=record.occurred,
+        reading_age_ms=_age_ms(record.sources),
     )
     return check_answer((answer,), nonce, present().require_utc())
 
@@ -68,4 +78,14 @@ def answered_json(answered: Answered | None) -> dict[str, object] | None:
     """Return it as JSON values."""
     if answered is None:
         return None
-    return {"seq": answered.seq, "age_ms": None if answered.age_ns is None else answered.age_ns // 1_000_000}
+    return {
+        "seq": answered.seq,
+        "age_ms": None if answered.age_ns is None else answered.age_ns // 1_000_000,
+        "reading_age_ms": answered.reading_age_ms,
+        "fresh": answered.is_fresh,
+    }
+
+
+def _age_ms(sources: tuple[OdometerSource, ...]) -> int | None:
+    """How old a reading was when it was recorded; the first of its sources is the one recorded."""
+    return sources[0].age_ms if sources else None

@@ -177,7 +177,7 @@ def show(
     if refusal is not None:
         raise refusal
     if answered is not None:
-        console.print(answered.words, style="green" if trust is not None else "yellow", markup=False)
+        console.print(answered.words, style="green" if trust is not None and answered.is_fresh else "yellow", markup=False)
     if trust is None:
         words = "The signature holds. Whether a root you trust stands behind the signer was not checked: --trust DIR does."
         console.print(words, style="yellow")

@@ -28,6 +28,9 @@ MAX_CHALLENGE_CHARACTERS = 256
 MAX_CLOCK_DIFFERENCE_NS = 300 * NS_PER_S
 """A reading may be dated so far after the inspector's present: both clocks are right, and not the same."""
 
+MAX_READING_AGE_MS = 10_000
+"""A reading that was older when it was given as an answer is not called fresh: whoever verifies it is warned."""
+
 _MARK = "V2X1"
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)} | {"O": 0, "I": 1, "L": 1}
@@ -95,6 +98,7 @@ class Answer:
         is_own: whether the vehicle itself signed it.
         odometer_m: what it says, in metres; None where it is hidden.
         occurred: when it was read; None where that is hidden or was not known.
+        reading_age_ms: how old the reading was when it was recorded, as the vehicle says; None where that is hidden.
     """
 
     seq: int
@@ -102,25 +106,48 @@ class Answer:
     is_own: bool
     odometer_m: int | None
     occurred: UtcNs | None
+    reading_age_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """A challenge that was answered: the record's number, and how old its reading is; None where it says no date."""
+    """A challenge that was answered.
+
+    Attributes:
+        seq: the record's number.
+        age_ns: how old its reading is by the inspector's clock; None where it says no date.
+        reading_age_ms: how old the reading was when the record was signed, as the vehicle says; None where that is hidden.
+    """
 
     seq: int
     age_ns: int | None
+    reading_age_ms: int | None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the reading was no older than `MAX_READING_AGE_MS` when it was given as an answer."""
+        return self.reading_age_ms is not None and self.reading_age_ms <= MAX_READING_AGE_MS
 
     @property
     def words(self) -> str:
-        """For people: a sentence."""
+        """For people: what follows from the signature, and what the vehicle says besides."""
         if self.age_ns is None:
             age = "The vehicle did not know the date, so how old its reading is only you can say: since you drew the challenge"
         elif self.age_ns < 0:
             age = f"By its clock, which is ahead of this one, it was read {duration_text(-self.age_ns // 1_000_000)} from now"
         else:
             age = f"By its clock it was read {duration_text(self.age_ns // 1_000_000)} ago"
-        return f"Record {self.seq} answers the challenge: the vehicle read its odometer after the challenge was drawn. {age}."
+        signed = "it was signed after the challenge was drawn"
+        return f"Record {self.seq} answers the challenge: {signed}. {self._reading_words}. {age}."
+
+    @property
+    def _reading_words(self) -> str:
+        if self.reading_age_ms is None:
+            return "How old its reading was then, it hides: it may be from before the challenge"
+        if self.is_fresh:
+            return f"The vehicle says that its reading was {self.reading_age_ms / 1_000:.1f} s old then"
+        age = duration_text(self.reading_age_ms)
+        return f"The vehicle says that its reading was {age} old then: this is no fresh reading, compare the display"
 
 
 def check_answer(answers: Iterable[Answer], nonce: bytes, now: UtcNs) -> Answered:
@@ -146,7 +173,7 @@ def check_answer(answers: Iterable[Answer], nonce: bytes, now: UtcNs) -> Answere
     if age_ns is not None and age_ns < -MAX_CLOCK_DIFFERENCE_NS:
         ahead = duration_text(-age_ns // 1_000_000)
         raise RecordError("challenge", f"record {answer.seq} answers it, and is dated {ahead} from now: one of the clocks is wrong")
-    return Answered(seq=answer.seq, age_ns=age_ns)
+    return Answered(seq=answer.seq, age_ns=age_ns, reading_age_ms=answer.reading_age_ms)
 
 
 def _base32(nonce: bytes) -> str:

@@ -140,10 +140,17 @@ class OdometerWatch:
         return self._record(believed, RecordReason.FLAG, now)
 
     def inspect(self, now: MonotonicNs) -> RecordDue | None:
-        """Return a record of the reading there is, for an inspector; None where there is none to be believed."""
+        """Return a record of the reading there is, however old (`stale_since`); None where there is none to be believed."""
         self._judge(now)
         believed = self._believed()
         return None if believed is None else self._record(believed, RecordReason.INSPECTION, now)
+
+    def stale_since(self, now: MonotonicNs) -> MonotonicNs | None:
+        """Return when the last reading was taken, where the odometer has not been heard since as it should; None where it has."""
+        recorded, believed = self._recorded, self._believed()
+        if recorded is None or believed is None or self._is_current(recorded, now):
+            return None
+        return believed.at
 
     def ignition_off(self, now: MonotonicNs) -> RecordDue | None:
         """The vehicle goes to sleep: record the last believed reading, if one was recorded since it woke up."""

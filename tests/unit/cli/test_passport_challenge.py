@@ -66,9 +66,9 @@ def test_a_challenge_is_fresh_each_time_and_comes_as_text_json_and_qr_code(tmp_p
 def test_the_record_that_answers_is_named(desk: Desk) -> None:
     data = inspected().encode()
     output = " ".join(desk.verify(data, *AT, "--nonce", TEXT.lower()).split())
-    assert "Record 1 answers the challenge: the vehicle read its odometer after the challenge was drawn." in output
+    assert "Record 1 answers the challenge: it was signed after the challenge was drawn. The vehicle says" in output
     value = json.loads(desk.verify(data, *AT, "--nonce", TEXT, "--json"))
-    assert value["challenge"] == {"seq": 1, "age_ms": None}
+    assert value["challenge"] == {"seq": 1, "age_ms": None, "reading_age_ms": 20, "fresh": True}
     assert [reading["nonce"] for reading in value["readings"]] == [None, "AAECAwQFBgcICQoLDA0ODw"]
     assert json.loads(desk.verify(data, *AT, "--json"))["challenge"] is None
 

@@ -12,6 +12,7 @@ from shared.core.errors import DecodeError, EncodeError, RecordError
 from shared.records.challenge import (
     MAX_CHALLENGE_CHARACTERS,
     MAX_CLOCK_DIFFERENCE_NS,
+    MAX_READING_AGE_MS,
     Answer,
     challenge_text,
     check_answer,
@@ -22,7 +23,7 @@ from shared.records.challenge import (
 NONCE = bytes(range(16))
 TEXT = "V2X1-000G4-0R40M-30E20-9185G-R38E1-WF29Q"
 NOW = UtcNs(1_795_340_000 * NS_PER_S)
-ANSWER = Answer(seq=7, nonce=NONCE, is_own=True, odometer_m=48_000_000, occurred=UtcNs(NOW - 90 * NS_PER_S))
+ANSWER = Answer(seq=7, nonce=NONCE, is_own=True, odometer_m=48_000_000, occurred=UtcNs(NOW - 90 * NS_PER_S), reading_age_ms=300)
 OTHER = replace(ANSWER, seq=6, nonce=None)
 
 
@@ -95,6 +96,19 @@ def test_the_record_that_answers_is_found_and_its_age_told() -> None:
     assert "did not know the date" in undated.words
     ahead = check_answer((replace(ANSWER, occurred=UtcNs(NOW + MAX_CLOCK_DIFFERENCE_NS)),), NONCE, NOW)
     assert "is ahead of this one, it was read 5 minutes from now" in ahead.words
+
+
+def test_it_is_said_what_was_signed_after_the_challenge_and_how_old_the_reading_was_then() -> None:
+    fresh = check_answer((replace(ANSWER, reading_age_ms=MAX_READING_AGE_MS),), NONCE, NOW)
+    assert fresh.is_fresh
+    assert "it was signed after the challenge was drawn. The vehicle says that its reading was 10.0 s old then." in fresh.words
+    old = check_answer((replace(ANSWER, reading_age_ms=154_857),), NONCE, NOW)
+    assert not old.is_fresh
+    assert "its reading was 2 minutes old then: this is no fresh reading, compare the display." in old.words
+    hidden = check_answer((replace(ANSWER, reading_age_ms=None),), NONCE, NOW)
+    assert not hidden.is_fresh
+    assert "it hides: it may be from before the challenge." in hidden.words
+    assert not any("read its odometer after" in each.words for each in (fresh, old, hidden))
 
 
 @pytest.mark.parametrize(

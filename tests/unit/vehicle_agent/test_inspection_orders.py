@@ -16,7 +16,8 @@ from shared.records.record import DisclosedRecord, verify_record
 from shared.records.sd_jwt import Es256PublicKey
 from shared.security.certificate import decode_certificate
 from shared.service.qr_code import qr_file
-from tests.unit.vehicle_agent.agent_bench import Bench
+from simulator.ecu import SimulatedEcu
+from tests.unit.vehicle_agent.agent_bench import DBC, Bench
 from vehicle_agent.inspection_orders import (
     ANSWERS_NS,
     MAX_ANSWERS,
@@ -53,8 +54,18 @@ def test_a_challenge_is_answered_with_the_reading_of_the_moment(tmp_path: Path) 
         assert set(record.hidden) == {"boot"}
         assert set(SHOWN) <= {*record.fields, "occurred"}
         utc = bench.clock.now().require_utc()
-        answer = Answer(seq=record.seq, nonce=record.nonce, is_own=True, odometer_m=record.odometer_m, occurred=record.occurred)
-        assert 0 <= (check_answer((answer,), NONCE, utc).age_ns or 0) <= 3 * NS_PER_S
+        (source, *_) = record.sources
+        answer = Answer(
+            seq=record.seq,
+            nonce=record.nonce,
+            is_own=True,
+            odometer_m=record.odometer_m,
+            occurred=record.occurred,
+            reading_age_ms=source.age_ms,
+        )
+        answered = check_answer((answer,), NONCE, utc)
+        assert answered.is_fresh
+        assert 0 <= (answered.age_ns or 0) <= 3 * NS_PER_S
         assert qr_file(str(told["record"]), ".svg", "--qr").lstrip().startswith(b"<?xml"), "it fits one code"
 
 
@@ -80,6 +91,8 @@ def test_only_so_many_are_answered_in_an_hour(tmp_path: Path) -> None:
         with pytest.raises(RecordError, match=rf"{MAX_ANSWERS} were answered within the hour; the next one in 3540 s"):
             desk.answer(late, bench.clock.now())
         bench.clock.advance(ANSWERS_NS)
+        bench.ecu = SimulatedEcu(DBC, channel="can0", start=bench.clock.now().monotonic)  # the car has driven on meanwhile
+        bench.run(1.0)
         assert nonce_of(desk.answer(late, bench.clock.now()).signed.record.fields) is not None
 
 

@@ -47,6 +47,27 @@ def test_an_inspector_is_refused_where_no_reading_is_believed(tmp_path: Path) ->
         bench.agent.inspect(NONCE, bench.clock.now())
 
 
+def test_an_inspector_is_refused_where_the_bus_has_died_since_the_last_reading(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.set(speed_mps=20.0)
+        bench.run(5.0)
+        bench.run(155.0, bus_is_on=False)
+        before = bench.spool.head()
+        with pytest.raises(NoReadingError, match=r"has been confirmed for 2 minutes \(since 20\S+ \S+ UTC\): .*its bus is silent"):
+            bench.agent.inspect(NONCE, bench.clock.now())
+        assert bench.spool.head() == before
+        bench.run(3.0)
+        assert sources_of(bench.agent.inspect(NONCE, bench.clock.now()).signed.record.fields)[0].age_ms < 1_000
+
+
+def test_an_inspector_is_told_since_when_even_without_a_date(tmp_path: Path) -> None:
+    with Bench(tmp_path, utc=None) as bench:
+        bench.run(5.0)
+        bench.run(20.0, bus_is_on=False)
+        with pytest.raises(NoReadingError, match=r"has been confirmed for 20 seconds: "):
+            bench.agent.inspect(NONCE, bench.clock.now())
+
+
 def test_an_inspector_with_a_short_nonce_is_refused_and_nothing_is_recorded(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
         bench.run(3.0)

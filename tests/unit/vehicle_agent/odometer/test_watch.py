@@ -9,6 +9,7 @@ from shared.records.odometer import MAX_SOURCES, OdometerFlag, RecordReason, Ver
 from simulator.adversaries.mileage_blocker import Between, SetBack, Swallowed
 from tests.helpers.odometer_journey import POLICY, STARTED_AT, Going, Journey, Vehicle
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch, RecordDue
+from vehicle_agent.odometer.watch import CURRENT_WITHIN_NS
 from vehicle_agent.vehicle_state import SignalUpdate
 
 FINE = Vehicle(step_m=1.0)
@@ -143,6 +144,28 @@ def test_an_inspector_gets_nothing_where_no_reading_is_believed() -> None:
     assert watch.inspect(STARTED_AT) is None
     heard(watch, [(0, 37_500), (1, 37_500)])
     assert watch.inspect(MonotonicNs(STARTED_AT + NS_PER_S)) is None
+
+
+def test_a_reading_is_stale_once_a_cluster_that_sends_by_itself_fell_silent_and_an_answer_has_died() -> None:
+    cluster = OdometerWatch(_POLICY, 4_000_000)
+    assert cluster.stale_since(STARTED_AT) is None, "there is none yet"
+    heard(cluster, [(n / 10, 4_000_000) for n in range(51)])
+    last = MonotonicNs(STARTED_AT + 5 * NS_PER_S)
+    assert cluster.stale_since(MonotonicNs(last + CURRENT_WITHIN_NS)) is None
+    assert cluster.stale_since(MonotonicNs(last + CURRENT_WITHIN_NS + 1)) == last
+    asked = OdometerWatch(_POLICY, 4_000_000)
+    heard(asked, [(n, 4_000_000) for n in range(0, 45, 5)], field="obd_odometer_m")  # each answer lives for 3 s
+    last = MonotonicNs(STARTED_AT + 40 * NS_PER_S)
+    assert asked.stale_since(MonotonicNs(last + 3 * NS_PER_S)) is None
+    assert asked.stale_since(MonotonicNs(last + 3 * NS_PER_S + 1)) == last
+
+
+def test_a_cluster_that_sends_on_change_is_current_while_its_bus_speaks() -> None:
+    watch = OdometerWatch(_POLICY, 4_000_000)
+    heard(watch, [(0, 4_000_000), (1, 4_000_000)])
+    heard(watch, [(second, 0.0) for second in range(2, 60)], field="speed_mps")
+    assert watch.stale_since(MonotonicNs(STARTED_AT + 60 * NS_PER_S)) is None
+    assert watch.stale_since(MonotonicNs(STARTED_AT + 70 * NS_PER_S)) == STARTED_AT + NS_PER_S
 
 
 def test_a_car_whose_cluster_says_nothing_is_recorded_by_what_its_engine_answers() -> None:
