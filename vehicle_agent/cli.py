@@ -11,14 +11,14 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from shared.cli import entry
 from shared.cli.enrol import PublicKeyOption, RefreshOption, enrol
 from shared.cli.moments import moment_of
 from shared.cli.station_check import describe_state, describe_trust
 from shared.core.clock import Instant, MonotonicNs, TimeSource, UtcNs
-from shared.core.errors import ConfigError
+from shared.core.errors import ConfigError, RecordError
 from shared.core.itstime import utc_of, utc_text
 from shared.security.sign import TicketCredential
 from shared.service.capture import describe_capture
@@ -50,6 +50,7 @@ from vehicle_agent.ledger_cli import app as ledger_app
 from vehicle_agent.ledger_parts import check_ledger
 from vehicle_agent.replay import check_enrolled, length_ns
 from vehicle_agent.replay import replay as replay_log
+from vehicle_agent.odometer.status_rows import waiting_words
 from vehicle_agent.requests.config import describe_requests
 from vehicle_agent.run import DEFAULT_CONFIG, run_agent
 from vehicle_agent.signals.car_maps import describe_j1939, j1939_buses, load_car_maps
@@ -121,7 +122,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     console = Console(markup=False, emoji=False)  # `[requests]` is the name of a table here
     for report in (check_map(path) for path in dict.fromkeys(bus.map for bus in settings.can if bus.map is not None)):
         title = f"signal map: {report.name}" + (f" ({report.car})" if report.car else "")
-        table = Table("message", "identifier", "feeds", "checks", title=title)
+        columns = (Column(header, overflow="fold") for header in ("message", "identifier", "feeds", "checks"))
+        table = Table(*columns, title=title)
         for message in report.messages:
             checks = [name for name in (message.checksum, "counter" if message.has_counter else None) if name]
             fields = ", ".join(f"{name_of(field)} <- {' '.join(signals)}" for field, signals in message.fields)
@@ -254,6 +256,8 @@ def replay(
         raise replayed.damage
     if track is not None and not replayed.fixes:
         raise ConfigError("--track", f"{track} has no fix while the log runs; its times are on the log's own time base")
+    if passport is not None and written is None:
+        raise RecordError("passport", f"{passport} is not written: the vehicle has no record that is proven by its log")
 
 
 @dataclass(slots=True)
@@ -282,8 +286,11 @@ def _fixes(track: Path | None) -> Iterator[Fix]:
     return iter(()) if track is None else read_track(track)
 
 
-def _write_passport(parts: VehicleParts, path: Path) -> dict[str, object]:
+def _write_passport(parts: VehicleParts, path: Path) -> dict[str, object] | None:
+    """Write the passport; None where there is no record to put into it."""
     passport = make_passport(parts)
+    if not passport.records:
+        return None
     write_new_file(path, passport.encode(), mode=PASSPORT_MODE)
     return {"path": str(path), "records": len(passport.records)}
 
@@ -301,6 +308,9 @@ def _sentences(summary: Mapping[str, object]) -> str:
     odometer, passport = summary["odometer"], summary["passport"]
     if isinstance(odometer, Mapping):
         lines.append(f"Odometer: {odometer['recorded']} recorded, {odometer['anchored']} anchored.")
+        waiting = waiting_words(odometer)
+        if waiting is not None:
+            lines.append(f"{waiting}.")
     if isinstance(passport, Mapping):
         lines.append(f"Passport with {passport['records']} records: {passport['path']}")
     return "\n".join(lines)

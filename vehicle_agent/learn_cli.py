@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from shared.core.clock import MonotonicNs, TimeSource
 from shared.core.errors import ConfigError, DecodeError, StorageError
@@ -122,8 +122,10 @@ def _read_track(path: Path) -> Track:
 
 
 def _show(learnt: Learnt, out: Path) -> None:
-    console = Console()
-    table = Table("field", "from", "", "why", title=f"proposed for {learnt.messages} messages ({learnt.undescribed} not described)")
+    console = Console(markup=False, emoji=False)
+    columns = (Column(header, overflow="fold") for header in ("field", "from", "", "why"))
+    title = f"{learnt.messages + learnt.undescribed} messages heard, {learnt.messages} of them described by the DBC"
+    table = Table(*columns, title=title)
     for proposal in learnt.best:
         table.add_row(name_of(proposal.field), proposal.signals(), proposal.confidence, "; ".join(proposal.evidence))
     console.print(table)
@@ -132,4 +134,6 @@ def _show(learnt: Learnt, out: Path) -> None:
     if not learnt.fields:
         raise ConfigError(str(out), "nothing is sure: everything that was found is in its comments")
     report = check_map(out)
-    console.print(f"{out}: {len(learnt.fields)} fields of {len(report.messages)} messages, ok")
+    unsure = len(learnt.best) - len(learnt.fields)
+    fed_by = f"{len(learnt.fields)} fields are in force, fed by {len(report.messages)} of these messages"
+    console.print(f"{out}: ok; {fed_by}; {unsure} not sure, as comments")

@@ -55,7 +55,7 @@ from vehicle_agent.signals.mapped import (
     MappedMessage,
     UnitSelector,
 )
-from vehicle_agent.signals.vss import VSS_VERSION, field_named
+from vehicle_agent.signals.vss import VSS_VERSION, field_named, name_like
 from vehicle_agent.vehicle_state import FIELDS, FieldKind, FieldSpec
 
 MAX_AGE_LIMIT_MS = 3_600_000
@@ -150,6 +150,14 @@ class _Resolution:
         self._dbc = dbc
         self._path = path
         self.faults: list[tuple[str, str]] = []
+        self._said: set[str] = set()
+
+    def _once(self, hint: str) -> str:
+        """Return what is added to a fault to help with it, unless one of the faults before says it already."""
+        if hint in self._said:
+            return ""
+        self._said.add(hint)
+        return f"; {hint}"
 
     def messages(self) -> tuple[MappedMessage, ...]:
         """Return what could be resolved; complete only where `faults` stays empty."""
@@ -193,7 +201,9 @@ class _Resolution:
     def _field(self, name: str, entry: FieldEntry) -> tuple[MessageLayout, MappedField]:
         field = field_named(name)
         if field is None:
-            raise MapFaultError("", f"there is no such field, nor path of VSS {VSS_VERSION} for one; there are {', '.join(FIELDS)}")
+            meant = name_like(name)
+            hint = self._once(f"there are {', '.join(FIELDS)}") if meant is None else f"; did you mean {meant}?"
+            raise MapFaultError("", f"there is no such field, nor path of VSS {VSS_VERSION} for one{hint}")
         spec = FIELDS[field]
         combination, references = sources_of(entry)
         check_combination(combination, spec)
@@ -342,7 +352,8 @@ class _Resolution:
     def _checksum(self, layout: MessageLayout, entry: ChecksumEntry) -> MappedChecksum:
         rule = CHECKSUMS.get(entry.rule)
         if rule is None:
-            raise MapFaultError("checksum.rule", f"there is no rule {entry.rule!r}; there are {', '.join(CHECKSUMS)}")
+            hint = self._once(f"there are {', '.join(CHECKSUMS)}")
+            raise MapFaultError("checksum.rule", f"there is no rule {entry.rule!r}{hint}")
         if (entry.signal is None) == (entry.byte is None):
             raise MapFaultError("checksum", "needs one of signal and byte")
         if rule.identifiers is not None and layout.arbitration_id not in rule.identifiers:

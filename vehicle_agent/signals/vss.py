@@ -11,9 +11,13 @@ siren, and the distances and speeds that come from requests or from a GNSS recei
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import MappingProxyType
 
 from vehicle_agent.vehicle_state import FIELDS
+
+LIKENESS = 0.75
+"""How alike a name must be to one there is to be taken for a slip of it."""
 
 VSS_VERSION = "6.0"
 """Catalogue whose paths these are."""
@@ -79,6 +83,11 @@ FIELD_BY_PATH: Mapping[str, str] = MappingProxyType({leaf.path: field for field,
 def field_named(name: str) -> str | None:
     """Return the field of `VehicleState` that a map calls `name`, a path or the field's own name; None where there is none."""
     return name if name in FIELDS else FIELD_BY_PATH.get(name)
+
+
+def name_like(name: str) -> str | None:
+    """Return the path or name that was probably meant by one that means no field."""
+    return next(iter(get_close_matches(name, (*FIELD_BY_PATH, *FIELDS), n=1, cutoff=LIKENESS)), None)
 
 
 def name_of(field: str) -> str:

@@ -224,6 +224,9 @@ class TestCommand:
         arguments = ["learn", "--dbc", str(dbc), "--log", str(tmp_path / "drive.log"), "--out", str(tmp_path / "map.toml")]
         ended = CliRunner().invoke(app, arguments)
         assert ended.exit_code == 0, ended.output
+        assert "6 messages heard, 5 of them described by the DBC" in " ".join(ended.output.split())
+        assert "fields are in force, fed by 5 of these messages; 1 not sure, as comments" in " ".join(ended.output.split())
+        assert "\N{HORIZONTAL ELLIPSIS}" not in ended.output
         assert {"speed_mps", "odometer_m", "steering_wheel_angle_deg"} <= load_signal_map(tmp_path / "map.toml").fields()
         assert 'dbc = "unknown.dbc"' in (tmp_path / "map.toml").read_text()
         again = CliRunner().invoke(app, arguments)

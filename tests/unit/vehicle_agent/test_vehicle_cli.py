@@ -308,6 +308,13 @@ def test_a_map_that_comes_with_the_agent_is_named_where_it_is_and_finds_the_dbc_
     assert "VDHR" in ended.out
 
 
+def test_long_names_are_folded_and_not_cut_on_a_narrow_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    ended = run("check-config", "-c", "agent.toml")
+    assert ended.status == 0
+    assert "\N{HORIZONTAL ELLIPSIS}" not in ended.out
+
+
 def test_a_map_of_a_package_that_is_not_installed_is_named_with_its_key(directory: Path, run: Run) -> None:
     (directory / "agent.toml").write_text(CONFIG.replace('"sim_car.toml"', '"package:no_such_thing/a.toml"'))
     ended = run("check-config", "-c", "agent.toml")

@@ -216,6 +216,14 @@ def test_a_key_of_a_wrong_kind_is_named_with_its_message(load: Load) -> None:
     assert refused.value.path.endswith("car.toml: messages.SPEED.counter.signal")
 
 
+def test_the_rules_there_are_are_listed_once_however_many_are_wrong(load: Load) -> None:
+    wrong = 'checksum = { rule = "md5", byte = 0 }\n'
+    with pytest.raises(ConfigError) as refused:
+        load(f"{SPEED}{ODOMETER}[messages.SPEED]\n{wrong}[messages.BODY]\n{wrong}")
+    assert refused.value.reason.count("there is no rule 'md5'") == 2
+    assert refused.value.reason.count("there are ") == 1
+
+
 class TestVss:
     def test_a_field_goes_by_its_path_or_by_its_own_name(self, load: Load) -> None:
         by_path = load(SPEED.replace("speed_mps", '"Vehicle.Speed"'))
@@ -228,6 +236,14 @@ class TestVss:
     def test_a_path_that_means_no_field_is_refused(self, load: Load) -> None:
         with pytest.raises(ConfigError, match=r"nor path of VSS 6\.0 for one"):
             load(SPEED.replace("speed_mps", '"Vehicle.Cabin.DoorCount"'))
+
+    @pytest.mark.parametrize(
+        ("slip", "meant"),
+        [("Vehicle.TravelledDistance", "Vehicle.TraveledDistance"), ("vehicle.speed", "Vehicle.Speed"), ("odometer", "odometer_m")],
+    )
+    def test_a_slip_is_answered_with_what_was_probably_meant(self, load: Load, slip: str, meant: str) -> None:
+        with pytest.raises(ConfigError, match=f"did you mean {meant}"):
+            load(SPEED.replace("speed_mps", f'"{slip}"'))
 
     def test_every_leaf_belongs_to_one_field(self) -> None:
         assert set(LEAVES) <= set(FIELDS)
