@@ -48,6 +48,7 @@ from vehicle_agent.inspection_cli import inspect
 from vehicle_agent.learn_cli import learn_map
 from vehicle_agent.ledger_cli import app as ledger_app
 from vehicle_agent.ledger_parts import check_ledger
+from vehicle_agent.odometer.describe import describe_odometer
 from vehicle_agent.replay import check_enrolled, length_ns
 from vehicle_agent.replay import replay as replay_log
 from vehicle_agent.odometer.status_rows import waiting_words
@@ -133,7 +134,8 @@ def check_config(config: ConfigOption = DEFAULT_CONFIG) -> None:
     missing = files.signal_map.missing_fields()
     if missing:
         console.print(f"on no bus: {', '.join(map(name_of, missing))}")
-    for line in describe_position(settings.position, load_car_maps(settings.buses)):
+    heard = load_car_maps(settings.buses)
+    for line in (*describe_position(settings.position, heard), *describe_odometer(heard, settings.requests)):
         console.print(line)
     ticket = "tickets from the authorities" if files.ticket is None else describe_ticket(files.ticket)
     clock = SystemClock(TimeSource(settings.time.source))

@@ -326,7 +326,7 @@ def test_checking_says_what_the_vehicle_is_and_where_it_speaks(directory: Path, 
     further = '[capture]\nfile = "radio.pcapng"\n[driver]\nsocket = "driver.sock"\n'
     (directory / "agent.toml").write_text(CONFIG + further)
     out = run("check-config", "-c", "agent.toml").out
-    for line in ("role default", "radio udp: UDP ", "capture", "driver: socket "):
+    for line in ("role default", "odometer: cluster", "radio udp: UDP ", "capture", "driver: socket "):
         assert sum(each.startswith(line) for each in out.splitlines()) == 1, out
     assert "warning" not in out
 
