@@ -49,7 +49,7 @@ from vehicle_agent.config import CanConfig, VehicleConfig
 from vehicle_agent.driver_outputs import DriverOutputs, open_driver_outputs
 from vehicle_agent.gnss.bus_position import receiver_fields
 from vehicle_agent.holder import make_desks
-from vehicle_agent.inspection_orders import InspectionDesk, obeying_inspector
+from vehicle_agent.inspection_orders import InspectionDesk, given_answers, obeying_inspector
 from vehicle_agent.ledger_orders import obeying_ledger
 from vehicle_agent.ledger_parts import open_courier
 from vehicle_agent.online_anchoring import Errands
@@ -157,7 +157,8 @@ async def serve(config: VehicleConfig, path: Path, service: Service, log: Filter
         await stack.enter_async_context(StatusSocket(config.state.status_socket, snapshot))
         if config.state.command_socket is not None:
             desks = make_desks(opened.parts.spool, config.state.spool, agent.recorder, lambda: agent.trust_store)
-            inspecting = obeying_inspector(InspectionDesk(agent), loop, otherwise=obeying(desks, loop))
+            inspection = InspectionDesk(agent, partial(given_answers, opened.parts.spool))
+            inspecting = obeying_inspector(inspection, loop, otherwise=obeying(desks, loop))
             obey = obeying_ledger(agent, loop, otherwise=inspecting)
             orders = CommandSocket(config.state.command_socket, obey, patience_s=PATIENCE_S, max_order_octets=MAX_ORDER_OCTETS)
             await stack.enter_async_context(orders)

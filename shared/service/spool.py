@@ -262,6 +262,10 @@ class Spool:
         """Return the records from a number on, at most `limit`."""
         return tuple(self._select("WHERE seq >= ? ORDER BY seq LIMIT ?", first, limit))
 
+    def latest_evidence(self, kind: RecordKind, limit: int) -> tuple[StoredRecord, ...]:
+        """Return the newest records of a kind that are evidence, the last one first, at most `limit`."""
+        return tuple(self._select("WHERE kind = ? AND is_evidence ORDER BY seq DESC LIMIT ?", kind.value, limit))
+
     def check_some(self) -> None:
         """Look whether some more of what is stored is what was stored, until all of it was looked at once.
 
@@ -410,7 +414,7 @@ class Spool:
             raise StorageError(str(self._path), f"the spool is full: {most} {whose}")
         return new
 
-    def _select(self, clause: str, *values: int) -> Iterator[StoredRecord]:
+    def _select(self, clause: str, *values: int | str) -> Iterator[StoredRecord]:
         with storage_errors(self._path):
             rows: list[Row] = self._connection.execute(f"SELECT {COLUMNS} FROM record {clause}", values).fetchall()  # noqa: S608 - constants of this file
         return (stored_record(self._path, row) for row in rows)

@@ -1,13 +1,14 @@
 """An inspector's challenge is answered once, with a reading of the moment, and not without end."""
 
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
-from shared.core.clock import NS_PER_S
-from shared.core.errors import ConfigError, DecodeError, RecordError
+from shared.core.clock import NS_PER_S, UtcNs
+from shared.core.errors import ConfigError, DecodeError, RecordError, StorageError
 from shared.records.challenge import Answer, challenge_text, check_answer
 from shared.records.exchange import parse_issued
 from shared.records.issuers import Issuer, IssuerRole
@@ -23,6 +24,7 @@ from vehicle_agent.inspection_orders import (
     MAX_ANSWERS,
     SHOWN,
     InspectionDesk,
+    given_answers,
     inspected_json,
     read_inspection_order,
 )
@@ -30,6 +32,11 @@ from vehicle_agent.mileage import NoReadingError
 
 NONCE = bytes(range(16))
 TEXT = challenge_text(NONCE)
+
+
+def desk_of(bench: Bench) -> InspectionDesk:
+    """A desk as it is after a start of the agent."""
+    return InspectionDesk(bench.agent, partial(given_answers, bench.spool))
 
 
 def verified(told: dict[str, Any]) -> DisclosedRecord:
@@ -43,7 +50,7 @@ def test_a_challenge_is_answered_with_the_reading_of_the_moment(tmp_path: Path) 
     with Bench(tmp_path) as bench:
         bench.set(speed_mps=20.0)
         bench.run(3.0)
-        desk = InspectionDesk(bench.agent)
+        desk = desk_of(bench)
         bench.clock.advance(NS_PER_S // 2)
         inspected = desk.answer(TEXT.lower(), bench.clock.now())
         assert [notice.kind for notice in inspected.notices][-1] == "odometer_recorded"
@@ -72,7 +79,7 @@ def test_a_challenge_is_answered_with_the_reading_of_the_moment(tmp_path: Path) 
 def test_a_challenge_is_answered_once(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
         bench.run(3.0)
-        desk = InspectionDesk(bench.agent)
+        desk = desk_of(bench)
         desk.answer(TEXT, bench.clock.now())
         recorded = bench.spool.head()
         with pytest.raises(RecordError, match="it was answered before: draw a fresh one"):
@@ -83,7 +90,7 @@ def test_a_challenge_is_answered_once(tmp_path: Path) -> None:
 def test_only_so_many_are_answered_in_an_hour(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
         bench.run(3.0)
-        desk, draw = InspectionDesk(bench.agent), Random(1)
+        desk, draw = desk_of(bench), Random(1)
         for _ in range(MAX_ANSWERS):
             desk.answer(challenge_text(draw.randbytes(16)), bench.clock.now())
         bench.clock.advance(60 * NS_PER_S)
@@ -96,9 +103,54 @@ def test_only_so_many_are_answered_in_an_hour(tmp_path: Path) -> None:
         assert nonce_of(desk.answer(late, bench.clock.now()).signed.record.fields) is not None
 
 
+def test_a_challenge_answered_before_a_restart_is_refused_after_it(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.run(3.0)
+        desk_of(bench).answer(TEXT, bench.clock.now())
+    with Bench(tmp_path, utc=None, seed=2) as bench:
+        bench.run(3.0)
+        recorded, desk = bench.spool.head(), desk_of(bench)
+        with pytest.raises(RecordError, match="it was answered before: draw a fresh one"):
+            desk.answer(TEXT, bench.clock.now())
+        assert bench.spool.head() == recorded
+        desk.answer(challenge_text(bytes(16)), bench.clock.now())
+
+
+def test_only_so_many_are_answered_in_an_hour_whatever_restarts_in_it(tmp_path: Path) -> None:
+    draw = Random(2)
+    with Bench(tmp_path) as bench:
+        bench.run(3.0)
+        for _ in range(MAX_ANSWERS - 1):
+            desk_of(bench).answer(challenge_text(draw.randbytes(16)), bench.clock.now())
+        stopped = bench.clock.now().require_utc()
+    with Bench(tmp_path, utc=UtcNs(stopped + 600 * NS_PER_S), seed=2) as bench:
+        bench.run(3.0)
+        desk = desk_of(bench)
+        desk.answer(challenge_text(draw.randbytes(16)), bench.clock.now())
+        with pytest.raises(RecordError, match=rf"{MAX_ANSWERS} were answered within the hour; the next one in 299\d s"):
+            desk.answer(challenge_text(draw.randbytes(16)), bench.clock.now())
+        with pytest.raises(RecordError, match="within the hour"):
+            desk_of(bench).answer(challenge_text(draw.randbytes(16)), bench.clock.now())
+    with Bench(tmp_path, utc=UtcNs(stopped + ANSWERS_NS), seed=3) as bench:
+        bench.run(3.0)
+        desk_of(bench).answer(challenge_text(draw.randbytes(16)), bench.clock.now())
+
+
+def test_no_challenge_is_answered_while_those_before_cannot_be_read(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        bench.run(3.0)
+        desk_of(bench).answer(TEXT, bench.clock.now())
+        recorded, desk, now = bench.spool.head(), desk_of(bench), bench.clock.now()
+        bench.spool.close()
+        with pytest.raises(StorageError):
+            desk.answer(challenge_text(bytes(16)), now)
+    with Bench(tmp_path) as bench:
+        assert bench.spool.head() == recorded
+
+
 def test_without_a_reading_nothing_is_recorded_and_the_challenge_may_come_again(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench:
-        desk = InspectionDesk(bench.agent)
+        desk = desk_of(bench)
         for _ in range(MAX_ANSWERS + 1):
             with pytest.raises(NoReadingError):
                 desk.answer(TEXT, bench.clock.now())
@@ -113,7 +165,7 @@ def test_what_is_no_challenge_makes_no_record(tmp_path: Path, text: str) -> None
         bench.run(3.0)
         before, now = bench.spool.head(), bench.clock.now()
         with pytest.raises(DecodeError, match="challenge"):
-            InspectionDesk(bench.agent).answer(text, now)
+            desk_of(bench).answer(text, now)
         assert bench.spool.head() == before
 
 
