@@ -49,9 +49,9 @@ from vehicle_agent.learn_cli import learn_map
 from vehicle_agent.ledger_cli import app as ledger_app
 from vehicle_agent.ledger_parts import check_ledger
 from vehicle_agent.odometer.describe import describe_odometer
+from vehicle_agent.odometer.status_rows import waiting_words
 from vehicle_agent.replay import check_enrolled, length_ns
 from vehicle_agent.replay import replay as replay_log
-from vehicle_agent.odometer.status_rows import waiting_words
 from vehicle_agent.requests.config import describe_requests
 from vehicle_agent.run import DEFAULT_CONFIG, run_agent
 from vehicle_agent.signals.car_maps import describe_j1939, j1939_buses, load_car_maps

@@ -97,6 +97,9 @@ def passport(out: OutOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Write the vehicle's passport: every record that is proven by now, with its proof; the agent may run meanwhile."""
     check_new_file(out, "--out")
     made, unproven = read_passport_of(load(config, VehicleConfig).state.spool)
+    if not made.records:
+        waits = f"; {unproven} wait for the ledger" if unproven else ""
+        raise RecordError("passport", f"{out} is not written: the vehicle has no record that is proven by its log{waits}")
     write_new_file(out, made.encode(), mode=PUBLIC_MODE)
     rest = f"; not in it: {unproven} wait for the ledger" if unproven else ""
     typer.echo(f"{out}: {len(made.records)} record(s){rest}")

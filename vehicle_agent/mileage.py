@@ -170,6 +170,7 @@ class Mileage:
             "unrecorded": dict(self._unrecorded),
             "judgement": self._watch.status(),
             "last_recorded_m": self._watch.last_recorded_m,
+            "waiting": self._watch.waiting(),
             "anchored": self._anchored,
             "ledger_contradiction": None if contradiction is None else str(contradiction),
             "ledger": self._anchoring.status(),

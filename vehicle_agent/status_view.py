@@ -22,7 +22,7 @@ from shared.cli.status_words import (
     yes_no,
 )
 from vehicle_agent.j1939.status_rows import j1939_rows
-from vehicle_agent.odometer.status_rows import witness_rows
+from vehicle_agent.odometer.status_rows import waiting_words, witness_rows
 from vehicle_agent.requests.status_rows import request_rows
 
 SHOWN_HAZARDS = 20
@@ -165,7 +165,11 @@ def _odometer(document: Document) -> Iterator[tuple[str, str]]:
         return
     last_m = odometer.get("last_recorded_m")
     yield "recorded, anchored", f"{odometer.get('recorded')}, {odometer.get('anchored')}"
-    yield "last recorded", NOTHING if last_m is None else f"{last_m} m"
+    waiting = waiting_words(odometer)
+    unrecorded = NOTHING if waiting is None else "none: waiting for confirmation"
+    yield "last recorded", unrecorded if last_m is None else f"{last_m} m"
+    if waiting is not None:
+        yield "waiting", waiting
     for name in ("flags", "unrecorded"):
         if odometer.get(name):
             yield name, pairs(odometer.get(name))

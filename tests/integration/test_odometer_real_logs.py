@@ -115,6 +115,9 @@ def test_a_lorry_nobody_knows_is_not_believed_while_it_stands_for_two_minutes() 
     watch, due = watch_bus(truck_frames(), truck_map(), known_m=None)
     assert due == []
     assert watch.inspect(truck_frames()[-1].received) is None
+    waiting = watch.waiting()
+    assert waiting is not None
+    assert (waiting["odometer_m"], waiting["readings"], waiting["waits_for"]) == (TRUCK_M, 1_272, "counting")
 
 
 def test_the_table_in_the_documentation_is_what_is_measured() -> None:

@@ -3,10 +3,12 @@
 A cluster that wakes up may show anything: one lorry's says 37,500 m for 374 frames, then 0 three times, then 158,910,600 m. So the
 first reading after a start is never trusted alone. One that goes on from what is known needs a second that agrees; any other, and
 the first of a vehicle nobody knows, must be seen to count, or be said by another odometer of the vehicle too, or stand for a long
-time. Later a reading that falls, or runs ahead of what a vehicle can drive, is a candidate first and believed once it stays.
+time. How many agree is no measure: a cluster that repeats what it woke up with agrees with itself. Meanwhile it is told as
+`Awaited`. Later a reading that falls, or runs ahead of what a vehicle can drive, is a candidate first and believed once it stays.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 from shared.core.clock import NS_PER_S, MonotonicNs
 from shared.core.units import METRES_PER_MILE
@@ -23,7 +25,11 @@ CONFIRMING_ODD_NS = 3 * NS_PER_S
 """The least time they take together."""
 
 BELIEVE_AFTER_S = 600
-"""A reading that does not go on from what is known, and does not count, is believed once it has stood for this long."""
+"""A reading that does not go on from what is known, and does not count, is believed once it has stood for this long.
+
+SAE J1939-71 has PGN 65217, the odometer in 5 m, once a second: the lorry's 374 wrong frames are six minutes, and a minute or two
+of a steady display is not enough. A wrong first record would stay for good; one that comes late costs a standing vehicle nothing.
+"""
 
 COARSEST_STEP_M = METRES_PER_MILE + 1.0
 """Whole miles, and a metre for rounding: what a cluster may count in until it is known to count finer."""
@@ -59,6 +65,29 @@ class Believed:
     flags: tuple[OdometerFlag, ...] = ()
 
 
+class Need(Enum):
+    """What a reading that is heard waits for before it is believed; the value is its name in the status."""
+
+    AGREEING = "agreeing"
+    """A second one: none is believed alone."""
+    COUNTING = "counting"
+    """That it counts, that another odometer of the vehicle says the same, or that it stands for `believe_after_s`."""
+    STAYING = "staying"
+    """That it stays: it falls or jumps against what was believed before."""
+    BETTER = "better"
+    """Whether a better odometer of the vehicle speaks up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A reading that is heard and not believed yet: metres, how often and for how long it was heard, and what it waits for."""
+
+    odometer_m: float
+    count: int
+    for_ns: int
+    need: Need
+
+
 @dataclass(slots=True)
 class _Candidate:
     """Readings that agree with each other and are not believed yet."""
@@ -92,6 +121,18 @@ class Readings:
     def believed(self) -> Believed | None:
         """The last reading since the start that is believed."""
         return self._believed
+
+    @property
+    def awaited(self) -> Awaited | None:
+        """The reading that is heard and not believed yet; None where there is none."""
+        candidate = self._candidate
+        if candidate is None or self.last_said_at is None:
+            return None
+        if self._believed is not None:
+            need = Need.STAYING
+        else:
+            need = Need.AGREEING if candidate.count < CONFIRMING_READINGS else Need.COUNTING
+        return Awaited(candidate.last_m, candidate.count, max(0, self.last_said_at - candidate.since), need)
 
     @property
     def step_m(self) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from shared.cli.status_words import section
+from shared.records.findings import km_text
 
 Document = Mapping[str, object]
 
@@ -31,6 +32,25 @@ def witness_rows(document: Document) -> Iterator[tuple[str, str]]:
     for name, witness in section(judgement, "witnesses").items():
         if isinstance(witness, Mapping):
             yield f"witness {name}", _witness(witness)
+
+
+def waiting_words(odometer: Document) -> str | None:
+    """Say which reading is heard and not believed yet, and what it waits for; None where there is none."""
+    waiting = section(odometer, "waiting")
+    odometer_m = waiting.get("odometer_m")
+    if not isinstance(odometer_m, int):
+        return None
+    match waiting.get("waits_for"):
+        case "agreeing":
+            why = "one reading is not believed alone"
+        case "counting":
+            limit = f"{waiting.get('believed_after_s')} s ({waiting.get('heard_s')} s so far)"
+            why = f"the vehicle has not driven far enough for it to count, nor has the reading stood for {limit}"
+        case "staying":
+            why = "it showed something else before"
+        case _:
+            why = "a better odometer of the vehicle may still speak up"
+    return f"{km_text(odometer_m)} is shown ({waiting.get('odometer')}), not confirmed yet: {why}; see docs/odometer.md"
 
 
 def _witness(witness: Document) -> str:

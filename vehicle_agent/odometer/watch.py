@@ -18,7 +18,7 @@ from vehicle_agent.odometer.frame_watch import FrameWatch
 from vehicle_agent.odometer.judgement import NOT_JUDGED, Judgement, judge
 from vehicle_agent.odometer.motion import Motion
 from vehicle_agent.odometer.policy import OdometerPolicy, RecordDue, RecordPolicy
-from vehicle_agent.odometer.readings import Believed, Readings
+from vehicle_agent.odometer.readings import CONFIRMING_READINGS, Awaited, Believed, Need, Readings
 from vehicle_agent.odometer.witnesses import BESIDE_THE_BUS, COUNTERS, OUTSIDE, OWN_INTEGRALS, Witness
 from vehicle_agent.vehicle_memory import KnownFactor
 from vehicle_agent.vehicle_state import FixQuality, SignalUpdate
@@ -47,6 +47,7 @@ class OdometerWatch:
     def __init__(self, policy: OdometerPolicy, last_recorded_m: int | None, factors: tuple[KnownFactor, ...] = ()) -> None:
         known_m = None if last_recorded_m is None else float(last_recorded_m)
         self._records = RecordPolicy(policy, last_recorded_m)
+        self._believe_after_s = policy.believe_after_s
         self._motion = Motion()
         self._frames = FrameWatch()
         self._known = {factor.source: factor for factor in factors}
@@ -188,6 +189,26 @@ class OdometerWatch:
         ended = tuple(flag for flag in OdometerFlag if flag in self._ended)
         self._ended.clear()
         return ended
+
+    def waiting(self) -> dict[str, object] | None:
+        """Return, as JSON values, which reading is heard and not believed yet, and what it waits for; None where none is."""
+        for witness in COUNTERS.values() if self._recorded is None else (self._recorded,):
+            readings = self._readings[witness]
+            awaited, believed = readings.awaited, readings.believed
+            if awaited is None and believed is not None and self._recorded is None:
+                awaited = Awaited(
+                    believed.odometer_m, CONFIRMING_READINGS, believed.at - (self._first_heard_at or believed.at), Need.BETTER
+                )
+            if awaited is not None:
+                return {
+                    "odometer": witness.value,
+                    "odometer_m": round(awaited.odometer_m),
+                    "readings": awaited.count,
+                    "heard_s": round(awaited.for_ns / NS_PER_S, 1),
+                    "waits_for": awaited.need.value,
+                    "believed_after_s": self._believe_after_s if awaited.need is Need.COUNTING else None,
+                }
+        return None
 
     def factors(self) -> tuple[KnownFactor, ...]:
         """Return what is to be remembered of the witnesses."""

@@ -180,7 +180,10 @@ def test_no_file_is_written_over_and_none_without_a_place(world: World) -> None:
 def test_a_passport_tells_how_many_records_are_not_proven_yet(world: World) -> None:
     told(holder(world, "admit", service(world)))
     early, later = world.folder / "early.json", world.folder / "later.json"
-    assert "early.json: 0 record(s); not in it: 1 wait for the ledger" in told(holder(world, "passport", "--out", early))
+    assert "early.json is not written: the vehicle has no record that is proven by its log; 1 wait for the ledger" in refused(
+        holder(world, "passport", "--out", early)
+    )
+    assert not early.exists()
     assert kinds(world) == ["maintenance"]
     assert told(holder(world, "passport", "--out", later)).endswith("later.json: 1 record(s)\n")
 

@@ -272,6 +272,19 @@ def test_a_replay_that_is_told_no_date_ends_now_or_begins_with_the_credential(
     assert ended.json["odometer"]["recorded"] == 2
 
 
+def test_a_replay_of_a_vehicle_that_stands_tells_which_reading_waits_and_writes_no_passport(directory: Path, replay: Run) -> None:
+    write_log(directory, recorded_drive(3.0, speed_mps=0.0))
+    ended = replay("drive.log", "--passport", "passport.json")
+    assert ended.status == 1
+    assert "Odometer: 0 recorded, 0 anchored.\n25,088.0 km is shown (cluster), not confirmed yet: the vehicle has not" in ended.out
+    assert "nor has the reading stood for 600 s" in ended.out
+    assert ended.err.splitlines()[-1] == (
+        "vehicle-agent: error: passport: passport.json is not written: the vehicle has no record that is proven by its log"
+    )
+    assert not (directory / "passport.json").exists()
+    assert replay("drive.log", "--json").json["odometer"]["waiting"]["waits_for"] == "counting"
+
+
 def test_a_replay_whose_ticket_has_expired_is_silent_and_records_all_the_same(directory: Path, run: Run) -> None:
     write_log(directory, recorded_drive(2.0))
     later = utc_text(UtcNs(NOON + 400 * 86_400 * NS_PER_S))

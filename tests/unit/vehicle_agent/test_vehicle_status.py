@@ -1,7 +1,9 @@
 """What a running vehicle shows to people: in groups, in words, and true."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from shared.pki.permission_sets import StationRole
 from shared.stack.station import Station
 from tests.helpers.identities import HERE, denm_of, ego, make_peer
 from tests.unit.vehicle_agent.agent_bench import HIERARCHY, Bench
+from vehicle_agent.composition import make_agent
+from vehicle_agent.odometer import OdometerPolicy
 from vehicle_agent.status_view import status_tables
 
 SECURED_S = 15.0
@@ -64,6 +68,23 @@ def test_a_driving_car_shows_who_it_is_what_it_said_and_what_lies_ahead(tmp_path
             assert row in rows, rows
         assert any(row.startswith(f"{hazard['cause']} {hazard['ahead_m']:.1f} ") for row in rows), rows
         assert "tickets held 1, valid 1, unused 0, fresh 1" in rows, rows
+
+
+def test_a_car_that_stands_shows_the_reading_that_waits_for_confirmation_until_it_drives(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        parts = replace(bench.parts, odometer_policy=OdometerPolicy(every_m=1_000, every_s=3_600))
+        bench.agent = make_agent(parts, entropy=Random(1).randbytes, started=bench.clock.now())
+        bench.run(3.0)
+        rows = rows_of(document_of(bench))
+        assert "last recorded none: waiting for confirmation" in rows, rows
+        (waiting,) = (row for row in rows if row.startswith("waiting "))
+        assert waiting.startswith(
+            "waiting 25,088.0 km is shown (cluster), not confirmed yet: the vehicle has not driven far enough"
+        )
+        bench.set(speed_mps=20.0)
+        bench.run(5.0)
+        rows = rows_of(document_of(bench))
+        assert not any(row.startswith("waiting ") or "waiting for" in row for row in rows), rows
 
 
 def test_a_hazard_that_lies_behind_is_shown_without_a_way_to_it(tmp_path: Path) -> None:

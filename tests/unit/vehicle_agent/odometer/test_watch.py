@@ -9,6 +9,7 @@ from shared.records.odometer import MAX_SOURCES, OdometerFlag, RecordReason, Ver
 from simulator.adversaries.mileage_blocker import Between, SetBack, Swallowed
 from tests.helpers.odometer_journey import POLICY, STARTED_AT, Going, Journey, Vehicle
 from vehicle_agent.odometer import OdometerPolicy, OdometerWatch, RecordDue
+from vehicle_agent.odometer.readings import BELIEVE_AFTER_S
 from vehicle_agent.odometer.watch import CURRENT_WITHIN_NS
 from vehicle_agent.vehicle_state import SignalUpdate
 
@@ -52,8 +53,50 @@ def test_a_lorry_that_wakes_up_with_wrong_odometers_records_none_of_them() -> No
     watch = OdometerWatch(_POLICY, None)
     wrong = [(float(n), 37_500.0) for n in range(374)] + [(374.0 + n, 0.0) for n in range(3)]
     assert heard(watch, wrong) == []
+    waiting = watch.waiting()
+    assert waiting is not None
+    assert (waiting["odometer_m"], waiting["waits_for"]) == (0, "counting")
     right = [(400.0 + n, 158_910_600.0 + n * 5) for n in range(10)]
     assert [(d.odometer_m, d.flags) for d in heard(watch, right)] == [(158_910_600, ())]
+
+
+def test_the_reading_that_waits_is_told_with_what_it_waits_for() -> None:
+    watch = OdometerWatch(_POLICY, None)
+    assert watch.waiting() is None
+    heard(watch, [(0, 5_000_000)])
+    assert watch.waiting() == {
+        "odometer": "cluster",
+        "odometer_m": 5_000_000,
+        "readings": 1,
+        "heard_s": 0.0,
+        "waits_for": "agreeing",
+        "believed_after_s": None,
+    }
+    heard(watch, [(n, 5_000_000) for n in range(1, 128)])
+    assert watch.waiting() == {
+        "odometer": "cluster",
+        "odometer_m": 5_000_000,
+        "readings": 128,
+        "heard_s": 127.0,
+        "waits_for": "counting",
+        "believed_after_s": BELIEVE_AFTER_S,
+    }
+    heard(watch, [(128, 5_001_000)])
+    assert watch.waiting() is None
+    heard(watch, [(129, 3_000_000)])
+    fallen = watch.waiting()
+    assert fallen is not None
+    assert (fallen["odometer_m"], fallen["waits_for"]) == (3_000_000, "staying")
+
+
+def test_a_believed_odometer_that_is_not_the_clusters_waits_for_a_better_one() -> None:
+    watch = OdometerWatch(_POLICY, 5_000_000)
+    heard(watch, [(0, 5_000_000), (1, 5_000_000)], "obd_odometer_m")
+    waiting = watch.waiting()
+    assert waiting is not None
+    assert (waiting["odometer"], waiting["odometer_m"], waiting["waits_for"]) == ("obd", 5_000_000, "better")
+    heard(watch, [(30, 5_000_000)], "obd_odometer_m")
+    assert watch.waiting() is None
 
 
 def test_ignition_off_records_the_last_reading_once() -> None:
