@@ -41,6 +41,8 @@ _STEPS = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 
 _UNKNOWN_KEY = "unknown key"
 
+_TABLE_FOR_ARRAY = "Expected `array`, got `object`"
+
 
 def load(path: Path, struct_type: type[T]) -> T:
     """Read one configuration file.
@@ -74,6 +76,8 @@ def load(path: Path, struct_type: type[T]) -> T:
         if reason.startswith(_UNKNOWN_KEY):
             known = _known_keys(kind, steps, table)
             reason = f"{reason}; the keys here are {', '.join(known)}" if known else reason
+        if reason == _TABLE_FOR_ARRAY and _holds_tables(kind, steps):
+            reason = f"there is a [[{key}]] table for each; this is a single [{key}]"
         raise ConfigError(f"{path}: {key}" if key else str(path), reason) from None
 
 
@@ -167,6 +171,23 @@ def _allowed(kind: msgspec.inspect.Type, keys: list[str]) -> tuple[object, ...]:
         case msgspec.inspect.EnumType(cls=cls), []:
             return tuple(member.value for member in cls)
     return ()
+
+
+def _holds_tables(kind: msgspec.inspect.Type, keys: list[str]) -> bool:
+    """Whether the key that `keys` lead to from `kind` is an array of tables."""
+    match kind, keys:
+        case msgspec.inspect.Metadata(type=inner), _:
+            return _holds_tables(inner, keys)
+        case msgspec.inspect.UnionType(types=types), _:
+            return any(_holds_tables(each, keys) for each in types)
+        case msgspec.inspect.StructType(fields=fields), [key, *further]:
+            return any(_holds_tables(field.type, further) for field in fields if field.encode_name == key)
+        case msgspec.inspect.VarTupleType(item_type=item) | msgspec.inspect.ListType(item_type=item), []:
+            tables = item.types if isinstance(item, msgspec.inspect.UnionType) else (item,)
+            return all(isinstance(each, msgspec.inspect.StructType) for each in tables)
+        case msgspec.inspect.VarTupleType(item_type=item) | msgspec.inspect.ListType(item_type=item), [_, *further]:
+            return _holds_tables(item, further)
+    return False
 
 
 def _known_keys(kind: msgspec.inspect.Type, keys: list[str], value: object) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
 import pytest
 
 from shared.core.clock import TimeSource
@@ -23,6 +24,7 @@ class AgentConfig(ConfigStruct, frozen=True, kw_only=True):
     radio: RadioConfig
     keys: Path
     plans: tuple[Path, ...] = ()
+    further: Annotated[tuple[RadioConfig, ...], msgspec.Meta(max_length=2)] = ()
 
 
 GOOD = """
@@ -66,6 +68,8 @@ def test_a_configuration_becomes_a_frozen_struct_with_its_paths_resolved(tmp_pat
         ('keys = "keys/at"', 'keys = "keys/at\\u0000x"', "keys", "expected the path"),
         ('"a.toml"', "3", "plans[0]", "expected the path"),
         ("[radio]", "verify = false\n[radio]", "", "unknown key `verify`"),
+        ("[radio]", "[further]\nport = 1\n[radio]", "further", r"there is a \[\[further\]\] .*; this is a single \[further\]"),
+        ('["a.toml", "/etc/b.toml"]', "{ a = 1 }", "plans", "Expected `array`, got `object`"),
     ],
 )
 def test_a_mistake_is_named_by_file_and_key(tmp_path: Path, before: str, after: str, key: str, reason: str) -> None:

@@ -35,6 +35,17 @@ def test_two_buses_of_one_name_are_refused_with_the_key_that_helps(tmp_path: Pat
         _load(tmp_path, _bus("socketcan", "can5", 'name = "can1"'), _bus("socketcan", "can6"))
 
 
+@pytest.mark.parametrize("key", ["can", "radio", "requests.odometer"])
+def test_a_single_table_where_there_may_be_several_is_refused_with_the_way_to_write_it(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "agent.toml"
+    config = CONFIG.replace("[[can]]", "[can]") if key == "can" else CONFIG
+    further = "" if key == "can" else f"[{key}]\n"
+    path.write_text(config + ('[requests]\nbus = "can0"\n' if key.startswith("requests") else "") + further)
+    with pytest.raises(ConfigError) as refused:
+        load(path, VehicleConfig)
+    assert str(refused.value) == f"{path}: {key}: there is a [[{key}]] table for each; this is a single [{key}]"
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
