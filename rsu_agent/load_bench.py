@@ -131,7 +131,7 @@ class Load:
 
 
 def rsu_load(effort: Effort) -> Iterable[Figure]:
-    """Have the cars speak, and twice as many."""
+    """Have hundreds of cars speak to a roadside unit, and twice as many."""
     for name, times in LOADS.items():
         yield from _figures(_measured(name, times * effort.load_cars, effort.load_s))
 

@@ -38,7 +38,7 @@ _BARE = "bare hashes"
 
 
 def ledger_audit(effort: Effort) -> Iterable[Figure]:
-    """Measure audits of one log."""
+    """Audit one log, over HTTP and from its files."""
     count = effort.audited_entries
     rounds = max(1, min(effort.rounds, MOST_ROUNDS))
     rates: dict[str, list[float]] = {"http": [], "files": [], _BARE: []}

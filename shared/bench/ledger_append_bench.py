@@ -74,7 +74,7 @@ end
 
 
 def ledger_append(effort: Effort) -> Iterable[Figure]:
-    """Measure appends."""
+    """Append to a log over HTTP, and to the file of a long one."""
     rounds = max(1, min(effort.rounds, MOST_ROUNDS))
     with TemporaryDirectory(prefix="v2x-bench-") as folder:
         directory = Path(folder)

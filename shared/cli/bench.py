@@ -1,5 +1,6 @@
 """`v2x bench`: how fast it is here, each figure beside the limit measured in the same rounds."""
 
+import inspect
 import json
 import platform
 from importlib.metadata import version
@@ -38,7 +39,7 @@ def bench(
     load_s: Annotated[float, typer.Option("--seconds", min=0.5, help="Seconds of each load of a roadside unit or a bus.")] = (
         Effort().load_s
     ),
-    list_only: Annotated[bool, typer.Option("--list", help="Name the benches and measure nothing.")] = False,
+    list_only: Annotated[bool, typer.Option("--list", help="Say what each bench measures, and measure nothing.")] = False,
 ) -> None:
     """Measure codec, signatures, whole paths and overload; ratios are taken round by round."""
     benches = all_benches()
@@ -46,7 +47,9 @@ def bench(
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}: the benches are {', '.join(benches)}")
     if list_only:
-        typer.echo("\n".join(benches))
+        width = max(map(len, benches))
+        for name, measure in benches.items():
+            typer.echo(f"{name:{width}}  {(inspect.getdoc(measure) or '').partition(chr(10))[0]}".rstrip())
         return
     effort = Effort(rounds=rounds, calls=calls, overload_s=overload_s, threads=threads, stored_appends=appends, load_s=load_s)
     progress = Console(stderr=True)
@@ -100,7 +103,7 @@ def table(figures: list[Figure]) -> Table:
             "" if figure.limit is None else _number(figure.limit.value.median, figure.unit),
             "" if figure.ratio is None else _ratios(figure.ratio, figure.unit),
             "" if figure.paced is None else _number(figure.paced.median, figure.unit),
-            " or ".join(_target(target, figure.unit) for target in figure.targets),
+            " or ".join(dict.fromkeys(_target(target, figure.unit) for target in figure.targets)),
             _met(figure),
         )
     return result

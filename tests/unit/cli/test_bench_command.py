@@ -62,13 +62,18 @@ def test_the_table_says_what_was_reached_in_the_words_of_its_unit() -> None:
         assert words in text
     text = text_of(figure_of("pace", "encode", Unit.MICROSECONDS, [12.0], pace=[REFERENCE_PACE / 2]))
     assert "6.0 us" in text
+    both = tuple(Target(measure=measure, bound=4.0) for measure in (Measure.MEDIAN, Measure.PACED_MEDIAN))
+    text = text_of(figure_of("can", "a frame", Unit.MICROSECONDS, [12.0], pace=[REFERENCE_PACE], targets=both))
+    assert text.count("<= 4.0 us") == 1
     text = text_of(figure_of("lost", "DENMs", Unit.PACKETS, [0.0], targets=(Target(measure=Measure.MEDIAN, bound=0.0),)))
     assert "<= 0 packets" in text
 
 
 def test_the_benches_can_be_listed() -> None:
-    result = v2x_bench("--list")
-    assert result.stdout.split() == list(all_benches())
+    lines = v2x_bench("--list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(all_benches())
+    assert "sign             Sign a payload." in lines
+    assert all(len(line.split()) > 2 and line.endswith(".") for line in lines)
 
 
 def test_a_bench_that_does_not_exist_is_wrong_usage_and_the_others_are_named() -> None:
