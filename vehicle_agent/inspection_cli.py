@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from shared.core.errors import ConfigError, TransportError
+from shared.core.errors import ConfigError, TransportError, V2xError
 from shared.records.challenge import challenge_text, parse_challenge
 from shared.records.findings import km_text
 from shared.service.command_socket import give_order
 from shared.service.config import load
-from shared.service.keystore import write_new_file
-from shared.service.qr_code import qr_file
+from shared.service.keystore import try_new_file, write_new_file
+from shared.service.qr_code import check_qr_suffix, qr_file
 from vehicle_agent.config import VehicleConfig
 
 DEFAULT_CONFIG = Path("/etc/v2x-trust/vehicle-agent.toml")
@@ -34,19 +34,35 @@ def inspect(
     socket = load(config, VehicleConfig).state.command_socket
     if socket is None:
         raise ConfigError(f"{config}: state.command_socket", "is needed: only a running agent reads the vehicle")
+    _try_files(out, qr)
     done = give_order(socket, {"order": "inspect", "challenge": text})
     match done:
         case {"seq": int(seq), "odometer_m": int(metres), "occurred": str() | None as occurred, "record": str(record)}:
             pass
         case _:
             raise TransportError(str(socket), "the answer is no record: another version runs")
-    if qr is not None:
-        write_new_file(qr, qr_file(record, qr.suffix, "--qr"), mode=PUBLIC_MODE)
+    try:
+        if out is not None:
+            write_new_file(out, record.encode(), mode=PUBLIC_MODE)
+        if qr is not None:
+            write_new_file(qr, qr_file(record, qr.suffix, "--qr"), mode=PUBLIC_MODE)
+    except V2xError:
+        typer.echo(record, nl=False)  # the challenge is used up: what answers it must not be lost
+        raise
     if out is None:
         typer.echo(record, nl=False)
-    else:
-        write_new_file(out, record.encode(), mode=PUBLIC_MODE)
     when = "the vehicle does not know the date" if occurred is None else f"{occurred[:16].replace('T', ' ')} UTC"
     odd = done.get("flags")
     flags = f", {', '.join(map(str, odd)).replace('_', ' ')}" if isinstance(odd, list) and odd else ""
     typer.echo(f"record {seq}: {km_text(metres)}, {when}{flags}", err=out is None)
+
+
+def _try_files(out: Path | None, qr: Path | None) -> None:
+    """Check, before the challenge is used up, that the answer can be written; raises `ConfigError`, `StorageError`."""
+    if qr is not None:
+        check_qr_suffix(qr.suffix, "--qr")
+        if out is not None and out.absolute() == qr.absolute():
+            raise ConfigError("--qr", f"{qr} is the file of --out too")
+    for path in (out, qr):
+        if path is not None:
+            try_new_file(path)

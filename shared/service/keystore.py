@@ -79,6 +79,18 @@ def write_new_file(path: Path, octets: bytes, *, mode: int) -> None:
         raise StorageError(str(path), f"cannot be written: {error.strerror or error}") from error
 
 
+def try_new_file(path: Path) -> None:
+    """Try whether `write_new_file` could make a file, and leave nothing behind; raises `StorageError` as it does."""
+    if os.path.lexists(path):
+        raise StorageError(str(path), "exists already and is not overwritten")
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(descriptor)
+        os.unlink(temporary)  # noqa: PTH108 - the name comes from mkstemp as text
+    except OSError as error:
+        raise StorageError(str(path), f"cannot be written: {error.strerror or error}") from error
+
+
 def read_bounded(path: Path, maximum: int) -> bytes:
     """Read a file of at most `maximum` octets; raises `ConfigError`."""
     try:

@@ -24,8 +24,7 @@ def qr_file(text: str, suffix: str, option: str) -> bytes:
     Raises:
         ConfigError: another suffix, or the text is too long.
     """
-    if suffix not in _KINDS:
-        raise ConfigError(option, f"a QR code is a file that ends in {' or '.join(_KINDS)}")
+    check_qr_suffix(suffix, option)
     out = BytesIO()
     try:
         code = segno.make_qr(text)
@@ -33,6 +32,12 @@ def qr_file(text: str, suffix: str, option: str) -> bytes:
         raise ConfigError(option, f"{len(text.encode())} octets are more than a QR code holds") from None
     code.save(out, kind=suffix[1:], border=QUIET_ZONE_MODULES, dark="#000", light="#fff", scale=SCALE_PIXELS)
     return out.getvalue()
+
+
+def check_qr_suffix(suffix: str, option: str) -> None:
+    """Check, before there is a text, that a code can be such a file; raises `ConfigError` as `qr_file` does."""
+    if suffix not in _KINDS:
+        raise ConfigError(option, f"a QR code is a file that ends in {' or '.join(_KINDS)}")
 
 
 def qr_terminal(text: str) -> str:

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from shared.core.errors import ConfigError, StorageError
 from shared.security.ecdsa import Curve, SoftwareSigner
-from shared.service.keystore import read_credential_key, read_key, write_key, write_new_file
+from shared.service.keystore import read_credential_key, read_key, try_new_file, write_key, write_new_file
 
 SIGNER = SoftwareSigner.from_scalar(Curve.NIST_P256, 0xC0FFEE)
 
@@ -106,3 +106,17 @@ def test_a_pipe_is_no_key_and_does_not_hold_the_program_up(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "key.pem", 0o600)
     with pytest.raises(ConfigError, match="is no regular file"):
         read_key(tmp_path / "key.pem")
+
+
+def test_a_file_is_tried_before_it_is_made_with_the_words_of_the_one_that_makes_it(tmp_path: Path) -> None:
+    path, dangling = tmp_path / "record.json", tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "nowhere")
+    try_new_file(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["dangling"], "nothing is left behind"
+    write_new_file(path, b"{}", mode=0o644)
+    for refused in (path, dangling, tmp_path / "absent" / "record.json"):
+        with pytest.raises(StorageError) as tried:
+            try_new_file(refused)
+        with pytest.raises(StorageError) as made:
+            write_new_file(refused, b"", mode=0o644)
+        assert str(tried.value) == str(made.value)
