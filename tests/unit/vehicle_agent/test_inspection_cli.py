@@ -1,6 +1,8 @@
 """`vehicle-agent inspect` where nothing comes of it: each ends with a sentence, and writes nothing."""
 
 import asyncio
+import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,9 +10,12 @@ import pytest
 
 from shared.records.challenge import challenge_text
 from shared.service.command_socket import CommandSocket, Order
+from shared.service.config import load
 from tests.helpers.holder import Ended, vehicle
 from tests.unit.vehicle_agent.vehicle_files import CONFIG
+from vehicle_agent.config import VehicleConfig
 
+CHECKOUT = Path(__file__).parents[3]
 TEXT = challenge_text(bytes(range(16)))
 RECORD = '{"format": "record"}\n'
 
@@ -78,3 +83,17 @@ def test_the_record_is_in_the_file_and_in_the_code(tmp_path: Path) -> None:
     assert orders == [{"order": "inspect", "challenge": TEXT}]
     assert (tmp_path / "answer.json").read_text() == RECORD
     assert b"<svg" in (tmp_path / "answer.svg").read_bytes()
+
+
+def test_the_configuration_that_the_readme_makes_takes_an_inspectors_order(tmp_path: Path) -> None:
+    steps = (CHECKOUT / "README.md").read_text().partition("## In a car")[2]
+    (made,) = re.findall(r"^    (sed '[^']*'[^>]*) > vehicle-agent\.toml$", steps, re.MULTILINE)
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (tmp_path / "systemd").symlink_to(CHECKOUT / "systemd")
+    written = subprocess.run(["/bin/sh", "-c", made], cwd=lab, capture_output=True, check=True, timeout=10).stdout
+    config = lab / "vehicle-agent.toml"
+    config.write_bytes(written)
+    assert load(config, VehicleConfig).state.command_socket == lab / "state/orders.sock"
+    ended = vehicle("inspect", TEXT, "-c", config)
+    assert (ended.status, "orders.sock: no agent takes orders here" in ended.error) == (1, True)
