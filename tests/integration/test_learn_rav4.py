@@ -60,3 +60,10 @@ def test_what_a_straight_minute_cannot_tell_is_a_comment(learnt: Path) -> None:
     assert "which does not tell the sign" in text
     assert "#   UNITS selects the unit, now mile" in text
     assert "0x0b4 SPEED 41.4/s on can0: checksum toyota holds for" in text
+
+
+def test_what_is_on_while_the_car_keeps_its_speed_is_no_brake_pedal(learnt: Path) -> None:
+    text = learnt.read_text(encoding="utf-8")
+    assert "brake_pedal_pressed" not in load_signal_map(learnt).fields()
+    assert '\n# signal = "PCM_CRUISE_2.BRAKE_PRESSED"' in text
+    assert "# or BRAKE_2.BRAKE_PRESSED: changed 2 times" in text

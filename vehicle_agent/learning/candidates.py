@@ -64,11 +64,10 @@ class Proposal:
 
     def signals(self) -> str:
         """Return the signals it takes, in words."""
-        for key in ("signal", "mean_of", "sum_of", "any_of"):
-            value = self.options.get(key)
-            if value is not None:
-                return value if isinstance(value, str) else " ".join(map(str, value)) if isinstance(value, list) else str(value)
-        return ""
+        given = [
+            self.options[key] for key in ("signal", "mean_of", "sum_of", "any_of", "latitude", "longitude") if key in self.options
+        ]
+        return " ".join(" ".join(map(str, value)) if isinstance(value, list) else str(value) for value in given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +151,21 @@ _CORNERS = {
     "FL": (True, True), "LF": (True, True), "VL": (True, True), "FR": (True, False), "RF": (True, False), "VR": (True, False),
     "RL": (False, True), "LR": (False, True), "HL": (False, True), "RR": (False, False), "HR": (False, False),
 }  # fmt: skip
+
+
+_VALID = re.compile(r"(?<!in)valid(?:ity)?$", re.IGNORECASE)
+_SATELLITES = re.compile(r"gnss|gps|glonass|galileo|(?:^|_)ubx", re.IGNORECASE)
+
+
+def is_of_receiver(message: str, signal: str = "") -> bool:
+    """Return whether a message or signal says by its name that a satellite receiver measured it, and not the car."""
+    return bool(_SATELLITES.search(message) or _SATELLITES.search(signal))
+
+
+def valid_flag(message: KnownMessage) -> SignalLayout | None:
+    """Return the one bit of a message that is called valid; None where there is none, or a choice."""
+    flags = [signal for signal in message.signals() if signal.length_bits == 1 and _VALID.search(signal.name)]
+    return flags[0] if len(flags) == 1 else None
 
 
 def corner_of(signal: str) -> tuple[bool, bool] | None:

@@ -11,6 +11,7 @@ from vehicle_agent.learning.candidates import KnownMessage, Proposal
 from vehicle_agent.learning.draft import Draft
 from vehicle_agent.learning.listen import HeardMessage, Listener
 from vehicle_agent.learning.odometers import find_odometer
+from vehicle_agent.learning.places import find_position, where_valid
 from vehicle_agent.learning.protection import find_protection
 from vehicle_agent.learning.quantities import find_directions, find_speed
 from vehicle_agent.learning.scan import find_counting_bytes
@@ -76,11 +77,17 @@ def learn(
         raise ConfigError("--dbc", f"describes none of the {len(undescribed)} messages heard")
     fitting = [message for message in known if message.heard.length == message.layout.length]
     motion, speeds = find_speed(fitting, track)
-    proposals = [*speeds, *find_odometer(fitting, motion), *find_directions(fitting, motion), *find_states(fitting)]
+    proposals = [
+        *speeds,
+        *find_odometer(fitting, motion),
+        *find_directions(fitting, motion),
+        *find_position(fitting, motion),
+        *find_states(fitting, motion),
+    ]
     counting = find_counting_bytes(undescribed, motion)
     channels = {message.heard.channel for message in known} | {heard.channel for heard in undescribed}
     draft = Draft(dbc, written, name=NAME, channel_matters=len(channels) > 1)
-    draft.propose(proposals)
+    draft.propose([where_valid(proposal) for proposal in proposals])
     heading = [
         f"Learnt from {source}: {listener.frames} frames in {listener.duration_s():.0f} s.",
         f"Moved by {motion.named or 'nothing that tells'}.",

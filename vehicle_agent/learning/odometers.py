@@ -1,10 +1,13 @@
-"""Which signal is the odometer, and what it counts by: it never falls, and advances as far as the speed amounts to."""
+"""Which signal is the odometer, and what it counts by: it never falls, and advances as far as the speed amounts to.
+
+What a satellite receiver has counted, by the name of its message or signal, is never the cluster's: it feeds a field of its own.
+"""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from shared.core.units import UNITS
-from vehicle_agent.learning.candidates import ODOMETER, Confidence, KnownMessage, Proposal, unit_for
+from vehicle_agent.learning.candidates import ODOMETER, Confidence, KnownMessage, Proposal, is_of_receiver, unit_for
 from vehicle_agent.learning.quantities import Motion
 from vehicle_agent.learning.series import Series, distance_m, raw_series
 from vehicle_agent.signals.dbc import SignalLayout
@@ -78,9 +81,8 @@ def _odometer(message: KnownMessage, signal: SignalLayout, series: Series, motio
     if agrees:
         confidence = Confidence.CERTAIN if is_named and steps >= MIN_STEPS else Confidence.LIKELY
     score = 2.0 * is_named + agrees + 0.5 * (selector is not None) + min(steps, MIN_STEPS) / 10
-    return Proposal(
-        field="odometer_m", message=message, options=options, confidence=confidence, evidence=tuple(evidence), score=score
-    )
+    field = "gnss_odometer_m" if is_of_receiver(message.layout.name, signal.name) else "odometer_m"
+    return Proposal(field=field, message=message, options=options, confidence=confidence, evidence=tuple(evidence), score=score)
 
 
 def units_that_fit(advance: float, step: float, driven_m: float) -> Iterator[tuple[str, float]]:

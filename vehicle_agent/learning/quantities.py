@@ -21,6 +21,7 @@ from vehicle_agent.learning.candidates import (
     Proposal,
     Vocabulary,
     corner_of,
+    is_of_receiver,
     unit_for,
 )
 from vehicle_agent.learning.series import (
@@ -64,11 +65,13 @@ class Motion:
     Attributes:
         speed_mps: from wheels, or from a GNSS track; None where nothing tells.
         named: whose speed it is.
+        channel: the bus it was said on; None of a track, or where nothing tells.
         bends: how strongly it turned to the left at each moment, each by something else, with its name.
     """
 
     speed_mps: Series | None
     named: str
+    channel: str | None
     bends: tuple[tuple[Series, str], ...]
 
 
@@ -88,9 +91,16 @@ class _Speed:
     def name(self) -> str:
         return " ".join(self.message.reference(signal) for signal in self.signals)
 
+    @property
+    def is_of_receiver(self) -> bool:
+        return any(is_of_receiver(self.message.layout.name, signal.name) for signal in self.signals)
+
 
 def find_speed(messages: Sequence[KnownMessage], track: Track | None) -> tuple[Motion, list[Proposal]]:
-    """Return how the car moved, and what may feed the speed, the best first."""
+    """Return how the car moved, and what may feed its own speed and that of a satellite receiver, the best first.
+
+    The car moved as its own best speed says; as a receiver's where no other moved.
+    """
     speeds = [speed for message in messages for speed in _speeds(message)]
     scored: list[tuple[float, _Speed, list[str], bool]] = []
     for speed in speeds:
@@ -108,8 +118,9 @@ def find_speed(messages: Sequence[KnownMessage], track: Track | None) -> tuple[M
         scored.append((score if _moved(speed.series) else -1.0, speed, agreeing, _moved(speed.series)))
     scored.sort(key=lambda item: -item[0])
     proposals = [_speed_proposal(score, speed, agreeing, moved=moved) for score, speed, agreeing, moved in scored]
-    leading = scored[0][1] if scored and scored[0][3] else None
+    leading = min((speed for _, speed, _, moved in scored if moved), key=lambda speed: speed.is_of_receiver, default=None)
     reference, named = (None, "") if leading is None else (leading.series, leading.name)
+    channel = None if leading is None else leading.message.heard.channel
     bends: list[tuple[Series, str]] = []
     if track is not None and _moved(track.speed_mps):
         if reference is None:
@@ -118,7 +129,7 @@ def find_speed(messages: Sequence[KnownMessage], track: Track | None) -> tuple[M
     across = _across(speeds)
     if across is not None and reference is not None:
         bends.append((per_speed(smoothed(across), reference, power=1, above_mps=MOVING_MPS), "right wheels minus left ones"))
-    return Motion(speed_mps=reference, named=named, bends=tuple(bends)), proposals
+    return Motion(speed_mps=reference, named=named, channel=channel, bends=tuple(bends)), proposals
 
 
 def _speed_proposal(score: float, speed: _Speed, agreeing: list[str], *, moved: bool) -> Proposal:
@@ -136,7 +147,7 @@ def _speed_proposal(score: float, speed: _Speed, agreeing: list[str], *, moved: 
     names = [speed.message.reference(signal) for signal in speed.signals]
     options: dict[str, object] = {"mean_of": names} if len(names) > 1 else {"signal": names[0]}
     return Proposal(
-        field="speed_mps",
+        field="gnss_speed_mps" if speed.is_of_receiver else "speed_mps",
         message=speed.message,
         options={**options, "unit": speed.unit or "km/h", "range": [0, round(TOP_MPS)]},
         confidence=confidence,

@@ -1,18 +1,34 @@
 """Gear, lamps, doors and pedals: told by name, believed where they were seen to change.
 
-A flag that never changed while the bus was listened to may be anything, so it is proposed as unsure whatever it is called.
+A flag that never changed while the bus was listened to may be anything, so it is proposed as unsure whatever it is called. A brake
+pedal must slow the car down besides. Of several that tell alike the one on the bus of the speed is chosen: on another, that of a
+camera or a radar, the same names stand for what those want or see.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from dataclasses import replace
+from itertools import compress, groupby
 
 from vehicle_agent.learning.candidates import DOORS, FLAGS, GEAR, Confidence, KnownMessage, Proposal
-from vehicle_agent.learning.series import raw_series
+from vehicle_agent.learning.quantities import Motion
+from vehicle_agent.learning.series import Series, raw_series, slope_of
 from vehicle_agent.signals.dbc import SignalLayout
 
 MAX_STATE_BITS = 8
 """A signal with more bits is no state."""
+
+BRAKING_MPS2 = -0.2
+"""A brake pedal slows the car down by more than this on average: less is a hill, or the motor let go."""
+
+STANDING_MPS = 0.5
+"""A car that is no faster stands."""
+
+MIN_BRAKED = 3
+"""Samples of a pressed pedal in motion below which nothing is said of it."""
+
+OTHER_BUS = 0.5
+"""What a flag of another bus than the speed's is behind by."""
 
 _FORWARD = re.compile(r"(?:^|_)(?:D|S|E|L|B|M|T|L\d|D\d|[1-9]|drive|forward|low|sport)$", re.IGNORECASE)
 _BACKWARD = re.compile(r"(?:^|_)(?:R|reverse|rvs|backward)$", re.IGNORECASE)
@@ -23,12 +39,29 @@ _YES = re.compile(
 _NO = re.compile(r"\b(?:off|not|none|no|inactive|disabled|disengaged|released|closed|standby|faulted|unavailable|init)\b")
 
 
-def find_states(messages: Sequence[KnownMessage]) -> list[Proposal]:
+def find_states(messages: Sequence[KnownMessage], motion: Motion) -> list[Proposal]:
     """Return what may feed the direction and the flags, the best of each first."""
+    slope = None if motion.speed_mps is None else _slope_in_motion(motion.speed_mps)
     found = [
-        proposal for message in messages for proposal in (*_gears(message), *_flags(message), *_turns(message), *_doors(message))
+        _on_bus_of(motion, proposal)
+        for message in messages
+        for proposal in (*_gears(message), *_flags(message, slope), *_turns(message), *_doors(message))
     ]
     return sorted(found, key=lambda proposal: (proposal.field, -proposal.score))
+
+
+def _slope_in_motion(speed_mps: Series) -> Series:
+    """Return how fast the speed changes, left out where the car stands: a pedal is pressed there, too, and slows nothing down."""
+    slope = slope_of(speed_mps)
+    moving = [(speed_mps.at(moment) or 0.0) > STANDING_MPS for moment in slope.times]
+    return Series(tuple(compress(slope.times, moving)), tuple(compress(slope.values, moving)))
+
+
+def _on_bus_of(motion: Motion, proposal: Proposal) -> Proposal:
+    """Return a proposal, behind others where it comes from another bus than the speed."""
+    if motion.channel is None or proposal.message.heard.channel == motion.channel:
+        return proposal
+    return replace(proposal, score=proposal.score - OTHER_BUS)
 
 
 def _gears(message: KnownMessage) -> Iterator[Proposal]:
@@ -60,7 +93,7 @@ def _gear(name: str) -> str:
     return "forward" if _FORWARD.search(name) and not _STILL.search(name) else "unavailable"
 
 
-def _flags(message: KnownMessage) -> Iterator[Proposal]:
+def _flags(message: KnownMessage, slope: Series | None) -> Iterator[Proposal]:
     for signal in message.signals():
         if signal.length_bits > MAX_STATE_BITS or signal.is_float:
             continue
@@ -69,7 +102,8 @@ def _flags(message: KnownMessage) -> Iterator[Proposal]:
                 continue
             choices = None if signal.length_bits == 1 else _meanings(signal)
             if signal.length_bits == 1 or (choices and set(choices.values()) >= {True, False}):
-                yield _flag(field, message, signal, choices)
+                flag = _flag(field, message, signal, choices)
+                yield flag if field != "brake_pedal_pressed" or slope is None else _held_to(flag, signal, choices, slope)
 
 
 def _meanings(signal: SignalLayout) -> dict[str, object]:
@@ -97,6 +131,22 @@ def _flag(field: str, message: KnownMessage, signal: SignalLayout, choices: dict
         evidence=(f"changed {changes} times" if changes else f"{value}: nothing but its name speaks for it",),
         score=min(changes, 10) / 10 + 0.2 * (message.protection.checksum is not None) + 0.1 * (signal.length_bits == 1),
     )
+
+
+def _held_to(flag: Proposal, signal: SignalLayout, choices: dict[str, object] | None, slope: Series) -> Proposal:
+    """Return what may be the brake pedal with what the car did while it was pressed; unsure where that was not to slow down."""
+    pressed = {1} if choices is None else {raw for raw, name in signal.choices.items() if choices.get(name) is True}
+    seen = raw_series(flag.message.heard, signal)
+    slopes = [slope.at(moment) for moment, value in zip(seen.times, seen.values, strict=True) if value in pressed]
+    braked = [value for value in slopes if value is not None]
+    if len(braked) < MIN_BRAKED:
+        return flag
+    mean = sum(braked) / len(braked)
+    slowed = mean < BRAKING_MPS2
+    evidence = (*flag.evidence, f"{mean:+.1f} m/s2 on average while it is on" + ("" if slowed else ": no brake does that"))
+    if slowed:
+        return replace(flag, evidence=evidence)
+    return replace(flag, evidence=evidence, confidence=Confidence.UNSURE, score=flag.score - 1.0)
 
 
 def _turns(message: KnownMessage) -> Iterator[Proposal]:
