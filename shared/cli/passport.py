@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -62,6 +63,9 @@ app.command()(sheet)
 app.command(name="disclose")(disclose_command)
 app.command()(challenge)
 
+COLUMN_GAP = 2
+"""Blanks between two columns of readings."""
+
 PassportFile = Annotated[
     Path, typer.Argument(help="A passport (.json), a page that carries one, or a unit's evidence.", metavar="FILE")
 ]
@@ -80,7 +84,7 @@ def show(file: PassportFile) -> None:
     claimed = read_passport(passport)
     console = Console()
     console.print("Not verified: this is what the file claims. `v2x passport verify` checks it.", style="yellow")
-    console.print(_table(claimed.readings, claimed.findings))
+    console.print(_table(claimed.readings, claimed.findings, width=console.width))
     _print_findings(console, claimed.findings)
     _print_withheld(console, passport)
 
@@ -134,7 +138,7 @@ def verify(
         typer.echo(json.dumps(value, ensure_ascii=False))
         return
     console = Console()
-    console.print(_table(verified.readings, verified.findings))
+    console.print(_table(verified.readings, verified.findings, width=console.width))
     _print_findings(console, verified.findings)
     _print_withheld(console, passport)
     console.print(_end_of(verified), markup=False)
@@ -289,15 +293,17 @@ def _certificate(encoded: bytes, name: str) -> Certificate:
         raise RecordError("certificate", f"{name} in the passport is damaged or altered: {error}") from None
 
 
-def _table(readings: tuple[Reading, ...], findings: tuple[Finding, ...]) -> Table:
-    table = Table(title="Records of the vehicle" if any(_is_other(reading) for reading in readings) else "Odometer readings")
+def _table(readings: tuple[Reading, ...], findings: tuple[Finding, ...], *, width: int) -> Table:
+    """Return the readings as a table that fits a terminal's width, from 80 on without a date or a word in pieces."""
+    title = "Records of the vehicle" if any(_is_other(reading) for reading in readings) else "Odometer readings"
+    table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("No.", justify="right")
-    table.add_column("Date (UTC)")
-    table.add_column("Odometer", justify="right")
-    table.add_column("Since the one above", justify="right")
+    table.add_column("Date (UTC)", overflow="fold")
+    table.add_column("Odometer", justify="right", overflow="fold")
+    table.add_column("Since the one above", justify="right", overflow="fold")
     table.add_column("Recorded", overflow="fold")
     table.add_column("Source", overflow="fold")
-    table.add_column("Remarks")
+    table.add_column("Remarks", overflow="fold")
     fallen = {finding.seq for finding in findings if finding.kind is FindingKind.ROLLBACK}
     before = next((reading.credential for reading in readings if reading.is_own), 0)
     for reading in readings:
@@ -319,7 +325,20 @@ def _table(readings: tuple[Reading, ...], findings: tuple[Finding, ...]) -> Tabl
             ", ".join(remarks),
             style="bold red" if is_back or reading.flags else None,
         )
+    _fit(table, width)
     return table
+
+
+def _fit(table: Table, width: int) -> None:
+    """Give each column room for its longest word, and what is left of the width to those that lack least to stay on one line."""
+    cells = [[str(cell) for cell in (column.header, *column.cells)] for column in table.columns]
+    least = [max(len(word) for cell in column for word in cell.split()) for column in cells]
+    lacking = [max(map(len, column)) - narrow for column, narrow in zip(cells, least, strict=True)]
+    spare = max(0, width - sum(least) - COLUMN_GAP * (len(least) - 1))
+    for number in sorted(range(len(least)), key=lacking.__getitem__):
+        more = min(spare, lacking[number])
+        table.columns[number].width = least[number] + more
+        spare -= more
 
 
 def _date(reading: Reading) -> str:

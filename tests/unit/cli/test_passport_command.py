@@ -5,18 +5,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from shared.cli.passport import app
+from shared.cli.passport import _table, app
 from shared.core.clock import NS_PER_S, ManualClock, UtcNs
 from shared.core.errors import ConfigError, RecordError
 from shared.pki.authority import hours
 from shared.records.credential import credential_of
-from shared.records.odometer import OdometerSource, RecordReason
-from shared.records.passport import Passport, build_passport, build_record
+from shared.records.odometer import OdometerFlag, OdometerSource, RecordReason
+from shared.records.passport import Passport, build_passport, build_record, read_passport
 from shared.records.recorder import Recorder
 from shared.security.certificate import Certificate
 from shared.security.ecdsa import Curve, SoftwareSigner
@@ -221,3 +223,25 @@ def test_wrong_usage_is_a_configuration_error(desk: Desk, tmp_path: Path) -> Non
         desk.verify(good)
     with pytest.raises(ConfigError, match="cannot be read"):
         desk._run(["show", str(tmp_path / "absent.json")])
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_no_date_and_no_word_of_the_readings_is_cut_or_broken(width: int) -> None:
+    sources = tuple(OdometerSource(name=name, odometer_m=1, age_ms=1) for name in ("cluster", "obd_speed", "gnss_speed"))
+    readings = tuple(
+        replace(reading, odometer_m=158_910_600, since_previous_m=133_822_600, reason=reason, sources=sources, flags=(flag,))
+        for reading, reason, flag in zip(
+            read_passport(passport()).readings,
+            (RecordReason.INSPECTION, RecordReason.IGNITION_OFF, RecordReason.FLAG),
+            (OdometerFlag.ODOMETER_FRAME_OFF_PERIOD, OdometerFlag.SOURCES_DISAGREE, OdometerFlag.BUS_SILENT_WHILE_MOVING),
+            strict=True,
+        )
+    )
+    console = Console(width=width, file=StringIO())
+    console.print(_table(readings, (), width=width))
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+    words = set(shown.replace(",\n", "\n").split())
+    assert {"inspection", "2026-11-23", "2026-11-24", "158,910.6", "disagree", "gnss_speed"} <= words
+    assert "…" not in shown
+    assert all(len(line.rstrip()) <= width for line in shown.splitlines())

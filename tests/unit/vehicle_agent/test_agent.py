@@ -30,6 +30,7 @@ ODOMETER_KEYS = {
     "flags",
     "unrecorded",
     "last_recorded_m",
+    "waiting",
     "anchored",
     "ledger_contradiction",
     "ledger",

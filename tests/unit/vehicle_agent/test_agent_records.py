@@ -45,6 +45,7 @@ def test_a_drive_is_recorded_at_ignition_on_by_distance_and_at_ignition_off_and_
             "flags": {},
             "unrecorded": {},
             "last_recorded_m": readings[-1],
+            "waiting": None,
             "anchored": 4,
             "ledger_contradiction": None,
             "ledger": {
