@@ -186,15 +186,11 @@ def session(setup: Setup) -> Iterator[Session]:
         stack.callback(process.kill)
         systemd.wait_for("READY=1")
         heard = Inbound(neighbour(setup.identities))
-        cams = asyncio.run(listen(setup, heard))
+        cams, inspections = asyncio.run(listen(setup, heard, systemd))
         systemd.wait_for("WATCHDOG=1")
         status = read_status(setup.state / "status.sock", timeout_s=PATIENCE_S)
         status_command = json.loads(ended("status", "--json", "-c", str(setup.config)).stdout)
         second_agent = ended("run", "-c", str(setup.config))
-        inspections = []
-        for _ in range(2):
-            systemd.take()
-            inspections.append(ended("inspect", CHALLENGE, "-c", str(setup.config)))
         systemd.take()
         process.send_signal(signal.SIGTERM)
         exit_code = process.wait(PATIENCE_S)
@@ -224,12 +220,16 @@ def neighbour(identities: Identities) -> Station:
     )
 
 
-async def listen(setup: Setup, heard: Inbound) -> list[Cam]:
-    """Drive the car; warn it of something ahead; return its messages once there are enough and its odometer is anchored."""
+async def listen(setup: Setup, heard: Inbound, systemd: Systemd) -> tuple[list[Cam], list[subprocess.CompletedProcess[str]]]:
+    """Drive the car; warn it of something ahead; return its messages once there are enough and its odometer is anchored.
+
+    While it drives, an inspector asks twice with one challenge; what came of that is returned too.
+    """
     radio = UdpRadio.open(clock=CLOCK, group=RADIO_GROUP, port=setup.radio_port)
     car = asyncio.create_task(Car(setup.can).drive())
     unit = neighbour(setup.identities)
     cams: list[Cam] = []
+    inspections = []
     try:
         async with asyncio.timeout(PATIENCE_S):
             while len(cams) < ENOUGH_CAMS or not has_anchored(setup) or not has_warned(setup):
@@ -242,12 +242,16 @@ async def listen(setup: Setup, heard: Inbound) -> list[Cam]:
                     ahead = displaced(HERE, 600.0, 0.0)
                     packet = unit.send(denm_of(unit, now, point=ahead), position=ego(now), now=now)
                     await radio.send(packet, source_mac=unit.identity.address.mac)
+        for _ in range(2):
+            systemd.take()
+            inspections.append(await asyncio.to_thread(ended, "inspect", CHALLENGE, "-c", str(setup.config)))
+        assert not car.done(), car
     finally:
         car.cancel()
         with suppress(asyncio.CancelledError):
             await car
         radio.close()
-    return cams
+    return cams, inspections
 
 
 def has_anchored(setup: Setup) -> bool:
@@ -281,6 +285,7 @@ def test_an_inspector_gets_a_reading_that_was_taken_for_the_challenge_and_checks
     assert (shown["claims"]["reason"], "boot" in shown["claims"]) == ("inspection", False)
     assert shown["challenge"]["seq"] == shown["seq"]
     assert 0 <= shown["challenge"]["age_ms"] < PATIENCE_S * 10_000
+    assert shown["challenge"]["fresh"] is True
     other = v2x(*checking, "--nonce", challenge_text(bytes(16)))
     assert (other.status, "no record shown answers this challenge" in other.error) == (1, True)
     assert (again.returncode, "it was answered before: draw a fresh one" in again.stderr) == (1, True)
