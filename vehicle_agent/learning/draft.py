@@ -41,13 +41,17 @@ class Draft:
         references: the DBC files as the map is to name them.
         name: of the map.
         channel_matters: whether there was more than one bus, so that each message says which it was seen on.
+        shared_names: names that the DBC gives to several messages, so that each says its identifier.
     """
 
-    def __init__(self, dbc: Dbc, references: Sequence[str], *, name: str, channel_matters: bool) -> None:
+    def __init__(
+        self, dbc: Dbc, references: Sequence[str], *, name: str, channel_matters: bool, shared_names: frozenset[str]
+    ) -> None:
         self._dbc = dbc
         self._references = tuple(references)
         self._name = name
         self._channel_matters = channel_matters
+        self._shared_names = shared_names
         self._accepted: dict[str, FieldEntry] = {}
         self._messages: dict[str, MessageEntry] = {}
         self._channels: dict[str, str] = {}
@@ -102,9 +106,14 @@ class Draft:
     def _protection(self, message: KnownMessage) -> dict[str, MessageEntry]:
         checksum, counter = message.protection.checksum, message.protection.counter
         channel = message.heard.channel if self._channel_matters else None
-        if checksum is None and counter is None and channel is None:
-            return {}
-        return {message.layout.name: MessageEntry(checksum=checksum, counter=counter, channel=channel)}
+        layout = message.layout
+        entry = MessageEntry(
+            checksum=checksum,
+            counter=counter,
+            channel=channel,
+            id=layout.arbitration_id if layout.name in self._shared_names else None,
+        )
+        return {} if entry == MessageEntry() else {layout.name: entry}
 
     def text(self, heading: Sequence[str], known: Sequence[KnownMessage], undescribed: Sequence[HeardMessage]) -> str:
         """Return the map as TOML.

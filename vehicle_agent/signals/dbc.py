@@ -7,7 +7,7 @@ that check, and only the signals in use are held to it (`vehicle_agent.signals.s
 
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -157,9 +157,9 @@ class MessageLayout:
 
 
 class Dbc:
-    """One loaded DBC file."""
+    """What one or several DBC files describe; of messages of one name the last."""
 
-    def __init__(self, path: str, content: Database) -> None:
+    def __init__(self, path: str, messages: Iterable[Message]) -> None:
         self.path = path
         self._messages = {
             message.name: MessageLayout(
@@ -169,7 +169,7 @@ class Dbc:
                 length=message.length,
                 source=message,
             )
-            for message in content.messages
+            for message in messages
         }
 
     def message_names(self) -> tuple[str, ...]:
@@ -236,7 +236,7 @@ def parse_dbc(text: str, *, path: Path, key: str) -> Dbc:
         raise ConfigError(key, f"the DBC {path} does not load: {_one_line(error)}") from error
     if not isinstance(loaded, Database) or not loaded.messages:
         raise ConfigError(key, f"the DBC {path} describes no message")
-    return Dbc(str(path), loaded)
+    return Dbc(str(path), loaded.messages)
 
 
 def _check_sizes(text: str) -> None:

@@ -8,7 +8,7 @@ and attributes are left out. Not here: parsing (`vehicle_agent.signals.dbc`).
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
@@ -54,7 +54,7 @@ class DbcText:
     """A DBC file taken apart into its messages.
 
     Args:
-        text: the file, imports already in front of it; a message described twice is taken as described last.
+        text: the file, imports already in front of it; a message described twice under one identifier is taken as described last.
     """
 
     def __init__(self, text: str) -> None:
@@ -67,27 +67,39 @@ class DbcText:
             statement = _ABOUT.match(masked, start)
             if statement is not None:
                 about.setdefault((statement[1], statement[2]), []).append(text[start:end])
-        self._blocks: dict[str, _Block] = {}
+        self._blocks: dict[str, dict[int, _Block]] = {}
         for start, end in spans:
             message = _MESSAGE.match(masked, start)
             if message is not None:
                 signals = dict.fromkeys(_SIGNAL.findall(masked, start, end))
                 statements = chain.from_iterable(about.get((message[1], signal), ()) for signal in signals)
-                self._blocks[message[2]] = _Block(message[1], text[start:end], tuple(statements))
+                number = int(message[1]) & MAX_EXTENDED_ID
+                self._blocks.setdefault(message[2], {})[number] = _Block(message[1], text[start:end], tuple(statements))
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all messages."""
         return tuple(self._blocks)
 
-    def identifiers(self) -> Mapping[str, tuple[int, bool]]:
-        """Return the identifier of every message, and whether it has 29 bits."""
-        written = {name: int(block.written_id) for name, block in self._blocks.items()}
-        return {name: (number & MAX_EXTENDED_ID, number > MAX_STANDARD_ID) for name, number in written.items()}
+    def identifiers(self) -> Mapping[str, tuple[tuple[int, bool], ...]]:
+        """Return the identifier of every message, and whether it has 29 bits; some files give a name to several."""
+        return {
+            name: tuple((number, int(block.written_id) > MAX_STANDARD_ID) for number, block in blocks.items())
+            for name, blocks in self._blocks.items()
+        }
 
-    def only(self, names: Iterable[str]) -> str:
-        """Return a DBC of those of the messages `names` that the file describes; empty where it describes none of them."""
-        wanted = [self._blocks[name].mended() for name in dict.fromkeys(names) if name in self._blocks]
-        return 'VERSION ""\n\n' + "\n\n".join(wanted) + "\n" if wanted else ""
+    def only(self, wanted: Mapping[str, int | None]) -> str:
+        """Return a DBC of some messages, by name; empty where the file describes none of them.
+
+        Args:
+            wanted: their names, each with the identifier that is meant where the file has several; None is the last of them.
+        """
+        blocks = []
+        for name, identifier in wanted.items():
+            described = self._blocks.get(name, {})
+            number = next(reversed(described), None) if identifier is None else identifier
+            if number in described:
+                blocks.append(described[number].mended())
+        return 'VERSION ""\n\n' + "\n\n".join(blocks) + "\n" if blocks else ""
 
 
 def imports(text: str) -> Iterator[str]:

@@ -79,6 +79,7 @@ class MessageEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         checksum: its checksum, if it has one.
         counter: its running counter, if it has one.
         channel: where it is seen.
+        id: its identifier, where the DBC gives its name to several; None for the only one.
         pgn: whether it is found by its J1939 parameter group and not by its whole identifier; None as `protocol` says.
         source: the only J1939 source address it is taken from, 0..253; None for whoever speaks first.
     """
@@ -86,6 +87,7 @@ class MessageEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     checksum: ChecksumEntry | None = None
     counter: CounterEntry | None = None
     channel: str | None = None
+    id: int | None = None
     pgn: bool | None = None
     source: int | None = None
 

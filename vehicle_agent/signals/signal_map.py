@@ -18,7 +18,7 @@ so that a value is never put together from two moments. A quantity becomes SI as
 map finds every fault in it and raises one `ConfigError` that names them all. Decoding is `vehicle_agent.signals.can_input`'s.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -110,7 +110,7 @@ def load_signal_map(path: Path) -> SignalMap:
     entry = load(path, MapFile)
     key = f"{path}: dbc"
     references = (entry.dbc,) if isinstance(entry.dbc, str) else entry.dbc
-    dbc = load_dbcs(references, _message_names(entry), relative_to=path.parent, key=key)
+    dbc = load_dbcs(references, _messages_named(entry), relative_to=path.parent, key=key)
     return resolve_map(entry, dbc, str(path))
 
 
@@ -126,15 +126,16 @@ def resolve_map(entry: MapFile, dbc: Dbc, path: str) -> SignalMap:
     return SignalMap(name=entry.name, path=path, messages=messages, car=_car(entry))
 
 
-def _message_names(entry: MapFile) -> Iterator[str]:
-    """Yield the messages a map names."""
-    yield from entry.messages
+def _messages_named(entry: MapFile) -> dict[str, int | None]:
+    """Return the messages a map names, each with the identifier it says."""
+    named = {name: message.id for name, message in entry.messages.items()}
     for field in entry.fields.values():
         one = (field.signal, field.latitude, field.longitude)
         several = (field.mean_of, field.sum_of, field.any_of)
         for reference in (*one, *chain.from_iterable(names or () for names in several)):
             if reference is not None:
-                yield reference.partition(".")[0]
+                named.setdefault(reference.partition(".")[0])
+    return named
 
 
 def _car(entry: MapFile) -> str:

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from cantools import database
 from cantools.database.can import Database
 
+from shared.core.clock import MonotonicNs
+from shared.core.errors import ConfigError
 from shared.core.geo import GeoPoint, displaced
 from shared.transport.can_frame import CanFrame
 from tests.helpers.unknown_car import DBC, START_M, Moment, frames, moments
@@ -95,6 +98,37 @@ class TestAReceiverOnTheBus:
         sent = (frame for frame in received(elsewhere))
         _, signal_map = learn_from(tmp_path, RECEIVER, sent)
         assert "position" not in signal_map.fields()
+
+
+class TestADbcThatFitsInPart:
+    def test_of_a_name_of_two_messages_the_one_heard_is_taken_and_said(self, tmp_path: Path) -> None:
+        again = RECEIVER[RECEIVER.index("BO_ 3 ") : RECEIVER.index("BO_ 6 ")].replace("BO_ 3 ", "BO_ 19 ")
+        learnt, signal_map = learn_from(tmp_path, RECEIVER + again, received(moments(DRIVE_S)))
+        (position,) = [m for m in signal_map.messages if m.layout.name == "gnss_pos"]
+        assert position.layout.arbitration_id == 3
+        assert "[messages.gnss_pos]\nid = 3\n" in learnt.text
+
+    def test_a_name_heard_under_both_its_identifiers_is_learnt_from_one(self, tmp_path: Path) -> None:
+        again = RECEIVER[RECEIVER.index("BO_ 3 ") : RECEIVER.index("BO_ 6 ")].replace("BO_ 3 ", "BO_ 19 ")
+        twin = (
+            CanFrame(19, False, frame.data, "can0", frame.received)
+            for frame in received(moments(DRIVE_S))
+            if frame.arbitration_id == 3
+        )
+        learnt, signal_map = learn_from(tmp_path, RECEIVER + again, received(moments(DRIVE_S)), twin)
+        assert [m.layout.arbitration_id for m in signal_map.messages if m.layout.name == "gnss_pos"] == [3]
+        assert learnt.unreadable == ("message gnss_pos is heard as 0x3 and as 0x13: the latter is left out",)
+
+    def test_a_truck_is_answered_with_what_it_speaks(self, tmp_path: Path) -> None:
+        truck = tmp_path / "truck.dbc"
+        truck.write_text(RECEIVER.replace("BO_ 3 ", f"BO_ {0x98FEF3FE} "), encoding="ascii")
+        listener = Listener()
+        for number in range(9):
+            listener.on_frame(CanFrame(0x0CFEF327, True, bytes(8), "can0", MonotonicNs(number)))
+        with pytest.raises(
+            ConfigError, match=r"1 of the 1 messages heard by their parameter group alone: this looks like SAE J1939"
+        ):
+            learn(listener, ["truck.dbc"], base=tmp_path, written=["truck.dbc"], source="a truck")
 
 
 class TestABrakePedal:

@@ -2,7 +2,7 @@ from math import isnan
 from pathlib import Path
 
 import pytest
-from cantools.database.can import Database, Message, Signal
+from cantools.database.can import Message, Signal
 from cantools.database.conversion import BaseConversion
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ from vehicle_agent.signals.dbc import Dbc, MessageLayout, resolve_reference
 
 def _layout(signal: Signal, length: int) -> MessageLayout:
     message = Message(frame_id=1, name="M", length=length, signals=[signal], strict=False)
-    return Dbc("test", Database(messages=[message], strict=False)).message("M")
+    return Dbc("test", [message]).message("M")
 
 
 @st.composite

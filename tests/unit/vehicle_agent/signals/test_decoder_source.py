@@ -53,7 +53,7 @@ def _written() -> tuple[str, ...]:
 def _dbc(text: str) -> Dbc:
     content = database.load_string(f'VERSION ""\n\nBU_: X\n\n{text}', database_format="dbc", strict=False)
     assert isinstance(content, database.Database)
-    return Dbc("trial.dbc", content)
+    return Dbc("trial.dbc", content.messages)
 
 
 @cache
@@ -143,7 +143,7 @@ def test_every_signal_of_every_public_dbc_has_cantools_value() -> None:
 def test_every_value_of_every_short_signal_of_a_car_is_cantools_value() -> None:
     content = database.load_file(_opendbc() / "generator" / "toyota" / "_toyota_2017.dbc", strict=False)
     assert isinstance(content, database.Database)
-    dbc, rng, compared = Dbc("toyota", content), Random(4), 0
+    dbc, rng, compared = Dbc("toyota", content.messages), Random(4), 0
     for layout in map(dbc.message, dbc.message_names()):
         for signal in map(layout.signal, layout.signal_names()):
             if signal.length_bits > EXHAUSTIVE_BITS or signal.conditions:

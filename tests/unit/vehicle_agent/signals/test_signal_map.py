@@ -337,6 +337,35 @@ class TestSeveralDbcs:
         assert message.fields[0].signals[0].choices == {16777215: "unknown"}
 
 
+class TestANameOfSeveralMessages:
+    """Some files describe one name under two identifiers: a device in two settings."""
+
+    TWICE = DBC.replace("BO_ 512 BODY", 'BO_ 320 SPEED: 8 ECU\n SG_ KMH : 8|16@1+ (0.01,0) [0|650] "km/h" ECU\n\nBO_ 512 BODY')
+
+    def load(self, directory: Path, fields: str) -> SignalMap:
+        (directory / "car.dbc").write_text(self.TWICE, encoding="cp1252")
+        (directory / "car.toml").write_text(f'name = "Car"\ndbc = "car.dbc"\n{fields}')
+        return load_signal_map(directory / "car.toml")
+
+    def test_it_is_refused_with_both_identifiers(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"message SPEED as 0x100 and as 0x140: say which by \[messages\.SPEED\] id = 0x100"):
+            self.load(tmp_path, SPEED)
+
+    @pytest.mark.parametrize(("identifier", "first_byte"), [(0x100, 0), (0x140, 1)])
+    def test_a_map_says_which_is_meant(self, tmp_path: Path, identifier: int, first_byte: int) -> None:
+        (message,) = self.load(tmp_path, f"{SPEED}[messages.SPEED]\nid = {identifier:#x}\n").messages
+        assert message.layout.arbitration_id == identifier
+        assert message.fields[0].signals[0].first_byte == first_byte
+
+    def test_an_identifier_that_the_name_does_not_have_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="no message SPEED has the identifier 0x141"):
+            self.load(tmp_path, f"{SPEED}[messages.SPEED]\nid = 0x141\n")
+
+    def test_a_name_of_one_message_needs_no_word(self, tmp_path: Path) -> None:
+        (message,) = self.load(tmp_path, ODOMETER).messages
+        assert message.layout.arbitration_id == 0x200
+
+
 def test_years_that_run_backwards_are_refused(tmp_path: Path) -> None:
     (tmp_path / "car.dbc").write_text(DBC, encoding="cp1252")
     (tmp_path / "car.toml").write_text(f'name = "Car"\nyears = [2020, 2018]\ndbc = "car.dbc"\n{SPEED}', encoding="utf-8")
@@ -348,7 +377,7 @@ def test_years_that_run_backwards_are_refused(tmp_path: Path) -> None:
 def test_any_text_is_taken_apart(text: str) -> None:
     parts = DbcText(DBC[:400] + text)
     assert set(parts.identifiers()) == set(parts.names())
-    assert bool(parts.only(parts.names())) is bool(parts.names())
+    assert bool(parts.only(dict.fromkeys(parts.names()))) is bool(parts.names())
 
 
 def test_all_faults_are_named_at_once(load: Load) -> None:
