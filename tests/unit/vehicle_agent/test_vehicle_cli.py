@@ -350,6 +350,15 @@ def test_checking_prints_the_names_of_tables_and_files_with_their_brackets(direc
     assert run("check-config", "-c", "[car] :bus:.toml").out.endswith("[car] :bus:.toml: ok\n")
 
 
+@pytest.mark.parametrize("table", ["[[can]]", "[driver.can]"])
+def test_a_multicast_bus_without_a_multicast_address_is_refused_by_checking(directory: Path, run: Run, table: str) -> None:
+    bus = f'{table}\ninterface = "udp_multicast"\nchannel = "can0"\n'
+    (directory / "agent.toml").write_text(CONFIG + bus)
+    ended = run("check-config", "-c", "agent.toml")
+    assert ended.status == 2
+    assert "can udp_multicast:can0: the channel of udp_multicast is a multicast address, such as 239.74.163.2" in ended.err
+
+
 def test_a_role_that_the_ticket_does_not_allow_is_a_warning_and_no_failure(directory: Path, run: Run) -> None:
     (directory / "agent.toml").write_text(CONFIG.replace("[station]", '[station]\nrole = "emergency"'))
     ended = run("check-config", "-c", "agent.toml")
