@@ -137,3 +137,6 @@ def _show(learnt: Learnt, out: Path) -> None:
     unsure = len(learnt.best) - len(learnt.fields)
     fed_by = f"{len(learnt.fields)} fields are in force, fed by {len(report.messages)} of these messages"
     console.print(f"{out}: ok; {fed_by}; {unsure} not sure, as comments")
+    if learnt.channels:
+        tables = " and ".join(f'name = "{channel}"' for channel in learnt.channels)
+        console.print(f"its messages say which bus they are on: the agent needs a [[can]] each, {tables}")

@@ -62,6 +62,10 @@ class Draft:
         """Return the names of the fields accepted so far."""
         return tuple(self._accepted)
 
+    def channels(self) -> tuple[str, ...]:
+        """Return the buses the accepted fields come from, where the map says so."""
+        return tuple(sorted(set(self._channels.values()))) if self._channel_matters else ()
+
     def chosen(self) -> tuple[Proposal, ...]:
         """Return the best proposal of each field, with the confidence it was written with."""
         return tuple(self._chosen)

@@ -40,6 +40,7 @@ class Learnt:
         best: the proposal chosen for each field.
         messages: how many messages heard are described.
         undescribed: how many are not.
+        channels: the buses whose messages it takes, where there was more than one.
         unreadable: messages of the DBC that were heard and could not be read from it, and why.
     """
 
@@ -48,6 +49,7 @@ class Learnt:
     best: tuple[Proposal, ...]
     messages: int
     undescribed: int
+    channels: tuple[str, ...]
     unreadable: tuple[str, ...]
 
 
@@ -103,6 +105,7 @@ def learn(
         best=draft.chosen(),
         messages=len(known),
         undescribed=len(undescribed),
+        channels=draft.channels(),
         unreadable=tuple(unreadable),
     )
 

@@ -4,7 +4,7 @@ A map that names no channel means the bus it is configured for. Two buses may ca
 alone, so two maps that feed the same field contradict each other and are refused.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,12 +33,11 @@ def load_car_maps(buses: Iterable[tuple[str, CanConfig]]) -> SignalMap:
     messages: list[MappedMessage] = []
     fed: dict[str, str] = {}
     for signal_map, carriers in loaded.values():
+        _require_buses(signal_map, named)
         for message in signal_map.messages:
             channel = message.channel
             if channel is None and len(carriers) == 1 and len(names) > 1:
                 channel = carriers[0]
-            if channel is not None and channel not in names:
-                raise ConfigError(signal_map.path, f"message {message.layout.name} is on {no_such_bus(channel, named)}")
             messages.append(replace(message, channel=channel))
             for mapped in message.fields:
                 other = fed.setdefault(mapped.field, signal_map.path)
@@ -50,6 +49,22 @@ def load_car_maps(buses: Iterable[tuple[str, CanConfig]]) -> SignalMap:
         path=", ".join(signal_map.path for signal_map in maps),
         messages=tuple(messages),
     )
+
+
+def _require_buses(signal_map: SignalMap, buses: Sequence[tuple[str, CanConfig]]) -> None:
+    """Raise `ConfigError` where a map takes messages from a bus that is not configured."""
+    names = [name for name, _ in buses]
+    wanted = sorted({message.channel for message in signal_map.messages if message.channel is not None})
+    lacking = [message for message in signal_map.messages if message.channel is not None and message.channel not in names]
+    if not lacking:
+        return
+    message = lacking[0]
+    assert message.channel is not None
+    reason = f"message {message.layout.name} is on {no_such_bus(message.channel, buses)}"
+    if len(wanted) > 1:
+        tables = " and ".join(f'name = "{channel}"' for channel in wanted)
+        reason += f". The map takes messages from {len(wanted)} buses: a [[can]] each, {tables}; one of them names the map"
+    raise ConfigError(signal_map.path, reason)
 
 
 def j1939_buses(signal_map: SignalMap, buses: Iterable[tuple[str, CanConfig]]) -> tuple[J1939Bus, ...]:

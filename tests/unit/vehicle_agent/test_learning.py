@@ -17,11 +17,13 @@ from shared.transport.can_bus import CanBus, CanBusConfig
 from shared.transport.can_frame import CanFrame
 from tests.helpers.unknown_car import DBC, PERIOD_MS, SIGNALLED_DEG, Moment, frames, moments, write_dbc, write_log
 from vehicle_agent.cli import app
+from vehicle_agent.config import CanConfig
 from vehicle_agent.learn_cli import listen_to_bus
 from vehicle_agent.learning.learn import Learnt, learn
 from vehicle_agent.learning.listen import MAX_MESSAGES, MAX_OPENING, MAX_SAMPLES, HeardMessage, Listener
 from vehicle_agent.learning.protection import MIN_DISTINCT, find_protection
 from vehicle_agent.signals.can_input import CanInput
+from vehicle_agent.signals.car_maps import load_car_maps
 from vehicle_agent.signals.dbc import parse_dbc
 from vehicle_agent.signals.map_check import check_map
 from vehicle_agent.signals.map_file import ChecksumEntry, CounterEntry
@@ -232,6 +234,21 @@ class TestCommand:
         again = CliRunner().invoke(app, arguments)
         assert isinstance(again.exception, ConfigError)
         assert "not overwritten" in str(again.exception)
+
+    def test_a_map_of_two_buses_says_which_tables_it_needs_and_so_does_the_agent(self, tmp_path: Path) -> None:
+        on_two = (
+            CanFrame(f.arbitration_id, False, f.data, "can3" if f.arbitration_id == 257 else "can1", f.received)
+            for f in frames(moments(60.0), step_m=100.0)
+        )
+        write_log(tmp_path / "drive.log", on_two)
+        log, out = str(tmp_path / "drive.log"), tmp_path / "map.toml"
+        ended = CliRunner().invoke(app, ["learn", "--dbc", str(write_dbc(tmp_path)), "--log", log, "--out", str(out)])
+        assert ended.exit_code == 0, ended.output
+        assert 'a [[can]] each, name = "can1" and name = "can3"' in " ".join(ended.output.split())
+        (bus, other) = (CanConfig(interface="virtual", channel=channel, map=out) for channel in ("a", "b"))
+        with pytest.raises(ConfigError, match=r'from 2 buses: a \[\[can\]\] each, name = "can1" and name = "can3"'):
+            load_car_maps([("can0", bus)])
+        assert "speed_mps" in load_car_maps([("can1", bus), ("can3", other)]).fields()
 
     def test_a_log_cut_short_teaches_what_is_left_of_it(self, tmp_path: Path) -> None:
         write_log(tmp_path / "drive.log", frames(moments(40.0), step_m=100.0))
