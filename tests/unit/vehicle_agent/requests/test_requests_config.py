@@ -76,7 +76,7 @@ def test_listening_alone_is_said(tmp_path: Path) -> None:
     ("table", "reason"),
     [
         ("[requests]\n", "bus"),
-        ('[requests]\nbus = "can9"\n', "requests.bus is can9; there is can0; give the .* that is meant name = \"can9\""),
+        ('[requests]\nbus = "can9"\n', 'requests.bus is can9; there is can0; give the .* that is meant name = "can9"'),
         ('[requests]\nbus = "can0"\nobd = false\n', "asks for nothing"),
         ('[requests]\nbus = "can0"\nrate_per_s = 100\n', "10.0"),
         ('[requests]\nbus = "can0"\nrate_per_s = 0\n', "0.1"),

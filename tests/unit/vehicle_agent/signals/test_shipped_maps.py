@@ -9,6 +9,7 @@ import pytest
 from shared.core.clock import MonotonicNs
 from shared.service.config import load
 from shared.transport.can_frame import CanFrame
+from simulator.ecu import SIM_CAR_MAP
 from tests.helpers.map_table import BEGIN, END, PAGE, car_map, table
 from tests.helpers.packing import MAPS, Oracle, completed, draw_values, expected_value
 from vehicle_agent.signals.can_input import CanInput
@@ -202,3 +203,31 @@ def test_the_page_of_the_maps_has_the_table_they_give() -> None:
 def test_the_page_of_the_maps_names_every_key_of_a_field() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert not [key for key in FieldEntry.__struct_fields__ if f"`{key}`" not in page]
+
+
+class TestShippedMaps:
+    def test_the_simulated_car_feeds_every_field_a_bus_gives_and_protects_every_message(self) -> None:
+        report = check_map(SIM_CAR_MAP)
+        assert set(report.missing) == {
+            "drive_odometer_m",
+            "obd_odometer_m",
+            "uds_odometer_m",
+            "obd_speed_mps",
+            "gnss_speed_mps",
+            "gnss_odometer_m",
+            "fix_quality",
+        }
+        assert all(message.checksum == "crc8_j1850" and message.has_counter for message in report.messages)
+
+    def test_the_rav4_lacks_a_position_and_what_its_dbc_does_not_name(self) -> None:
+        pytest.importorskip("opendbc")
+        report = check_map(MAPS / "toyota_rav4_2017.toml")
+        assert report.missing == (
+            *("position", "position_accuracy_m", "altitude_m", "heading_deg"),
+            *("drive_odometer_m", "obd_odometer_m", "uds_odometer_m"),
+            *("obd_speed_mps", "gnss_speed_mps", "gnss_odometer_m", "fix_quality"),
+            *("rear_fog_light", "gas_pedal_pressed", "abs_active", "stability_control_active", "traction_control_active"),
+            *("automatic_emergency_braking", "airbag_deployed", "breakdown"),
+            *("wipers_on", "wipers_fast", "light_bar_on", "siren_on"),
+        )
+        assert {m.name: m.arbitration_id for m in report.messages}["UI_SETTING"] == 0x611

@@ -9,8 +9,6 @@ from shared.core.errors import ConfigError
 from shared.messages.cdd import DriveDirection
 from shared.service.config import MAX_CONFIG_OCTETS
 from shared.transport.can_frame import CanFilter
-from simulator.ecu import SIM_CAR_MAP
-from tests.helpers.data import REPOSITORY
 from vehicle_agent.signals.dbc import MAX_DBC_BYTES
 from vehicle_agent.signals.dbc_text import DbcText
 from vehicle_agent.signals.map_check import check_map
@@ -18,8 +16,6 @@ from vehicle_agent.signals.map_dbc import MAX_DBC_FILES, MAX_IMPORTS
 from vehicle_agent.signals.signal_map import SignalMap, load_signal_map
 from vehicle_agent.signals.vss import FIELD_BY_PATH, LEAVES, field_named, name_of
 from vehicle_agent.vehicle_state import FIELDS
-
-RAV4_MAP = REPOSITORY / "vehicle_agent" / "maps" / "toyota_rav4_2017.toml"
 
 DBC = """VERSION ""
 
@@ -475,31 +471,3 @@ class TestFiles:
         (tmp_path / "car.toml").write_text(f'name = "Car"\ndbc = "car.dbc"\n{SPEED}', encoding="utf-8")
         with pytest.raises(ConfigError, match="is larger than"):
             load_signal_map(tmp_path / "car.toml")
-
-
-class TestShippedMaps:
-    def test_the_simulated_car_feeds_every_field_a_bus_gives_and_protects_every_message(self) -> None:
-        report = check_map(SIM_CAR_MAP)
-        assert set(report.missing) == {
-            "drive_odometer_m",
-            "obd_odometer_m",
-            "uds_odometer_m",
-            "obd_speed_mps",
-            "gnss_speed_mps",
-            "gnss_odometer_m",
-            "fix_quality",
-        }
-        assert all(message.checksum == "crc8_j1850" and message.has_counter for message in report.messages)
-
-    def test_the_rav4_lacks_a_position_and_what_its_dbc_does_not_name(self) -> None:
-        pytest.importorskip("opendbc")
-        report = check_map(RAV4_MAP)
-        assert report.missing == (
-            *("position", "position_accuracy_m", "altitude_m", "heading_deg"),
-            *("drive_odometer_m", "obd_odometer_m", "uds_odometer_m"),
-            *("obd_speed_mps", "gnss_speed_mps", "gnss_odometer_m", "fix_quality"),
-            *("rear_fog_light", "gas_pedal_pressed", "abs_active", "stability_control_active", "traction_control_active"),
-            *("automatic_emergency_braking", "airbag_deployed", "breakdown"),
-            *("wipers_on", "wipers_fast", "light_bar_on", "siren_on"),
-        )
-        assert {m.name: m.arbitration_id for m in report.messages}["UI_SETTING"] == 0x611
