@@ -77,7 +77,7 @@ def expect(place: Place, app: Typer, text: str, where: str, reason: str) -> None
 
 
 COMMON = [
-    ('[radio]\nkind = "udp"\n', "agent.toml: radio:", "Expected `array`"),
+    ('[radio]\nkind = "udp"\n', "agent.toml: radio:", "there is a [[radio]] table for each; this is a single [radio]"),
     ("[[radio]]\nport = 1\n", "agent.toml: radio[0]:", "missing key `kind`"),
     ('[[radio]]\nkind = "wifi"\n', "agent.toml: radio[0].kind:", "it may be 'udp', 'ethernet', 'mqtt'"),
     (UDP + "port = 0\n", "agent.toml: radio[0].port:", ">= 1"),

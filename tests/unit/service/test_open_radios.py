@@ -68,7 +68,7 @@ port = 1883
     ("text", "reason"),
     [
         ("radio = []", r"radio: .*length >= 1"),
-        ("[radio]\nkind = 'udp'", "radio: Expected `array`, got `object`"),
+        ("[radio]\nkind = 'udp'", r"radio: there is a \[\[radio\]\] table for each; this is a single"),
         ("[[radio]]", "radio.0.: missing key `kind`"),
         ("[[radio]]\nkind = 'smoke'", "'smoke'"),
         ("[[radio]]\nkind = 'udp'\ninterface = 'eth0'", "'eth0' is not an IPv4 address"),
