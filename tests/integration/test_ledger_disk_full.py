@@ -79,8 +79,8 @@ def drive_through_a_full_disk(directory: Path, fill: "SmallDisk | PageLimit | Wr
         assert len(entries_of(log)) == len(set(entries_of(log))) == len(told_of)
 
 
-class PageLimit:
-    """A database that may grow no further, where no disk can be mounted: SQLite says the same of it as of a full disk."""
+class Opened:
+    """Opens SQLite, and knows what it has opened."""
 
     def __init__(self) -> None:
         self._connections: list[sqlite3.Connection] = []
@@ -90,6 +90,10 @@ class PageLimit:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
         self._connections.append(connection)
         return connection
+
+
+class PageLimit(Opened):
+    """A database that may grow no further, where no disk can be mounted: SQLite says the same of it as of a full disk."""
 
     def fill(self) -> None:
         """Let the file have no page more."""
@@ -103,17 +107,8 @@ class PageLimit:
         self._connections[-1].execute(f"PRAGMA max_page_count={pages}")
 
 
-class WriteProtection:
+class WriteProtection(Opened):
     """A database that may be read and not written, while it is open: what is left of a card that has given up."""
-
-    def __init__(self) -> None:
-        self._connections: list[sqlite3.Connection] = []
-
-    def connect(self, uri: str) -> sqlite3.Connection:
-        """Open SQLite."""
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-        self._connections.append(connection)
-        return connection
 
     def fill(self) -> None:
         """Let nothing be written."""

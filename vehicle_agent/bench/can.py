@@ -15,6 +15,7 @@ import select
 import socket
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ LIBRARIES = "python-can and cantools"
 Answer = TypeVar("Answer")
 
 
-class _End:
+class _End(ABC):
     """A reader at its end of a bus."""
 
     def __init__(self) -> None:
@@ -100,9 +101,9 @@ class _End:
             self._sender.send(frame)
         return lambda: self._hear(len(frames))
 
+    @abstractmethod
     def _hear(self, count: int) -> None:
         """Hear so many frames, which are there."""
-        raise NotImplementedError
 
 
 class _Ours(_End):
